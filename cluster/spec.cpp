@@ -1,0 +1,273 @@
+#include "cluster/spec.hpp"
+
+#include <cstring>
+
+#include "cluster/check.hpp"
+
+namespace reeve::cluster {
+namespace {
+
+namespace fb = flatbuffers;
+
+std::string_view view(const fb::String* text) {
+  return text ? std::string_view(text->c_str(), text->size())
+              : std::string_view();
+}
+
+template <class Value>
+void put(std::string& out, Value value) {
+  char bytes[sizeof value];
+  std::memcpy(bytes, &value, sizeof value);
+  out.append(bytes, sizeof value);
+}
+
+void put_text(std::string& out, std::string_view text) {
+  put(out, static_cast<std::uint32_t>(text.size()));
+  out.append(text);
+}
+
+template <class Strings>
+void put_texts(std::string& out, const Strings* texts) {
+  put(out, texts ? static_cast<std::uint32_t>(texts->size()) : 0u);
+  if (!texts) return;
+  for (const auto* text : *texts) put_text(out, view(text));
+}
+
+template <class PairsOf>
+void put_pairs(std::string& out, const PairsOf* pairs) {
+  put(out, pairs ? static_cast<std::uint32_t>(pairs->size()) : 0u);
+  if (!pairs) return;
+  for (const auto* pair : *pairs) {
+    put_text(out, view(pair->key()));
+    put_text(out, view(pair->value()));
+  }
+}
+
+// Reads back what put wrote, in the same order.
+class Source {
+ public:
+  explicit Source(std::string_view bytes) : rest_(bytes) {}
+
+  template <class Value>
+  Value get() {
+    Value value;
+    REEVE_CHECK(rest_.size() >= sizeof value, "a packed spec ends early");
+    std::memcpy(&value, rest_.data(), sizeof value);
+    rest_.remove_prefix(sizeof value);
+    return value;
+  }
+  std::string_view text() {
+    const auto size = get<std::uint32_t>();
+    REEVE_CHECK(rest_.size() >= size, "a packed text ends early");
+    const std::string_view out = rest_.substr(0, size);
+    rest_.remove_prefix(size);
+    return out;
+  }
+  std::vector<std::string_view> texts() {
+    std::vector<std::string_view> out(get<std::uint32_t>());
+    for (auto& item : out) item = text();
+    return out;
+  }
+  Spec::Pairs pairs() {
+    Spec::Pairs out(get<std::uint32_t>());
+    for (auto& [key, value] : out) {
+      key = text();
+      value = text();
+    }
+    return out;
+  }
+
+ private:
+  std::string_view rest_;
+};
+
+template <class Strings>
+std::vector<std::string_view> views(const Strings* texts) {
+  std::vector<std::string_view> out;
+  if (!texts) return out;
+  out.reserve(texts->size());
+  for (const auto* text : *texts) out.push_back(view(text));
+  return out;
+}
+
+template <class PairsOf>
+Spec::Pairs pair_views(const PairsOf* pairs) {
+  Spec::Pairs out;
+  if (!pairs) return out;
+  for (const auto* pair : *pairs)
+    out.emplace_back(view(pair->key()), view(pair->value()));
+  return out;
+}
+
+}  // namespace
+
+void pack_request(const schema::SessionSpec& spec, std::string& out) {
+  out.clear();
+  const auto& request = *spec.request();
+  put(out, spec.tasks());
+  put(out, spec.nodes());
+  put(out, request.cpu_milli());
+  put(out, request.memory_bytes());
+  put(out, request.gpus());
+  put(out, request.gpu_milli());
+  put(out, request.gpu_memory_bytes());
+  put(out, spec.simulated());
+  put_text(out, view(spec.group()));
+  put_text(out, view(spec.on_node()));
+  put_texts(out, request.gpu_models());
+}
+
+void unpack_request(std::string_view packed, Spec& spec) {
+  Source source(packed);
+  spec.tasks = source.get<std::uint32_t>();
+  spec.nodes = source.get<std::uint32_t>();
+  spec.cpu_milli = source.get<std::uint32_t>();
+  spec.memory_bytes = source.get<std::uint64_t>();
+  spec.gpus = source.get<std::uint32_t>();
+  spec.gpu_milli = source.get<std::uint32_t>();
+  spec.gpu_memory_bytes = source.get<std::uint64_t>();
+  spec.simulated = source.get<bool>();
+  spec.group = source.text();
+  spec.on_node = source.text();
+  spec.gpu_models = source.texts();
+}
+
+void pack_context(const schema::SessionSpec& spec, std::string& out) {
+  out.clear();
+  put(out, spec.uid());
+  put(out, spec.gid());
+  put(out, spec.kind());
+  put_text(out, view(spec.user()));
+  put_text(out, view(spec.project()));
+  put_text(out, view(spec.workdir()));
+  put_pairs(out, spec.env());
+  put_pairs(out, spec.labels());
+  put(out, spec.after() ? spec.after()->size() : 0u);
+  if (!spec.after()) return;
+  for (const auto* dependency : *spec.after()) {
+    put(out, dependency->session());
+    put(out, dependency->kind());
+  }
+}
+
+void unpack_context(std::string_view packed, Spec& spec) {
+  Source source(packed);
+  spec.uid = source.get<std::uint32_t>();
+  spec.gid = source.get<std::uint32_t>();
+  spec.kind = source.get<schema::SessionKind>();
+  spec.user = source.text();
+  spec.project = source.text();
+  spec.workdir = source.text();
+  spec.env = source.pairs();
+  spec.labels = source.pairs();
+  const auto count = source.get<std::uint32_t>();
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const auto session = source.get<std::uint64_t>();
+    spec.after.emplace_back(session, source.get<schema::DependencyKind>());
+  }
+}
+
+void pack_argv(const schema::SessionSpec& spec, std::string& out) {
+  out.clear();
+  put_texts(out, spec.argv());
+}
+
+void unpack_argv(std::string_view packed, Spec& spec) {
+  spec.argv = Source(packed).texts();
+}
+
+Spec spec_of(const schema::SessionSpec& from) {
+  const auto& request = *from.request();
+  Spec spec;
+  spec.name = view(from.name());
+  spec.user = view(from.user());
+  spec.project = view(from.project());
+  spec.group = view(from.group());
+  spec.on_node = view(from.on_node());
+  spec.workdir = view(from.workdir());
+  spec.kind = from.kind();
+  spec.priority = from.priority();
+  spec.tasks = from.tasks();
+  spec.nodes = from.nodes();
+  spec.cpu_milli = request.cpu_milli();
+  spec.memory_bytes = request.memory_bytes();
+  spec.gpus = request.gpus();
+  spec.gpu_milli = request.gpu_milli();
+  spec.gpu_memory_bytes = request.gpu_memory_bytes();
+  spec.gpu_models = views(request.gpu_models());
+  spec.time_limit_ns = from.time_limit_ns();
+  spec.not_before_at = from.not_before_at();
+  spec.requeue_max = from.requeue_max();
+  if (from.after())
+    for (const auto* dependency : *from.after())
+      spec.after.push_back(*dependency);
+  spec.labels = pair_views(from.labels());
+  spec.argv = views(from.argv());
+  spec.env = pair_views(from.env());
+  spec.uid = from.uid();
+  spec.gid = from.gid();
+  spec.simulated = from.simulated();
+  spec.sim_duration_ns = from.sim_duration_ns();
+  return spec;
+}
+
+fb::Offset<fb::String> build_text(fb::FlatBufferBuilder& builder,
+                                  std::string_view text) {
+  if (text.empty()) return 0;
+  return builder.CreateString(text.data(), text.size());
+}
+
+fb::Offset<fb::Vector<fb::Offset<fb::String>>> build_texts(
+    fb::FlatBufferBuilder& builder,
+    const std::vector<std::string_view>& texts) {
+  if (texts.empty()) return 0;
+  std::vector<fb::Offset<fb::String>> offsets;
+  offsets.reserve(texts.size());
+  for (const auto text : texts)
+    offsets.push_back(builder.CreateString(text.data(), text.size()));
+  return builder.CreateVector(offsets);
+}
+
+fb::Offset<fb::Vector<fb::Offset<schema::KeyValue>>> build_pairs(
+    fb::FlatBufferBuilder& builder, const Spec::Pairs& pairs) {
+  if (pairs.empty()) return 0;
+  std::vector<fb::Offset<schema::KeyValue>> offsets;
+  offsets.reserve(pairs.size());
+  for (const auto& [key, value] : pairs) {
+    const auto key_text = builder.CreateString(key.data(), key.size());
+    const auto value_text = builder.CreateString(value.data(), value.size());
+    offsets.push_back(schema::CreateKeyValue(builder, key_text, value_text));
+  }
+  return builder.CreateVector(offsets);
+}
+
+fb::Offset<schema::ResourceRequest> build_request(
+    fb::FlatBufferBuilder& builder, const Spec& spec) {
+  const auto models = build_texts(builder, spec.gpu_models);
+  return schema::CreateResourceRequest(
+      builder, spec.cpu_milli, spec.memory_bytes, spec.gpus, spec.gpu_milli,
+      spec.gpu_memory_bytes, models);
+}
+
+fb::Offset<schema::SessionSpec> build_spec(fb::FlatBufferBuilder& builder,
+                                           const Spec& spec) {
+  const auto name = build_text(builder, spec.name);
+  const auto user = build_text(builder, spec.user);
+  const auto project = build_text(builder, spec.project);
+  const auto group = build_text(builder, spec.group);
+  const auto request = build_request(builder, spec);
+  const auto on_node = build_text(builder, spec.on_node);
+  const auto after =
+      spec.after.empty() ? 0 : builder.CreateVectorOfStructs(spec.after);
+  const auto labels = build_pairs(builder, spec.labels);
+  const auto argv = build_texts(builder, spec.argv);
+  const auto env = build_pairs(builder, spec.env);
+  const auto workdir = build_text(builder, spec.workdir);
+  return schema::CreateSessionSpec(
+      builder, name, user, project, group, spec.kind, spec.priority,
+      spec.tasks, spec.nodes, request, spec.time_limit_ns, spec.not_before_at,
+      spec.requeue_max, on_node, after, labels, argv, env, workdir, spec.uid,
+      spec.gid, spec.simulated, spec.sim_duration_ns);
+}
+
+}  // namespace reeve::cluster
