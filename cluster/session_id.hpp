@@ -1,0 +1,17 @@
+// Session ids as people read and write them: "s-12".
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "cluster/error.hpp"
+#include "cluster/types.hpp"
+
+namespace reeve {
+
+std::string to_text(SessionId id);
+
+// "s-12", "S-12" and "12"; ids start at 1.
+Expected<SessionId> parse_session_id(std::string_view text);
+
+}  // namespace reeve
