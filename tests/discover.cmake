@@ -9,6 +9,8 @@ if(CMAKE_SCRIPT_MODE_FILE AND NOT DEFINED PROJECT_NAME)
     message(FATAL_ERROR "${PROGRAM} --list_content failed: ${listing}")
   endif()
   string(REPLACE "\n" ";" lines "${listing}")
+  string(REPLACE "|" ";" LABELS "${LABELS}")
+  string(REPLACE "|" ";" ENVIRONMENT "${ENVIRONMENT}")
   set(path "")
   set(text "")
   set(pending "")
@@ -19,10 +21,11 @@ if(CMAKE_SCRIPT_MODE_FILE AND NOT DEFINED PROJECT_NAME)
       "[==[--run_test=${pending}]==] --report_level=no --color_output=no "
       "--catch_system_errors=no)\n"
       "set_tests_properties([==[${NAME}/${pending}]==] PROPERTIES "
-      "LABELS [==[${LABELS}]==] TIMEOUT ${TIMEOUT} RUN_SERIAL ${SERIAL})\n")
+      "LABELS [==[${LABELS}]==] TIMEOUT ${TIMEOUT} RUN_SERIAL ${SERIAL} "
+      "ENVIRONMENT [==[${ENVIRONMENT}]==])\n")
   endmacro()
   foreach(line IN LISTS lines)
-    if(NOT line MATCHES "^( *)([A-Za-z0-9_]+)\\*?")
+    if(NOT line MATCHES "^( *)([A-Za-z0-9_<>]+)\\*?")
       continue()
     endif()
     set(indent "${CMAKE_MATCH_1}")
@@ -56,14 +59,24 @@ function(reeve_discover_tests target labels timeout serial)
   if(NOT serial)
     set(serial OFF)
   endif()
-  string(REPLACE ";" "\\;" labels "${labels}")
+  math(EXPR timeout "${timeout} * ${REEVE_TIMEOUT_FACTOR}")
+  # Lists pass through a command line with another separator.
+  string(REPLACE ";" "|" labels "${labels}")
+  string(REPLACE ";" "|" environment "${REEVE_TEST_ENVIRONMENT}")
   set(list ${CMAKE_BINARY_DIR}/tests/${target}.cmake)
   add_custom_command(TARGET ${target} POST_BUILD
     COMMAND ${CMAKE_COMMAND} -DPROGRAM=$<TARGET_FILE:${target}>
             -DNAME=${target} "-DLABELS=${labels}" -DTIMEOUT=${timeout}
-            -DSERIAL=${serial} -DOUT=${list}
+            -DSERIAL=${serial} "-DENVIRONMENT=${environment}"
+            -DOUT=${list}
             -P ${CMAKE_SOURCE_DIR}/tests/discover.cmake
     BYPRODUCTS ${list} VERBATIM)
+  # A change of limits, labels or of this script lists the cases again.
+  set(settings ${CMAKE_BINARY_DIR}/tests/${target}.settings)
+  file(CONFIGURE OUTPUT ${settings} CONTENT
+    "${labels} ${timeout} ${serial} ${environment}\n")
+  set_property(TARGET ${target} APPEND PROPERTY LINK_DEPENDS
+    "${settings};${CMAKE_SOURCE_DIR}/tests/discover.cmake")
   file(WRITE ${CMAKE_BINARY_DIR}/tests/${target}_include.cmake
     "if(EXISTS [==[${list}]==])\n  include([==[${list}]==])\nelse()\n"
     "  add_test(${target}_NOT_BUILT ${target}_NOT_BUILT)\nendif()\n")

@@ -1,3 +1,3 @@
-// The entry point of every test program; the build names the module.
-#define BOOST_TEST_MODULE REEVE_TEST_NAME
+// The entry point of every test program.
+#define BOOST_TEST_MODULE reeve
 #include <boost/test/unit_test.hpp>
