@@ -1,0 +1,176 @@
+#include "bus/child.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <spawn.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <optional>
+#include <sstream>
+#include <utility>
+
+namespace reeve::bus {
+namespace {
+
+int pidfd_open(int pid) {
+  return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
+}
+
+std::string proc_file(int pid, const char* name) {
+  std::ifstream in(fmt::format("/proc/{}/{}", pid, name), std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+// Field 22 of stat; the second, the name, may hold spaces and parentheses.
+std::optional<std::uint64_t> start_ticks_of(int pid) {
+  const std::string stat = proc_file(pid, "stat");
+  const std::size_t name_end = stat.rfind(')');
+  if (name_end == std::string::npos) return std::nullopt;
+  std::istringstream fields(stat.substr(name_end + 1));
+  std::string field;
+  constexpr int start_ticks_field = 22;
+  for (int i = 3; i < start_ticks_field; ++i) fields >> field;
+  std::uint64_t ticks = 0;
+  if (!(fields >> ticks)) return std::nullopt;
+  return ticks;
+}
+
+bool has_argument(int pid, const std::string& argument) {
+  const std::string all = '\0' + proc_file(pid, "cmdline");
+  return all.find('\0' + argument + '\0') != std::string::npos;
+}
+
+extern "C" char** environ;
+
+}  // namespace
+
+Child::Child(Child&& other) noexcept {
+  *this = std::move(other);
+}
+
+Child& Child::operator=(Child&& other) noexcept {
+  if (this == &other) return *this;
+  if (pidfd_ >= 0) ::close(pidfd_);
+  identity_ = std::exchange(other.identity_, {});
+  pidfd_ = std::exchange(other.pidfd_, -1);
+  ended_ = other.ended_;
+  how_ = std::move(other.how_);
+  return *this;
+}
+
+Child::~Child() {
+  if (pidfd_ >= 0) ::close(pidfd_);
+}
+
+Expected<Child> Child::spawn(const std::vector<std::string>& argv,
+                             const std::filesystem::path& output) {
+  std::vector<char*> arguments;
+  for (const std::string& one : argv)
+    arguments.push_back(const_cast<char*>(one.c_str()));
+  arguments.push_back(nullptr);
+
+  posix_spawn_file_actions_t files;
+  posix_spawn_file_actions_init(&files);
+  posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_addopen(&files, 1, output.c_str(),
+                                   O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  posix_spawn_file_actions_adddup2(&files, 1, 2);
+  posix_spawn_file_actions_addclosefrom_np(&files, 3);
+  posix_spawnattr_t how;
+  posix_spawnattr_init(&how);
+  sigset_t none;
+  sigset_t all;
+  sigemptyset(&none);
+  sigfillset(&all);
+  posix_spawnattr_setsigmask(&how, &none);
+  posix_spawnattr_setsigdefault(&how, &all);
+  posix_spawnattr_setflags(&how, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK |
+                                     POSIX_SPAWN_SETSIGDEF);
+  pid_t pid = 0;
+  const int error = ::posix_spawn(&pid, argv.front().c_str(), &files, &how,
+                                  arguments.data(), environ);
+  posix_spawnattr_destroy(&how);
+  posix_spawn_file_actions_destroy(&files);
+  if (error != 0)
+    return fail(Errc::io, fmt::format("start {}: {}", argv.front(),
+                                      std::strerror(error)));
+  const int pidfd = pidfd_open(pid);
+  if (pidfd < 0)
+    return fail(Errc::io, fmt::format("pidfd of {} ({}): {}", argv.front(), pid,
+                                      std::strerror(errno)));
+  // It is our child and not waited for: the pid cannot be another's.
+  return Child({pid, start_ticks_of(pid).value_or(0)}, pidfd);
+}
+
+Expected<Child> Child::find(const ProcessIdentity& identity,
+                            const std::string& argument) {
+  const auto gone = [&] {
+    return fail(Errc::not_found,
+                fmt::format("process {} is gone", identity.pid));
+  };
+  if (identity.pid <= 0) return gone();
+  const int pidfd = pidfd_open(identity.pid);
+  if (pidfd < 0) return gone();
+  Child child(identity, pidfd);
+  // The pidfd holds the process that these describe, if they still match.
+  if (start_ticks_of(identity.pid) != identity.start_ticks ||
+      !has_argument(identity.pid, argument) ||
+      child.ended(std::chrono::milliseconds(0)))
+    return gone();
+  return child;
+}
+
+bool Child::ended(std::chrono::milliseconds timeout) {
+  if (ended_ || pidfd_ < 0) return true;
+  pollfd watch{pidfd_, POLLIN, 0};
+  if (::poll(&watch, 1, static_cast<int>(timeout.count())) <= 0) return false;
+  ended_ = true;
+  siginfo_t info{};
+  const auto by_pidfd = static_cast<idtype_t>(P_PIDFD);
+  if (::waitid(by_pidfd, static_cast<id_t>(pidfd_), &info, WEXITED | WNOHANG) !=
+          0 ||
+      info.si_pid == 0) {
+    how_ = "how it ended is unknown";
+  } else if (info.si_code == CLD_EXITED) {
+    how_ = fmt::format("exit code {}", info.si_status);
+  } else {
+    how_ = fmt::format("signal {}", info.si_status);
+  }
+  return true;
+}
+
+void Child::signal(int number) const {
+  if (pidfd_ >= 0) ::syscall(SYS_pidfd_send_signal, pidfd_, number, nullptr, 0);
+}
+
+void Child::terminate(std::chrono::milliseconds grace) {
+  if (ended(std::chrono::milliseconds(0))) return;
+  signal(SIGTERM);
+  if (ended(grace)) return;
+  signal(SIGKILL);
+  ended(std::chrono::hours(1));
+}
+
+std::string find_program(const std::string& program) {
+  if (program.find('/') != std::string::npos)
+    return ::access(program.c_str(), X_OK) == 0 ? program : std::string();
+  const char* path = std::getenv("PATH");
+  std::istringstream folders(std::string(path ? path : "") +
+                             ":/usr/sbin:/usr/local/sbin:/usr/bin");
+  for (std::string folder; std::getline(folders, folder, ':');) {
+    const std::string file = folder + "/" + program;
+    if (!folder.empty() && ::access(file.c_str(), X_OK) == 0) return file;
+  }
+  return {};
+}
+
+}  // namespace reeve::bus

@@ -1,0 +1,256 @@
+#include "bus/client.hpp"
+
+#include <signal.h>
+
+#include <atomic>
+#include <boost/test/unit_test.hpp>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include "bus/connection.hpp"
+#include "bus/pipeline.hpp"
+#include "bus/test_support.hpp"
+#include "bus/verified.hpp"
+
+namespace reeve::bus {
+namespace {
+
+using std::chrono::milliseconds;
+using testing::Cell;
+using testing::eventually;
+using testing::make_command;
+using testing::make_reply;
+using testing::patience;
+
+constexpr RetryOptions eager{milliseconds(50), milliseconds(200)};
+
+// Stands for the manager: one sequence per command id, the same for ever.
+class Manager {
+ public:
+  explicit Manager(Connection& connection, const Subjects& subjects,
+                   std::uint64_t ignored = 0)
+      : connection_(connection), ignored_(ignored) {
+    const auto status = subscribe_verified<schema::Command>(
+        connection, subjects.commands(), quarantine_,
+        [this](const schema::Command& command, const Message& message) {
+          answer(command, message);
+        });
+    BOOST_REQUIRE(status.has_value());
+    BOOST_REQUIRE(connection.flush(patience).has_value());
+  }
+
+  std::size_t decided() {
+    const std::lock_guard lock(mutex_);
+    return decided_.size();
+  }
+  std::atomic<std::uint64_t> received{0};
+
+ private:
+  void answer(const schema::Command& command, const Message& message) {
+    if (++received <= ignored_) return;
+    std::uint64_t sequence = 0;
+    {
+      const std::lock_guard lock(mutex_);
+      const auto next = decided_.size() + 1;
+      sequence = decided_.emplace(command.id()->low(), next).first->second;
+    }
+    (void)connection_.publish(message.reply,
+                              make_reply(command.id()->low(), sequence));
+  }
+
+  Connection& connection_;
+  const std::uint64_t ignored_;
+  Quarantine quarantine_;
+  std::mutex mutex_;
+  std::map<std::uint64_t, std::uint64_t> decided_;
+};
+
+std::uint64_t sequence_of(const Buffer& reply) {
+  return schema::verified<schema::Reply>(reply)->seq();
+}
+
+BOOST_AUTO_TEST_CASE(a_command_gets_its_reply) {
+  Cell cell;
+  auto daemon = cell.connect(Role::daemon);
+  auto user = cell.connect(Role::user);
+  Manager manager(*daemon, cell.subjects);
+  Client client(*user, cell.subjects, "local");
+  const auto reply = client.command(make_command(5), patience);
+  BOOST_REQUIRE(reply.has_value());
+  BOOST_TEST(sequence_of(*reply) == 1u);
+  BOOST_TEST(manager.received == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(an_unanswered_command_is_sent_again_with_its_id) {
+  Cell cell;
+  auto daemon = cell.connect(Role::daemon);
+  auto user = cell.connect(Role::user);
+  Manager manager(*daemon, cell.subjects, 3);
+  Client client(*user, cell.subjects, "local", eager);
+  const auto reply = client.command(make_command(5), patience);
+  BOOST_REQUIRE(reply.has_value());
+  BOOST_TEST(sequence_of(*reply) == 1u);
+  BOOST_TEST(manager.received >= 4u);
+  BOOST_TEST(manager.decided() == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(a_command_waits_for_a_manager_that_comes_late) {
+  Cell cell;
+  auto daemon = cell.connect(Role::daemon);
+  auto user = cell.connect(Role::user);
+  Client client(*user, cell.subjects, "local", eager);
+  std::atomic<bool> answered{false};
+  std::thread asker([&] {
+    answered = client.command(make_command(9), patience).has_value();
+  });
+  std::this_thread::sleep_for(milliseconds(300));
+  Manager manager(*daemon, cell.subjects);
+  asker.join();
+  BOOST_TEST(answered);
+}
+
+BOOST_AUTO_TEST_CASE(a_command_survives_the_death_of_the_server) {
+  Cell cell;
+  auto daemon = cell.connect(Role::daemon);
+  auto user = cell.connect(Role::user);
+  Manager manager(*daemon, cell.subjects);
+  Client client(*user, cell.subjects, "local", eager);
+  BOOST_REQUIRE(client.command(make_command(1), patience).has_value());
+  ::kill(cell.server->pid(), SIGKILL);
+  const auto reply = client.command(make_command(2), patience);
+  BOOST_REQUIRE_MESSAGE(reply, (reply ? "" : reply.error().text));
+  BOOST_TEST(sequence_of(*reply) == 2u);
+}
+
+BOOST_AUTO_TEST_CASE(without_a_manager_the_error_says_so) {
+  Cell cell;
+  auto user = cell.connect(Role::user);
+  Client client(*user, cell.subjects, "local", eager);
+  const auto reply = client.command(make_command(1), milliseconds(300));
+  BOOST_REQUIRE(!reply.has_value());
+  BOOST_TEST((reply.error().code == Errc::unreachable));
+  BOOST_TEST(reply.error().text.find("nobody listens") != std::string::npos,
+             reply.error().text);
+}
+
+BOOST_AUTO_TEST_CASE(a_command_for_another_principal_is_rejected_at_once) {
+  Cell cell;
+  auto user = cell.connect(Role::user);
+  Client client(*user, cell.subjects, "other");
+  const auto reply = client.command(make_command(1), patience);
+  BOOST_REQUIRE(!reply.has_value());
+  BOOST_TEST((reply.error().code == Errc::rejected), reply.error().text);
+}
+
+BOOST_AUTO_TEST_CASE(a_reply_to_another_command_is_not_taken) {
+  Cell cell;
+  auto daemon = cell.connect(Role::daemon);
+  auto user = cell.connect(Role::user);
+  std::atomic<int> asked{0};
+  BOOST_REQUIRE(daemon
+                    ->subscribe(cell.subjects.commands(),
+                                [&](const Message& message) {
+                                  const auto id = ++asked == 1 ? 4 : 5;
+                                  (void)daemon->publish(message.reply,
+                                                        make_reply(id, 8));
+                                })
+                    .has_value());
+  BOOST_REQUIRE(daemon->flush(patience).has_value());
+  Client client(*user, cell.subjects, "local", eager);
+  const auto reply = client.command(make_command(5), patience);
+  BOOST_REQUIRE(reply.has_value());
+  BOOST_TEST(asked >= 2);
+  BOOST_TEST(schema::verified<schema::Reply>(*reply)->command_id()->low() ==
+             5u);
+}
+
+BOOST_AUTO_TEST_CASE(what_is_no_command_is_not_sent) {
+  Cell cell;
+  auto user = cell.connect(Role::user);
+  Client client(*user, cell.subjects, "local");
+  const auto reply = client.command(testing::bytes_of("garbage."), patience);
+  BOOST_REQUIRE(!reply.has_value());
+  BOOST_TEST((reply.error().code == Errc::usage));
+  BOOST_TEST(user->stats().published == 0u);
+}
+
+// Counts replies by command id.
+struct Ledger {
+  std::mutex mutex;
+  std::map<std::uint64_t, int> replies;
+  std::atomic<int> errors{0};
+
+  Pipeline::OnReply on(std::uint64_t id) {
+    return [this, id](Expected<Buffer> reply) {
+      if (!reply) {
+        ++errors;
+        return;
+      }
+      const std::lock_guard lock(mutex);
+      ++replies[id];
+    };
+  }
+};
+
+BOOST_AUTO_TEST_CASE(a_pipeline_gets_one_reply_for_each_command) {
+  Cell cell;
+  auto daemon = cell.connect(Role::daemon, false);
+  auto user = cell.connect(Role::user, false);
+  Manager manager(*daemon, cell.subjects);
+  Client client(*user, cell.subjects, "local");
+  Ledger ledger;
+  constexpr std::uint64_t count = 20'000;
+  {
+    Pipeline pipeline(client, {.in_flight_max = 256});
+    for (std::uint64_t id = 1; id <= count; ++id) {
+      BOOST_REQUIRE(pipeline.submit(make_command(id), ledger.on(id)));
+      if (id % 1'000 == 0) BOOST_TEST(pipeline.in_flight() <= 256u);
+    }
+    BOOST_REQUIRE(pipeline.drain(patience).has_value());
+  }
+  BOOST_TEST(ledger.errors == 0);
+  BOOST_TEST(ledger.replies.size() == count);
+  for (const auto& [id, times] : ledger.replies) BOOST_REQUIRE(times == 1);
+  BOOST_TEST(manager.decided() == count);
+}
+
+BOOST_AUTO_TEST_CASE(a_pipeline_survives_the_death_of_the_server) {
+  Cell cell;
+  auto daemon = cell.connect(Role::daemon, false);
+  auto user = cell.connect(Role::user, false);
+  Manager manager(*daemon, cell.subjects);
+  Client client(*user, cell.subjects, "local", eager);
+  Ledger ledger;
+  constexpr std::uint64_t count = 3'000;
+  Pipeline pipeline(client, {.in_flight_max = 64});
+  for (std::uint64_t id = 1; id <= count; ++id) {
+    BOOST_REQUIRE(pipeline.submit(make_command(id), ledger.on(id)));
+    if (id == count / 2) ::kill(cell.server->pid(), SIGKILL);
+  }
+  BOOST_REQUIRE(pipeline.drain(patience).has_value());
+  BOOST_TEST(ledger.errors == 0);
+  BOOST_TEST(ledger.replies.size() == count);
+  BOOST_TEST(manager.decided() == count);
+}
+
+BOOST_AUTO_TEST_CASE(commands_in_flight_end_with_their_time_or_the_pipeline) {
+  Cell cell;
+  auto user = cell.connect(Role::user);
+  Client client(*user, cell.subjects, "local", eager);
+  Ledger ledger;
+  {
+    Pipeline pipeline(client, {.timeout = milliseconds(200)});
+    BOOST_REQUIRE(pipeline.submit(make_command(1), ledger.on(1)));
+    BOOST_TEST(eventually([&] { return ledger.errors == 1; }));
+  }
+  {
+    Pipeline pipeline(client);
+    BOOST_REQUIRE(pipeline.submit(make_command(2), ledger.on(2)));
+    BOOST_TEST(!pipeline.drain(milliseconds(20)).has_value());
+  }
+  BOOST_TEST(ledger.errors == 2);
+}
+
+}  // namespace
+}  // namespace reeve::bus

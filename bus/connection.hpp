@@ -1,0 +1,109 @@
+// One connection to the bus. Every member function may be called from any
+// thread. Handlers run on library threads, one per subscription, in the order
+// of arrival; they hand the message on (an actor's mailbox) and return.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "bus/buffer.hpp"
+#include "cluster/error.hpp"
+
+namespace reeve::bus {
+
+// The server refuses larger messages (its max_payload), and so do we.
+inline constexpr std::size_t message_bytes_max = 1 << 20;
+// What `publish` may hold while the server is away; beyond it, Errc::busy.
+inline constexpr int reconnect_buffer_bytes = 8 << 20;
+inline constexpr std::chrono::milliseconds reconnect_wait{100};
+inline constexpr std::chrono::milliseconds reconnect_jitter{200};
+
+enum class State { connected, disconnected, reconnected, closed };
+
+struct ConnectionOptions {
+  std::string url;
+  std::string user;  // the principal
+  std::string password;
+  std::string name;  // what the server shows for this connection
+  // Each publish goes to the socket at once: for requests. Without it many
+  // small messages share a write: for events.
+  bool low_latency = false;
+  std::chrono::milliseconds connect_timeout{2'000};
+  // Called on a library thread; `connected` on the one that connects.
+  std::function<void(State)> on_state;
+  std::function<void(const Error&)> on_error;
+};
+
+// What may wait for a handler; beyond it messages are dropped and counted.
+struct SubscribeOptions {
+  int pending_messages_max = 65'536;
+  int pending_bytes_max = 64 << 20;
+};
+
+struct Stats {
+  std::uint64_t published = 0;
+  std::uint64_t published_bytes = 0;
+  std::uint64_t publish_failures = 0;
+  std::uint64_t received = 0;
+  std::uint64_t received_bytes = 0;
+  std::uint64_t dropped = 0;  // over a subscription's bounds
+  std::uint64_t reconnects = 0;
+  std::uint64_t slow_consumers = 0;  // times a subscription began to drop
+  std::uint64_t permission_violations = 0;
+  std::uint64_t late_replies = 0;  // to a reply subject that was closed
+};
+
+class Connection {
+ public:
+  using Handler = std::function<void(const Message&)>;
+
+  // Errc::unreachable if no server answers there, Errc::rejected if it does
+  // not accept the credentials. A connection that was made once reconnects by
+  // itself for ever.
+  static Expected<std::unique_ptr<Connection>> connect(
+      const ConnectionOptions& options);
+
+  // Ends all handlers: none runs after it returned. Not to be called from a
+  // handler. Flush first if what was published must arrive.
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  // Success means buffered, not delivered.
+  Status publish(std::string_view subject, Bytes data);
+  Status publish_request(std::string_view subject,
+                         std::string_view reply_subject, Bytes data);
+
+  // One try, blocking. Errc::unreachable when nobody answers within `timeout`
+  // or nobody is subscribed; Errc::rejected when the server forbids it.
+  Expected<Buffer> request(std::string_view subject, Bytes data,
+                           std::chrono::milliseconds timeout);
+
+  // A new reply subject for requests to `subject`; the handler gets what
+  // arrives there, including the server's refusals (Message::delivery), until
+  // `close_reply`. A handler that runs during close_reply may still finish.
+  Expected<std::string> open_reply(std::string_view subject, Handler handler);
+  void close_reply(std::string_view reply_subject);
+
+  // Lives as long as the connection: the library cannot end a subscription
+  // that receives without ending the connection.
+  Status subscribe(const std::string& pattern, Handler handler,
+                   const SubscribeOptions& options = {});
+
+  // Returns when the server has processed all that was published before.
+  Status flush(std::chrono::milliseconds timeout);
+
+  bool connected() const;
+  Stats stats() const;
+
+ private:
+  struct Impl;
+  explicit Connection(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace reeve::bus

@@ -1,0 +1,78 @@
+#include "bus/private_file.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace reeve::bus {
+namespace {
+
+constexpr std::size_t file_bytes_max = 64 << 10;
+
+auto os_error(const std::filesystem::path& file, const char* what) {
+  return fail(
+      errno == ENOENT ? Errc::not_found
+                      : (errno == ENOSPC ? Errc::no_space : Errc::io),
+      fmt::format("{} {}: {}", what, file.string(), std::strerror(errno)));
+}
+
+struct Descriptor {
+  int fd;
+  ~Descriptor() {
+    if (fd >= 0) ::close(fd);
+  }
+};
+
+}  // namespace
+
+Status write_private_file(const std::filesystem::path& file,
+                          std::string_view text) {
+  const std::string fresh = fmt::format("{}.{}", file.string(), ::getpid());
+  {
+    ::unlink(fresh.c_str());
+    const Descriptor out{
+        ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)};
+    if (out.fd < 0) return os_error(file, "write");
+    while (!text.empty()) {
+      const ssize_t n = ::write(out.fd, text.data(), text.size());
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) return os_error(file, "write");
+      text.remove_prefix(static_cast<std::size_t>(n));
+    }
+    if (::fsync(out.fd) != 0) return os_error(file, "sync");
+  }
+  if (::rename(fresh.c_str(), file.c_str()) != 0)
+    return os_error(file, "replace");
+  return {};
+}
+
+Expected<std::string> read_private_file(const std::filesystem::path& file) {
+  const Descriptor in{::open(file.c_str(), O_RDONLY | O_CLOEXEC)};
+  if (in.fd < 0) return os_error(file, "read");
+  struct stat info {};
+  if (::fstat(in.fd, &info) != 0) return os_error(file, "read");
+  if ((info.st_mode & 077) != 0)
+    return fail(Errc::rejected,
+                fmt::format("{} has mode {:o}, others may read the password "
+                            "in it: chmod 600 it, or make new ones",
+                            file.string(), info.st_mode & 07777));
+  std::string text;
+  char block[4096];
+  for (;;) {
+    const ssize_t n = ::read(in.fd, block, sizeof block);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return os_error(file, "read");
+    if (n == 0) return text;
+    text.append(block, static_cast<std::size_t>(n));
+    if (text.size() > file_bytes_max)
+      return fail(Errc::damaged,
+                  fmt::format("{} is over {} bytes: not a file of ours",
+                              file.string(), file_bytes_max));
+  }
+}
+
+}  // namespace reeve::bus

@@ -1,0 +1,20 @@
+// Small files that only their owner may read.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include "cluster/error.hpp"
+
+namespace reeve::bus {
+
+// Replaces the file as a whole, mode 0600: a reader sees the old or the new.
+Status write_private_file(const std::filesystem::path& file,
+                          std::string_view text);
+
+// Errc::not_found when there is none, Errc::rejected when its mode lets
+// others read it, Errc::damaged above 64 KiB.
+Expected<std::string> read_private_file(const std::filesystem::path& file);
+
+}  // namespace reeve::bus

@@ -1,0 +1,106 @@
+#include "bus/retry.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <optional>
+
+#include "bus/connection.hpp"
+
+namespace reeve::bus {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// What arrived on the reply subject and was not looked at yet.
+struct Inbox {
+  // A flood of answers to one request is no reason to hold them all.
+  static constexpr std::size_t waiting_max = 64;
+
+  std::mutex mutex;
+  std::condition_variable arrived;
+  std::deque<Message> waiting;
+
+  void put(const Message& message) {
+    const std::lock_guard lock(mutex);
+    if (waiting.size() < waiting_max) waiting.push_back(message);
+    arrived.notify_one();
+  }
+
+  std::optional<Message> take_until(Clock::time_point due) {
+    std::unique_lock lock(mutex);
+    if (!arrived.wait_until(lock, due, [&] { return !waiting.empty(); }))
+      return std::nullopt;
+    Message message = std::move(waiting.front());
+    waiting.pop_front();
+    return message;
+  }
+};
+
+class Request {
+ public:
+  Request(Connection& connection, std::string_view subject, Bytes data)
+      : connection_(connection), subject_(subject), data_(data) {}
+  ~Request() {
+    if (!reply_.empty()) connection_.close_reply(reply_);
+  }
+
+  Expected<Buffer> run(std::chrono::milliseconds timeout, Backoff backoff,
+                       const std::function<bool(Bytes)>& acceptable) {
+    auto reply = connection_.open_reply(
+        subject_, [inbox = inbox_](const Message& m) { inbox->put(m); });
+    if (!reply) return tl::unexpected(reply.error());
+    reply_ = *reply;
+    const auto deadline = Clock::now() + timeout;
+    std::string why = "no answer";
+    int sent = 0;
+    while (Clock::now() < deadline) {
+      auto status = connection_.publish_request(subject_, reply_, data_);
+      ++sent;
+      if (!status && status.error().code == Errc::usage)
+        return tl::unexpected(status.error());
+      if (!status) why = status.error().text;
+      const auto due =
+          std::min(deadline, Clock::now() + backoff.next(random_jitter()));
+      while (auto message = inbox_->take_until(due)) {
+        if (message->delivery == Delivery::forbidden)
+          return fail(
+              Errc::rejected,
+              fmt::format("these credentials may not publish on {}", subject_));
+        if (message->delivery == Delivery::no_responders) {
+          why = "nobody listens there";
+        } else if (acceptable(message->data)) {
+          return message->buffer();
+        } else {
+          why = "the answer was not understood";
+        }
+      }
+    }
+    return fail(Errc::unreachable,
+                fmt::format("no answer on {} within {} ms ({} sendings): {}; "
+                            "is the daemon running?",
+                            subject_, timeout.count(), sent, why));
+  }
+
+ private:
+  Connection& connection_;
+  const std::string_view subject_;
+  const Bytes data_;
+  const std::shared_ptr<Inbox> inbox_ = std::make_shared<Inbox>();
+  std::string reply_;
+};
+
+}  // namespace
+
+Expected<Buffer> request_until_answered(
+    Connection& connection, std::string_view subject, Bytes data,
+    std::chrono::milliseconds timeout, const RetryOptions& retry,
+    const std::function<bool(Bytes)>& acceptable) {
+  return Request(connection, subject, data)
+      .run(timeout, Backoff(retry), acceptable);
+}
+
+}  // namespace reeve::bus

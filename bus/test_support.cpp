@@ -1,0 +1,117 @@
+#include "bus/test_support.hpp"
+
+#include <boost/test/unit_test.hpp>
+#include <cstdlib>
+#include <thread>
+
+#include "schema/wire.hpp"
+
+namespace reeve::bus::testing {
+
+TemporaryDirectory::TemporaryDirectory() {
+  std::string name =
+      (std::filesystem::temp_directory_path() / "reeve-bus-XXXXXX").string();
+  BOOST_REQUIRE(::mkdtemp(name.data()) != nullptr);
+  path_ = name;
+}
+
+TemporaryDirectory::~TemporaryDirectory() {
+  std::error_code ignored;
+  std::filesystem::remove_all(path_, ignored);
+}
+
+bool eventually(const std::function<bool()>& condition) {
+  const auto end = std::chrono::steady_clock::now() + patience;
+  while (std::chrono::steady_clock::now() < end) {
+    if (condition()) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  return false;
+}
+
+Cell::Cell() {
+  ServerOptions options;
+  options.data_directory = directory.path();
+  options.cell = "c";
+  auto started = Server::start_or_adopt(options);
+  BOOST_REQUIRE_MESSAGE(started,
+                        (started ? std::string() : started.error().text));
+  server = std::move(*started);
+}
+
+ConnectionOptions Cell::options(Role role, bool low_latency) const {
+  const Credentials credentials = server->credentials(role);
+  ConnectionOptions options;
+  options.url = credentials.url;
+  options.user = credentials.principal;
+  options.password = credentials.password;
+  options.name = "test";
+  options.low_latency = low_latency;
+  options.connect_timeout = patience;
+  return options;
+}
+
+std::unique_ptr<Connection> Cell::connect(Role role, bool low_latency) {
+  auto made = Connection::connect(options(role, low_latency));
+  BOOST_REQUIRE_MESSAGE(made, (made ? std::string() : made.error().text));
+  return std::move(*made);
+}
+
+Bytes bytes_of(std::string_view text) {
+  return {reinterpret_cast<const std::byte*>(text.data()), text.size()};
+}
+
+std::string text_of(Bytes bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+Buffer make_command(std::uint64_t id, std::uint64_t session) {
+  flatbuffers::FlatBufferBuilder builder;
+  const schema::Id128 id128(1, id);
+  const auto body = schema::CreateCancelSession(builder, session);
+  return Buffer::copy(schema::finish(
+      builder,
+      schema::CreateCommand(builder, &id128, schema::CommandBody::CancelSession,
+                            body.Union())));
+}
+
+Buffer make_reply(std::uint64_t id, std::uint64_t sequence) {
+  flatbuffers::FlatBufferBuilder builder;
+  const schema::Id128 id128(1, id);
+  return Buffer::copy(
+      schema::finish(builder, schema::CreateReply(builder, &id128, sequence)));
+}
+
+Buffer make_event(std::uint64_t sequence, std::uint64_t session) {
+  flatbuffers::FlatBufferBuilder builder;
+  const auto principal = builder.CreateString("local");
+  const auto body =
+      schema::CreateTaskStarted(builder, session, 1, 0, 4711, sequence);
+  const schema::Id128 id(2, sequence);
+  builder.FinishSizePrefixed(
+      schema::CreateEvent(builder, sequence, 1'700'000'000'000'000'000, 1, 0,
+                          &id, principal, schema::EventBody::TaskStarted,
+                          body.Union()),
+      schema::Wire<schema::Event>::identifier);
+  return Buffer::copy(
+      {reinterpret_cast<const std::byte*>(builder.GetBufferPointer()),
+       builder.GetSize()});
+}
+
+Buffer make_log_chunk(std::uint64_t head, std::uint64_t from,
+                      std::uint64_t to) {
+  std::vector<std::uint8_t> all;
+  for (std::uint64_t sequence = from; sequence <= to; ++sequence) {
+    const Buffer event = make_event(sequence);
+    const auto* data = reinterpret_cast<const std::uint8_t*>(event.data());
+    all.insert(all.end(), data, data + event.size());
+  }
+  flatbuffers::FlatBufferBuilder builder;
+  const auto events = builder.CreateVector(all);
+  return Buffer::copy(schema::finish(
+      builder, schema::CreateLogChunk(builder, head, from,
+                                      static_cast<std::uint32_t>(to + 1 - from),
+                                      events)));
+}
+
+}  // namespace reeve::bus::testing
