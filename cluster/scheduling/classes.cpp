@@ -1,0 +1,223 @@
+// Queues: classes of equal requests, the demands they share, who heads what.
+#include <fmt/format.h>
+
+#include "cluster/check.hpp"
+#include "cluster/scheduling/core.hpp"
+
+namespace reeve::cluster {
+
+using namespace scheduling;
+
+std::uint32_t Scheduler::Core::pool_of(const std::string& group,
+                                       bool simulated) {
+  const auto fresh = static_cast<std::uint32_t>(pools.size());
+  const auto [it, added] = pool_numbers.try_emplace({group, simulated}, fresh);
+  if (added) {
+    auto& pool = pools.emplace_back();
+    pool.group = group;
+    pool.simulated = simulated;
+  }
+  return it->second;
+}
+
+ModelId Scheduler::Core::model_of(const std::string& lower_case_name) {
+  REEVE_CHECK(models.size() < UINT16_MAX,
+              fmt::format("{} device models", models.size()));
+  const auto fresh = static_cast<ModelId>(models.size());
+  return models.try_emplace(lower_case_name, fresh).first->second;
+}
+
+std::uint32_t Scheduler::Core::kind_of(Pool& pool, const Node& node) {
+  std::set<ModelId> distinct;
+  for (const auto& device : node.devices) {
+    if (device.capacity_milli > 0) distinct.insert(device.model);
+  }
+  const std::vector<ModelId> wanted(distinct.begin(), distinct.end());
+  std::uint32_t number = 0;
+  for (; number < pool.kinds.size(); ++number) {
+    if (pool.kinds[number].models() == wanted) return number;
+  }
+  pool.kinds.emplace_back(wanted);
+  return number;
+}
+
+std::uint32_t Scheduler::Core::demand_of(Pool& pool, const Class& wanted) {
+  const auto& need = wanted.need;
+  DemandKey key{need.gpus, need.gpu_milli, need.gpu_memory_bytes, need.models,
+                wanted.request.on_node};
+  if (const auto it = pool.demand_numbers.find(key);
+      it != pool.demand_numbers.end()) {
+    return it->second;
+  }
+  std::uint32_t number = static_cast<std::uint32_t>(pool.demands.size());
+  if (pool.demands_unused.empty()) {
+    pool.demands.emplace_back();
+    pool.demand_heads.push_back(OrderKey::last());
+  } else {
+    number = pool.demands_unused.back();
+    pool.demands_unused.pop_back();
+  }
+  auto& demand = pool.demands[number];
+  demand.devices = need;
+  demand.devices.cpu_milli = 0;
+  demand.devices.memory_bytes = 0;
+  demand.on_node = wanted.request.on_node;
+  pool.demand_numbers.emplace(std::move(key), number);
+  return number;
+}
+
+ClassId Scheduler::Core::class_of(Request request) {
+  if (const auto it = class_numbers.find(request); it != class_numbers.end()) {
+    return it->second;
+  }
+  ClassId id = static_cast<ClassId>(classes.size());
+  if (classes_unused.empty()) {
+    classes.emplace_back();
+  } else {
+    id = classes_unused.back();
+    classes_unused.pop_back();
+  }
+  auto& made = classes[id];
+  made.need = {request.cpu_milli, request.memory_bytes,     request.gpus,
+               request.gpu_milli, request.gpu_memory_bytes, {}};
+  for (const auto& model : request.gpu_models) {
+    made.need.models.push_back(model_of(model));
+  }
+  std::sort(made.need.models.begin(), made.need.models.end());
+  made.pool = pool_of(request.group, request.simulated);
+  class_numbers.emplace(request, id);
+  made.request = std::move(request);
+  made.demand = demand_of(pools[made.pool], made);
+  ++pools[made.pool].demands[made.demand].classes;
+  return id;
+}
+
+void Scheduler::Core::leave_class(ClassId id) {
+  auto& left = classes[id];
+  REEVE_CHECK(left.sessions > 0, fmt::format("class {} has no sessions", id));
+  if (--left.sessions > 0) return;
+  REEVE_CHECK(left.waiting.empty(), fmt::format("class {} has a queue", id));
+  class_numbers.erase(left.request);
+  leave_demand(pools[left.pool], left.demand);
+  left = Class{};
+  classes_unused.push_back(id);
+}
+
+void Scheduler::Core::leave_demand(Pool& pool, std::uint32_t number) {
+  auto& demand = pool.demands[number];
+  if (--demand.classes > 0) return;
+  const auto& devices = demand.devices;
+  pool.demand_numbers.erase({devices.gpus, devices.gpu_milli,
+                             devices.gpu_memory_bytes, devices.models,
+                             demand.on_node});
+  demand = Demand{};
+  pool.demands_unused.push_back(number);
+}
+
+const std::vector<std::uint32_t>& Scheduler::Core::kinds_for(Class& wanted) {
+  const auto& kinds = pools[wanted.pool].kinds;
+  for (; wanted.kinds_seen < kinds.size(); ++wanted.kinds_seen) {
+    const auto& offered = kinds[wanted.kinds_seen].models();
+    const bool serves =
+        wanted.need.gpus == 0 ||
+        std::any_of(offered.begin(), offered.end(),
+                    [&](ModelId model) { return wanted.need.allows(model); });
+    if (serves) {
+      wanted.kinds.push_back(static_cast<std::uint32_t>(wanted.kinds_seen));
+    }
+  }
+  return wanted.kinds;
+}
+
+// Into the queue, unless a dependency or a time still holds it.
+void Scheduler::Core::admit(std::uint64_t id, Session& session) {
+  if (!session.waits_for.empty()) {
+    set_standing(session, Session::Standing::held);
+  } else if (session.not_before.value > 0) {
+    set_standing(session, Session::Standing::held);
+    sleeping.emplace(session.not_before, id);
+  } else {
+    enqueue(session);
+  }
+}
+
+void Scheduler::Core::enqueue(Session& session) {
+  const auto id = session.request_class;
+  auto& joined = classes[id];
+  set_standing(session, Session::Standing::waiting);
+  joined.waiting.insert(session.key);
+  if (joined.standing == Class::Standing::idle) {
+    list(id, Class::Standing::ready);
+  } else if (session.key < joined.key) {
+    head_changed(id);
+  }
+}
+
+// Out of its class's queue; the session's new standing is the caller's to set.
+void Scheduler::Core::dequeue(Session& session) {
+  const auto id = session.request_class;
+  auto& left = classes[id];
+  left.waiting.erase(session.key);
+  if (session.key == left.key) head_changed(id);
+  auto& pool = pools[left.pool];
+  if (pool.guard == session.key) drop_guard(pool);
+  session.headed_at = Time{};
+}
+
+void Scheduler::Core::list(ClassId id, Class::Standing standing) {
+  auto& listed = classes[id];
+  listed.standing = standing;
+  listed.key = *listed.waiting.begin();
+  if (standing == Class::Standing::ready) {
+    ready.emplace(listed.key, id);
+    return;
+  }
+  auto& pool = pools[listed.pool];
+  auto& demand = pool.demands[listed.demand];
+  pool.refused.emplace(listed.key, id);
+  demand.refused.emplace(listed.key, id);
+  pool.demand_heads[listed.demand] = demand.refused.begin()->first;
+  demand.cpu_least_milli =
+      std::min<std::uint64_t>(demand.cpu_least_milli, listed.need.cpu_milli);
+  demand.memory_least_bytes =
+      std::min(demand.memory_least_bytes, listed.need.memory_bytes);
+}
+
+void Scheduler::Core::unlist(ClassId id) {
+  auto& listed = classes[id];
+  const auto standing = listed.standing;
+  listed.standing = Class::Standing::idle;
+  if (standing == Class::Standing::ready) ready.erase({listed.key, id});
+  if (standing != Class::Standing::refused) return;
+  auto& pool = pools[listed.pool];
+  auto& demand = pool.demands[listed.demand];
+  pool.refused.erase({listed.key, id});
+  demand.refused.erase({listed.key, id});
+  if (demand.refused.empty()) {
+    pool.demand_heads[listed.demand] = OrderKey::last();
+    demand.cpu_least_milli = UINT64_MAX;
+    demand.memory_least_bytes = UINT64_MAX;
+  } else {
+    pool.demand_heads[listed.demand] = demand.refused.begin()->first;
+  }
+}
+
+void Scheduler::Core::head_changed(ClassId id) {
+  auto& changed = classes[id];
+  auto standing = changed.standing;
+  const auto before = changed.key;
+  unlist(id);
+  if (changed.waiting.empty()) return;
+  const bool earlier = *changed.waiting.begin() < before;
+  if (standing == Class::Standing::refused && earlier) {
+    // It may now be ahead of a guard whose nodes were closed to it.
+    if (!pools[changed.pool].earmarked.empty()) {
+      standing = Class::Standing::ready;
+    }
+    // The freed nodes were queued by a head that was later than this one.
+    freed_stale = true;
+  }
+  list(id, standing);
+}
+
+}  // namespace reeve::cluster

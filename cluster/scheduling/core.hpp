@@ -1,0 +1,249 @@
+// The inside of the scheduler: nodes, sessions, classes and pools, and the
+// passes over them. The parts: classes.cpp (queues), search.cpp (where),
+// propose.cpp (who is next), guard.cpp (patience), why.cpp, scheduler.cpp
+// (events).
+#pragma once
+
+#include <compare>
+#include <map>
+#include <queue>
+#include <set>
+#include <tuple>
+#include <unordered_map>
+#include <utility>
+
+#include "cluster/scheduling/free_index.hpp"
+#include "cluster/scheduling/request.hpp"
+
+namespace reeve::schema {
+struct NodeSpec;
+struct SessionSpec;
+}  // namespace reeve::schema
+
+namespace reeve::cluster::scheduling {
+
+// The place of a session in its queue; the least is the head.
+struct OrderKey {
+  std::int32_t priority = 0;
+  std::uint64_t sequence = 0;
+  std::uint64_t session = 0;
+
+  bool operator==(const OrderKey&) const = default;
+  std::strong_ordering operator<=>(const OrderKey& other) const {
+    if (priority != other.priority) return other.priority <=> priority;
+    if (sequence != other.sequence) return sequence <=> other.sequence;
+    return session <=> other.session;
+  }
+  static OrderKey first() { return {INT32_MAX, 0, 0}; }
+  static OrderKey last() { return {INT32_MIN, UINT64_MAX, UINT64_MAX}; }
+};
+
+using ClassId = std::uint32_t;
+
+// GPUs of a task, milli and memory of each, models, named node.
+using DemandKey = std::tuple<std::uint32_t, std::uint32_t, std::uint64_t,
+                             std::vector<ModelId>, std::string>;
+
+// Sessions with equal requests.
+struct Class {
+  // idle: nobody waits. ready: to be looked at. refused: fits on no node but
+  // those marked `freed` and those earmarked for a guard before it.
+  enum class Standing { idle, ready, refused };
+
+  Request request;
+  Need need;
+  std::uint32_t pool = 0;
+  std::uint32_t demand = 0;
+  std::uint32_t sessions = 0;  // that refer to it
+  std::set<OrderKey> waiting;
+  Standing standing = Standing::idle;
+  OrderKey key;                      // under which it is listed, unless idle
+  std::vector<std::uint32_t> kinds;  // of nodes that may serve it
+  std::size_t kinds_seen = 0;
+  std::uint64_t gang_refused_at = 0;  // the pool's `room_version` then
+};
+
+// Refused classes with the same wish for devices, in order of their heads.
+struct Demand {
+  std::uint32_t classes = 0;
+  Need devices;  // without CPU and memory
+  std::string on_node;
+  std::set<std::pair<OrderKey, ClassId>> refused;
+  // No class here needs less, so a node with less is passed over quickly.
+  std::uint64_t cpu_least_milli = UINT64_MAX;
+  std::uint64_t memory_least_bytes = UINT64_MAX;
+};
+
+// One queue and the nodes that serve it.
+struct Pool {
+  std::string group;
+  bool simulated = false;
+  std::vector<FreeIndex> kinds;
+  std::vector<std::uint32_t> nodes;
+  std::vector<Demand> demands;
+  std::vector<OrderKey> demand_heads;  // beside `demands`, for a quick walk
+  std::map<DemandKey, std::uint32_t> demand_numbers;
+  std::vector<std::uint32_t> demands_unused;
+  std::set<std::pair<OrderKey, ClassId>> refused;
+  std::uint64_t room_version = 1;     // counts up whenever a node gets room
+  OrderKey guard = OrderKey::last();  // nobody is behind last(): no guard
+  std::vector<std::uint32_t> earmarked;
+};
+
+struct Holding {
+  TaskProposal task;
+  bool freed = false;
+};
+
+struct Session {
+  enum class Standing { held, waiting, proposed, placed };
+
+  ClassId request_class = 0;
+  OrderKey key;
+  std::uint32_t attempt = 1;
+  Standing standing = Standing::held;
+  std::vector<SessionId> waits_for;  // dependencies that are not met yet
+  Time not_before;
+  Time headed_at;  // when it first was the refused head of its queue
+  Time started_at;
+  std::uint64_t time_limit_ns = 0;
+  std::vector<Holding> holdings;       // by rank
+  std::vector<NodeId> nodes_to_avoid;  // where it was before
+};
+
+struct Dependent {
+  std::uint64_t session = 0;
+  std::uint8_t kind = 0;
+};
+
+// The freed nodes to look at, first those whose best waiting class is first.
+// An entry counts only while it carries the node's newest ticket.
+struct FreedNode {
+  OrderKey key;
+  std::uint32_t node = 0;
+  std::uint64_t ticket = 0;
+  bool operator>(const FreedNode& other) const {
+    return std::pair(key, node) > std::pair(other.key, other.node);
+  }
+};
+using FreedQueue = std::priority_queue<FreedNode, std::vector<FreedNode>,
+                                       std::greater<FreedNode>>;
+
+}  // namespace reeve::cluster::scheduling
+
+namespace reeve::cluster {
+
+struct Scheduler::Core {
+  using Node = scheduling::Node;
+  using Need = scheduling::Need;
+  using Class = scheduling::Class;
+  using ClassId = scheduling::ClassId;
+  using Pool = scheduling::Pool;
+  using Session = scheduling::Session;
+  using OrderKey = scheduling::OrderKey;
+  using Tasks = std::vector<TaskProposal>;
+
+  // Events (scheduler.cpp).
+  void apply(const schema::Event& event);
+  void register_node(const schema::Event& event);
+  Node* node_at(std::uint32_t number);
+  void take_inventory(Node& node, const schema::NodeSpec& spec);
+  void offer_changed(Node& node, bool was_offered);
+  void change_node(const schema::Event& event);
+  void submit(const schema::Event& event);
+  void wait_for_others(std::uint64_t id, Session& session,
+                       const schema::SessionSpec& spec);
+  Session* session_at(std::uint64_t id);
+  void placed(const schema::Event& event);
+  void task_exited(std::uint64_t id, std::uint32_t attempt, std::uint32_t rank);
+  void requeue(const schema::Event& event);
+  void ended(const schema::Event& event);
+  void release_dependents(std::uint64_t id, bool succeeded);
+  void refused(std::uint64_t id, std::uint32_t attempt);
+
+  // Holdings (scheduler.cpp).
+  void set_standing(Session& session, Session::Standing standing);
+  void leave_queue(std::uint64_t id, Session& session);
+  void hold(Session& session, const Tasks& tasks);
+  void avoid_last_nodes(Session& session);
+  void free_holding(Session& session, scheduling::Holding& holding);
+  void free_holdings(Session& session);
+
+  // Queues (classes.cpp).
+  std::uint32_t pool_of(const std::string& group, bool simulated);
+  scheduling::ModelId model_of(const std::string& lower_case_name);
+  std::uint32_t kind_of(Pool& pool, const Node& node);
+  std::uint32_t demand_of(Pool& pool, const Class& wanted);
+  ClassId class_of(Request request);
+  void leave_class(ClassId id);
+  void leave_demand(Pool& pool, std::uint32_t number);
+  const std::vector<std::uint32_t>& kinds_for(Class& wanted);
+  void admit(std::uint64_t id, Session& session);
+  void enqueue(Session& session);
+  void dequeue(Session& session);
+  void list(ClassId id, Class::Standing standing);
+  void unlist(ClassId id);
+  void head_changed(ClassId id);
+
+  // Passes (propose.cpp, guard.cpp).
+  std::vector<Proposal> propose(Time now, std::size_t max);
+  void wake(Time now);
+  void node_freed(Node& node);
+  void capacity_changed(Node& node);
+  void queue_freed(Node& node, const OrderKey& key);
+  void rebuild_freed();
+  std::optional<std::pair<OrderKey, ClassId>> next_freed();
+  std::optional<std::pair<OrderKey, ClassId>> best_for(const Node& node);
+  bool start_next(std::vector<Proposal>& proposals);
+  void start_head(ClassId id, std::vector<Proposal>& proposals);
+  void watch_heads(Time now);
+  void set_guard(Pool& pool, const Class& head);
+  void drop_guard(Pool& pool);
+
+  // Search (search.cpp).
+  bool open_to(const Node& node, const OrderKey& key) const;
+  Node* find(Class& wanted, std::uint32_t times, const OrderKey& key);
+  Node* find_in(const scheduling::Shelf& shelf, const Class& wanted,
+                std::uint32_t times, const OrderKey& key);
+  bool is_named(const Node& node, const std::string& name) const;
+  Node* find_named(const Class& wanted, std::uint32_t times,
+                   const OrderKey& key);
+  Node* find_whole(Class& wanted, std::uint64_t least, std::uint32_t times,
+                   const OrderKey& key);
+  Node* find_share(Class& wanted, std::uint32_t times, const OrderKey& key);
+  bool place(Class& wanted, const Session& session, Tasks& tasks);
+  bool place_anywhere(Class& wanted, const OrderKey& key, Tasks& tasks);
+  bool place_scattered(Class& wanted, const OrderKey& key, Tasks& tasks);
+  bool place_spread(Class& wanted, const OrderKey& key, Tasks& tasks);
+  void take(Node& node, const Class& wanted, std::uint32_t times, Tasks& tasks);
+  void undo(const Class& wanted, Tasks& tasks);
+
+  // Reasons (why.cpp).
+  Why why(std::uint64_t id) const;
+  void count_nodes(const Session& session, Why& answer) const;
+  void count_queue(const Session& session, Why& answer) const;
+  Time expected_start(const Session& session) const;
+
+  std::vector<Node> nodes;
+  std::unordered_map<std::string, std::uint32_t> node_names;
+  std::map<std::string, scheduling::ModelId> models;
+  std::vector<Pool> pools;
+  std::map<std::pair<std::string, bool>, std::uint32_t> pool_numbers;
+
+  std::vector<Class> classes;
+  std::vector<ClassId> classes_unused;
+  std::unordered_map<Request, ClassId> class_numbers;
+  std::unordered_map<std::uint64_t, Session> sessions;
+  std::unordered_map<std::uint64_t, std::vector<scheduling::Dependent>>
+      dependents;
+  std::set<std::pair<Time, std::uint64_t>> sleeping;
+
+  std::set<std::pair<OrderKey, ClassId>> ready;
+  scheduling::FreedQueue freed;
+  bool freed_stale = false;
+  std::uint64_t freed_tickets = 0;
+  std::uint64_t stamp = 0;
+  SchedulerSizes counts;
+};
+
+}  // namespace reeve::cluster

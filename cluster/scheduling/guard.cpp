@@ -1,0 +1,81 @@
+// Patience: the head of a queue that was passed over for long gets nodes kept.
+#include "cluster/scheduling/core.hpp"
+
+namespace reeve::cluster {
+
+using namespace scheduling;
+
+void Scheduler::Core::watch_heads(Time now) {
+  for (auto& pool : pools) {
+    if (pool.refused.empty()) continue;
+    const auto [key, id] = *pool.refused.begin();
+    auto& head = sessions.at(key.session);
+    if (head.headed_at.value == 0) head.headed_at = now;
+    if (key == pool.guard) continue;
+    if (now.value < head.headed_at.value + head_patience_ns) continue;
+    drop_guard(pool);
+    set_guard(pool, classes[id]);
+  }
+}
+
+namespace {
+
+struct Candidate {
+  bool roomy = false;  // takes the larger part of a spread gang
+  std::uint32_t slots_now = 0;
+  std::uint32_t slots_empty = 0;
+  std::uint32_t whole_devices = 0;
+  std::uint32_t node = 0;
+
+  bool operator<(const Candidate& other) const {
+    return std::tuple(!roomy, ~slots_now, ~whole_devices, node) <
+           std::tuple(!other.roomy, ~other.slots_now, ~other.whole_devices,
+                      other.node);
+  }
+};
+
+}  // namespace
+
+// Earmarks the nodes that have the most room for the head now, as many as it
+// needs if they were empty.
+void Scheduler::Core::set_guard(Pool& pool, const Class& head) {
+  const auto& request = head.request;
+  const auto spread = request.nodes;
+  const auto least = spread > 0 ? request.tasks / spread : 1;
+  const auto most =
+      spread > 0 ? (request.tasks + spread - 1) / spread : request.tasks;
+  std::vector<Candidate> candidates;
+  for (const auto number : pool.nodes) {
+    const auto& node = nodes[number];
+    if (!node.offered()) continue;
+    if (!request.on_node.empty() && !is_named(node, request.on_node)) continue;
+    const auto empty = slots(emptied(node), head.need, most);
+    if (empty < least) continue;
+    candidates.push_back({spread == 0 || empty == most,
+                          slots(node, head.need, most), empty,
+                          node.whole_devices, number});
+  }
+  std::sort(candidates.begin(), candidates.end());
+  pool.guard = head.key;
+  std::uint64_t slots_kept = 0;
+  for (const auto& candidate : candidates) {
+    const bool enough = spread > 0 ? pool.earmarked.size() == spread
+                                   : slots_kept >= request.tasks;
+    if (enough) break;
+    slots_kept += candidate.slots_empty;
+    pool.earmarked.push_back(candidate.node);
+    nodes[candidate.node].earmarked = true;
+  }
+}
+
+void Scheduler::Core::drop_guard(Pool& pool) {
+  pool.guard = OrderKey::last();
+  std::vector<std::uint32_t> released;
+  released.swap(pool.earmarked);
+  for (const auto number : released) {
+    nodes[number].earmarked = false;
+    node_freed(nodes[number]);
+  }
+}
+
+}  // namespace reeve::cluster

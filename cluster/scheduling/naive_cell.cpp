@@ -1,0 +1,194 @@
+#include "cluster/scheduling/naive_cell.hpp"
+
+#include <algorithm>
+#include <set>
+
+namespace reeve::cluster {
+
+namespace {
+
+bool usable(const NaiveCell::Node& node, const TestSession& spec) {
+  return !node.away && node.spec.simulated == spec.simulated &&
+         node.spec.group == spec.group &&
+         (spec.on_node.empty() ||
+          spec.on_node == "n" + std::to_string(node.spec.number));
+}
+
+std::int64_t memory_taken(const NaiveCell::Node& node,
+                          const TestSession& spec) {
+  const auto whole = static_cast<std::int64_t>(node.spec.device_memory_bytes);
+  if (spec.gpu_milli == 1000) return whole;
+  if (spec.gpu_memory_bytes > 0) {
+    return static_cast<std::int64_t>(spec.gpu_memory_bytes);
+  }
+  return whole / 1000 * spec.gpu_milli + whole % 1000 * spec.gpu_milli / 1000;
+}
+
+bool serves(const NaiveCell::Node::Device& device, const NaiveCell::Node& node,
+            const TestSession& spec) {
+  const auto& models = spec.gpu_models;
+  if (!models.empty() &&
+      std::find(models.begin(), models.end(), device.model) == models.end()) {
+    return false;
+  }
+  return device.milli >= spec.gpu_milli &&
+         device.memory_bytes >= memory_taken(node, spec) &&
+         node.spec.device_memory_bytes >= spec.gpu_memory_bytes;
+}
+
+// One task, on the devices with the most room; false when it does not fit.
+bool put(NaiveCell::Node& node, const TestSession& spec) {
+  node.cpu_milli -= spec.cpu_milli;
+  node.memory_bytes -= static_cast<std::int64_t>(spec.memory_bytes);
+  if (node.cpu_milli < 0 || node.memory_bytes < 0) return false;
+  std::stable_sort(
+      node.devices.begin(), node.devices.end(),
+      [](const auto& a, const auto& b) { return a.milli > b.milli; });
+  std::uint32_t left = spec.gpus;
+  for (auto& device : node.devices) {
+    if (left == 0) break;
+    if (!serves(device, node, spec)) continue;
+    device.milli -= spec.gpu_milli;
+    device.memory_bytes -= memory_taken(node, spec);
+    --left;
+  }
+  return left == 0;
+}
+
+}  // namespace
+
+void NaiveCell::add(const TestNode& spec) {
+  Node node{spec,
+            false,
+            spec.cpu_milli,
+            static_cast<std::int64_t>(spec.memory_bytes),
+            {}};
+  for (const auto& model : spec.models) {
+    node.devices.push_back(
+        {model, 1000, static_cast<std::int64_t>(spec.device_memory_bytes)});
+  }
+  nodes[spec.number] = node;
+}
+
+void NaiveCell::submit(std::uint64_t id, const TestSession& spec) {
+  sessions[id].spec = spec;
+}
+
+std::string NaiveCell::take(const Proposal& proposal) {
+  auto& session = sessions.at(proposal.session.value);
+  const auto& spec = session.spec;
+  if (session.standing != Standing::waiting) return "it does not wait";
+  if (proposal.attempt != session.attempt) return "another attempt";
+  if (proposal.tasks.size() != spec.tasks) return "another number of tasks";
+  std::map<std::uint32_t, std::uint32_t> per_node;
+  for (const auto& task : proposal.tasks) {
+    auto& node = nodes.at(task.node.value);
+    ++per_node[task.node.value];
+    if (!usable(node, spec)) return "a node it may not use";
+    node.cpu_milli -= spec.cpu_milli;
+    node.memory_bytes -= static_cast<std::int64_t>(spec.memory_bytes);
+    if (node.cpu_milli < 0 || node.memory_bytes < 0) return "over-committed";
+    if (task.devices.size() != spec.gpus) return "another number of devices";
+    std::set<std::uint32_t> distinct;
+    for (const auto& grant : task.devices) {
+      auto& device = node.devices.at(grant.device);
+      if (!serves(device, node, spec)) return "a device that does not serve";
+      if (grant.milli != spec.gpu_milli) return "another share";
+      const auto memory = static_cast<std::int64_t>(grant.memory_bytes);
+      if (memory != memory_taken(node, spec)) return "other device memory";
+      device.milli -= grant.milli;
+      device.memory_bytes -= memory;
+      distinct.insert(grant.device);
+    }
+    if (distinct.size() != spec.gpus) return "a device twice in one task";
+  }
+  if (spec.nodes > 0) {
+    if (per_node.size() != spec.nodes) return "another number of nodes";
+    for (const auto& [node, count] : per_node) {
+      const auto least = spec.tasks / spec.nodes;
+      if (count < least || count > least + 1) return "spread unevenly";
+    }
+  }
+  session.standing = Standing::proposed;
+  session.tasks = proposal.tasks;
+  session.exited.assign(proposal.tasks.size(), false);
+  return "";
+}
+
+void NaiveCell::free_task(Session& session, std::size_t rank) {
+  if (session.exited[rank]) return;
+  session.exited[rank] = true;
+  const auto& task = session.tasks[rank];
+  auto& node = nodes.at(task.node.value);
+  node.cpu_milli += session.spec.cpu_milli;
+  node.memory_bytes += static_cast<std::int64_t>(session.spec.memory_bytes);
+  for (const auto& grant : task.devices) {
+    node.devices[grant.device].milli += grant.milli;
+    node.devices[grant.device].memory_bytes +=
+        static_cast<std::int64_t>(grant.memory_bytes);
+  }
+}
+
+void NaiveCell::free_all(Session& session) {
+  for (std::size_t i = 0; i < session.tasks.size(); ++i) free_task(session, i);
+  session.tasks.clear();
+  session.exited.clear();
+}
+
+std::uint32_t NaiveCell::room(const Node& node, const TestSession& spec) const {
+  Node scratch = node;
+  std::uint32_t count = 0;
+  while (count < spec.tasks && put(scratch, spec)) ++count;
+  return count;
+}
+
+bool NaiveCell::fits(const Session& session) const {
+  const auto& spec = session.spec;
+  std::vector<std::uint32_t> rooms;
+  for (const auto& [number, node] : nodes) {
+    if (usable(node, spec)) rooms.push_back(room(node, spec));
+  }
+  std::sort(rooms.rbegin(), rooms.rend());
+  if (spec.nodes == 0) {
+    std::uint32_t total = 0;
+    for (const auto count : rooms) total += count;
+    return total >= spec.tasks;
+  }
+  if (rooms.size() < spec.nodes) return false;
+  for (std::uint32_t i = 0; i < spec.nodes; ++i) {
+    const auto more = i < spec.tasks % spec.nodes ? 1 : 0;
+    if (rooms[i] < spec.tasks / spec.nodes + more) return false;
+  }
+  return true;
+}
+
+std::vector<std::uint64_t> NaiveCell::queue(const TestSession& like) const {
+  std::vector<std::uint64_t> ids;
+  for (const auto& [id, session] : sessions) {
+    if (session.standing == Standing::waiting &&
+        session.spec.group == like.group &&
+        session.spec.simulated == like.simulated) {
+      ids.push_back(id);
+    }
+  }
+  std::stable_sort(ids.begin(), ids.end(), [this](auto a, auto b) {
+    return sessions.at(a).spec.priority > sessions.at(b).spec.priority;
+  });
+  return ids;
+}
+
+std::optional<std::uint64_t> NaiveCell::first_fitting(
+    const TestSession& like) const {
+  for (const auto id : queue(like)) {
+    if (fits(sessions.at(id))) return id;
+  }
+  return std::nullopt;
+}
+
+std::optional<std::uint64_t> NaiveCell::head(const TestSession& like) const {
+  const auto ids = queue(like);
+  if (ids.empty()) return std::nullopt;
+  return ids.front();
+}
+
+}  // namespace reeve::cluster

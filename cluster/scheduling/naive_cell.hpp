@@ -1,0 +1,62 @@
+// A slow, obvious model of nodes, sessions and what they hold, for tests: no
+// index, no class, no queue; every question walks everything.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cluster/scheduling/test_cell.hpp"
+
+namespace reeve::cluster {
+
+class NaiveCell {
+ public:
+  enum class Standing { held, waiting, proposed, placed };
+
+  struct Node {
+    TestNode spec;
+    bool away = false;
+    std::int64_t cpu_milli = 0;
+    std::int64_t memory_bytes = 0;
+    struct Device {
+      std::string model;
+      std::int64_t milli = 1000;
+      std::int64_t memory_bytes = 0;
+    };
+    std::vector<Device> devices;
+  };
+
+  struct Session {
+    TestSession spec;
+    std::uint32_t attempt = 1;
+    Standing standing = Standing::waiting;
+    std::vector<TaskProposal> tasks;
+    std::vector<bool> exited;
+  };
+
+  std::map<std::uint32_t, Node> nodes;
+  std::map<std::uint64_t, Session> sessions;
+
+  void add(const TestNode& spec);
+  void submit(std::uint64_t id, const TestSession& spec);
+
+  // What is wrong with the proposal; empty when it is right, and then it holds.
+  std::string take(const Proposal& proposal);
+  void free_task(Session& session, std::size_t rank);
+  void free_all(Session& session);
+
+  // Whether the whole session fits now.
+  bool fits(const Session& session) const;
+
+  // The first waiting session of the queue of `like` that fits now.
+  std::optional<std::uint64_t> first_fitting(const TestSession& like) const;
+  std::optional<std::uint64_t> head(const TestSession& like) const;
+
+ private:
+  std::vector<std::uint64_t> queue(const TestSession& like) const;
+  std::uint32_t room(const Node& node, const TestSession& spec) const;
+};
+
+}  // namespace reeve::cluster

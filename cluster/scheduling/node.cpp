@@ -1,0 +1,150 @@
+#include "cluster/scheduling/node.hpp"
+
+#include <fmt/format.h>
+
+#include "cluster/check.hpp"
+
+namespace reeve::cluster::scheduling {
+
+// An event that names a device beyond this is damaged, not large.
+constexpr std::uint32_t device_index_max = 4095;
+
+std::uint64_t device_memory(const Device& device, const Need& need) {
+  if (!need.share()) return device.memory_bytes;
+  if (need.gpu_memory_bytes != 0) return need.gpu_memory_bytes;
+  const auto wide = static_cast<unsigned __int128>(device.memory_bytes);
+  return static_cast<std::uint64_t>(wide * need.gpu_milli / milli_per_device);
+}
+
+std::uint32_t device_slots(const Device& device, const Need& need,
+                           std::uint32_t limit) {
+  if (!need.allows(device.model)) return 0;
+  if (!need.share()) {
+    return device.whole() && device.memory_bytes >= need.gpu_memory_bytes ? 1
+                                                                          : 0;
+  }
+  std::uint64_t count = device.free_milli() / need.gpu_milli;
+  const auto memory_bytes = device_memory(device, need);
+  if (memory_bytes > 0) {
+    count = std::min(count, device.free_memory_bytes() / memory_bytes);
+  }
+  return static_cast<std::uint32_t>(std::min<std::uint64_t>(count, limit));
+}
+
+bool devices_fit(const Node& node, const Need& need, std::uint32_t times) {
+  if (need.gpus == 0) return true;
+  const auto wanted = std::uint64_t{need.gpus} * times;
+  std::uint64_t found = 0;
+  // A task's devices are distinct: one device serves each task once.
+  for (const auto& device : node.devices) {
+    found += device_slots(device, need, times);
+    if (found >= wanted) return true;
+  }
+  return false;
+}
+
+bool fits(const Node& node, const Need& need, std::uint32_t times) {
+  if (std::uint64_t{need.cpu_milli} * times > node.cpu_free_milli()) {
+    return false;
+  }
+  const auto memory = static_cast<unsigned __int128>(need.memory_bytes) * times;
+  if (memory > node.memory_free_bytes()) return false;
+  return devices_fit(node, need, times);
+}
+
+std::uint32_t slots(const Node& node, const Need& need, std::uint32_t limit) {
+  std::uint32_t low = 0;
+  std::uint32_t high = limit;
+  while (low < high) {
+    const auto middle = low + (high - low + 1) / 2;
+    if (fits(node, need, middle)) {
+      low = middle;
+    } else {
+      high = middle - 1;
+    }
+  }
+  return low;
+}
+
+Node emptied(const Node& node) {
+  Node empty = node;
+  empty.cpu_used_milli = 0;
+  empty.memory_used_bytes = 0;
+  for (auto& device : empty.devices) {
+    device.used_milli = 0;
+    device.used_memory_bytes = 0;
+  }
+  return empty;
+}
+
+std::vector<DeviceGrant> pick(const Node& node, const Need& need,
+                              bool more_follow) {
+  std::vector<DeviceGrant> grants;
+  if (need.gpus == 0) return grants;
+  std::vector<std::uint32_t> order;
+  for (std::uint32_t i = 0; i < node.devices.size(); ++i) {
+    if (device_slots(node.devices[i], need, 1) > 0) order.push_back(i);
+  }
+  if (need.share()) {
+    const bool roomiest_first = more_follow && need.gpus > 1;
+    const auto rank = [&](std::uint32_t i) -> std::uint64_t {
+      const auto& device = node.devices[i];
+      if (!roomiest_first) return device.free_milli();
+      return ~std::uint64_t{device_slots(device, need, milli_per_device)};
+    };
+    std::stable_sort(order.begin(), order.end(),
+                     [&](auto a, auto b) { return rank(a) < rank(b); });
+  }
+  REEVE_CHECK(order.size() >= need.gpus,
+              fmt::format("{} of {} GPUs picked on node {}", order.size(),
+                          need.gpus, node.name));
+  order.resize(need.gpus);
+  std::sort(order.begin(), order.end());
+  for (const auto i : order) {
+    const auto memory = device_memory(node.devices[i], need);
+    grants.push_back({i, need.gpu_milli, memory});
+  }
+  return grants;
+}
+
+void claim(Node& node, const Need& need,
+           const std::vector<DeviceGrant>& devices) {
+  node.cpu_used_milli += need.cpu_milli;
+  node.memory_used_bytes += need.memory_bytes;
+  for (const auto& grant : devices) {
+    REEVE_CHECK(grant.device <= device_index_max,
+                fmt::format("device {} of node {}", grant.device, node.name));
+    if (grant.device >= node.devices.size()) {
+      node.devices.resize(grant.device + 1);
+    }
+    auto& device = node.devices[grant.device];
+    device.used_milli += grant.milli;
+    device.used_memory_bytes += grant.memory_bytes;
+  }
+}
+
+void release(Node& node, const Need& need,
+             const std::vector<DeviceGrant>& devices) {
+  REEVE_CHECK(node.cpu_used_milli >= need.cpu_milli,
+              fmt::format("node {} holds {} milli cpu, {} are released",
+                          node.name, node.cpu_used_milli, need.cpu_milli));
+  REEVE_CHECK(node.memory_used_bytes >= need.memory_bytes,
+              fmt::format("node {} holds {} bytes, {} are released", node.name,
+                          node.memory_used_bytes, need.memory_bytes));
+  node.cpu_used_milli -= need.cpu_milli;
+  node.memory_used_bytes -= need.memory_bytes;
+  for (const auto& grant : devices) {
+    REEVE_CHECK(grant.device < node.devices.size(),
+                fmt::format("device {} of node {}", grant.device, node.name));
+    auto& device = node.devices[grant.device];
+    REEVE_CHECK(
+        device.used_milli >= grant.milli &&
+            device.used_memory_bytes >= grant.memory_bytes,
+        fmt::format("device {} of node {} holds {} milli, {} released",
+                    grant.device, node.name, device.used_milli, grant.milli));
+    device.used_milli -= grant.milli;
+    device.used_memory_bytes -= grant.memory_bytes;
+  }
+}
+
+}  // namespace reeve::cluster::scheduling

@@ -1,0 +1,130 @@
+// One node as the scheduler sees it: its devices, what is held of them, and
+// whether a task fits. Every answer about room, in passes, in `why` and in
+// tests, comes from the functions here.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "cluster/scheduling/scheduler.hpp"
+#include "cluster/types.hpp"
+
+namespace reeve::cluster::scheduling {
+
+using ModelId = std::uint16_t;
+
+// Where the free index keeps an entry; see free_index.hpp.
+struct Spot {
+  static constexpr std::uint32_t nowhere = 0xFFFFFFFF;
+  std::uint32_t position = nowhere;
+  std::uint16_t level = 0;
+  std::uint8_t cell = 0;
+};
+
+struct Device {
+  ModelId model = 0;
+  std::uint64_t memory_bytes = 0;
+  std::uint32_t capacity_milli = 0;  // 0: no longer in the inventory
+  std::uint32_t used_milli = 0;
+  std::uint64_t used_memory_bytes = 0;
+  Spot spot;
+
+  std::uint32_t free_milli() const {
+    return capacity_milli - std::min(capacity_milli, used_milli);
+  }
+  std::uint64_t free_memory_bytes() const {
+    return memory_bytes - std::min(memory_bytes, used_memory_bytes);
+  }
+  bool whole() const {
+    return capacity_milli == milli_per_device && used_milli == 0 &&
+           used_memory_bytes == 0;
+  }
+};
+
+struct Node {
+  NodeId id;
+  std::string name;
+  std::uint32_t pool = 0;
+  std::uint32_t kind = 0;  // the set of device models, within the pool
+  std::uint32_t cpu_capacity_milli = 0;
+  std::uint64_t memory_capacity_bytes = 0;
+  std::uint64_t cpu_used_milli = 0;
+  std::uint64_t memory_used_bytes = 0;
+  std::vector<Device> devices;
+  std::uint32_t whole_devices = 0;  // free ones, kept by the index
+
+  bool known = false;
+  bool lost = false;
+  bool drained = false;
+  bool removed = false;
+
+  // Got room since the waiting classes were refused: its entry in the queue of
+  // freed nodes, 0 when it has none; fresh when nobody has looked at it yet.
+  std::uint64_t freed_ticket = 0;
+  bool freed_fresh = false;
+  bool earmarked = false;   // kept for its pool's guard
+  std::uint64_t stamp = 0;  // equal to the search's: left out of it
+  Spot spot;
+
+  bool offered() const { return known && !lost && !drained && !removed; }
+  std::uint64_t cpu_free_milli() const {
+    return cpu_capacity_milli -
+           std::min<std::uint64_t>(cpu_capacity_milli, cpu_used_milli);
+  }
+  std::uint64_t memory_free_bytes() const {
+    return memory_capacity_bytes -
+           std::min(memory_capacity_bytes, memory_used_bytes);
+  }
+};
+
+// What one task needs, with the models resolved to ids.
+struct Need {
+  std::uint32_t cpu_milli = 0;
+  std::uint64_t memory_bytes = 0;
+  std::uint32_t gpus = 0;
+  std::uint32_t gpu_milli = 0;
+  std::uint64_t gpu_memory_bytes = 0;
+  std::vector<ModelId> models;  // any of these; empty: any
+
+  bool share() const { return gpus > 0 && gpu_milli < milli_per_device; }
+  bool allows(ModelId model) const {
+    return models.empty() ||
+           std::find(models.begin(), models.end(), model) != models.end();
+  }
+  bool operator==(const Need&) const = default;
+};
+
+// The memory one task takes of `device`.
+std::uint64_t device_memory(const Device& device, const Need& need);
+
+// How many tasks of this need `device` still takes part in, at most `limit`.
+std::uint32_t device_slots(const Device& device, const Need& need,
+                           std::uint32_t limit);
+
+// Whether `times` tasks of this need fit on the node together, now.
+bool fits(const Node& node, const Need& need, std::uint32_t times = 1);
+
+// Only the device part of `fits`.
+bool devices_fit(const Node& node, const Need& need, std::uint32_t times = 1);
+
+// How many tasks of this need fit on the node together, at most `limit`.
+std::uint32_t slots(const Node& node, const Need& need, std::uint32_t limit);
+
+// The same node with nothing held on it.
+Node emptied(const Node& node);
+
+// The devices for one task on a node where it fits: whole ones by number;
+// shares from the devices with the least room, so that whole ones stay whole.
+// `more_follow`: tasks of the same need come after it; several shares are then
+// taken from the roomiest devices, which leaves room for the most tasks.
+std::vector<DeviceGrant> pick(const Node& node, const Need& need,
+                              bool more_follow);
+
+void claim(Node& node, const Need& need,
+           const std::vector<DeviceGrant>& devices);
+void release(Node& node, const Need& need,
+             const std::vector<DeviceGrant>& devices);
+
+}  // namespace reeve::cluster::scheduling

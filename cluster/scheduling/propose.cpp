@@ -1,0 +1,151 @@
+// Who is next: classes that are to be looked at, and freed nodes with the
+// refused classes that they may serve, in one order.
+#include <fmt/format.h>
+
+#include "cluster/check.hpp"
+#include "cluster/scheduling/core.hpp"
+
+namespace reeve::cluster {
+
+using namespace scheduling;
+
+void Scheduler::Core::capacity_changed(Node& node) {
+  pools[node.pool].kinds[node.kind].update(nodes, node);
+}
+
+void Scheduler::Core::queue_freed(Node& node, const OrderKey& key) {
+  node.freed_ticket = ++freed_tickets;
+  node.freed_fresh = key == OrderKey::first();
+  freed.push({key, node.id.value, node.freed_ticket});
+}
+
+void Scheduler::Core::node_freed(Node& node) {
+  capacity_changed(node);
+  ++pools[node.pool].room_version;
+  if (node.offered() && !node.freed_fresh) {
+    queue_freed(node, OrderKey::first());
+  }
+}
+
+// Sessions whose time has come join their queues.
+void Scheduler::Core::wake(Time now) {
+  while (!sleeping.empty() && sleeping.begin()->first <= now) {
+    auto& session = sessions.at(sleeping.begin()->second);
+    sleeping.erase(sleeping.begin());
+    session.not_before = Time{};
+    enqueue(session);
+  }
+}
+
+// The first refused class that fits on the node now.
+std::optional<std::pair<OrderKey, ClassId>> Scheduler::Core::best_for(
+    const Node& node) {
+  if (!node.offered()) return std::nullopt;
+  const auto& pool = pools[node.pool];
+  const auto cpu = node.cpu_free_milli();
+  const auto memory = node.memory_free_bytes();
+  OrderKey best = OrderKey::last();
+  std::optional<ClassId> best_class;
+  for (std::size_t i = 0; i < pool.demands.size(); ++i) {
+    if (pool.demand_heads[i] >= best) continue;
+    const auto& demand = pool.demands[i];
+    if (cpu < demand.cpu_least_milli || memory < demand.memory_least_bytes) {
+      continue;
+    }
+    if (!demand.on_node.empty() && !is_named(node, demand.on_node)) continue;
+    if (!devices_fit(node, demand.devices)) continue;
+    for (const auto& [key, id] : demand.refused) {
+      if (key >= best || (node.earmarked && key > pool.guard)) break;
+      const auto& waiting = classes[id];
+      if (waiting.gang_refused_at == pool.room_version) continue;
+      if (waiting.need.cpu_milli > cpu) continue;
+      if (waiting.need.memory_bytes > memory) continue;
+      best = key;
+      best_class = id;
+      break;
+    }
+  }
+  if (!best_class) return std::nullopt;
+  return std::pair(best, *best_class);
+}
+
+// Every freed node is to be looked at again.
+void Scheduler::Core::rebuild_freed() {
+  freed_stale = false;
+  FreedQueue before;
+  before.swap(freed);
+  for (; !before.empty(); before.pop()) {
+    const auto& entry = before.top();
+    auto& node = nodes[entry.node];
+    if (node.freed_ticket == entry.ticket) queue_freed(node, OrderKey::first());
+  }
+}
+
+// The class that is first among those the freed nodes serve; none also when a
+// ready class comes before all that is known of them. Heads only move back
+// during a pass, so a key in this queue is never later than the true one.
+std::optional<std::pair<OrderKey, ClassId>> Scheduler::Core::next_freed() {
+  while (!freed.empty()) {
+    const auto top = freed.top();
+    if (!ready.empty() && ready.begin()->first < top.key) break;
+    auto& node = nodes[top.node];
+    if (node.freed_ticket != top.ticket) {
+      freed.pop();
+      continue;
+    }
+    const auto best = best_for(node);
+    if (best && best->first == top.key) return best;
+    freed.pop();
+    node.freed_ticket = 0;
+    node.freed_fresh = false;
+    if (best) queue_freed(node, best->first);
+  }
+  return std::nullopt;
+}
+
+bool Scheduler::Core::start_next(std::vector<Proposal>& proposals) {
+  if (const auto next = next_freed()) {
+    start_head(next->second, proposals);
+    return true;
+  }
+  if (ready.empty()) return false;
+  start_head(ready.begin()->second, proposals);
+  return true;
+}
+
+void Scheduler::Core::start_head(ClassId id, std::vector<Proposal>& proposals) {
+  auto& wanted = classes[id];
+  const auto key = wanted.key;
+  auto& session = sessions.at(key.session);
+  Tasks tasks;
+  if (!place(wanted, session, tasks)) {
+    REEVE_CHECK(
+        wanted.standing == Class::Standing::ready || wanted.request.tasks > 1,
+        fmt::format("session {} fits on a freed node and on none",
+                    key.session));
+    wanted.gang_refused_at = pools[wanted.pool].room_version;
+    if (wanted.standing == Class::Standing::ready) {
+      unlist(id);
+      list(id, Class::Standing::refused);
+    }
+    return;
+  }
+  for (const auto& task : tasks) session.holdings.push_back({task, false});
+  dequeue(session);
+  set_standing(session, Session::Standing::proposed);
+  proposals.push_back(
+      {SessionId(key.session), session.attempt, std::move(tasks)});
+}
+
+std::vector<Proposal> Scheduler::Core::propose(Time now, std::size_t max) {
+  std::vector<Proposal> proposals;
+  wake(now);
+  watch_heads(now);
+  if (freed_stale) rebuild_freed();
+  while (proposals.size() < max && start_next(proposals)) {
+  }
+  watch_heads(now);
+  return proposals;
+}
+
+}  // namespace reeve::cluster

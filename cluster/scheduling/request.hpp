@@ -1,0 +1,47 @@
+// What a session asks for, in the form that equal requests share: sessions
+// with equal requests are one class and share every answer about room.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace reeve::schema {
+struct SessionSpec;
+}
+
+namespace reeve::cluster {
+
+// The group of nodes and sessions that name none.
+inline constexpr const char* default_group = "default";
+
+// Normal form: no GPU terms when `gpus` is 0; `gpu_milli` within 1..1000;
+// models in lower case, sorted, each once; at least one task; no more nodes
+// than tasks; a group that is never empty.
+struct Request {
+  std::uint32_t cpu_milli = 0;
+  std::uint64_t memory_bytes = 0;
+  std::uint32_t gpus = 0;
+  std::uint32_t gpu_milli = 0;
+  std::uint64_t gpu_memory_bytes = 0;  // 0 with a share: in proportion
+  std::vector<std::string> gpu_models;
+  std::uint32_t tasks = 1;
+  std::uint32_t nodes = 0;
+  std::string group;
+  std::string on_node;
+  bool simulated = false;
+
+  bool operator==(const Request&) const = default;
+};
+
+Request request_of(const schema::SessionSpec& spec);
+
+std::string lower_case(const char* text);
+
+}  // namespace reeve::cluster
+
+template <>
+struct std::hash<reeve::cluster::Request> {
+  std::size_t operator()(const reeve::cluster::Request& request) const noexcept;
+};

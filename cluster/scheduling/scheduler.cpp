@@ -1,0 +1,343 @@
+// Events: what the log says becomes capacity, queues and holdings.
+#include "cluster/scheduling/scheduler.hpp"
+
+#include <fmt/format.h>
+
+#include "cluster/check.hpp"
+#include "cluster/scheduling/core.hpp"
+#include "schema/event_generated.h"
+
+namespace reeve::cluster {
+
+using namespace scheduling;
+
+// A number beyond this in the log is damage, not a cell.
+constexpr std::uint32_t node_number_max = (1 << 20) - 1;
+
+Node* Scheduler::Core::node_at(std::uint32_t number) {
+  if (number >= nodes.size() || !nodes[number].known) return nullptr;
+  return &nodes[number];
+}
+
+Session* Scheduler::Core::session_at(std::uint64_t id) {
+  const auto it = sessions.find(id);
+  return it == sessions.end() ? nullptr : &it->second;
+}
+
+// Devices by index: what is held of them stays held, also of those that the
+// new inventory no longer has.
+void Scheduler::Core::take_inventory(Node& node, const schema::NodeSpec& spec) {
+  node.name = spec.name()->str();
+  node.cpu_capacity_milli = spec.cpu_milli();
+  node.memory_capacity_bytes = spec.memory_bytes();
+  const std::size_t count = spec.devices() ? spec.devices()->size() : 0;
+  if (node.devices.size() < count) node.devices.resize(count);
+  for (std::size_t i = 0; i < node.devices.size(); ++i) {
+    auto& device = node.devices[i];
+    device.capacity_milli = 0;
+    device.memory_bytes = 0;
+    if (i >= count) continue;
+    const auto* listed =
+        spec.devices()->Get(static_cast<flatbuffers::uoffset_t>(i));
+    device.model = model_of(lower_case(listed->model()->c_str()));
+    device.memory_bytes = listed->memory_bytes();
+    device.capacity_milli = milli_per_device;
+  }
+  const std::string group = spec.group() ? spec.group()->str() : "";
+  node.pool = pool_of(group.empty() ? default_group : group, spec.simulated());
+  node.kind = kind_of(pools[node.pool], node);
+}
+
+void Scheduler::Core::register_node(const schema::Event& event) {
+  const auto& body = *event.body_as_NodeRegistered();
+  const auto number = body.node();
+  REEVE_CHECK(number <= node_number_max, fmt::format("node {}", number));
+  if (number >= nodes.size()) nodes.resize(number + 1);
+  auto& node = nodes[number];
+  const bool was_offered = node.offered();
+  if (node.known) {
+    auto& before = pools[node.pool];
+    if (node.earmarked) drop_guard(before);
+    before.kinds[node.kind].remove(nodes, node);
+    std::erase(before.nodes, number);
+    if (is_named(node, node.name)) node_names.erase(node.name);
+  }
+  if (node.removed) node.drained = false;
+  node.id = NodeId(number);
+  node.known = true;
+  node.lost = false;
+  node.removed = false;
+  take_inventory(node, *body.spec());
+  pools[node.pool].nodes.push_back(number);
+  node_names[node.name] = number;
+  offer_changed(node, was_offered);
+}
+
+void Scheduler::Core::offer_changed(Node& node, bool was_offered) {
+  counts.nodes += (node.offered() ? 1 : 0) - (was_offered ? 1 : 0);
+  if (!node.offered() && node.earmarked) drop_guard(pools[node.pool]);
+  node_freed(node);
+}
+
+void Scheduler::Core::change_node(const schema::Event& event) {
+  using Body = schema::EventBody;
+  const auto change = [this](std::uint32_t number, bool Node::*flag,
+                             bool value) {
+    auto* node = node_at(number);
+    if (!node) return;
+    const bool was_offered = node->offered();
+    node->*flag = value;
+    offer_changed(*node, was_offered);
+  };
+  switch (event.body_type()) {
+    case Body::NodeLost:
+      return change(event.body_as_NodeLost()->node(), &Node::lost, true);
+    case Body::NodeReturned:
+      return change(event.body_as_NodeReturned()->node(), &Node::lost, false);
+    case Body::NodeDrained:
+      return change(event.body_as_NodeDrained()->node(), &Node::drained, true);
+    case Body::NodeResumed:
+      return change(event.body_as_NodeResumed()->node(), &Node::drained, false);
+    default:
+      return change(event.body_as_NodeRemoved()->node(), &Node::removed, true);
+  }
+}
+
+void Scheduler::Core::set_standing(Session& session,
+                                   Session::Standing standing) {
+  const auto counter = [this](Session::Standing of) -> std::size_t* {
+    switch (of) {
+      case Session::Standing::held: return &counts.held;
+      case Session::Standing::waiting: return &counts.waiting;
+      case Session::Standing::proposed: return &counts.proposed;
+      case Session::Standing::placed: return nullptr;
+    }
+    return nullptr;
+  };
+  if (auto* before = counter(session.standing)) --*before;
+  session.standing = standing;
+  if (auto* after = counter(standing)) ++*after;
+}
+
+void Scheduler::Core::submit(const schema::Event& event) {
+  const auto& body = *event.body_as_SessionSubmitted();
+  const auto& spec = *body.spec();
+  const auto [it, added] = sessions.try_emplace(body.session());
+  REEVE_CHECK(added,
+              fmt::format("session {} is submitted twice", body.session()));
+  auto& session = it->second;
+  ++counts.held;  // as which a session begins
+  session.request_class = class_of(request_of(spec));
+  ++classes[session.request_class].sessions;
+  session.key = {spec.priority(), event.seq(), body.session()};
+  session.not_before = Time(spec.not_before_at());
+  session.time_limit_ns = spec.time_limit_ns();
+  wait_for_others(body.session(), session, spec);
+  admit(body.session(), session);
+}
+
+void Scheduler::Core::wait_for_others(std::uint64_t id, Session& session,
+                                      const schema::SessionSpec& spec) {
+  if (!spec.after()) return;
+  for (const auto* dependency : *spec.after()) {
+    dependents[dependency->session()].push_back(
+        {id, static_cast<std::uint8_t>(dependency->kind())});
+    session.waits_for.push_back(SessionId(dependency->session()));
+  }
+}
+
+void Scheduler::Core::release_dependents(std::uint64_t id, bool succeeded) {
+  const auto it = dependents.find(id);
+  if (it == dependents.end()) return;
+  const auto waiting = std::move(it->second);
+  dependents.erase(it);
+  for (const auto& dependent : waiting) {
+    const auto kind = static_cast<schema::DependencyKind>(dependent.kind);
+    const bool met = kind == schema::DependencyKind::any ||
+                     succeeded == (kind == schema::DependencyKind::ok);
+    auto* session = session_at(dependent.session);
+    if (!met || !session) continue;
+    auto& open = session->waits_for;
+    const auto one = std::find(open.begin(), open.end(), SessionId(id));
+    if (one != open.end()) open.erase(one);
+    if (open.empty() && session->standing == Session::Standing::held) {
+      admit(dependent.session, *session);
+    }
+  }
+}
+
+void Scheduler::Core::hold(Session& session, const Tasks& tasks) {
+  const auto& need = classes[session.request_class].need;
+  for (const auto& task : tasks) {
+    auto* node = node_at(task.node.value);
+    REEVE_CHECK(node, fmt::format("a task is placed on node {}, unknown",
+                                  task.node.value));
+    claim(*node, need, task.devices);
+    capacity_changed(*node);
+    session.holdings.push_back({task, false});
+  }
+}
+
+void Scheduler::Core::free_holding(Session& session, Holding& holding) {
+  if (holding.freed) return;
+  holding.freed = true;
+  auto& node = nodes[holding.task.node.value];
+  release(node, classes[session.request_class].need, holding.task.devices);
+  node_freed(node);
+}
+
+void Scheduler::Core::free_holdings(Session& session) {
+  for (auto& holding : session.holdings) free_holding(session, holding);
+  session.holdings.clear();
+}
+
+// Out of whatever it waits in, with nothing held.
+void Scheduler::Core::leave_queue(std::uint64_t id, Session& session) {
+  if (session.standing == Session::Standing::waiting) dequeue(session);
+  sleeping.erase({session.not_before, id});
+  free_holdings(session);
+}
+
+void Scheduler::Core::placed(const schema::Event& event) {
+  const auto& body = *event.body_as_SessionPlaced();
+  auto* session = session_at(body.session());
+  if (!session) return;
+  Tasks tasks;
+  for (const auto* placed : *body.tasks()) {
+    auto& task = tasks.emplace_back();
+    task.node = NodeId(placed->node());
+    if (!placed->devices()) continue;
+    for (const auto* share : *placed->devices()) {
+      task.devices.push_back(
+          {share->device(), share->milli(), share->memory_bytes()});
+    }
+  }
+  const auto& held = session->holdings;
+  const bool as_proposed =
+      session->standing == Session::Standing::proposed &&
+      std::equal(held.begin(), held.end(), tasks.begin(), tasks.end(),
+                 [](const Holding& holding, const TaskProposal& task) {
+                   return holding.task == task;
+                 });
+  if (!as_proposed) {
+    leave_queue(body.session(), *session);
+    hold(*session, tasks);
+  }
+  set_standing(*session, Session::Standing::placed);
+  session->attempt = body.attempt();
+  session->started_at = Time(event.time_at());
+}
+
+void Scheduler::Core::task_exited(std::uint64_t id, std::uint32_t attempt,
+                                  std::uint32_t rank) {
+  auto* session = session_at(id);
+  if (!session || session->standing != Session::Standing::placed) return;
+  if (session->attempt != attempt) return;
+  if (rank < session->holdings.size()) {
+    free_holding(*session, session->holdings[rank]);
+  }
+}
+
+void Scheduler::Core::avoid_last_nodes(Session& session) {
+  session.nodes_to_avoid.clear();
+  for (const auto& holding : session.holdings) {
+    session.nodes_to_avoid.push_back(holding.task.node);
+  }
+}
+
+void Scheduler::Core::requeue(const schema::Event& event) {
+  const auto& body = *event.body_as_SessionRequeued();
+  auto* session = session_at(body.session());
+  if (!session) return;
+  if (!session->holdings.empty()) avoid_last_nodes(*session);
+  leave_queue(body.session(), *session);
+  session->attempt = body.attempt();
+  session->not_before = Time(body.not_before_at());
+  session->started_at = Time{};
+  admit(body.session(), *session);
+}
+
+void Scheduler::Core::refused(std::uint64_t id, std::uint32_t attempt) {
+  auto* session = session_at(id);
+  if (!session || session->standing != Session::Standing::proposed) return;
+  if (session->attempt != attempt) return;
+  avoid_last_nodes(*session);
+  free_holdings(*session);
+  enqueue(*session);
+}
+
+void Scheduler::Core::ended(const schema::Event& event) {
+  const auto& body = *event.body_as_SessionEnded();
+  const auto id = body.session();
+  if (auto* session = session_at(id)) {
+    leave_queue(id, *session);
+    set_standing(*session, Session::Standing::placed);  // counted no more
+    leave_class(session->request_class);
+    sessions.erase(id);
+  }
+  release_dependents(id, body.state() == schema::SessionState::succeeded);
+}
+
+void Scheduler::Core::apply(const schema::Event& event) {
+  using Body = schema::EventBody;
+  switch (event.body_type()) {
+    case Body::NodeRegistered: return register_node(event);
+    case Body::NodeLost:
+    case Body::NodeReturned:
+    case Body::NodeDrained:
+    case Body::NodeResumed:
+    case Body::NodeRemoved: return change_node(event);
+    case Body::SessionSubmitted: return submit(event);
+    case Body::SessionPlaced: return placed(event);
+    case Body::SessionRequeued: return requeue(event);
+    case Body::SessionEnded: return ended(event);
+    case Body::TaskExited: {
+      const auto& body = *event.body_as_TaskExited();
+      return task_exited(body.session(), body.attempt(), body.rank());
+    }
+    case Body::TaskStarted: {
+      const auto& body = *event.body_as_TaskStarted();
+      auto* session = session_at(body.session());
+      if (session && session->attempt == body.attempt()) {
+        session->started_at = Time(body.started_at());
+      }
+      return;
+    }
+    default: return;
+  }
+}
+
+Scheduler::Scheduler() : core_(std::make_unique<Core>()) {}
+Scheduler::~Scheduler() = default;
+Scheduler::Scheduler(Scheduler&&) noexcept = default;
+Scheduler& Scheduler::operator=(Scheduler&&) noexcept = default;
+
+void Scheduler::apply(const schema::Event& event) {
+  core_->apply(event);
+}
+
+std::vector<Proposal> Scheduler::propose(Time now, std::size_t max) {
+  return core_->propose(now, max);
+}
+
+void Scheduler::refused(SessionId session, std::uint32_t attempt) {
+  core_->refused(session.value, attempt);
+}
+
+Time Scheduler::next_wakeup() const {
+  const auto& sleeping = core_->sleeping;
+  return sleeping.empty() ? Time{} : sleeping.begin()->first;
+}
+
+Why Scheduler::why(SessionId session) const {
+  return core_->why(session.value);
+}
+
+SchedulerSizes Scheduler::sizes() const {
+  auto sizes = core_->counts;
+  sizes.sessions = core_->sessions.size();
+  sizes.classes = core_->class_numbers.size();
+  return sizes;
+}
+
+}  // namespace reeve::cluster

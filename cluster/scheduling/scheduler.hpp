@@ -1,0 +1,163 @@
+// Who starts next, and where. A pure projection of the log: it is told every
+// event, proposes placements in batches, and is told what became of them.
+//
+// Order. Sessions wait in one queue per (resource group, simulated or not),
+// by priority (higher first), then by submission. A session that does not fit
+// now is passed over: later ones that fit start before it (first fit, no
+// reservation). So that a gang or a large request cannot be passed over for
+// ever, the head of a queue that has been refused for `head_patience_ns` since
+// it first was the head becomes the queue's guard: as many nodes as it needs,
+// those with the most room now, are earmarked, and sessions behind it in the
+// queue may not start on them until the guard has started or left. All other
+// nodes go on serving everybody.
+//
+// Placement (best fit). Tasks without GPUs go to nodes without GPUs, else to
+// those with the fewest free GPUs; whole GPUs to the node with the fewest free
+// ones that suffice; a share to the device with the least free share that
+// suffices. Ties go to the node with the least CPU left over. A gang starts
+// whole or not at all; with `nodes` given, its tasks are spread over exactly
+// that many nodes, as evenly as they go, neighbouring ranks together.
+//
+// Cost. Sessions with equal requests are one class. A class that was refused
+// is not looked at again until a node on which it fits has got room; nodes are
+// found through an index of free capacity, never by walking all of them.
+//
+// One thread at a time; deterministic: equal calls give equal answers.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cluster/types.hpp"
+
+namespace reeve::schema {
+struct Event;
+}
+
+namespace reeve::cluster {
+
+inline constexpr std::uint64_t head_patience_ns = 600 * second_ns;
+
+struct DeviceGrant {
+  std::uint32_t device = 0;
+  std::uint32_t milli = 0;
+  std::uint64_t memory_bytes = 0;
+  bool operator==(const DeviceGrant&) const = default;
+};
+
+// The place of one task; its rank is its index in the proposal.
+struct TaskProposal {
+  NodeId node{};
+  std::vector<DeviceGrant> devices{};
+  bool operator==(const TaskProposal&) const = default;
+};
+
+struct Proposal {
+  SessionId session;
+  std::uint32_t attempt = 0;
+  std::vector<TaskProposal> tasks;
+};
+
+enum class WaitReason {
+  unknown,     // no such session, or it has ended
+  placed,      // it is not waiting
+  not_before,  // held until `held_until`
+  dependency,  // held until `waits_for` have ended as asked
+  no_room,     // no node (or not enough of them) has room now
+  queued,      // there is room: the next pass looks at it
+};
+
+// The nodes of the session's queue, each counted once, by the first that
+// applies. `devices_busy` counts nodes that have suitable devices, but too few
+// with enough free share or memory.
+struct NodeCounts {
+  std::uint32_t total = 0;
+  std::uint32_t away = 0;        // lost, drained or removed
+  std::uint32_t other_node = 0;  // the session names another one
+  std::uint32_t too_small = 0;   // would not fit on it even if it were empty
+  std::uint32_t devices_busy = 0;
+  std::uint32_t cpu_short = 0;
+  std::uint32_t memory_short = 0;
+  std::uint32_t earmarked = 0;  // fits, but is kept for the guard
+  std::uint32_t fitting = 0;    // fits at least one task
+};
+
+// The node that lacks least, with what is free there for this request.
+struct NearestNode {
+  NodeId node{};
+  std::string name;
+  std::uint64_t cpu_free_milli = 0;
+  std::uint64_t memory_free_bytes = 0;
+  std::uint32_t gpus_free = 0;  // devices that would serve the request
+  std::uint64_t cpu_lacking_milli = 0;
+  std::uint64_t memory_lacking_bytes = 0;
+  std::uint32_t gpus_lacking = 0;
+};
+
+struct Why {
+  WaitReason reason = WaitReason::unknown;
+  Time held_until;
+  std::vector<SessionId> waits_for;
+  NodeCounts nodes;
+  std::optional<NearestNode> nearest;
+  std::uint32_t tasks = 0;          // how many have to fit at once
+  std::uint32_t tasks_fitting = 0;  // how many would fit now, at most `tasks`
+  std::size_t place_in_queue = 0;   // 1 is the head; 0: not in a queue
+  std::size_t queue_length = 0;
+  // The guard, when its earmarks are what is in the way; else the head of the
+  // queue when that is another session; 0: nobody is ahead.
+  SessionId blocked_by;
+  // When the time limits of what runs now will have made room for it, were
+  // nobody ahead; 0 when the limits do not tell.
+  Time expected_start;
+};
+
+struct SchedulerSizes {
+  std::size_t nodes = 0;     // that are offered
+  std::size_t sessions = 0;  // that have not ended
+  std::size_t waiting = 0;   // in a queue
+  std::size_t held = 0;      // by a time or by a dependency
+  std::size_t proposed = 0;  // and neither placed nor refused yet
+  std::size_t classes = 0;   // distinct requests of these sessions
+};
+
+class Scheduler {
+ public:
+  Scheduler();
+  ~Scheduler();
+  Scheduler(Scheduler&&) noexcept;
+  Scheduler& operator=(Scheduler&&) noexcept;
+
+  // Events in the order of the log, each once. Ignores what does not concern
+  // placement and sessions it does not know.
+  void apply(const schema::Event& event);
+
+  // At most `max` placements, best first. What it proposes it holds as taken,
+  // until the session's SessionPlaced arrives or `refused` is called. Fewer
+  // than `max`: nothing more can start before the next event or wake-up.
+  std::vector<Proposal> propose(Time now, std::size_t max);
+
+  // The manager did not take the proposal: its holdings are undone and the
+  // session waits again, preferring other nodes. A proposal that is no longer
+  // open (another attempt, placed, ended) is ignored.
+  void refused(SessionId session, std::uint32_t attempt);
+
+  // The earliest `not_before` of a held session; 0 is none.
+  Time next_wakeup() const;
+
+  // Costs a walk over the nodes and sessions of one queue: for people.
+  Why why(SessionId session) const;
+
+  SchedulerSizes sizes() const;
+
+  struct Core;
+
+ private:
+  std::unique_ptr<Core> core_;
+};
+
+}  // namespace reeve::cluster

@@ -1,0 +1,219 @@
+// Where: nodes for one task, for a gang, for a gang spread over nodes.
+#include <bit>
+
+#include "cluster/scheduling/core.hpp"
+
+namespace reeve::cluster {
+
+using namespace scheduling;
+
+// Of the nodes of one cell that fit, this many are compared.
+constexpr int looks_max = 8;
+
+namespace {
+
+std::uint64_t times_bytes(std::uint64_t bytes, std::uint32_t times) {
+  return bytes > UINT64_MAX / times ? UINT64_MAX : bytes * times;
+}
+
+// Less is left over on `a`; the number decides between equals.
+bool tighter(const Node& a, const Node& b) {
+  return std::tuple(a.cpu_free_milli(), a.memory_free_bytes(), a.id) <
+         std::tuple(b.cpu_free_milli(), b.memory_free_bytes(), b.id);
+}
+
+}  // namespace
+
+// Whether a session at `key` in its queue may use the node, if it fits.
+bool Scheduler::Core::open_to(const Node& node, const OrderKey& key) const {
+  if (node.stamp == stamp) return false;
+  return !node.earmarked || key <= pools[node.pool].guard;
+}
+
+Node* Scheduler::Core::find_in(const Shelf& shelf, const Class& wanted,
+                               std::uint32_t times, const OrderKey& key) {
+  const auto& need = wanted.need;
+  auto cells = shelf.filled & cells_from(std::uint64_t{need.cpu_milli} * times,
+                                         times_bytes(need.memory_bytes, times));
+  for (; cells != 0; cells &= cells - 1) {
+    Node* best = nullptr;
+    int looks = 0;
+    for (const auto& entry : shelf.cells[std::countr_zero(cells)]) {
+      auto& node = nodes[entry.node];
+      if (!open_to(node, key) || !fits(node, need, times)) continue;
+      if (!best || tighter(node, *best)) best = &node;
+      if (++looks == looks_max) break;
+    }
+    if (best) return best;
+  }
+  return nullptr;
+}
+
+bool Scheduler::Core::is_named(const Node& node,
+                               const std::string& name) const {
+  const auto it = node_names.find(name);
+  return it != node_names.end() && it->second == node.id.value;
+}
+
+Node* Scheduler::Core::find_named(const Class& wanted, std::uint32_t times,
+                                  const OrderKey& key) {
+  const auto it = node_names.find(wanted.request.on_node);
+  if (it == node_names.end()) return nullptr;
+  auto& node = nodes[it->second];
+  const bool good = node.offered() && node.pool == wanted.pool &&
+                    open_to(node, key) && fits(node, wanted.need, times);
+  return good ? &node : nullptr;
+}
+
+// On the shelves of whole free devices, from `least` of them up.
+Node* Scheduler::Core::find_whole(Class& wanted, std::uint64_t least,
+                                  std::uint32_t times, const OrderKey& key) {
+  const auto& kinds = pools[wanted.pool].kinds;
+  std::uint64_t level_max = 0;
+  for (const auto kind : kinds_for(wanted)) {
+    level_max =
+        std::max<std::uint64_t>(level_max, kinds[kind].whole_level_max());
+  }
+  for (auto level = least; level <= level_max; ++level) {
+    for (const auto kind : wanted.kinds) {
+      if (level > kinds[kind].whole_level_max()) continue;
+      const auto& shelf = kinds[kind].whole(static_cast<std::uint32_t>(level));
+      if (shelf.filled == 0) continue;
+      if (auto* node = find_in(shelf, wanted, times, key)) return node;
+    }
+  }
+  return nullptr;
+}
+
+Node* Scheduler::Core::find_share(Class& wanted, std::uint32_t times,
+                                  const OrderKey& key) {
+  const auto& kinds = pools[wanted.pool].kinds;
+  auto level = wanted.need.gpu_milli;
+  while (true) {
+    std::uint32_t next = milli_per_device;
+    for (const auto kind : kinds_for(wanted)) {
+      next = std::min(next, kinds[kind].next_share_level(level));
+    }
+    if (next == milli_per_device) break;
+    for (const auto kind : wanted.kinds) {
+      if (kinds[kind].next_share_level(next) != next) continue;
+      auto* node = find_in(kinds[kind].share(next), wanted, times, key);
+      if (node) return node;
+    }
+    level = next + 1;
+  }
+  return find_whole(wanted, 1, times, key);
+}
+
+// The node for `times` tasks of this class together, by best fit.
+Node* Scheduler::Core::find(Class& wanted, std::uint32_t times,
+                            const OrderKey& key) {
+  if (!wanted.request.on_node.empty()) return find_named(wanted, times, key);
+  const auto& need = wanted.need;
+  if (need.share()) return find_share(wanted, times, key);
+  if (need.gpus > 0) {
+    return find_whole(wanted, std::uint64_t{need.gpus} * times, times, key);
+  }
+  const auto& kinds = pools[wanted.pool].kinds;
+  for (const auto kind : kinds_for(wanted)) {
+    if (!kinds[kind].models().empty()) continue;
+    if (auto* node = find_in(kinds[kind].whole(0), wanted, times, key)) {
+      return node;
+    }
+  }
+  return find_whole(wanted, 0, times, key);
+}
+
+void Scheduler::Core::take(Node& node, const Class& wanted, std::uint32_t times,
+                           Tasks& tasks) {
+  const bool more_follow = wanted.request.tasks > 1;
+  for (std::uint32_t i = 0; i < times; ++i) {
+    auto devices = pick(node, wanted.need, more_follow);
+    claim(node, wanted.need, devices);
+    tasks.push_back({node.id, std::move(devices)});
+  }
+  capacity_changed(node);
+}
+
+// As if the tasks had not been taken; nobody gets room by it.
+void Scheduler::Core::undo(const Class& wanted, Tasks& tasks) {
+  for (const auto& task : tasks) {
+    auto& node = nodes[task.node.value];
+    release(node, wanted.need, task.devices);
+    capacity_changed(node);
+  }
+  tasks.clear();
+}
+
+// A session that ran or was refused somewhere goes elsewhere if it can.
+bool Scheduler::Core::place(Class& wanted, const Session& session,
+                            Tasks& tasks) {
+  ++stamp;
+  if (!session.nodes_to_avoid.empty()) {
+    for (const auto id : session.nodes_to_avoid) {
+      if (id.value < nodes.size()) nodes[id.value].stamp = stamp;
+    }
+    if (place_anywhere(wanted, session.key, tasks)) return true;
+    ++stamp;
+  }
+  return place_anywhere(wanted, session.key, tasks);
+}
+
+bool Scheduler::Core::place_anywhere(Class& wanted, const OrderKey& key,
+                                     Tasks& tasks) {
+  const auto count = wanted.request.tasks;
+  if (wanted.request.nodes > 1) return place_spread(wanted, key, tasks);
+  // A gang that fits on one node starts on one.
+  if (auto* node = find(wanted, count, key)) {
+    take(*node, wanted, count, tasks);
+    return true;
+  }
+  const bool scatter = count > 1 && wanted.request.nodes == 0;
+  return scatter && place_scattered(wanted, key, tasks);
+}
+
+// One task after the other; each node is filled before the next is sought.
+// All tasks are alike, so the order of nodes does not decide whether it works.
+bool Scheduler::Core::place_scattered(Class& wanted, const OrderKey& key,
+                                      Tasks& tasks) {
+  const auto& need = wanted.need;
+  const auto count = wanted.request.tasks;
+  if (need.gpus > 0 && !need.share()) {
+    std::uint64_t whole = 0;
+    for (const auto kind : kinds_for(wanted)) {
+      whole += pools[wanted.pool].kinds[kind].whole_devices();
+    }
+    if (whole < std::uint64_t{need.gpus} * count) return false;
+  }
+  while (tasks.size() < count) {
+    auto* node = find(wanted, 1, key);
+    if (!node) {
+      undo(wanted, tasks);
+      return false;
+    }
+    const auto left = count - static_cast<std::uint32_t>(tasks.size());
+    take(*node, wanted, slots(*node, need, left), tasks);
+  }
+  return true;
+}
+
+// Nodes that take one task more than the others come first; a node that can
+// take more can take fewer, so any choice of the first leaves enough others.
+bool Scheduler::Core::place_spread(Class& wanted, const OrderKey& key,
+                                   Tasks& tasks) {
+  const auto count = wanted.request.tasks;
+  const auto over = wanted.request.nodes;
+  for (std::uint32_t i = 0; i < over; ++i) {
+    const auto times = count / over + (i < count % over ? 1 : 0);
+    auto* node = find(wanted, times, key);
+    if (!node) {
+      undo(wanted, tasks);
+      return false;
+    }
+    take(*node, wanted, times, tasks);
+    node->stamp = stamp;
+  }
+  return true;
+}
+
+}  // namespace reeve::cluster

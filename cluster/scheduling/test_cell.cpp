@@ -1,0 +1,161 @@
+#include "cluster/scheduling/test_cell.hpp"
+
+namespace reeve::cluster {
+
+using Builder = TestCell::Builder;
+using schema::EventBody;
+
+std::vector<std::string> devices(std::uint32_t count, std::string model) {
+  return std::vector<std::string>(count, std::move(model));
+}
+
+flatbuffers::Offset<schema::NodeSpec> node_spec(Builder& builder,
+                                                const TestNode& node) {
+  std::vector<flatbuffers::Offset<schema::DeviceSpec>> list;
+  for (const auto& model : node.models) {
+    const auto uuid = "gpu-" + std::to_string(node.number) + "-" +
+                      std::to_string(list.size());
+    list.push_back(schema::CreateDeviceSpecDirect(
+        builder, uuid.c_str(), model.c_str(), node.device_memory_bytes));
+  }
+  const auto name = "n" + std::to_string(node.number);
+  return schema::CreateNodeSpecDirect(builder, name.c_str(), node.group.c_str(),
+                                      node.cpu_milli, node.memory_bytes, &list,
+                                      node.simulated);
+}
+
+flatbuffers::Offset<schema::SessionSpec> session_spec(
+    Builder& builder, const TestSession& session) {
+  const auto models = builder.CreateVectorOfStrings(session.gpu_models);
+  const auto request = schema::CreateResourceRequest(
+      builder, session.cpu_milli, session.memory_bytes, session.gpus,
+      session.gpu_milli, session.gpu_memory_bytes, models);
+  const auto group = builder.CreateString(session.group);
+  const auto on_node = builder.CreateString(session.on_node);
+  const auto after = builder.CreateVectorOfStructs(session.after);
+  schema::SessionSpecBuilder spec(builder);
+  spec.add_request(request);
+  spec.add_group(group);
+  spec.add_on_node(on_node);
+  spec.add_after(after);
+  spec.add_priority(session.priority);
+  spec.add_tasks(session.tasks);
+  spec.add_nodes(session.nodes);
+  spec.add_time_limit_ns(session.time_limit_ns);
+  spec.add_not_before_at(session.not_before_at);
+  spec.add_simulated(session.simulated);
+  return spec.Finish();
+}
+
+void TestCell::event(
+    EventBody type,
+    const std::function<flatbuffers::Offset<void>(Builder&)>& make) {
+  Builder builder;
+  const auto body = make(builder);
+  builder.Finish(schema::CreateEvent(builder, ++sequence_, now.value, 1, 0,
+                                     nullptr, 0, type, body));
+  scheduler.apply(
+      *flatbuffers::GetRoot<schema::Event>(builder.GetBufferPointer()));
+}
+
+void TestCell::add(const TestNode& node) {
+  event(EventBody::NodeRegistered, [&](Builder& builder) {
+    const auto spec = node_spec(builder, node);
+    const auto agent = builder.CreateString("agent");
+    return schema::CreateNodeRegistered(builder, node.number, agent, spec)
+        .Union();
+  });
+}
+
+void TestCell::lost(std::uint32_t node) {
+  event(EventBody::NodeLost, [&](Builder& builder) {
+    return schema::CreateNodeLost(builder, node).Union();
+  });
+}
+
+void TestCell::returned(std::uint32_t node) {
+  event(EventBody::NodeReturned, [&](Builder& builder) {
+    return schema::CreateNodeReturned(builder, node).Union();
+  });
+}
+
+void TestCell::drained(std::uint32_t node) {
+  event(EventBody::NodeDrained, [&](Builder& builder) {
+    return schema::CreateNodeDrained(builder, node).Union();
+  });
+}
+
+void TestCell::resumed(std::uint32_t node) {
+  event(EventBody::NodeResumed, [&](Builder& builder) {
+    return schema::CreateNodeResumed(builder, node).Union();
+  });
+}
+
+void TestCell::removed(std::uint32_t node) {
+  event(EventBody::NodeRemoved, [&](Builder& builder) {
+    return schema::CreateNodeRemoved(builder, node).Union();
+  });
+}
+
+std::uint64_t TestCell::submit(const TestSession& session) {
+  const auto id = ++last_session_;
+  event(EventBody::SessionSubmitted, [&](Builder& builder) {
+    const auto spec = session_spec(builder, session);
+    return schema::CreateSessionSubmitted(builder, id, spec).Union();
+  });
+  return id;
+}
+
+void TestCell::confirm(const Proposal& proposal) {
+  event(EventBody::SessionPlaced, [&](Builder& builder) {
+    std::vector<flatbuffers::Offset<schema::TaskPlacement>> tasks;
+    for (const auto& task : proposal.tasks) {
+      std::vector<schema::DeviceShare> shares;
+      for (const auto& grant : task.devices) {
+        shares.emplace_back(grant.device, grant.milli, grant.memory_bytes);
+      }
+      tasks.push_back(
+          schema::CreateTaskPlacementDirect(builder, task.node.value, &shares));
+    }
+    return schema::CreateSessionPlacedDirect(builder, proposal.session.value,
+                                             proposal.attempt, &tasks)
+        .Union();
+  });
+}
+
+void TestCell::exit(std::uint64_t session, std::uint32_t attempt,
+                    std::uint32_t rank) {
+  event(EventBody::TaskExited, [&](Builder& builder) {
+    return schema::CreateTaskExited(builder, session, attempt, rank).Union();
+  });
+}
+
+void TestCell::requeue(std::uint64_t session, std::uint32_t attempt,
+                       std::uint64_t not_before_at) {
+  event(EventBody::SessionRequeued, [&](Builder& builder) {
+    return schema::CreateSessionRequeued(builder, session, attempt,
+                                         schema::EndReason::node_lost,
+                                         not_before_at)
+        .Union();
+  });
+}
+
+void TestCell::end(std::uint64_t session, schema::SessionState state) {
+  event(EventBody::SessionEnded, [&](Builder& builder) {
+    return schema::CreateSessionEnded(builder, session, 1, state).Union();
+  });
+}
+
+std::vector<Proposal> TestCell::pass() {
+  auto proposals = propose();
+  for (const auto& proposal : proposals) confirm(proposal);
+  return proposals;
+}
+
+std::vector<std::uint64_t> TestCell::started() {
+  std::vector<std::uint64_t> ids;
+  for (const auto& proposal : pass()) ids.push_back(proposal.session.value);
+  return ids;
+}
+
+}  // namespace reeve::cluster

@@ -1,0 +1,207 @@
+// Why a session waits: the same answers about room that the passes use, asked
+// of each node of its queue.
+#include "cluster/scheduling/core.hpp"
+
+namespace reeve::cluster {
+
+using namespace scheduling;
+
+namespace {
+
+std::uint32_t devices_serving(const Node& node, const Need& need) {
+  std::uint32_t count = 0;
+  for (const auto& device : node.devices) {
+    count += device_slots(device, need, 1);
+  }
+  return count;
+}
+
+std::uint64_t lack(std::uint64_t need, std::uint64_t free) {
+  return need > free ? need - free : 0;
+}
+
+NearestNode nearness(const Node& node, const Need& need) {
+  NearestNode near;
+  near.node = node.id;
+  near.name = node.name;
+  near.cpu_free_milli = node.cpu_free_milli();
+  near.memory_free_bytes = node.memory_free_bytes();
+  near.gpus_free = devices_serving(node, need);
+  near.cpu_lacking_milli = lack(need.cpu_milli, near.cpu_free_milli);
+  near.memory_lacking_bytes = lack(need.memory_bytes, near.memory_free_bytes);
+  near.gpus_lacking =
+      static_cast<std::uint32_t>(lack(need.gpus, near.gpus_free));
+  return near;
+}
+
+// The sum of the lacking parts of what is needed, in thousandths of each; GPUs
+// weigh more than all else, for they are what clusters run out of.
+std::uint64_t distance(const NearestNode& near, const Need& need) {
+  const auto part = [](std::uint64_t lacking, std::uint64_t whole) {
+    if (lacking == 0) return std::uint64_t{0};
+    const auto scaled = static_cast<unsigned __int128>(lacking) * 1000 / whole;
+    return static_cast<std::uint64_t>(scaled) + 1;
+  };
+  return part(near.gpus_lacking, need.gpus) * 4 +
+         part(near.cpu_lacking_milli, need.cpu_milli) +
+         part(near.memory_lacking_bytes, need.memory_bytes);
+}
+
+// Whether nodes that take this many tasks each serve the whole session.
+bool enough(const Request& request, const std::vector<std::uint32_t>& room) {
+  std::uint64_t total = 0;
+  std::uint32_t larger = 0;
+  std::uint32_t either = 0;
+  const auto over = std::max(request.nodes, 1U);
+  for (const auto slots : room) {
+    total += slots;
+    if (slots >= request.tasks / over) ++either;
+    if (slots > request.tasks / over) ++larger;
+  }
+  if (request.nodes == 0) return total >= request.tasks;
+  return either >= over && larger >= request.tasks % over;
+}
+
+// Something that runs, and when its time limit will have ended it.
+struct Release {
+  Time at;
+  const Session* session;
+};
+
+}  // namespace
+
+void Scheduler::Core::count_nodes(const Session& session, Why& answer) const {
+  const auto& wanted = classes[session.request_class];
+  const auto& need = wanted.need;
+  auto& count = answer.nodes;
+  std::uint64_t nearest_distance = UINT64_MAX;
+  for (const auto number : pools[wanted.pool].nodes) {
+    const auto& node = nodes[number];
+    ++count.total;
+    const auto& named = wanted.request.on_node;
+    if (!node.offered()) {
+      ++count.away;
+    } else if (!named.empty() && !is_named(node, named)) {
+      ++count.other_node;
+    } else if (!fits(emptied(node), need)) {
+      ++count.too_small;
+    } else if (fits(node, need)) {
+      const bool kept =
+          node.earmarked && session.key > pools[wanted.pool].guard;
+      ++(kept ? count.earmarked : count.fitting);
+      if (kept) continue;
+      const auto left = answer.tasks - answer.tasks_fitting;
+      answer.tasks_fitting += slots(node, need, left);
+    } else {
+      const auto near = nearness(node, need);
+      ++(near.gpus_lacking > 0        ? count.devices_busy
+         : near.cpu_lacking_milli > 0 ? count.cpu_short
+                                      : count.memory_short);
+      const auto away = distance(near, need);
+      if (away >= nearest_distance) continue;
+      nearest_distance = away;
+      answer.nearest = near;
+    }
+  }
+}
+
+void Scheduler::Core::count_queue(const Session& session, Why& answer) const {
+  const auto& own = classes[session.request_class];
+  OrderKey head = session.key;
+  std::size_t ahead = 0;
+  for (const auto& other : classes) {
+    if (other.waiting.empty() || other.pool != own.pool) continue;
+    answer.queue_length += other.waiting.size();
+    head = std::min(head, *other.waiting.begin());
+    for (const auto& key : other.waiting) {
+      if (key >= session.key) break;
+      ++ahead;
+    }
+  }
+  answer.place_in_queue = ahead + 1;
+  const auto& guard = pools[own.pool].guard;
+  const bool guarded = answer.nodes.earmarked > 0 && guard < session.key;
+  if (guarded) head = guard;
+  if (head != session.key) answer.blocked_by = SessionId(head.session);
+}
+
+// Frees what runs in the order of the time limits until the session fits.
+Time Scheduler::Core::expected_start(const Session& session) const {
+  const auto& wanted = classes[session.request_class];
+  std::unordered_map<std::uint32_t, std::size_t> places;
+  std::vector<Node> scratch;
+  std::vector<std::uint32_t> room;
+  const auto tasks = wanted.request.tasks;
+  for (const auto number : pools[wanted.pool].nodes) {
+    const auto& node = nodes[number];
+    const auto& named = wanted.request.on_node;
+    if (!node.offered()) continue;
+    if (!named.empty() && !is_named(node, named)) continue;
+    if (!fits(emptied(node), wanted.need)) continue;
+    places.emplace(number, scratch.size());
+    scratch.push_back(node);
+    room.push_back(slots(node, wanted.need, tasks));
+  }
+  std::vector<Release> releases;
+  for (const auto& [id, other] : sessions) {
+    if (other.holdings.empty() || other.time_limit_ns == 0) continue;
+    if (other.started_at.value == 0) continue;
+    releases.push_back(
+        {Time(other.started_at.value + other.time_limit_ns), &other});
+  }
+  std::sort(releases.begin(), releases.end(),
+            [](const Release& a, const Release& b) {
+              return std::tuple(a.at, a.session->key) <
+                     std::tuple(b.at, b.session->key);
+            });
+  for (const auto& release_of : releases) {
+    bool changed = false;
+    for (const auto& holding : release_of.session->holdings) {
+      const auto it = places.find(holding.task.node.value);
+      if (holding.freed || it == places.end()) continue;
+      auto& node = scratch[it->second];
+      const auto& held = classes[release_of.session->request_class];
+      release(node, held.need, holding.task.devices);
+      room[it->second] = slots(node, wanted.need, tasks);
+      changed = true;
+    }
+    if (changed && enough(wanted.request, room)) return release_of.at;
+  }
+  return Time{};
+}
+
+Why Scheduler::Core::why(std::uint64_t id) const {
+  Why answer;
+  const auto it = sessions.find(id);
+  if (it == sessions.end()) return answer;
+  const auto& session = it->second;
+  answer.tasks = classes[session.request_class].request.tasks;
+  switch (session.standing) {
+    case Session::Standing::placed:
+      answer.reason = WaitReason::placed;
+      return answer;
+    case Session::Standing::proposed:
+      answer.reason = WaitReason::queued;
+      return answer;
+    case Session::Standing::held:
+      answer.held_until = session.not_before;
+      answer.reason = session.waits_for.empty() ? WaitReason::not_before
+                                                : WaitReason::dependency;
+      break;
+    case Session::Standing::waiting: {
+      const auto& own = classes[session.request_class];
+      answer.reason = own.standing == Class::Standing::refused
+                          ? WaitReason::no_room
+                          : WaitReason::queued;
+      break;
+    }
+  }
+  answer.waits_for = session.waits_for;
+  count_nodes(session, answer);
+  if (session.standing == Session::Standing::held) return answer;
+  count_queue(session, answer);
+  answer.expected_start = expected_start(session);
+  return answer;
+}
+
+}  // namespace reeve::cluster

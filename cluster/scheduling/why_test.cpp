@@ -1,0 +1,131 @@
+// Every wait has a reason with numbers.
+#include <boost/test/unit_test.hpp>
+
+#include "cluster/scheduling/test_cell.hpp"
+
+using namespace reeve;
+using namespace reeve::cluster;
+
+namespace {
+
+Why why(const TestCell& cell, std::uint64_t session) {
+  return cell.scheduler.why(SessionId(session));
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(why_waiting)
+
+BOOST_AUTO_TEST_CASE(nodes_are_counted_by_what_each_lacks) {
+  TestCell cell;
+  cell.add({.number = 0, .cpu_milli = 8000, .models = devices(4)});
+  cell.add({.number = 1, .cpu_milli = 8000, .models = devices(4)});
+  cell.add({.number = 2, .cpu_milli = 8000, .models = devices(4)});
+  cell.add({.number = 3, .models = devices(4, "T4")});
+  cell.add({.number = 4, .models = devices(4)});
+  cell.lost(4);
+  cell.submit({.gpus = 1, .on_node = "n0"});
+  cell.submit({.gpus = 3, .on_node = "n1"});
+  cell.submit({.cpu_milli = 6000, .on_node = "n2"});
+  cell.pass();
+  const auto id =
+      cell.submit({.cpu_milli = 4000, .gpus = 4, .gpu_models = {"a"}});
+  cell.pass();
+  const auto answer = why(cell, id);
+  BOOST_TEST((answer.reason == WaitReason::no_room));
+  BOOST_TEST(answer.nodes.total == 5U);
+  BOOST_TEST(answer.nodes.away == 1U);
+  BOOST_TEST(answer.nodes.too_small == 1U);
+  BOOST_TEST(answer.nodes.devices_busy == 2U);
+  BOOST_TEST(answer.nodes.cpu_short == 1U);
+  BOOST_TEST(answer.nodes.fitting == 0U);
+  BOOST_REQUIRE(answer.nearest);
+  BOOST_TEST(answer.nearest->name == "n2");
+  BOOST_TEST(answer.nearest->cpu_free_milli == 2000U);
+  BOOST_TEST(answer.nearest->cpu_lacking_milli == 2000U);
+  BOOST_TEST(answer.nearest->gpus_free == 4U);
+  BOOST_TEST(answer.nearest->gpus_lacking == 0U);
+}
+
+BOOST_AUTO_TEST_CASE(a_gang_says_how_many_of_its_tasks_would_fit) {
+  TestCell cell;
+  cell.add({.number = 0, .models = devices(4)});
+  cell.submit({.gpus = 1});
+  cell.pass();
+  const auto id = cell.submit({.gpus = 1, .tasks = 4});
+  cell.pass();
+  const auto answer = why(cell, id);
+  BOOST_TEST(answer.tasks == 4U);
+  BOOST_TEST(answer.tasks_fitting == 3U);
+  BOOST_TEST(answer.nodes.fitting == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(the_place_in_the_queue_counts_all_that_come_before) {
+  TestCell cell;
+  cell.add({.number = 0, .cpu_milli = 1000});
+  cell.submit({});
+  cell.pass();
+  cell.submit({.memory_bytes = 2 * gib});
+  cell.submit({});
+  cell.submit({.priority = 3});
+  cell.submit({.group = "elsewhere"});
+  cell.pass();
+  BOOST_TEST(why(cell, 3).place_in_queue == 3U);
+  BOOST_TEST(why(cell, 3).queue_length == 3U);
+  BOOST_TEST(why(cell, 3).blocked_by.value == 4U);
+  BOOST_TEST(why(cell, 4).place_in_queue == 1U);
+  BOOST_TEST(why(cell, 4).blocked_by.value == 0U);
+}
+
+BOOST_AUTO_TEST_CASE(a_session_kept_out_by_the_guard_names_it) {
+  TestCell cell;
+  cell.add({.number = 0, .cpu_milli = 2000});
+  cell.submit({});
+  cell.pass();
+  cell.submit({.cpu_milli = 2000});
+  cell.pass();
+  cell.now.value += head_patience_ns;
+  cell.submit({});
+  cell.pass();
+  const auto answer = why(cell, 3);
+  BOOST_TEST((answer.reason == WaitReason::no_room));
+  BOOST_TEST(answer.nodes.earmarked == 1U);
+  BOOST_TEST(answer.blocked_by.value == 2U);
+}
+
+BOOST_AUTO_TEST_CASE(the_expected_start_follows_from_the_time_limits) {
+  TestCell cell;
+  cell.add({.number = 0, .cpu_milli = 3000});
+  cell.submit({.time_limit_ns = 50 * second_ns});
+  cell.submit({.time_limit_ns = 20 * second_ns});
+  cell.submit({});
+  cell.pass();
+  const auto start = cell.now.value;
+  const auto two = cell.submit({.cpu_milli = 2000});
+  const auto all = cell.submit({.cpu_milli = 3000});
+  const auto gang = cell.submit({.cpu_milli = 1000, .tasks = 2});
+  cell.pass();
+  BOOST_TEST(why(cell, two).expected_start.value == start + 50 * second_ns);
+  BOOST_TEST(why(cell, gang).expected_start.value == start + 50 * second_ns);
+  BOOST_TEST(why(cell, all).expected_start.value == 0U);
+}
+
+BOOST_AUTO_TEST_CASE(what_holds_a_session_is_said) {
+  TestCell cell;
+  cell.add({.number = 0});
+  const auto at = cell.now.value + second_ns;
+  cell.submit({.not_before_at = at});
+  cell.submit({.after = {schema::Dependency(1, schema::DependencyKind::ok)}});
+  cell.submit({});
+  BOOST_TEST((why(cell, 1).reason == WaitReason::not_before));
+  BOOST_TEST(why(cell, 1).held_until.value == at);
+  BOOST_TEST((why(cell, 2).reason == WaitReason::dependency));
+  BOOST_REQUIRE_EQUAL(why(cell, 2).waits_for.size(), 1);
+  BOOST_TEST(why(cell, 2).waits_for[0].value == 1U);
+  BOOST_TEST((why(cell, 3).reason == WaitReason::queued));
+  cell.pass();
+  BOOST_TEST((why(cell, 3).reason == WaitReason::placed));
+  BOOST_TEST((why(cell, 9).reason == WaitReason::unknown));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
