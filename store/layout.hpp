@@ -1,0 +1,24 @@
+// Where the parts of a log lie: <data>/log/{db/, head.mark, ballast, owner}.
+#pragma once
+
+#include <filesystem>
+
+#include "cluster/error.hpp"
+
+namespace reeve::store {
+
+struct Layout {
+  std::filesystem::path directory;  // the log's own, not the cell's
+  std::filesystem::path database() const { return directory / "db"; }
+  std::filesystem::path head_mark() const { return directory / "head.mark"; }
+  std::filesystem::path ballast() const { return directory / "ballast"; }
+  std::filesystem::path owner() const { return directory / "owner"; }
+};
+
+// Finds an existing log, given its directory or the data directory of the
+// cell around it. Errc::not_found when the path is not there or is empty,
+// Errc::damaged when it holds something else, or a log without its mark or
+// its database.
+Expected<Layout> find_log(const std::filesystem::path& given);
+
+}  // namespace reeve::store

@@ -1,0 +1,248 @@
+#include "store/log.hpp"
+
+#include <rocksdb/write_batch.h>
+
+#include <atomic>
+#include <mutex>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "cluster/check.hpp"
+#include "store/log_open.hpp"
+#include "store/log_source.hpp"
+#include "store/mark_keeper.hpp"
+#include "store/reserve.hpp"
+
+namespace reeve::store {
+
+struct Log::Prepared::Body {
+  Head previous;
+  Head head;
+  std::uint64_t bytes = 0;
+  std::unique_ptr<rocksdb::WriteBatch> batch;
+};
+
+Log::Prepared::Prepared(std::unique_ptr<Body> body) : body_(std::move(body)) {}
+Log::Prepared::Prepared(Prepared&&) noexcept = default;
+Log::Prepared& Log::Prepared::operator=(Prepared&&) noexcept = default;
+Log::Prepared::~Prepared() = default;
+const Head& Log::Prepared::head() const {
+  return body_->head;
+}
+
+struct Log::Core {
+  Core(OpenedLog opened, const LogOptions& options)
+      : database(std::move(opened.database)),
+        head(std::make_shared<HeadCell>()),
+        reserve(opened.layout.ballast(), options.floor_bytes),
+        marks(std::move(opened.mark), options.mark_interval_ms,
+              options.mark_lag_commits_max),
+        prepared_head(opened.head) {
+    head->set(opened.head);
+  }
+
+  std::unique_ptr<rocksdb::WriteBatch> take_batch();
+  void give_back(std::unique_ptr<rocksdb::WriteBatch> batch);
+  tl::unexpected<Error> fail_for_ever(Error error);
+
+  std::shared_ptr<Database> database;
+  std::shared_ptr<HeadCell> head;
+  Reserve reserve;
+  MarkKeeper marks;
+  std::mutex mutex;    // of the two below
+  Head prepared_head;  // of the newest commit laid out
+  std::vector<std::unique_ptr<rocksdb::WriteBatch>> batches;  // to use again
+  std::atomic<bool> failed = false;
+  std::atomic<bool> closed = false;
+};
+
+namespace {
+
+// A pipeline has one commit in each of its two steps.
+constexpr std::size_t batches_kept = 3;
+// A batch that grew beyond this gives its memory back.
+constexpr std::size_t batch_kept_bytes_max = 4u << 20;
+
+Status check_append(const Head& before, std::uint64_t epoch,
+                    std::uint32_t count, std::span<const std::byte> events) {
+  if (epoch < before.epoch)
+    return fail(Errc::rejected,
+                "epoch " + std::to_string(epoch) + " is older than epoch " +
+                    std::to_string(before.epoch) + " at the head of the log");
+  if (events.size() > record_events_bytes_max)
+    return fail(Errc::internal, "a commit of " + std::to_string(events.size()) +
+                                    " bytes is above the bound of " +
+                                    std::to_string(record_events_bytes_max));
+  const auto counted = count_events(events);
+  if (!counted || *counted != count || count == 0)
+    return fail(Errc::internal,
+                "a commit of " + std::to_string(count) + " events in " +
+                    std::to_string(events.size()) +
+                    " bytes does not hold that many whole events");
+  return {};
+}
+
+}  // namespace
+
+std::unique_ptr<rocksdb::WriteBatch> Log::Core::take_batch() {
+  const std::lock_guard guard(mutex);
+  if (batches.empty()) return std::make_unique<rocksdb::WriteBatch>();
+  auto batch = std::move(batches.back());
+  batches.pop_back();
+  return batch;
+}
+
+void Log::Core::give_back(std::unique_ptr<rocksdb::WriteBatch> batch) {
+  if (batch->GetDataSize() > batch_kept_bytes_max) return;
+  batch->Clear();
+  const std::lock_guard guard(mutex);
+  if (batches.size() < batches_kept) batches.push_back(std::move(batch));
+}
+
+tl::unexpected<Error> Log::Core::fail_for_ever(Error error) {
+  failed = true;
+  error.text +=
+      "; whether the commit is on disk is unknown: restart this process, it "
+      "reads the log again";
+  return tl::unexpected(std::move(error));
+}
+
+Log::Log(std::unique_ptr<Core> core) : core_(std::move(core)) {}
+
+Log::~Log() {
+  [[maybe_unused]] const Status done = close();
+}
+
+Expected<std::unique_ptr<Log>> Log::open(const LogOptions& options) {
+  auto opened = open_log(options);
+  if (!opened) return tl::unexpected(opened.error());
+  return std::unique_ptr<Log>(
+      new Log(std::make_unique<Core>(std::move(*opened), options)));
+}
+
+Head Log::head() const {
+  return core_->head->get();
+}
+
+bool Log::failed() const {
+  return core_->failed;
+}
+
+bool Log::admission_open() const {
+  return core_->reserve.admission_open();
+}
+
+Expected<Log::Prepared> Log::prepare(std::uint64_t epoch, std::uint32_t count,
+                                     std::span<const std::byte> events) {
+  auto body = std::make_unique<Prepared::Body>();
+  {
+    const std::lock_guard guard(core_->mutex);
+    body->previous = core_->prepared_head;
+  }
+  const Head& before = body->previous;
+  if (Status sound = check_append(before, epoch, count, events); !sound)
+    return tl::unexpected(sound.error());
+  const std::uint64_t first = before.sequence + 1;
+  const RecordHeader header =
+      make_record_header(before.hash, first, epoch, count, events);
+  Record record;
+  record.first_sequence = first;
+  record.count = count;
+  body->head.sequence = record.last_sequence();
+  body->head.epoch = epoch;
+  const auto hash = std::span(header).last(sizeof(Hash));
+  std::copy(hash.begin(), hash.end(), body->head.hash.begin());
+  body->bytes = record_header_bytes + events.size();
+  body->batch = core_->take_batch();
+  const RecordKey key = make_record_key(first);
+  const rocksdb::Slice key_part(key.data(), key.size());
+  const rocksdb::Slice value_parts[] = {slice_of(header), slice_of(events)};
+  const rocksdb::Status put = body->batch->Put(
+      core_->database->log(), rocksdb::SliceParts(&key_part, 1),
+      rocksdb::SliceParts(value_parts, 2));
+  if (!put.ok()) return fail_status(put, "cannot lay out a commit");
+  const std::lock_guard guard(core_->mutex);
+  core_->prepared_head = body->head;
+  return Prepared(std::move(body));
+}
+
+Expected<Head> Log::commit(Prepared prepared) {
+  REEVE_CHECK(prepared.body_ != nullptr, "a commit was used twice");
+  Prepared::Body& body = *prepared.body_;
+  const Head before = core_->head->get();
+  if (core_->failed || core_->closed)
+    return fail(Errc::io, core_->closed
+                              ? "the log is closed"
+                              : "the log failed earlier and takes no commits: "
+                                "restart this process");
+  Status allowed;
+  if (body.previous != before)
+    allowed = fail(Errc::internal, "a commit prepared after event " +
+                                       std::to_string(body.previous.sequence) +
+                                       " came when the log stood at event " +
+                                       std::to_string(before.sequence));
+  if (allowed) allowed = core_->reserve.allow(body.bytes);
+  if (!allowed) {
+    const std::lock_guard guard(core_->mutex);
+    core_->prepared_head = before;
+    return tl::unexpected(allowed.error());
+  }
+  rocksdb::WriteOptions write;
+  write.sync = true;
+  const rocksdb::Status status =
+      core_->database->db().Write(write, body.batch.get());
+  if (!status.ok())
+    return core_->fail_for_ever(
+        fail_status(status, "event " + std::to_string(before.sequence + 1) +
+                                " could not be committed")
+            .value());
+  core_->give_back(std::move(body.batch));
+  if (Status marked = core_->marks.committed(body.head); !marked)
+    return core_->fail_for_ever(marked.error());
+  core_->head->set(body.head);
+  return body.head;
+}
+
+Expected<Head> Log::append(std::uint64_t epoch, std::uint32_t count,
+                           std::span<const std::byte> events) {
+  auto prepared = prepare(epoch, count, events);
+  if (!prepared) return tl::unexpected(prepared.error());
+  return commit(std::move(*prepared));
+}
+
+Status Log::put_snapshot(std::uint64_t sequence, const Hash& digest,
+                         std::span<const std::byte> bytes) {
+  if (core_->failed || core_->closed)
+    return fail(Errc::io, "the log is failed or closed: no snapshot is taken");
+  if (sequence > head().sequence)
+    return fail(Errc::internal, "a snapshot at event " +
+                                    std::to_string(sequence) +
+                                    " is ahead of the log, which ends at " +
+                                    std::to_string(head().sequence));
+  // A cache is not worth the reserve: it needs room for all of it twice.
+  if (!admission_open())
+    return fail(Errc::no_space, "no snapshot below the floor of free space");
+  if (Status room = core_->reserve.allow(2 * bytes.size()); !room) return room;
+  return write_snapshot(*core_->database, sequence, digest, bytes);
+}
+
+std::unique_ptr<LogReader> Log::reader() const {
+  auto source = std::make_unique<LogReader::Source>();
+  source->database = core_->database;
+  source->head = core_->head;
+  return std::unique_ptr<LogReader>(new LogReader(std::move(source)));
+}
+
+Status Log::close() {
+  if (core_->closed.exchange(true)) return {};
+  // The mark names only what was acknowledged, also after a failure.
+  Status marked = core_->marks.finish();
+  if (core_->failed || !marked) return marked;
+  const rocksdb::Status flushed = core_->database->db().Flush(
+      rocksdb::FlushOptions(), core_->database->log());
+  if (!flushed.ok()) return fail_status(flushed, "cannot flush the log");
+  return {};
+}
+
+}  // namespace reeve::store

@@ -1,0 +1,126 @@
+#include "store/log_open.hpp"
+
+#include <sodium.h>
+
+#include <system_error>
+#include <utility>
+
+#include "store/file.hpp"
+
+namespace reeve::store {
+
+namespace {
+
+Expected<LogId> draw_log_id() {
+  if (sodium_init() < 0) return fail(Errc::internal, "libsodium did not start");
+  LogId log_id;
+  randombytes_buf(log_id.data(), log_id.size());
+  return log_id;
+}
+
+DatabaseOptions database_options(const LogOptions& options) {
+  return {options.env, options.write_buffer_bytes};
+}
+
+// The mark comes first: from then on a missing database is either a creation
+// that was cut short (mark at 0) or a loss that is noticed.
+Status make_mark(const Layout& layout) {
+  const auto log_id = draw_log_id();
+  if (!log_id) return tl::unexpected(log_id.error());
+  const auto mark = HeadMark::create(layout.head_mark(), Mark{*log_id, Head{}});
+  if (!mark) return tl::unexpected(mark.error());
+  return {};
+}
+
+Expected<Layout> find_or_make(const LogOptions& options) {
+  auto found = find_log(options.directory);
+  if (found || found.error().code != Errc::not_found ||
+      !options.create_if_missing)
+    return found;
+  if (Status made = make_directory(options.directory); !made)
+    return tl::unexpected(made.error());
+  return Layout{options.directory};
+}
+
+bool database_exists(const Layout& layout) {
+  std::error_code ignored;
+  return std::filesystem::exists(layout.database() / "CURRENT", ignored);
+}
+
+// Creates the database, or finishes a creation that was cut short.
+Expected<std::shared_ptr<Database>> make_database(const Layout& layout,
+                                                  const LogOptions& options,
+                                                  const Mark& mark) {
+  if (mark.head.sequence != 0)
+    return fail(Errc::damaged,
+                "the database in " + layout.directory.string() +
+                    " is gone, but event " +
+                    std::to_string(mark.head.sequence) +
+                    " was acknowledged: restore the directory from a copy");
+  auto database = Database::open(layout.database(), Access::create,
+                                 database_options(options));
+  if (!database) return database;
+  if (Status named = (*database)->write_identity(mark.log_id); !named)
+    return tl::unexpected(named.error());
+  return database;
+}
+
+// Proves everything while nothing can be changed yet. False when the database
+// is a creation that was cut short.
+Expected<bool> prove(const Layout& layout, const LogOptions& options,
+                     const Mark& mark) {
+  auto database = Database::open(layout.database(), Access::read_only,
+                                 database_options(options));
+  if (!database) {
+    database.error().text +=
+        "; nothing was changed: restore the newest whole copy of " +
+        layout.directory.string();
+    return tl::unexpected(database.error());
+  }
+  const auto log_id = (*database)->read_identity();
+  if (!log_id) return tl::unexpected(log_id.error());
+  if (!log_id->has_value() && mark.head.sequence == 0) return false;
+  if (*log_id != mark.log_id)
+    return fail(Errc::damaged, "the database in " + layout.directory.string() +
+                                   " is not the one its head mark belongs to");
+  const auto head = verify_head(**database, mark, layout.directory);
+  if (!head) return tl::unexpected(head.error());
+  return true;
+}
+
+Expected<std::shared_ptr<Database>> open_proved(const Layout& layout,
+                                                const LogOptions& options,
+                                                const Mark& mark) {
+  if (!database_exists(layout)) return make_database(layout, options, mark);
+  const auto whole = prove(layout, options, mark);
+  if (!whole) return tl::unexpected(whole.error());
+  if (!*whole) return make_database(layout, options, mark);
+  return Database::open(layout.database(), Access::read_write,
+                        database_options(options));
+}
+
+}  // namespace
+
+Expected<OpenedLog> open_log(const LogOptions& options) {
+  auto layout = find_or_make(options);
+  if (!layout) return tl::unexpected(layout.error());
+  auto owner = Owner::take(layout->owner());
+  if (!owner) return tl::unexpected(owner.error());
+  std::error_code ignored;
+  if (!std::filesystem::exists(layout->head_mark(), ignored))
+    if (Status made = make_mark(*layout); !made)
+      return tl::unexpected(made.error());
+  auto mark = HeadMark::open(layout->head_mark());
+  if (!mark) return tl::unexpected(mark.error());
+  auto database = open_proved(*layout, options, mark->mark());
+  if (!database) return tl::unexpected(database.error());
+  const auto head = last_head(**database);
+  if (!head) return tl::unexpected(head.error());
+  if (Status exact = mark->write_both(*head); !exact)
+    return tl::unexpected(exact.error());
+  (*database)->owner = std::move(*owner);
+  return OpenedLog{std::move(*layout), std::move(*database), std::move(*mark),
+                   *head};
+}
+
+}  // namespace reeve::store

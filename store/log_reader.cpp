@@ -1,0 +1,101 @@
+#include "store/log_reader.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <thread>
+#include <utility>
+
+#include "store/head_mark.hpp"
+#include "store/layout.hpp"
+#include "store/log_source.hpp"
+
+namespace reeve::store {
+
+namespace {
+
+// A live log drops files while we open it; that passes. Each try starts from
+// the directory anew.
+constexpr int open_tries_max = 5;
+constexpr std::chrono::milliseconds open_retry_delay{50};
+
+struct Opened {
+  std::shared_ptr<Database> database;
+  Head head;
+};
+
+Expected<Opened> open_once(const Layout& layout) {
+  // The mark first: what it names was acknowledged before we look.
+  const auto mark = read_head_mark(layout.head_mark());
+  if (!mark) return tl::unexpected(mark.error());
+  auto database =
+      Database::open(layout.database(), Access::read_only, DatabaseOptions{});
+  if (!database) return tl::unexpected(database.error());
+  const auto log_id = (*database)->read_identity();
+  if (!log_id) return tl::unexpected(log_id.error());
+  if (*log_id != mark->log_id)
+    return fail(Errc::damaged, "the database in " + layout.directory.string() +
+                                   " is not the one its head mark belongs to");
+  const auto head = verify_head(**database, *mark, layout.directory);
+  if (!head) return tl::unexpected(head.error());
+  return Opened{std::move(*database), *head};
+}
+
+Expected<Opened> open_directory(const std::filesystem::path& path) {
+  const auto layout = find_log(path);
+  if (!layout) return tl::unexpected(layout.error());
+  auto opened = open_once(*layout);
+  for (int tries = 1; tries < open_tries_max && !opened; ++tries) {
+    std::this_thread::sleep_for(open_retry_delay);
+    opened = open_once(*layout);
+  }
+  return opened;
+}
+
+}  // namespace
+
+LogReader::LogReader(std::unique_ptr<Source> source)
+    : source_(std::move(source)) {}
+
+LogReader::~LogReader() = default;
+
+Expected<std::unique_ptr<LogReader>> LogReader::open(
+    const std::filesystem::path& path) {
+  auto opened = open_directory(path);
+  if (!opened) return tl::unexpected(opened.error());
+  auto source = std::make_unique<Source>();
+  source->database = std::move(opened->database);
+  source->head = std::make_shared<HeadCell>();
+  source->head->set(opened->head);
+  source->directory = path;
+  return std::unique_ptr<LogReader>(new LogReader(std::move(source)));
+}
+
+Head LogReader::head() const {
+  return source_->head->get();
+}
+
+Status LogReader::refresh() {
+  if (source_->directory.empty()) return {};
+  auto opened = open_directory(source_->directory);
+  if (!opened) return tl::unexpected(opened.error());
+  source_->database = std::move(opened->database);
+  source_->head->set(opened->head);
+  return {};
+}
+
+Status LogReader::scan(std::uint64_t from, std::uint64_t to,
+                       const RecordVisitor& visit) const {
+  const ScanRange range{std::max<std::uint64_t>(from, 1),
+                        std::min(to, head().sequence)};
+  return scan_records(*source_->database, range, visit);
+}
+
+Expected<std::optional<Snapshot>> LogReader::snapshot_at(std::uint64_t at) {
+  return read_snapshot(*source_->database, at, warnings_);
+}
+
+Expected<std::vector<std::uint64_t>> LogReader::snapshots() const {
+  return list_snapshots(*source_->database);
+}
+
+}  // namespace reeve::store

@@ -1,0 +1,90 @@
+#include "store/owner.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <mutex>
+#include <set>
+#include <string>
+#include <system_error>
+
+#include "store/file.hpp"
+
+namespace reeve::store {
+
+namespace {
+
+// Record locks do not conflict inside one process, and closing any descriptor
+// of the file drops them, so the process keeps its own list and looks there
+// before it opens the file.
+std::mutex held_mutex;
+std::set<std::filesystem::path>& held_files() {
+  static std::set<std::filesystem::path> files;
+  return files;
+}
+
+tl::unexpected<Error> held_by(const std::filesystem::path& file,
+                              const std::string& pid) {
+  return fail(Errc::busy, "the log in " + file.parent_path().string() +
+                              " is held by process " + pid +
+                              ": stop that process first");
+}
+
+struct flock whole_file() {
+  struct flock lock {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  return lock;
+}
+
+std::string holder_of(int fd) {
+  struct flock lock = whole_file();
+  if (::fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK &&
+      lock.l_pid > 0)
+    return std::to_string(lock.l_pid);
+  char text[32];
+  const ssize_t got = ::pread(fd, text, sizeof(text), 0);
+  std::string pid(text, got > 0 ? static_cast<std::size_t>(got) : 0);
+  while (!pid.empty() && pid.back() == '\n') pid.pop_back();
+  return pid.empty() ? "(unknown)" : pid;
+}
+
+}  // namespace
+
+Expected<std::unique_ptr<Owner>> Owner::take(
+    const std::filesystem::path& given) {
+  std::error_code error;
+  const auto file = std::filesystem::weakly_canonical(given, error);
+  if (error) return fail(Errc::io, given.string() + ": " + error.message());
+  const std::lock_guard guard(held_mutex);
+  if (held_files().contains(file))
+    return held_by(file, std::to_string(::getpid()) + " (this one)");
+  FileHandle fd(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+  if (!fd.valid()) return fail_errno("cannot open", file);
+  struct flock lock = whole_file();
+  if (::fcntl(fd.get(), F_SETLK, &lock) != 0) {
+    if (errno == EAGAIN || errno == EACCES)
+      return held_by(file, holder_of(fd.get()));
+    return fail_errno("cannot lock", file);
+  }
+  const std::string pid = std::to_string(::getpid()) + "\n";
+  // The text is for people; the lock is what counts, so a full disk is no
+  // reason to refuse here.
+  if (::ftruncate(fd.get(), 0) == 0) [[maybe_unused]]
+    const ssize_t put = ::pwrite(fd.get(), pid.data(), pid.size(), 0);
+  held_files().insert(file);
+  return std::unique_ptr<Owner>(new Owner(fd.release(), file));
+}
+
+Owner::Owner(int fd, std::filesystem::path file)
+    : fd_(fd), file_(std::move(file)) {}
+
+Owner::~Owner() {
+  const std::lock_guard guard(held_mutex);
+  [[maybe_unused]] const int cut = ::ftruncate(fd_, 0);
+  ::close(fd_);
+  held_files().erase(file_);
+}
+
+}  // namespace reeve::store

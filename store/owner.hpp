@@ -1,0 +1,28 @@
+// One process writes a log: the file `owner` is locked while it does and
+// holds its process id for people to read.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+
+#include "cluster/error.hpp"
+
+namespace reeve::store {
+
+class Owner {
+ public:
+  // Errc::busy naming the process that holds the log.
+  static Expected<std::unique_ptr<Owner>> take(
+      const std::filesystem::path& file);
+  Owner(const Owner&) = delete;
+  Owner& operator=(const Owner&) = delete;
+  ~Owner();
+
+ private:
+  Owner(int fd, std::filesystem::path file);
+
+  int fd_;
+  std::filesystem::path file_;
+};
+
+}  // namespace reeve::store

@@ -1,0 +1,97 @@
+#include "store/reserve.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <limits>
+#include <string>
+#include <utility>
+
+#include "store/file.hpp"
+
+namespace reeve::store {
+
+namespace {
+
+std::int64_t now_ms() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+std::uint64_t allocated_bytes(const std::filesystem::path& file) {
+  struct stat info {};
+  if (::stat(file.c_str(), &info) != 0) return 0;
+  return static_cast<std::uint64_t>(info.st_blocks) * 512;
+}
+
+}  // namespace
+
+Reserve::Reserve(std::filesystem::path ballast, std::uint64_t floor_bytes)
+    : ballast_(std::move(ballast)), floor_bytes_(floor_bytes) {
+  ballast_held_ =
+      floor_bytes_ != 0 && allocated_bytes(ballast_) >= floor_bytes_;
+  look();
+}
+
+bool Reserve::admission_open() {
+  const std::lock_guard guard(mutex_);
+  if (now_ms() - looked_at_ms_ >= look_interval_ms) look();
+  return admission_open_;
+}
+
+Status Reserve::allow(std::uint64_t bytes) {
+  const std::lock_guard guard(mutex_);
+  const std::uint64_t free_bytes = look();
+  const std::uint64_t kept_bytes = floor_bytes_ / 4;
+  if (free_bytes >= bytes && free_bytes - bytes >= kept_bytes) return {};
+  return fail(Errc::no_space,
+              "the disk under " + ballast_.parent_path().string() + " has " +
+                  std::to_string(free_bytes) + " bytes free, and " +
+                  std::to_string(bytes) + " more would leave less than " +
+                  std::to_string(kept_bytes) + ": free some space");
+}
+
+// Returns the free bytes beside the ballast.
+std::uint64_t Reserve::look() {
+  struct statvfs info {};
+  looked_at_ms_ = now_ms();
+  if (::statvfs(ballast_.parent_path().c_str(), &info) != 0) {
+    // Not knowing is no reason to stop: a write that fails says so itself.
+    admission_open_ = true;
+    return std::numeric_limits<std::uint64_t>::max();
+  }
+  std::uint64_t free_bytes =
+      static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize;
+  if (ballast_held_ && free_bytes < floor_bytes_ / 2) {
+    drop_ballast();
+    free_bytes += floor_bytes_;
+  } else if (!ballast_held_ && free_bytes >= 2 * floor_bytes_ &&
+             lay_ballast()) {
+    free_bytes -= floor_bytes_;
+  }
+  admission_open_ = ballast_held_ && free_bytes >= floor_bytes_;
+  return free_bytes;
+}
+
+bool Reserve::lay_ballast() {
+  if (floor_bytes_ == 0) return ballast_held_ = true;
+  const FileHandle fd(
+      ::open(ballast_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!fd.valid()) return false;
+  if (::posix_fallocate(fd.get(), 0, static_cast<off_t>(floor_bytes_)) != 0) {
+    drop_ballast();
+    return false;
+  }
+  return ballast_held_ = true;
+}
+
+void Reserve::drop_ballast() {
+  ::unlink(ballast_.c_str());
+  ballast_held_ = false;
+}
+
+}  // namespace reeve::store

@@ -1,0 +1,47 @@
+// The floor of free space under the log. A ballast file holds `floor_bytes`
+// in reserve. Admission is open while the ballast is held and `floor_bytes`
+// are free beside it. Below half the floor the ballast is given up, so that
+// the small facts (exits, cancels, lost nodes) of what already runs still fit;
+// admission stays closed until there is room to lay the ballast again.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <mutex>
+
+#include "cluster/error.hpp"
+
+namespace reeve::store {
+
+class Reserve {
+ public:
+  // Lays the ballast if there is room for it and the floor beside it; with
+  // less room the log opens with admission closed.
+  Reserve(std::filesystem::path ballast, std::uint64_t floor_bytes);
+  Reserve(const Reserve&) = delete;
+  Reserve& operator=(const Reserve&) = delete;
+
+  // Looks at the disk again at most every `look_interval_ms`.
+  bool admission_open();
+
+  // Errc::no_space, before anything is written, when `bytes` more would leave
+  // less than a quarter of the floor even without the ballast.
+  Status allow(std::uint64_t bytes);
+
+  // No look is older than this.
+  static constexpr std::int64_t look_interval_ms = 20;
+
+ private:
+  std::uint64_t look();
+  bool lay_ballast();
+  void drop_ballast();
+
+  std::mutex mutex_;
+  std::filesystem::path ballast_;
+  std::uint64_t floor_bytes_;
+  bool ballast_held_ = false;
+  bool admission_open_ = false;
+  std::int64_t looked_at_ms_ = 0;
+};
+
+}  // namespace reeve::store
