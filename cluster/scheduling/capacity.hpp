@@ -29,6 +29,8 @@ struct Shape {
   std::uint64_t memory_bytes = 0;
   std::vector<Gpus> gpus;
   std::uint64_t count = 1;  // of such nodes
+
+  bool operator==(const Shape&) const = default;
 };
 
 Shape shape_of(const schema::NodeSpec& spec);

@@ -54,8 +54,9 @@ void TestCell::event(
   const auto body = make(builder);
   builder.Finish(schema::CreateEvent(builder, ++sequence_, now.value, 1, 0,
                                      nullptr, 0, type, body));
-  scheduler.apply(
-      *flatbuffers::GetRoot<schema::Event>(builder.GetBufferPointer()));
+  const auto& made =
+      *flatbuffers::GetRoot<schema::Event>(builder.GetBufferPointer());
+  deliver ? deliver(made) : scheduler.apply(made);
 }
 
 void TestCell::add(const TestNode& node) {

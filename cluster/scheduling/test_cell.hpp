@@ -48,6 +48,8 @@ class TestCell {
  public:
   Scheduler scheduler;
   Time now{1'000 * second_ns};
+  // Where events go; the scheduler when not set.
+  std::function<void(const schema::Event&)> deliver;
 
   void add(const TestNode& node);
   void lost(std::uint32_t node);
