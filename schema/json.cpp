@@ -23,10 +23,14 @@ std::size_t utf8_length(std::string_view text) {
   std::size_t length = 0;
   std::uint32_t code = 0;
   if (lead < 0x80) return 1;
-  if ((lead & 0xE0) == 0xC0) length = 2, code = lead & 0x1Fu;
-  else if ((lead & 0xF0) == 0xE0) length = 3, code = lead & 0x0Fu;
-  else if ((lead & 0xF8) == 0xF0) length = 4, code = lead & 0x07u;
-  else return 0;
+  if ((lead & 0xE0) == 0xC0)
+    length = 2, code = lead & 0x1Fu;
+  else if ((lead & 0xF0) == 0xE0)
+    length = 3, code = lead & 0x0Fu;
+  else if ((lead & 0xF8) == 0xF0)
+    length = 4, code = lead & 0x07u;
+  else
+    return 0;
   if (text.size() < length) return 0;
   for (std::size_t i = 1; i < length; ++i) {
     if ((byte(i) & 0xC0) != 0x80) return 0;
@@ -36,6 +40,28 @@ std::size_t utf8_length(std::string_view text) {
   if (code < least[length] || code > 0x10FFFF) return 0;
   if (code >= 0xD800 && code <= 0xDFFF) return 0;
   return length;
+}
+
+// A scalar that equals its default is not stored, and the generated type
+// tables do not tell defaults: here are those that are not zero. A test
+// compares them with the schemas.
+struct NonZeroDefault {
+  const fb::TypeTable* type;
+  std::string_view field;
+  std::uint64_t bits;
+};
+
+std::uint64_t default_of(const fb::TypeTable* type, std::string_view field) {
+  static const NonZeroDefault all[] = {
+      {ResourceRequestTypeTable(), "gpu_milli", 1000},
+      {SessionSpecTypeTable(), "tasks", 1},
+      {DeviceSpecTypeTable(), "numa_node", static_cast<std::uint64_t>(-1)},
+      {OutputReadTypeTable(), "stream", 1},
+      {OutputChunkTypeTable(), "stream", 1},
+  };
+  for (const NonZeroDefault& one : all)
+    if (one.type == type && one.field == field) return one.bits;
+  return 0;
 }
 
 // Walks one table and writes it. The key of the field at hand decides how a
@@ -70,40 +96,41 @@ class Writer {
           table ? reinterpret_cast<const fb::Table*>(bytes)->GetAddressOf(
                       fb::FieldIndexToOffset(static_cast<fb::voffset_t>(i)))
                 : bytes + type->values[i];
-      const fb::TypeTable* child =
-          code.sequence_ref >= 0 ? type->type_refs[code.sequence_ref]()
-                                 : nullptr;
+      const fb::TypeTable* child = code.sequence_ref >= 0
+                                       ? type->type_refs[code.sequence_ref]()
+                                       : nullptr;
       const std::string_view name = type->names[i];
-      field(name, code, base, value, previous, child, first);
+      field(type, name, code, base, value, previous, child, first);
       previous = value;
     }
   }
 
-  void field(std::string_view name, fb::TypeCode code,
-             fb::ElementaryType base, const std::uint8_t* value,
-             const std::uint8_t* previous, const fb::TypeTable* child,
-             bool& first) {
+  void field(const fb::TypeTable* type, std::string_view name,
+             fb::TypeCode code, fb::ElementaryType base,
+             const std::uint8_t* value, const std::uint8_t* previous,
+             const fb::TypeTable* child, bool& first) {
     if (base == fb::ET_UTYPE) {
       if (value == nullptr || *value == 0) return;
       key(name, first);
       append_json_string(out_, snake_case(child->names[*value]));
       return;
     }
-    const bool reference = code.is_repeating || base == fb::ET_STRING ||
-                           base == fb::ET_SEQUENCE;
+    const bool reference =
+        code.is_repeating || base == fb::ET_STRING || base == fb::ET_SEQUENCE;
     if (reference && value == nullptr) return;
     if (base == fb::ET_SEQUENCE && child->st == fb::ST_UNION) {
       const std::uint8_t kind = previous ? *previous : 0;
       if (kind == 0) return;
       key(name, first);
-      const auto* inner = child->type_refs[child->type_codes[kind]
-                                               .sequence_ref]();
+      const auto* inner =
+          child->type_refs[child->type_codes[kind].sequence_ref]();
       object(follow(value), inner);
       return;
     }
     key(name, first);
     if (code.is_repeating) return vector(name, base, follow(value), child);
-    scalar(name, base, value, child, true);
+    const std::uint64_t unset = value ? 0 : default_of(type, name);
+    scalar(name, base, value, child, true, unset);
   }
 
   static const std::uint8_t* follow(const std::uint8_t* value) {
@@ -127,21 +154,21 @@ class Writer {
 
   void scalar(std::string_view name, fb::ElementaryType base,
               const std::uint8_t* value, const fb::TypeTable* child,
-              bool in_object) {
+              bool in_object, std::uint64_t unset = 0) {
     if (base == fb::ET_STRING) {
-      const auto* string =
-          reinterpret_cast<const fb::String*>(follow(value));
+      const auto* string = reinterpret_cast<const fb::String*>(follow(value));
       return append_json_string(out_, {string->c_str(), string->size()});
     }
     if (base == fb::ET_SEQUENCE) {
       if (child->st == fb::ST_TABLE) return object(follow(value), child);
       if (child->names[0] == std::string_view("high"))
-        return append_json_string(
-            out_, hex(*reinterpret_cast<const Id128*>(value)));
+        return append_json_string(out_,
+                                  hex(*reinterpret_cast<const Id128*>(value)));
       return object(value, child);
     }
-    const std::uint64_t bits = value ? read(base, value) : 0;
-    if (child != nullptr && child->st == fb::ST_ENUM) return name_of(bits, child);
+    const std::uint64_t bits = value ? read(base, value) : unset;
+    if (child != nullptr && child->st == fb::ST_ENUM)
+      return name_of(bits, child);
     if (base == fb::ET_BOOL) {
       out_ += bits != 0 ? "true" : "false";
       return;
@@ -170,9 +197,8 @@ class Writer {
 
   void name_of(std::uint64_t value, const fb::TypeTable* type) {
     for (std::size_t i = 0; i < type->num_elems; ++i) {
-      const auto known = type->values ? static_cast<std::uint64_t>(
-                                            type->values[i])
-                                      : i;
+      const auto known =
+          type->values ? static_cast<std::uint64_t>(type->values[i]) : i;
       if (known == value) return append_json_string(out_, type->names[i]);
     }
     fmt::format_to(std::back_inserter(out_), "{}", value);
