@@ -1,0 +1,352 @@
+// State::apply: one case for each kind of event. No decision is taken here.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "cluster/state.hpp"
+
+namespace reeve::cluster {
+namespace {
+
+std::string_view view(const flatbuffers::String* text) {
+  return text ? std::string_view(text->c_str(), text->size())
+              : std::string_view();
+}
+
+[[gnu::cold]] Status contradiction(const schema::Event& event,
+                                   std::string_view what) {
+  return fail(Errc::damaged,
+              fmt::format("event {} ({}) contradicts the state: {}",
+                          event.seq(),
+                          schema::EnumNameEventBody(event.body_type()), what));
+}
+
+template <class Body>
+const Body& body_of(const schema::Event& event) {
+  return *static_cast<const Body*>(event.body());
+}
+
+}  // namespace
+
+Status State::apply(const schema::Event& event) {
+  if (event.seq() != last_sequence_.value + 1)
+    return fail(Errc::damaged,
+                fmt::format("event {} follows event {}: the log has a hole",
+                            event.seq(), last_sequence_.value));
+  using schema::EventBody;
+  Status status;
+  switch (event.body_type()) {
+    case EventBody::CellCreated:
+      status = apply_cell_created(body_of<schema::CellCreated>(event));
+      break;
+    case EventBody::EpochStarted: break;
+    case EventBody::GroupCreated:
+      groups_.emplace_back(view(body_of<schema::GroupCreated>(event).name()));
+      break;
+    case EventBody::ProjectCreated:
+      projects_.emplace_back(
+          view(body_of<schema::ProjectCreated>(event).name()));
+      break;
+    case EventBody::UserCreated: {
+      const auto& body = body_of<schema::UserCreated>(event);
+      users_.push_back({std::string(view(body.name())), body.uid()});
+      break;
+    }
+    case EventBody::NodeRegistered:
+      status = apply_node_registered(body_of<schema::NodeRegistered>(event));
+      break;
+    case EventBody::NodeLost:
+    case EventBody::NodeReturned:
+    case EventBody::NodeDrained:
+    case EventBody::NodeResumed:
+    case EventBody::NodeRemoved: status = apply_node_change(event); break;
+    case EventBody::SessionSubmitted:
+      status =
+          apply_submitted(event, body_of<schema::SessionSubmitted>(event));
+      break;
+    case EventBody::SessionPlaced:
+      status = apply_placed(event, body_of<schema::SessionPlaced>(event));
+      break;
+    case EventBody::TaskStarted:
+      status = apply_started(event, body_of<schema::TaskStarted>(event));
+      break;
+    case EventBody::TaskExited:
+      status = apply_exited(event, body_of<schema::TaskExited>(event));
+      break;
+    case EventBody::DeadlinePassed:
+      if (Session* session =
+              find(body_of<schema::DeadlinePassed>(event).session()))
+        session->last_seq = Sequence{event.seq()};
+      break;
+    case EventBody::SessionStopping:
+      status = apply_stopping(event, body_of<schema::SessionStopping>(event));
+      break;
+    case EventBody::SessionRequeued:
+      status = apply_requeued(event, body_of<schema::SessionRequeued>(event));
+      break;
+    case EventBody::SessionEnded:
+      status = apply_ended(event, body_of<schema::SessionEnded>(event));
+      break;
+    case EventBody::NONE:
+    default:
+      return fail(Errc::damaged,
+                  fmt::format("event {} is of kind {}, which this program does "
+                              "not know: this log is newer than this program",
+                              event.seq(),
+                              static_cast<int>(event.body_type())));
+  }
+  if (!status) return status;
+  last_sequence_ = Sequence{event.seq()};
+  last_time_ = Time{event.time_at()};
+  epoch_ = Epoch{event.epoch()};
+  remember(event);
+  return {};
+}
+
+Status State::apply_cell_created(const schema::CellCreated& body) {
+  cell_ = view(body.cell());
+  owner_ = view(body.owner());
+  return {};
+}
+
+void State::load_node(Node& node, std::string_view agent,
+                      const schema::NodeSpec& spec) {
+  node.name = view(spec.name());
+  node.agent = agent;
+  node.group = spec.group() ? view(spec.group()) : "default";
+  node.cpu_milli = spec.cpu_milli();
+  node.memory_bytes = spec.memory_bytes();
+  node.simulated = spec.simulated();
+  node.limits.clear();
+  if (spec.limits())
+    for (const auto* limit : *spec.limits())
+      node.limits.emplace_back(view(limit));
+  const std::size_t count = spec.devices() ? spec.devices()->size() : 0;
+  node.devices.resize(std::max(count, node.devices.size()));
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto* from = spec.devices()->Get(static_cast<unsigned>(i));
+    Device& device = node.devices[i];
+    device.uuid = view(from->uuid());
+    device.model = view(from->model());
+    device.memory_bytes = from->memory_bytes();
+    device.numa_node = from->numa_node();
+  }
+}
+
+Status State::apply_node_registered(const schema::NodeRegistered& body) {
+  if (body.node() > nodes_.size() || body.node() >= nodes_max)
+    return fail(Errc::damaged,
+                fmt::format("node {} is registered, but the next new one is {}",
+                            body.node(), nodes_.size()));
+  if (body.node() == nodes_.size()) {
+    nodes_.emplace_back();
+    nodes_.back().id = NodeId{body.node()};
+    node_by_name_[std::string(view(body.spec()->name()))] = body.node();
+  }
+  Node& node = nodes_[body.node()];
+  uncount_shape(node);
+  load_node(node, view(body.agent()), *body.spec());
+  count_shape(node, shape_of(*body.spec()));
+  return {};
+}
+
+Status State::apply_node_change(const schema::Event& event) {
+  using schema::EventBody;
+  const auto get = [&](std::uint32_t id) -> Node* {
+    return id < nodes_.size() ? &nodes_[id] : nullptr;
+  };
+  Node* node = nullptr;
+  switch (event.body_type()) {
+    case EventBody::NodeLost:
+      node = get(body_of<schema::NodeLost>(event).node());
+      if (node) node->lost = true;
+      break;
+    case EventBody::NodeReturned:
+      node = get(body_of<schema::NodeReturned>(event).node());
+      if (node) node->lost = false;
+      break;
+    case EventBody::NodeDrained: {
+      const auto& body = body_of<schema::NodeDrained>(event);
+      node = get(body.node());
+      if (!node) break;
+      node->draining = true;
+      node->drain_reason = view(body.reason());
+      node->drain_deadline = Time{body.deadline_at()};
+      break;
+    }
+    case EventBody::NodeResumed:
+      node = get(body_of<schema::NodeResumed>(event).node());
+      if (!node) break;
+      node->draining = false;
+      node->drain_reason.clear();
+      node->drain_deadline = Time{};
+      break;
+    default:
+      node = get(body_of<schema::NodeRemoved>(event).node());
+      if (!node) break;
+      node->removed = true;
+      uncount_shape(*node);
+      node_by_name_.erase(node->name);
+      break;
+  }
+  if (!node) return contradiction(event, "there is no such node");
+  return {};
+}
+
+void State::load_spec(Session& session, const schema::SessionSpec& spec) {
+  session.name = texts_.intern(view(spec.name()));
+  pack_request(spec, scratch_);
+  session.request = texts_.intern(scratch_);
+  pack_context(spec, scratch_);
+  session.context = texts_.intern(scratch_);
+  pack_argv(spec, scratch_);
+  session.argv = texts_.intern(scratch_);
+  session.priority = spec.priority();
+  session.cpu_milli = spec.request()->cpu_milli();
+  session.memory_bytes = spec.request()->memory_bytes();
+  session.tasks_wanted = spec.tasks();
+  session.requeue_max = spec.requeue_max();
+  session.simulated = spec.simulated();
+  session.depends = spec.after() && spec.after()->size() > 0;
+  session.time_limit_ns = spec.time_limit_ns();
+  session.sim_duration_ns = spec.sim_duration_ns();
+  session.not_before = Time{spec.not_before_at()};
+}
+
+Status State::apply_submitted(const schema::Event& event,
+                              const schema::SessionSubmitted& body) {
+  if (body.session() != next_session_)
+    return contradiction(event, fmt::format("session s-{} is submitted, but "
+                                            "the next new one is s-{}",
+                                            body.session(), next_session_));
+  ++next_session_;
+  Session& session = create_session(body.session());
+  load_spec(session, *body.spec());
+  session.submitted_seq = session.last_seq = Sequence{event.seq()};
+  session.submitted_at = session.state_at = Time{event.time_at()};
+  ++counts_[static_cast<std::size_t>(SessionState::pending)];
+  return {};
+}
+
+Status State::apply_placed(const schema::Event& event,
+                           const schema::SessionPlaced& body) {
+  Session* session = find(body.session());
+  if (!session || session->state != SessionState::pending)
+    return contradiction(event, "the session does not wait");
+  session->tasks.resize(body.tasks()->size());
+  for (unsigned rank = 0; rank < body.tasks()->size(); ++rank) {
+    const auto* from = body.tasks()->Get(rank);
+    if (from->node() >= nodes_.size())
+      return contradiction(event, "there is no such node");
+    Task& task = session->tasks[rank];
+    task.node = NodeId{from->node()};
+    if (from->devices()) {
+      task.devices.reserve(from->devices()->size());
+      for (const auto* share : *from->devices()) {
+        if (share->device() >= nodes_[from->node()].devices.size())
+          return contradiction(event, "there is no such device");
+        task.devices.push_back(*share);
+      }
+    }
+    hold(*session, task);
+  }
+  session->attempt = body.attempt();
+  session->placed_at = Time{event.time_at()};
+  session->last_seq = Sequence{event.seq()};
+  set_state(*session, SessionState::placed, Time{event.time_at()});
+  return {};
+}
+
+Status State::apply_started(const schema::Event& event,
+                            const schema::TaskStarted& body) {
+  Session* session = find(body.session());
+  if (!session || body.rank() >= session->tasks.size())
+    return contradiction(event, "there is no such task");
+  Task& task = session->tasks[body.rank()];
+  if (task.phase != TaskPhase::placed)
+    return contradiction(event, "the task has started before");
+  task.phase = TaskPhase::started;
+  task.pid = body.pid();
+  task.facts.mutate_started_at(body.started_at());
+  ++session->tasks_started;
+  session->last_seq = Sequence{event.seq()};
+  if (session->state == SessionState::stopping) return {};
+  const bool all = session->tasks_started == session->tasks.size();
+  if (all) session->started_at = Time{event.time_at()};
+  const SessionState next =
+      all ? SessionState::running : SessionState::starting;
+  if (session->state != next)
+    set_state(*session, next, Time{event.time_at()});
+  return {};
+}
+
+Status State::apply_exited(const schema::Event& event,
+                           const schema::TaskExited& body) {
+  Session* session = find(body.session());
+  if (!session || body.rank() >= session->tasks.size())
+    return contradiction(event, "there is no such task");
+  Task& task = session->tasks[body.rank()];
+  if (task.phase == TaskPhase::exited)
+    return contradiction(event, "the task has exited before");
+  release(*session, task);
+  task.phase = TaskPhase::exited;
+  task.reason = body.reason();
+  const std::uint64_t started_at = task.facts.started_at();
+  if (body.facts()) task.facts = *body.facts();
+  if (task.facts.started_at() == 0) task.facts.mutate_started_at(started_at);
+  ++session->tasks_exited;
+  session->last_seq = Sequence{event.seq()};
+  return {};
+}
+
+Status State::apply_stopping(const schema::Event& event,
+                             const schema::SessionStopping& body) {
+  Session* session = find(body.session());
+  if (!session || has_ended(session->state) ||
+      session->state == SessionState::pending)
+    return contradiction(event, "the session has nothing to stop");
+  session->reason = body.reason();
+  if (body.detail())
+    session->detail = std::make_unique<std::string>(view(body.detail()));
+  session->last_seq = Sequence{event.seq()};
+  set_state(*session, SessionState::stopping, Time{event.time_at()});
+  return {};
+}
+
+Status State::apply_requeued(const schema::Event& event,
+                             const schema::SessionRequeued& body) {
+  Session* session = find(body.session());
+  if (!session || has_ended(session->state))
+    return contradiction(event, "the session has ended or never was");
+  release_all(*session);
+  session->tasks.clear();
+  session->tasks_started = session->tasks_exited = 0;
+  session->attempt = body.attempt();
+  session->reason = body.reason();
+  session->not_before = Time{body.not_before_at()};
+  session->placed_at = session->started_at = Time{};
+  session->last_seq = Sequence{event.seq()};
+  set_state(*session, SessionState::pending, Time{event.time_at()});
+  return {};
+}
+
+Status State::apply_ended(const schema::Event& event,
+                          const schema::SessionEnded& body) {
+  Session* session = find(body.session());
+  if (!session || has_ended(session->state) || !has_ended(body.state()))
+    return contradiction(event, "the session has ended or never was");
+  release_all(*session);
+  session->reason = body.reason();
+  session->exit_code = body.exit_code();
+  session->signal = body.signal();
+  if (body.detail())
+    session->detail = std::make_unique<std::string>(view(body.detail()));
+  session->ended_at = Time{event.time_at()};
+  session->last_seq = Sequence{event.seq()};
+  set_state(*session, body.state(), Time{event.time_at()});
+  ended_.push_back(session->id.value);
+  if (ended_.size() > ended_sessions_max) evict_oldest_ended();
+  return {};
+}
+
+}  // namespace reeve::cluster

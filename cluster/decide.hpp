@@ -1,0 +1,101 @@
+// Every decision of the cell, each for one command or one fact:
+// decide(state, input, origin) -> events | rejection. The state is only read;
+// the caller applies the events before it decides anything else. A decision
+// with several events is one commit, so it is never cut.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "cluster/event_writer.hpp"
+#include "cluster/scheduling/scheduler.hpp"
+#include "cluster/state.hpp"
+#include "schema/command_generated.h"
+
+namespace reeve::cluster {
+
+using schema::RejectCode;
+
+// Nothing changed. `rule` names what refused, `limit` and `value` its numbers.
+struct Rejection {
+  RejectCode code = RejectCode::none;
+  const char* rule = "";
+  std::string text;
+  std::uint64_t limit = 0;
+  std::uint64_t value = 0;
+};
+
+// `seq` is the first event, or the last known one where nothing had to change.
+struct Accepted {
+  Sequence seq;
+  SessionId session;
+};
+
+using Decision = tl::expected<Accepted, Rejection>;
+
+// What the manager knows beside the state.
+struct Admission {
+  bool open = true;  // the disk has room
+  std::uint64_t waiting_max = sessions_waiting_max;
+};
+
+Decision decide_submit(const State& state, const schema::SubmitSession& command,
+                       const Admission& admission, const Origin& origin,
+                       EventWriter& writer);
+Decision decide_cancel(const State& state, const schema::CancelSession& command,
+                       const Origin& origin, EventWriter& writer);
+
+// One node of a RegisterNodes command.
+Decision decide_register(const State& state, std::string_view agent,
+                         const schema::NodeSpec& spec, bool reconciled,
+                         const Origin& origin, EventWriter& writer);
+Decision decide_drain(const State& state, const schema::DrainNode& command,
+                      const Origin& origin, EventWriter& writer);
+Decision decide_resume(const State& state, const schema::ResumeNode& command,
+                       const Origin& origin, EventWriter& writer);
+Decision decide_remove(const State& state, const schema::RemoveNode& command,
+                       const Origin& origin, EventWriter& writer);
+
+// The first events of a new cell.
+void decide_creation(std::string_view cell, std::string_view owner,
+                     std::uint32_t owner_uid, const Origin& origin,
+                     EventWriter& writer);
+void decide_epoch(std::string_view manager, const Origin& origin,
+                  EventWriter& writer);
+
+// Against the newest state: refused when anything of it does not fit (any
+// more).
+Decision decide_place(const State& state, const Proposal& proposal,
+                      const Origin& origin, EventWriter& writer);
+
+// What a fact was worth. `foreign`: the cell has no such task (any more); if
+// it runs, it must be stopped.
+enum class FactOutcome { recorded, known, foreign };
+FactOutcome decide_fact(const State& state, std::string_view agent,
+                        const schema::Fact& fact, const Origin& origin,
+                        EventWriter& writer);
+
+// The node has been silent for too long. Its tasks follow, one by one, by
+// decide_task_lost.
+void decide_node_lost(const State& state, const Node& node,
+                      std::uint64_t silent_ns, const Origin& origin,
+                      EventWriter& writer);
+// The first live task of the session on a lost node ends; false: it has none.
+bool decide_task_lost(const State& state, const Session& session,
+                      const Origin& origin, EventWriter& writer);
+
+// The session's deadline, if it has passed at `origin.now`.
+bool decide_deadline(const State& state, const Session& session,
+                     const Origin& origin, EventWriter& writer);
+// A drained node's deadline has passed: the session leaves it.
+bool decide_evict(const State& state, const Session& session,
+                  const Origin& origin, EventWriter& writer);
+// `ended` has ended in a way that this waiting session cannot go on from.
+bool decide_dependent(const State& state, const Session& waiting,
+                      const Session& ended, const Origin& origin,
+                      EventWriter& writer);
+
+// Whether the dependency holds the session back no more.
+bool satisfied(schema::DependencyKind kind, SessionState ended);
+
+}  // namespace reeve::cluster

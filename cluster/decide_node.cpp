@@ -1,0 +1,227 @@
+// Nodes join, leave and rest; a cell begins; a manager leads.
+#include <fmt/format.h>
+
+#include "cluster/decide.hpp"
+
+namespace reeve::cluster {
+namespace {
+
+Rejection reject(RejectCode code, const char* rule, std::string text,
+                 std::uint64_t limit = 0, std::uint64_t value = 0) {
+  return {code, rule, std::move(text), limit, value};
+}
+
+Rejection unknown_node(std::string_view name) {
+  return reject(RejectCode::not_found, "node_unknown",
+                fmt::format("there is no node '{}' (reeve nodes lists them)",
+                            name));
+}
+
+std::string_view view(const flatbuffers::String* text) {
+  return text ? std::string_view(text->c_str(), text->size())
+              : std::string_view();
+}
+
+std::string_view group_of(const schema::NodeSpec& spec) {
+  return spec.group() ? view(spec.group()) : std::string_view("default");
+}
+
+bool same_devices(const Node& node, const schema::NodeSpec& spec) {
+  const std::size_t count = spec.devices() ? spec.devices()->size() : 0;
+  if (count != node.devices.size()) return false;
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto* device = spec.devices()->Get(static_cast<unsigned>(i));
+    const Device& known = node.devices[i];
+    if (view(device->uuid()) != known.uuid ||
+        view(device->model()) != known.model ||
+        device->memory_bytes() != known.memory_bytes ||
+        device->numa_node() != known.numa_node)
+      return false;
+  }
+  return true;
+}
+
+bool same_limits(const Node& node, const schema::NodeSpec& spec) {
+  const std::size_t count = spec.limits() ? spec.limits()->size() : 0;
+  if (count != node.limits.size()) return false;
+  for (std::size_t i = 0; i < count; ++i)
+    if (view(spec.limits()->Get(static_cast<unsigned>(i))) != node.limits[i])
+      return false;
+  return true;
+}
+
+bool same_inventory(const Node& node, std::string_view agent,
+                    const schema::NodeSpec& spec) {
+  return node.agent == agent && node.group == group_of(spec) &&
+         node.cpu_milli == spec.cpu_milli() &&
+         node.memory_bytes == spec.memory_bytes() &&
+         node.simulated == spec.simulated() && same_devices(node, spec) &&
+         same_limits(node, spec);
+}
+
+std::optional<Rejection> check_spec(const State& state, const Node* known,
+                                    std::string_view agent,
+                                    const schema::NodeSpec& spec) {
+  const std::string_view name = view(spec.name());
+  const std::size_t devices = spec.devices() ? spec.devices()->size() : 0;
+  if (name.empty() || name.size() > name_bytes_max)
+    return reject(RejectCode::malformed, "node_name",
+                  fmt::format("a node's name has 1 to {} bytes, not {}",
+                              name_bytes_max, name.size()),
+                  name_bytes_max, name.size());
+  if (devices > devices_per_node_max)
+    return reject(RejectCode::over_limit, "devices_per_node_max",
+                  fmt::format("node {} declares {} devices; at most {} are "
+                              "possible",
+                              name, devices, devices_per_node_max),
+                  devices_per_node_max, devices);
+  if (!known && state.nodes().size() >= nodes_max)
+    return reject(RejectCode::over_limit, "nodes_max",
+                  fmt::format("the cell has {} nodes, its bound",
+                              state.nodes().size()),
+                  nodes_max, state.nodes().size());
+  if (known && known->simulated != spec.simulated())
+    return reject(RejectCode::wrong_state, "node_kind",
+                  fmt::format("node {} is {}; a node cannot turn into the "
+                              "other kind",
+                              name, known->simulated ? "simulated" : "real"));
+  if (known && known->agent != agent && !known->lost)
+    return reject(RejectCode::wrong_state, "node_taken",
+                  fmt::format("node {} is run by agent {}", name,
+                              known->agent));
+  return std::nullopt;
+}
+
+flatbuffers::Offset<schema::NodeSpec> copy_spec(
+    flatbuffers::FlatBufferBuilder& builder, const schema::NodeSpec& spec) {
+  std::vector<flatbuffers::Offset<schema::DeviceSpec>> devices;
+  if (spec.devices())
+    for (const auto* device : *spec.devices()) {
+      const auto uuid = builder.CreateString(device->uuid());
+      const auto model = builder.CreateString(device->model());
+      devices.push_back(schema::CreateDeviceSpec(builder, uuid, model,
+                                                 device->memory_bytes(),
+                                                 device->numa_node()));
+    }
+  const auto list = devices.empty() ? 0 : builder.CreateVector(devices);
+  std::vector<std::string_view> limits;
+  if (spec.limits())
+    for (const auto* limit : *spec.limits()) limits.push_back(view(limit));
+  const auto limit_list = build_texts(builder, limits);
+  const auto name = builder.CreateString(spec.name());
+  const auto group = build_text(builder, group_of(spec));
+  return schema::CreateNodeSpec(builder, name, group, spec.cpu_milli(),
+                                spec.memory_bytes(), list, spec.simulated(),
+                                limit_list);
+}
+
+}  // namespace
+
+void decide_creation(std::string_view cell, std::string_view owner,
+                     std::uint32_t owner_uid, const Origin& origin,
+                     EventWriter& writer) {
+  writer.begin(origin);
+  auto& builder = writer.builder();
+  const auto cell_name = build_text(builder, cell);
+  const auto owner_name = build_text(builder, owner);
+  const Sequence created = writer.add(
+      schema::CreateCellCreated(builder, cell_name, owner_name), Sequence{});
+  writer.add(schema::CreateGroupCreated(builder,
+                                        build_text(builder, default_group)),
+             created);
+  writer.add(
+      schema::CreateProjectCreated(builder, build_text(builder, "default")),
+      created);
+  writer.add(schema::CreateUserCreated(builder, build_text(builder, owner),
+                                       owner_uid),
+             created);
+}
+
+void decide_epoch(std::string_view manager, const Origin& origin,
+                  EventWriter& writer) {
+  writer.begin(origin);
+  auto& builder = writer.builder();
+  writer.add(
+      schema::CreateEpochStarted(builder, build_text(builder, manager)),
+      Sequence{});
+}
+
+Decision decide_register(const State& state, std::string_view agent,
+                         const schema::NodeSpec& spec, bool reconciled,
+                         const Origin& origin, EventWriter& writer) {
+  const Node* known = state.node(view(spec.name()));
+  if (auto no = check_spec(state, known, agent, spec))
+    return tl::unexpected(std::move(*no));
+  writer.begin(origin);
+  const Sequence first = writer.next();
+  const auto id = known ? known->id.value
+                        : static_cast<std::uint32_t>(state.nodes().size());
+  Sequence cause;
+  if (!known || !same_inventory(*known, agent, spec)) {
+    auto& builder = writer.builder();
+    const auto agent_text = build_text(builder, agent);
+    const auto copy = copy_spec(builder, spec);
+    cause = writer.add(
+        schema::CreateNodeRegistered(builder, id, agent_text, copy),
+        Sequence{});
+  }
+  if (known && known->lost && reconciled)
+    writer.add(schema::CreateNodeReturned(writer.builder(), id), cause);
+  return Accepted{writer.next() == first ? state.last_sequence() : first, {}};
+}
+
+Decision decide_drain(const State& state, const schema::DrainNode& command,
+                      const Origin& origin, EventWriter& writer) {
+  const Node* node = state.node(view(command.node()));
+  if (!node) return tl::unexpected(unknown_node(view(command.node())));
+  writer.begin(origin);
+  auto& builder = writer.builder();
+  const auto reason = build_text(builder, view(command.reason()));
+  const std::uint64_t deadline_at =
+      command.deadline_ns() ? origin.now.value + command.deadline_ns() : 0;
+  const Sequence seq = writer.add(
+      schema::CreateNodeDrained(builder, node->id.value, reason, deadline_at),
+      Sequence{});
+  return Accepted{seq, {}};
+}
+
+Decision decide_resume(const State& state, const schema::ResumeNode& command,
+                       const Origin& origin, EventWriter& writer) {
+  const Node* node = state.node(view(command.node()));
+  if (!node) return tl::unexpected(unknown_node(view(command.node())));
+  if (!node->draining) return Accepted{state.last_sequence(), {}};
+  writer.begin(origin);
+  return Accepted{writer.add(schema::CreateNodeResumed(writer.builder(),
+                                                       node->id.value),
+                             Sequence{}),
+                  {}};
+}
+
+Decision decide_remove(const State& state, const schema::RemoveNode& command,
+                       const Origin& origin, EventWriter& writer) {
+  const Node* node = state.node(view(command.node()));
+  if (!node) return tl::unexpected(unknown_node(view(command.node())));
+  if (!node->holders.empty())
+    return tl::unexpected(reject(
+        RejectCode::wrong_state, "node_in_use",
+        fmt::format("{} tasks hold parts of node {} (the first is of s-{}): "
+                    "drain it first, or cancel them",
+                    node->holders.size(), node->name,
+                    node->holders.front().value),
+        0, node->holders.size()));
+  writer.begin(origin);
+  return Accepted{writer.add(schema::CreateNodeRemoved(writer.builder(),
+                                                       node->id.value),
+                             Sequence{}),
+                  {}};
+}
+
+void decide_node_lost(const State&, const Node& node, std::uint64_t silent_ns,
+                      const Origin& origin, EventWriter& writer) {
+  writer.begin(origin);
+  writer.add(schema::CreateNodeLost(writer.builder(), node.id.value,
+                                    silent_ns),
+             Sequence{});
+}
+
+}  // namespace reeve::cluster

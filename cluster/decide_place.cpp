@@ -1,0 +1,111 @@
+// The manager's own check of a placement, against the newest state.
+#include <fmt/format.h>
+
+#include "cluster/decide.hpp"
+
+namespace reeve::cluster {
+namespace {
+
+Rejection stale(std::string text) {
+  return {RejectCode::wrong_state, "placement_stale", std::move(text), 0, 0};
+}
+
+// What the tasks looked at so far take of one node.
+struct Taken {
+  NodeId node;
+  std::uint64_t cpu_milli = 0;
+  std::uint64_t memory_bytes = 0;
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> devices;
+};
+
+Taken& taken_of(std::vector<Taken>& all, const Node& node) {
+  for (Taken& taken : all)
+    if (taken.node == node.id) return taken;
+  Taken& taken = all.emplace_back();
+  taken.node = node.id;
+  taken.devices.resize(node.devices.size());
+  return taken;
+}
+
+std::optional<std::string> take_devices(const Node& node, Taken& taken,
+                                        const TaskProposal& task) {
+  for (const DeviceGrant& grant : task.devices) {
+    if (grant.device >= node.devices.size())
+      return fmt::format("node {} has no device {}", node.name, grant.device);
+    const Device& device = node.devices[grant.device];
+    auto& [milli, memory_bytes] = taken.devices[grant.device];
+    milli += grant.milli;
+    memory_bytes += grant.memory_bytes;
+    if (grant.milli == 0 || device.used_milli + milli > milli_per_device ||
+        device.used_memory_bytes + memory_bytes > device.memory_bytes)
+      return fmt::format("device {} of node {} has no room", grant.device,
+                         node.name);
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> take(const Session& session, const Node& node,
+                                Taken& taken, const TaskProposal& task) {
+  if (!node.offered())
+    return fmt::format("node {} is not offered", node.name);
+  if (node.simulated != session.simulated)
+    return fmt::format("node {} is {}simulated", node.name,
+                       node.simulated ? "" : "not ");
+  taken.cpu_milli += session.cpu_milli;
+  taken.memory_bytes += session.memory_bytes;
+  if (node.used_cpu_milli + taken.cpu_milli > node.cpu_milli)
+    return fmt::format("node {} has no CPU left", node.name);
+  if (node.used_memory_bytes + taken.memory_bytes > node.memory_bytes)
+    return fmt::format("node {} has no memory left", node.name);
+  return take_devices(node, taken, task);
+}
+
+void write_placed(const Session& session, const Proposal& proposal,
+                  EventWriter& writer) {
+  auto& builder = writer.builder();
+  std::vector<flatbuffers::Offset<schema::TaskPlacement>> tasks;
+  tasks.reserve(proposal.tasks.size());
+  std::vector<schema::DeviceShare> shares;
+  for (const TaskProposal& task : proposal.tasks) {
+    shares.clear();
+    for (const DeviceGrant& grant : task.devices)
+      shares.emplace_back(grant.device, grant.milli, grant.memory_bytes);
+    const auto devices =
+        shares.empty() ? 0 : builder.CreateVectorOfStructs(shares);
+    tasks.push_back(
+        schema::CreateTaskPlacement(builder, task.node.value, devices));
+  }
+  const auto list = builder.CreateVector(tasks);
+  writer.add(schema::CreateSessionPlaced(builder, session.id.value,
+                                         session.attempt, list),
+             session.last_seq);
+}
+
+}  // namespace
+
+Decision decide_place(const State& state, const Proposal& proposal,
+                      const Origin& origin, EventWriter& writer) {
+  const Session* session = state.session(proposal.session);
+  if (!session || session->state != SessionState::pending ||
+      session->attempt != proposal.attempt)
+    return tl::unexpected(stale("the session does not wait any more"));
+  if (proposal.tasks.size() != session->tasks_wanted)
+    return tl::unexpected(stale(
+        fmt::format("{} tasks are placed, {} are wanted",
+                    proposal.tasks.size(), session->tasks_wanted)));
+  if (session->not_before > origin.now)
+    return tl::unexpected(stale("the session may not start yet"));
+  std::vector<Taken> taken;
+  for (const TaskProposal& task : proposal.tasks) {
+    const Node* node = state.node(task.node);
+    if (!node) return tl::unexpected(stale("there is no such node"));
+    if (auto why = take(*session, *node, taken_of(taken, *node), task))
+      return tl::unexpected(stale(std::move(*why)));
+  }
+  writer.begin(origin);
+  const Sequence first = writer.next();
+  write_placed(*session, proposal, writer);
+  return Accepted{first, session->id};
+}
+
+}  // namespace reeve::cluster

@@ -1,0 +1,252 @@
+// How sessions are stopped, end, and go back to the queue.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "cluster/decide.hpp"
+#include "cluster/decide_internal.hpp"
+
+namespace reeve::cluster {
+namespace {
+
+Rejection reject(RejectCode code, const char* rule, std::string text) {
+  return {code, rule, std::move(text), 0, 0};
+}
+
+struct Outcome {
+  SessionState state = SessionState::succeeded;
+  EndReason reason = EndReason::exited;
+  std::int32_t exit_code = 0;
+  std::int32_t signal = 0;
+};
+
+bool failed(EndReason reason, const schema::ExitFacts& facts) {
+  return reason != EndReason::exited || facts.exit_code() != 0;
+}
+
+// The task that failed first speaks for the session.
+Outcome outcome_of(const Session& session, std::uint32_t exiting_rank,
+                   EndReason reason, const schema::ExitFacts& facts) {
+  Outcome outcome;
+  std::uint64_t first_at = ~std::uint64_t{0};
+  const auto look = [&](EndReason why, const schema::ExitFacts& seen) {
+    if (!failed(why, seen) || seen.ended_at() >= first_at) return;
+    first_at = seen.ended_at();
+    outcome = {SessionState::failed, why, seen.exit_code(), seen.signal()};
+  };
+  for (std::uint32_t rank = 0; rank < session.tasks.size(); ++rank) {
+    if (rank == exiting_rank) {
+      look(reason, facts);
+    } else if (session.tasks[rank].phase == TaskPhase::exited) {
+      look(session.tasks[rank].reason, session.tasks[rank].facts);
+    }
+  }
+  if (session.state == SessionState::stopping &&
+      session.reason != EndReason::peer_failed) {
+    outcome.state = session.reason == EndReason::cancelled
+                        ? SessionState::cancelled
+                        : SessionState::failed;
+    outcome.reason = session.reason;
+  }
+  return outcome;
+}
+
+bool may_requeue(const Session& session, EndReason reason) {
+  if (session.attempt > session.requeue_max) return false;
+  switch (reason) {
+    case EndReason::cancelled:
+    case EndReason::time_limit:
+    case EndReason::wait_timeout:
+    case EndReason::dependency_failed: return false;
+    default: return true;
+  }
+}
+
+void write_requeued(const Session& session, EndReason reason,
+                    const Origin& origin, Sequence cause,
+                    EventWriter& writer) {
+  const std::uint32_t doublings = std::min(session.attempt - 1, 16u);
+  const std::uint64_t delay_ns =
+      std::min(requeue_delay_ns << doublings, requeue_delay_ns_max);
+  writer.add(schema::CreateSessionRequeued(
+                 writer.builder(), session.id.value, session.attempt + 1,
+                 reason, origin.now.value + delay_ns),
+             cause);
+}
+
+void write_ended(const Session& session, const Outcome& outcome,
+                 std::string_view detail, Sequence cause,
+                 EventWriter& writer) {
+  auto& builder = writer.builder();
+  const auto text = build_text(builder, detail);
+  writer.add(schema::CreateSessionEnded(builder, session.id.value,
+                                        session.attempt, outcome.state,
+                                        outcome.reason, outcome.exit_code,
+                                        outcome.signal, text),
+             cause);
+}
+
+void write_stopping(const Session& session, EndReason reason,
+                    std::string_view detail, Sequence cause,
+                    EventWriter& writer) {
+  auto& builder = writer.builder();
+  const auto text = build_text(builder, detail);
+  writer.add(schema::CreateSessionStopping(builder, session.id.value,
+                                           session.attempt, reason, text),
+             cause);
+}
+
+}  // namespace
+
+void write_exit(const Session& session, const TaskEnd& end,
+                const Origin& origin, Sequence cause, EventWriter& writer) {
+  auto& builder = writer.builder();
+  const auto detail = build_text(builder, end.detail);
+  const Sequence exited = writer.add(
+      schema::CreateTaskExited(builder, session.id.value, session.attempt,
+                               end.rank, end.reason, &end.facts, detail),
+      cause);
+  const bool last = session.tasks_exited + 1 == session.tasks.size();
+  if (last) {
+    const Outcome outcome =
+        outcome_of(session, end.rank, end.reason, end.facts);
+    if (outcome.state == SessionState::failed &&
+        may_requeue(session, outcome.reason))
+      return write_requeued(session, outcome.reason, origin, exited, writer);
+    return write_ended(session, outcome, end.detail, exited, writer);
+  }
+  if (failed(end.reason, end.facts) &&
+      session.state != SessionState::stopping)
+    write_stopping(session, EndReason::peer_failed,
+                   fmt::format("task {} failed", end.rank), exited, writer);
+}
+
+Decision decide_cancel(const State& state, const schema::CancelSession& command,
+                       const Origin& origin, EventWriter& writer) {
+  const Session* session = state.session(SessionId{command.session()});
+  if (!session)
+    return tl::unexpected(
+        reject(RejectCode::not_found, "session_unknown",
+               fmt::format("there is no session s-{}", command.session())));
+  if (origin.principal != state.owner() &&
+      origin.principal != state.user(*session))
+    return tl::unexpected(
+        reject(RejectCode::forbidden, "session_foreign",
+               fmt::format("{} may not cancel a session of {}",
+                           origin.principal, state.user(*session))));
+  if (has_ended(session->state))
+    return tl::unexpected(
+        reject(RejectCode::wrong_state, "session_ended",
+               fmt::format("s-{} has ended already: {}", command.session(),
+                           schema::EnumNameSessionState(session->state))));
+  if (session->state == SessionState::stopping)
+    return Accepted{session->last_seq, session->id};
+  writer.begin(origin);
+  const Sequence first = writer.next();
+  if (session->state == SessionState::pending) {
+    write_ended(*session,
+                {SessionState::cancelled, EndReason::cancelled, 0, 0}, {},
+                session->last_seq, writer);
+  } else {
+    write_stopping(*session, EndReason::cancelled, {}, session->last_seq,
+                   writer);
+  }
+  return Accepted{first, session->id};
+}
+
+bool decide_task_lost(const State& state, const Session& session,
+                      const Origin& origin, EventWriter& writer) {
+  if (has_ended(session.state)) return false;
+  for (std::uint32_t rank = 0; rank < session.tasks.size(); ++rank) {
+    const Task& task = session.tasks[rank];
+    const Node& node = *state.node(task.node);
+    if (task.phase == TaskPhase::exited || !node.lost) continue;
+    writer.begin(origin);
+    TaskEnd end{rank, EndReason::node_lost, task.facts,
+                fmt::format("node {} was lost", node.name)};
+    end.facts.mutate_ended_at(origin.now.value);
+    write_exit(session, end, origin, session.last_seq, writer);
+    return true;
+  }
+  return false;
+}
+
+bool decide_deadline(const State& state, const Session& session,
+                     const Origin& origin, EventWriter& writer) {
+  const Time due = deadline_of(session);
+  if (due.value == 0 || due > origin.now) return false;
+  writer.begin(origin);
+  const Sequence passed = writer.add(
+      schema::CreateDeadlinePassed(writer.builder(), session.id.value,
+                                   session.state, due.value),
+      session.last_seq);
+  switch (session.state) {
+    case SessionState::pending:
+      write_ended(session, {SessionState::failed, EndReason::wait_timeout, 0, 0},
+                  "it waited longer than a session may", passed, writer);
+      return true;
+    case SessionState::running:
+      write_stopping(session, EndReason::time_limit,
+                     "its time limit has passed", passed, writer);
+      return true;
+    case SessionState::stopping: break;
+    default:
+      write_stopping(session, EndReason::start_timeout,
+                     "it did not start in time", passed, writer);
+      return true;
+  }
+  // What cannot be ended may hold devices still: nothing new goes there.
+  std::vector<NodeId> drained;
+  for (const Task& task : session.tasks) {
+    const Node& node = *state.node(task.node);
+    if (task.phase == TaskPhase::exited || !node.offered()) continue;
+    if (std::find(drained.begin(), drained.end(), node.id) != drained.end())
+      continue;
+    drained.push_back(node.id);
+    auto& builder = writer.builder();
+    const auto reason = builder.CreateString(
+        fmt::format("a task of s-{} could not be ended", session.id.value));
+    writer.add(schema::CreateNodeDrained(builder, node.id.value, reason),
+               passed);
+  }
+  write_ended(session, {SessionState::lost, EndReason::stop_timeout, 0, 0},
+              "its tasks could not be ended in time", passed, writer);
+  return true;
+}
+
+bool decide_evict(const State&, const Session& session, const Origin& origin,
+                  EventWriter& writer) {
+  switch (session.state) {
+    case SessionState::placed:
+    case SessionState::starting:
+    case SessionState::running: break;
+    default: return false;
+  }
+  writer.begin(origin);
+  write_stopping(session, EndReason::node_drained,
+                 "the deadline of its node's drain has passed",
+                 session.last_seq, writer);
+  return true;
+}
+
+bool decide_dependent(const State& state, const Session& waiting,
+                      const Session& ended, const Origin& origin,
+                      EventWriter& writer) {
+  if (waiting.state != SessionState::pending) return false;
+  for (const auto& dependency : state.spec(waiting).after) {
+    if (dependency.session() != ended.id.value) continue;
+    if (satisfied(dependency.kind(), ended.state)) return false;
+    writer.begin(origin);
+    write_ended(
+        waiting, {SessionState::cancelled, EndReason::dependency_failed, 0, 0},
+        fmt::format("it waited for s-{} to end as '{}', which ended as {}",
+                    ended.id.value,
+                    schema::EnumNameDependencyKind(dependency.kind()),
+                    schema::EnumNameSessionState(ended.state)),
+        ended.last_seq, writer);
+    return true;
+  }
+  return false;
+}
+
+}  // namespace reeve::cluster

@@ -1,0 +1,212 @@
+// What may be submitted: bounds, names, and whether it could ever run.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "cluster/decide.hpp"
+#include "cluster/scheduling/capacity.hpp"
+
+namespace reeve::cluster {
+namespace {
+
+using Check = std::optional<Rejection>;
+
+Rejection reject(RejectCode code, const char* rule, std::string text,
+                 std::uint64_t limit = 0, std::uint64_t value = 0) {
+  return {code, rule, std::move(text), limit, value};
+}
+
+Check bound(const char* rule, std::string_view what, std::uint64_t value,
+            std::uint64_t limit) {
+  if (value <= limit) return std::nullopt;
+  return reject(RejectCode::over_limit, rule,
+                fmt::format("{} is {}; at most {} is possible", what, value,
+                            limit),
+                limit, value);
+}
+
+Check least(const char* rule, std::string_view what, std::uint64_t value,
+            std::uint64_t limit) {
+  if (value >= limit) return std::nullopt;
+  return reject(RejectCode::malformed, rule,
+                fmt::format("{} is {}; at least {} is needed", what, value,
+                            limit),
+                limit, value);
+}
+
+Check check_bounds(const Spec& spec) {
+  const Check checks[] = {
+      bound("name_bytes_max", "the length of the name", spec.name.size(),
+            name_bytes_max),
+      bound("argv_count_max", "the number of words of the command",
+            spec.argv.size(), argv_count_max),
+      bound("env_count_max", "the number of environment variables",
+            spec.env.size(), env_count_max),
+      bound("labels_count_max", "the number of labels", spec.labels.size(),
+            labels_count_max),
+      bound("dependencies_count_max", "the number of dependencies",
+            spec.after.size(), dependencies_count_max),
+      least("tasks_min", "the number of tasks", spec.tasks, 1),
+      bound("tasks_per_session_max", "the number of tasks", spec.tasks,
+            tasks_per_session_max),
+      bound("nodes_max", "the number of nodes", spec.nodes, spec.tasks),
+      bound("gpus_per_task_max", "the number of GPUs of a task", spec.gpus,
+            gpus_per_task_max),
+      least("gpu_share_min", "the share of a GPU (in thousandths)",
+            spec.gpu_milli, 1),
+      bound("gpu_share_max", "the share of a GPU (in thousandths)",
+            spec.gpu_milli, milli_per_device),
+      bound("requeue_count_max", "the number of requeues", spec.requeue_max,
+            requeue_count_max),
+      bound("time_limit_ns_max", "the time limit (in nanoseconds)",
+            spec.time_limit_ns, time_limit_ns_max),
+  };
+  for (const Check& check : checks)
+    if (check) return check;
+  if (spec.gpus > 1 && spec.gpu_milli < milli_per_device)
+    return reject(RejectCode::malformed, "gpu_share_single",
+                  fmt::format("{} GPUs with a share of {} thousandths each: a "
+                              "share is of one GPU only",
+                              spec.gpus, spec.gpu_milli),
+                  1, spec.gpus);
+  if (!spec.simulated && (spec.argv.empty() || spec.argv[0].empty()))
+    return reject(RejectCode::malformed, "command_missing",
+                  "there is no command to run");
+  return std::nullopt;
+}
+
+bool contains(const std::vector<std::string>& names, std::string_view name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+Check check_names(const State& state, const Spec& spec,
+                  std::string_view principal) {
+  if (!contains(state.groups(), spec.group))
+    return reject(RejectCode::not_found, "group_unknown",
+                  fmt::format("there is no resource group '{}'; there are: {}",
+                              spec.group, fmt::join(state.groups(), ", ")));
+  if (!contains(state.projects(), spec.project))
+    return reject(RejectCode::not_found, "project_unknown",
+                  fmt::format("there is no project '{}'; there are: {}",
+                              spec.project,
+                              fmt::join(state.projects(), ", ")));
+  if (spec.user != principal && principal != state.owner())
+    return reject(RejectCode::forbidden, "user_foreign",
+                  fmt::format("{} may not submit as {}", principal,
+                              spec.user));
+  if (!spec.on_node.empty() && !state.node(spec.on_node))
+    return reject(RejectCode::not_found, "node_unknown",
+                  fmt::format("there is no node '{}' (reeve nodes lists them)",
+                              spec.on_node));
+  return std::nullopt;
+}
+
+Check check_room(const State& state, const Admission& admission) {
+  if (!admission.open)
+    return reject(RejectCode::no_space, "disk_floor",
+                  "the manager's disk is below its floor of free space: "
+                  "nothing new is admitted until there is room; running "
+                  "sessions, cancel and queries go on");
+  const std::uint64_t waiting = state.count(SessionState::pending);
+  if (waiting >= admission.waiting_max)
+    return reject(RejectCode::try_again, "sessions_waiting_max",
+                  fmt::format("{} sessions wait and the bound is {}: try again "
+                              "when some have started",
+                              waiting, admission.waiting_max),
+                  admission.waiting_max, waiting);
+  return std::nullopt;
+}
+
+// Keeps the dependencies that still hold the session back.
+Check check_dependencies(const State& state, Spec& spec) {
+  std::vector<schema::Dependency> open;
+  for (const auto& dependency : spec.after) {
+    const SessionId id{dependency.session()};
+    if (id.value == 0 || id >= state.next_session())
+      return reject(RejectCode::not_found, "dependency_unknown",
+                    fmt::format("there is no session s-{} to wait for",
+                                id.value));
+    const Session* other = state.session(id);
+    if (other && !has_ended(other->state)) {
+      open.push_back(dependency);
+      continue;
+    }
+    if (!other && dependency.kind() == schema::DependencyKind::any) continue;
+    if (!other)
+      return reject(RejectCode::wrong_state, "dependency_forgotten",
+                    fmt::format("s-{} ended so long ago that its end is only "
+                                "in the log; submit without it",
+                                id.value));
+    if (!satisfied(dependency.kind(), other->state))
+      return reject(
+          RejectCode::wrong_state, "dependency_failed",
+          fmt::format("s-{} has ended as {}; this session asks for '{}'",
+                      id.value, schema::EnumNameSessionState(other->state),
+                      schema::EnumNameDependencyKind(dependency.kind())));
+  }
+  spec.after = std::move(open);
+  return std::nullopt;
+}
+
+Check check_possible(const State& state, const schema::SessionSpec& spec) {
+  const Request request = request_of(spec);
+  std::vector<Shape> shapes;
+  const std::vector<Shape>* asked = &state.shapes();
+  if (!request.on_node.empty()) {
+    Shape shape = state.shapes()[state.node(request.on_node)->shape];
+    shape.count = 1;
+    shapes.push_back(std::move(shape));
+    asked = &shapes;
+  }
+  if (auto why = impossible(*asked, request))
+    return reject(RejectCode::impossible, "never_fits", std::move(*why));
+  return std::nullopt;
+}
+
+}  // namespace
+
+bool satisfied(schema::DependencyKind kind, SessionState ended) {
+  switch (kind) {
+    case schema::DependencyKind::ok: return ended == SessionState::succeeded;
+    case schema::DependencyKind::failed:
+      return ended != SessionState::succeeded;
+    case schema::DependencyKind::any: return true;
+  }
+  return false;
+}
+
+Decision decide_submit(const State& state, const schema::SubmitSession& command,
+                       const Admission& admission, const Origin& origin,
+                       EventWriter& writer) {
+  Spec spec = spec_of(*command.spec());
+  if (spec.user.empty()) spec.user = origin.principal;
+  if (spec.project.empty()) spec.project = "default";
+  if (spec.group.empty()) spec.group = default_group;
+  if (auto no = check_room(state, admission)) return tl::unexpected(*no);
+  if (auto no = check_bounds(spec)) return tl::unexpected(*no);
+  if (auto no = check_names(state, spec, origin.principal))
+    return tl::unexpected(*no);
+  if (auto no = check_dependencies(state, spec)) return tl::unexpected(*no);
+  if (auto no = check_possible(state, *command.spec()))
+    return tl::unexpected(*no);
+
+  writer.begin(origin);
+  const Sequence first = writer.next();
+  auto& builder = writer.builder();
+  const auto known =
+      std::find_if(state.users().begin(), state.users().end(),
+                   [&](const User& user) { return user.name == spec.user; });
+  Sequence cause;
+  if (known == state.users().end())
+    cause = writer.add(
+        schema::CreateUserCreated(builder, build_text(builder, spec.user),
+                                  spec.uid),
+        Sequence{});
+  const SessionId session = state.next_session();
+  const auto packed = build_spec(builder, spec);
+  writer.add(schema::CreateSessionSubmitted(builder, session.value, packed),
+             cause);
+  return Accepted{first, session};
+}
+
+}  // namespace reeve::cluster

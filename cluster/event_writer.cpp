@@ -1,0 +1,55 @@
+#include "cluster/event_writer.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "cluster/check.hpp"
+#include "schema/wire.hpp"
+
+namespace reeve::cluster {
+
+EventWriter::EventWriter(Sequence next, Epoch epoch)
+    : first_(next), next_(next), epoch_(epoch) {}
+
+Sequence EventWriter::add(schema::EventBody type,
+                          flatbuffers::Offset<void> body, Sequence cause) {
+  flatbuffers::Offset<flatbuffers::String> principal;
+  if (!origin_.principal.empty())
+    principal = builder_.CreateString(origin_.principal.data(),
+                                      origin_.principal.size());
+  time_floor_ = std::max(time_floor_, origin_.now);
+  schema::EventBuilder event(builder_);
+  event.add_seq(next_.value);
+  event.add_time_at(time_floor_.value);
+  event.add_epoch(epoch_.value);
+  event.add_cause(cause.value);
+  if (origin_.command_id.high() != 0 || origin_.command_id.low() != 0)
+    event.add_command_id(&origin_.command_id);
+  if (!principal.IsNull()) event.add_principal(principal);
+  event.add_body_type(type);
+  event.add_body(body);
+  builder_.FinishSizePrefixed(event.Finish(),
+                              schema::Wire<schema::Event>::identifier);
+  REEVE_CHECK(builder_.GetSize() % 8 == 0, "an event is not 8-aligned");
+  const auto* data =
+      reinterpret_cast<const std::byte*>(builder_.GetBufferPointer());
+  last_offset_ = bytes_.size();
+  bytes_.insert(bytes_.end(), data, data + builder_.GetSize());
+  builder_.Clear();
+  const Sequence sequence = next_;
+  ++next_.value;
+  return sequence;
+}
+
+const schema::Event& EventWriter::last() const {
+  return schema::event_of({bytes_.data() + last_offset_,
+                           bytes_.size() - last_offset_});
+}
+
+std::vector<std::byte> EventWriter::take() {
+  first_ = next_;
+  last_offset_ = 0;
+  return std::exchange(bytes_, {});
+}
+
+}  // namespace reeve::cluster

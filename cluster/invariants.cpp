@@ -1,0 +1,114 @@
+// State::check_invariants: everything that is kept as a sum, counted again.
+#include <fmt/format.h>
+
+#include "cluster/state.hpp"
+
+namespace reeve::cluster {
+namespace {
+
+struct DeviceUse {
+  std::uint64_t milli = 0;
+  std::uint64_t memory_bytes = 0;
+};
+
+struct NodeUse {
+  std::uint64_t cpu_milli = 0;
+  std::uint64_t memory_bytes = 0;
+  std::size_t holders = 0;
+  std::vector<DeviceUse> devices;
+};
+
+void add(NodeUse& use, const Session& session, const Task& task) {
+  use.cpu_milli += session.cpu_milli;
+  use.memory_bytes += session.memory_bytes;
+  ++use.holders;
+  for (const auto& share : task.devices) {
+    use.devices[share.device()].milli += share.milli();
+    use.devices[share.device()].memory_bytes += share.memory_bytes();
+  }
+}
+
+Status broken(std::string text) {
+  return fail(Errc::internal, "broken invariant: " + std::move(text));
+}
+
+Status check_device(const Node& node, std::size_t index,
+                    const DeviceUse& use) {
+  const Device& device = node.devices[index];
+  if (use.milli != device.used_milli ||
+      use.memory_bytes != device.used_memory_bytes)
+    return broken(fmt::format(
+        "device {} of node {}: {} milli and {} bytes are held, {} and {} are "
+        "booked",
+        index, node.name, use.milli, use.memory_bytes, device.used_milli,
+        device.used_memory_bytes));
+  if (use.milli > milli_per_device || use.memory_bytes > device.memory_bytes)
+    return broken(fmt::format(
+        "device {} of node {} is over-committed: {} of {} milli, {} of {} "
+        "bytes",
+        index, node.name, use.milli, milli_per_device, use.memory_bytes,
+        device.memory_bytes));
+  return {};
+}
+
+Status check_node(const Node& node, const NodeUse& use) {
+  if (use.cpu_milli != node.used_cpu_milli ||
+      use.memory_bytes != node.used_memory_bytes ||
+      use.holders != node.holders.size())
+    return broken(fmt::format(
+        "node {}: {} milli-CPU, {} bytes in {} tasks are held; {}, {} in {} "
+        "are booked",
+        node.name, use.cpu_milli, use.memory_bytes, use.holders,
+        node.used_cpu_milli, node.used_memory_bytes, node.holders.size()));
+  for (std::size_t i = 0; i < node.devices.size(); ++i)
+    if (auto status = check_device(node, i, use.devices[i]); !status)
+      return status;
+  return {};
+}
+
+Status check_session(const Session& session) {
+  std::size_t exited = 0;
+  for (const Task& task : session.tasks)
+    exited += task.phase == TaskPhase::exited ? 1 : 0;
+  if (exited != session.tasks_exited)
+    return broken(fmt::format("s-{}: {} tasks have exited, {} are counted",
+                              session.id.value, exited, session.tasks_exited));
+  if (session.state == SessionState::pending && !session.tasks.empty())
+    return broken(fmt::format("s-{} waits and holds {} tasks",
+                              session.id.value, session.tasks.size()));
+  if (has_ended(session.state) && exited != session.tasks.size())
+    return broken(fmt::format("s-{} has ended and still holds {} tasks",
+                              session.id.value,
+                              session.tasks.size() - exited));
+  return {};
+}
+
+}  // namespace
+
+Status State::check_invariants() const {
+  std::vector<NodeUse> uses(nodes_.size());
+  for (std::size_t i = 0; i < nodes_.size(); ++i)
+    uses[i].devices.resize(nodes_[i].devices.size());
+  std::array<std::uint64_t, session_states> counts{};
+  Status status;
+  visit_sessions(SessionId{}, [&](const Session& session) {
+    ++counts[static_cast<std::size_t>(session.state)];
+    status = check_session(session);
+    for (const Task& task : session.tasks)
+      if (task.phase != TaskPhase::exited)
+        add(uses[task.node.value], session, task);
+    return status.has_value();
+  });
+  if (!status) return status;
+  for (std::size_t i = 0; i < session_states; ++i)
+    if (counts[i] != counts_[i])
+      return broken(fmt::format(
+          "{} sessions are {}, {} are counted", counts[i],
+          schema::EnumNameSessionState(static_cast<SessionState>(i)),
+          counts_[i]));
+  for (std::size_t i = 0; i < nodes_.size(); ++i)
+    if (status = check_node(nodes_[i], uses[i]); !status) return status;
+  return {};
+}
+
+}  // namespace reeve::cluster

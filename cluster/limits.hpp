@@ -1,0 +1,45 @@
+// Every bound of the core, by name. Each has a test of what happens at it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "cluster/types.hpp"
+
+namespace reeve::cluster {
+
+// A specification, as a client may send it.
+inline constexpr std::uint32_t name_bytes_max = 128;
+inline constexpr std::uint32_t argv_count_max = 4096;
+inline constexpr std::uint32_t env_count_max = 4096;
+inline constexpr std::uint32_t labels_count_max = 64;
+inline constexpr std::uint32_t dependencies_count_max = 256;
+inline constexpr std::uint32_t tasks_per_session_max = 4096;
+inline constexpr std::uint32_t gpus_per_task_max = 64;
+inline constexpr std::uint32_t requeue_count_max = 1000;
+inline constexpr std::uint64_t time_limit_ns_max =
+    365ull * 24 * 3600 * second_ns;
+
+// A node, as an agent may declare it.
+inline constexpr std::uint32_t devices_per_node_max = 64;
+inline constexpr std::uint32_t nodes_per_command_max = 4096;
+inline constexpr std::uint32_t nodes_max = 1'000'000;
+
+// What the state keeps.
+inline constexpr std::size_t ended_sessions_max = 100'000;
+inline constexpr std::size_t recent_commands_max = 65'536;
+inline constexpr std::uint64_t sessions_waiting_max = 1'000'000;
+
+// How long a session may stay in each state before its deadline passes.
+inline constexpr std::uint64_t pending_ns_max = 30ull * 24 * 3600 * second_ns;
+inline constexpr std::uint64_t start_ns_max = 600 * second_ns;
+inline constexpr std::uint64_t running_ns_max = 30ull * 24 * 3600 * second_ns;
+inline constexpr std::uint64_t stopping_ns_max = 60 * second_ns;
+// Between the polite signal and the one that cannot be refused.
+inline constexpr std::uint64_t stop_grace_ns = 5 * second_ns;
+
+// A requeued session waits this long, doubled with each attempt up to the cap.
+inline constexpr std::uint64_t requeue_delay_ns = 1 * second_ns;
+inline constexpr std::uint64_t requeue_delay_ns_max = 300 * second_ns;
+
+}  // namespace reeve::cluster

@@ -1,0 +1,274 @@
+// The state as canonical bytes, and back. Everything is written in an order
+// that depends on values alone, so equal states give equal bytes.
+#include <fmt/format.h>
+#include <sodium/crypto_generichash_blake2b.h>
+
+#include <algorithm>
+
+#include "cluster/state.hpp"
+#include "schema/wire.hpp"
+
+namespace reeve::cluster {
+namespace {
+
+namespace fb = flatbuffers;
+using Builder = fb::FlatBufferBuilder;
+
+std::string_view view(const fb::String* text) { return schema::text(text); }
+
+std::vector<std::string_view> views(const std::vector<std::string>& texts) {
+  return {texts.begin(), texts.end()};
+}
+
+fb::Offset<schema::NodeRecord> encode_node(Builder& builder,
+                                           const Node& node) {
+  std::vector<fb::Offset<schema::DeviceSpec>> devices;
+  for (const Device& device : node.devices) {
+    const auto uuid = builder.CreateString(device.uuid);
+    const auto model = builder.CreateString(device.model);
+    devices.push_back(schema::CreateDeviceSpec(
+        builder, uuid, model, device.memory_bytes, device.numa_node));
+  }
+  const auto device_list =
+      devices.empty() ? 0 : builder.CreateVector(devices);
+  const auto limits = build_texts(builder, views(node.limits));
+  const auto name = builder.CreateString(node.name);
+  const auto group = builder.CreateString(node.group);
+  const auto spec = schema::CreateNodeSpec(
+      builder, name, group, node.cpu_milli, node.memory_bytes, device_list,
+      node.simulated, limits);
+  const auto agent = build_text(builder, node.agent);
+  const auto reason = build_text(builder, node.drain_reason);
+  return schema::CreateNodeRecord(builder, node.id.value, agent, spec,
+                                  node.lost, node.removed, node.draining,
+                                  reason, node.drain_deadline.value);
+}
+
+fb::Offset<schema::TaskRecord> encode_task(Builder& builder,
+                                           const Task& task) {
+  const auto devices = task.devices.empty()
+                           ? 0
+                           : builder.CreateVectorOfStructs(task.devices);
+  return schema::CreateTaskRecord(
+      builder, task.node.value, static_cast<std::uint8_t>(task.phase),
+      task.pid, task.reason, &task.facts, devices);
+}
+
+fb::Offset<schema::SessionRecord> encode_session(Builder& builder,
+                                                 const State& state,
+                                                 const Session& session) {
+  const auto spec = build_spec(builder, state.spec(session));
+  std::vector<fb::Offset<schema::TaskRecord>> tasks;
+  for (const Task& task : session.tasks)
+    tasks.push_back(encode_task(builder, task));
+  const auto task_list = tasks.empty() ? 0 : builder.CreateVector(tasks);
+  const auto detail =
+      session.detail ? builder.CreateString(*session.detail) : 0;
+  return schema::CreateSessionRecord(
+      builder, session.id.value, spec, session.state, session.reason,
+      session.attempt, session.exit_code, session.signal, detail,
+      session.submitted_seq.value, session.last_seq.value,
+      session.state_at.value, session.submitted_at.value,
+      session.placed_at.value, session.started_at.value,
+      session.ended_at.value, session.not_before.value, task_list);
+}
+
+[[gnu::cold]] tl::unexpected<Error> broken(std::string_view what) {
+  return fail(Errc::damaged, fmt::format("snapshot: {}", what));
+}
+
+}  // namespace
+
+std::vector<std::byte> State::encode_snapshot() const {
+  Builder builder(1 << 20);
+  const auto cell = build_text(builder, cell_);
+  const auto owner = build_text(builder, owner_);
+  const auto groups = build_texts(builder, views(groups_));
+  const auto projects = build_texts(builder, views(projects_));
+  std::vector<fb::Offset<schema::UserRecord>> users;
+  for (const User& user : users_) {
+    const auto name = builder.CreateString(user.name);
+    users.push_back(schema::CreateUserRecord(builder, name, user.uid));
+  }
+  const auto user_list = builder.CreateVector(users);
+  std::vector<fb::Offset<schema::NodeRecord>> nodes;
+  for (const Node& node : nodes_) nodes.push_back(encode_node(builder, node));
+  const auto node_list = builder.CreateVector(nodes);
+  std::vector<fb::Offset<schema::SessionRecord>> sessions;
+  visit_sessions(SessionId{}, [&](const Session& session) {
+    sessions.push_back(encode_session(builder, *this, session));
+    return true;
+  });
+  const auto session_list = builder.CreateVector(sessions);
+  std::vector<schema::CommandRecord> commands;
+  commands.reserve(commands_.size());
+  for (std::size_t i = 0; i < commands_.size(); ++i) {
+    const RecentCommand& command =
+        commands_[(command_next_ + i) % commands_.size()];
+    commands.emplace_back(schema::Id128(command.id[0], command.id[1]),
+                          command.answer.seq.value,
+                          command.answer.session.value);
+  }
+  const auto command_list = builder.CreateVectorOfStructs(commands);
+  const auto root = schema::CreateStateSnapshot(
+      builder, last_sequence_.value, last_time_.value, epoch_.value, cell,
+      owner, next_session_, groups, projects, user_list, node_list,
+      session_list, command_list, ended_evicted_);
+  const auto bytes = schema::finish(builder, root);
+  return {bytes.begin(), bytes.end()};
+}
+
+// Fills a fresh State from a verified snapshot.
+struct SnapshotReader {
+  const schema::StateSnapshot& from;
+  State& state;
+
+  Status read() {
+    state.last_sequence_ = Sequence{from.seq()};
+    state.last_time_ = Time{from.time_at()};
+    state.epoch_ = Epoch{from.epoch()};
+    state.cell_ = view(from.cell());
+    state.owner_ = view(from.owner());
+    state.ended_evicted_ = from.ended_evicted();
+    if (from.groups())
+      for (const auto* name : *from.groups())
+        state.groups_.emplace_back(view(name));
+    if (from.projects())
+      for (const auto* name : *from.projects())
+        state.projects_.emplace_back(view(name));
+    if (from.users())
+      for (const auto* user : *from.users())
+        state.users_.push_back({std::string(view(user->name())), user->uid()});
+    if (auto status = nodes(); !status) return status;
+    if (auto status = sessions(); !status) return status;
+    state.next_session_ = from.next_session();
+    if (from.commands())
+      for (const auto* command : *from.commands())
+        state.push_command({{command->id().high(), command->id().low()},
+                            {Sequence{command->seq()},
+                             SessionId{command->session()}}});
+    return {};
+  }
+
+  Status nodes() {
+    if (!from.nodes()) return {};
+    for (const auto* record : *from.nodes()) {
+      if (record->node() != state.nodes_.size())
+        return broken("its nodes are out of order");
+      Node& node = state.nodes_.emplace_back();
+      node.id = NodeId{record->node()};
+      state.load_node(node, view(record->agent()), *record->spec());
+      node.lost = record->lost();
+      node.removed = record->removed();
+      node.draining = record->draining();
+      node.drain_reason = view(record->drain_reason());
+      node.drain_deadline = Time{record->drain_deadline_at()};
+      if (node.removed) continue;
+      state.node_by_name_[node.name] = record->node();
+      state.count_shape(node, shape_of(*record->spec()));
+    }
+    return {};
+  }
+
+  Status sessions() {
+    if (!from.sessions()) return {};
+    std::vector<std::pair<std::uint64_t, std::uint64_t>> ended;
+    std::uint64_t previous = 0;
+    for (const auto* record : *from.sessions()) {
+      if (record->session() <= previous ||
+          record->session() >= from.next_session())
+        return broken("its sessions are out of order");
+      previous = record->session();
+      if (auto status = session(*record); !status) return status;
+      if (has_ended(record->state()))
+        ended.emplace_back(record->last_seq(), record->session());
+    }
+    std::sort(ended.begin(), ended.end());
+    for (const auto& [seq, id] : ended) state.ended_.push_back(id);
+    return {};
+  }
+
+  Status session(const schema::SessionRecord& record) {
+    Session& session = state.create_session(record.session());
+    state.load_spec(session, *record.spec());
+    session.state = record.state();
+    session.reason = record.reason();
+    session.attempt = record.attempt();
+    session.exit_code = record.exit_code();
+    session.signal = record.signal();
+    if (record.detail())
+      session.detail =
+          std::make_unique<std::string>(view(record.detail()));
+    session.submitted_seq = Sequence{record.submitted_seq()};
+    session.last_seq = Sequence{record.last_seq()};
+    session.state_at = Time{record.state_at()};
+    session.submitted_at = Time{record.submitted_at()};
+    session.placed_at = Time{record.placed_at()};
+    session.started_at = Time{record.started_at()};
+    session.ended_at = Time{record.ended_at()};
+    session.not_before = Time{record.not_before_at()};
+    const auto index = static_cast<std::size_t>(record.state());
+    if (index >= session_states) return broken("a session has no such state");
+    ++state.counts_[index];
+    return tasks(session, record);
+  }
+
+  Status tasks(Session& session, const schema::SessionRecord& record) {
+    if (!record.tasks()) return {};
+    for (const auto* from_task : *record.tasks()) {
+      Task& task = session.tasks.emplace_back();
+      if (from_task->node() >= state.nodes_.size() || from_task->phase() > 2)
+        return broken("a task has no such node or phase");
+      task.node = NodeId{from_task->node()};
+      task.phase = static_cast<TaskPhase>(from_task->phase());
+      task.pid = from_task->pid();
+      task.reason = from_task->reason();
+      if (from_task->facts()) task.facts = *from_task->facts();
+      if (from_task->devices())
+        for (const auto* share : *from_task->devices()) {
+          if (share->device() >=
+              state.nodes_[task.node.value].devices.size())
+            return broken("a task has no such device");
+          task.devices.push_back(*share);
+        }
+      if (task.phase == TaskPhase::exited) {
+        ++session.tasks_exited;
+      } else {
+        state.hold(session, task);
+      }
+      if (task.facts.started_at() != 0 || task.phase == TaskPhase::started)
+        ++session.tasks_started;
+    }
+    return {};
+  }
+};
+
+Expected<State> State::decode_snapshot(std::span<const std::byte> bytes) {
+  const auto* snapshot = schema::verified<schema::StateSnapshot>(bytes);
+  if (!snapshot) return broken("its bytes fail verification");
+  State state;
+  if (auto status = SnapshotReader{*snapshot, state}.read(); !status)
+    return tl::unexpected(status.error());
+  return state;
+}
+
+Digest State::digest() const {
+  const auto bytes = encode_snapshot();
+  Digest digest;
+  crypto_generichash_blake2b(reinterpret_cast<unsigned char*>(digest.data()),
+                             digest.size(),
+                             reinterpret_cast<const unsigned char*>(
+                                 bytes.data()),
+                             bytes.size(), nullptr, 0);
+  return digest;
+}
+
+std::string State::digest_hex() const {
+  std::string out;
+  for (const std::byte byte : digest())
+    fmt::format_to(std::back_inserter(out), "{:02x}",
+                   static_cast<unsigned>(byte));
+  return out;
+}
+
+}  // namespace reeve::cluster

@@ -1,0 +1,226 @@
+#include "cluster/state.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace reeve::cluster {
+
+State::State() = default;
+State::State(State&&) noexcept = default;
+State& State::operator=(State&&) noexcept = default;
+State::~State() = default;
+
+const Node* State::node(NodeId id) const {
+  return id.value < nodes_.size() ? &nodes_[id.value] : nullptr;
+}
+
+const Node* State::node(std::string_view name) const {
+  const auto found = node_by_name_.find(std::string(name));
+  return found == node_by_name_.end() ? nullptr : &nodes_[found->second];
+}
+
+void State::count_shape(Node& node, Shape shape) {
+  for (std::uint32_t i = 0; i < shapes_.size(); ++i) {
+    shape.count = shapes_[i].count;
+    if (shape != shapes_[i]) continue;
+    ++shapes_[i].count;
+    node.shape = i;
+    return;
+  }
+  shape.count = 1;
+  node.shape = static_cast<std::uint32_t>(shapes_.size());
+  shapes_.push_back(std::move(shape));
+}
+
+void State::uncount_shape(Node& node) {
+  if (node.shape >= shapes_.size()) return;
+  --shapes_[node.shape].count;
+  node.shape = ~std::uint32_t{0};
+}
+
+const Session* State::session(SessionId id) const {
+  return const_cast<State*>(this)->find(id.value);
+}
+
+Session* State::find(std::uint64_t id) {
+  if (id < first_session_ || id - first_session_ >= slots_.size())
+    return nullptr;
+  const std::uint32_t slot = slots_[id - first_session_];
+  return slot == no_slot ? nullptr : &at_slot(slot);
+}
+
+Session& State::create_session(std::uint64_t id) {
+  if (slots_.empty()) first_session_ = id;
+  while (first_session_ + slots_.size() < id) slots_.push_back(no_slot);
+  if (free_slots_.empty()) {
+    const auto base =
+        static_cast<std::uint32_t>(pages_.size()) * sessions_per_page;
+    pages_.push_back(std::make_unique<Page>());
+    for (std::uint32_t i = sessions_per_page; i-- > 0;)
+      free_slots_.push_back(base + i);
+  }
+  const std::uint32_t slot = free_slots_.back();
+  free_slots_.pop_back();
+  slots_.push_back(slot);
+  Session& session = at_slot(slot);
+  session.id = SessionId{id};
+  return session;
+}
+
+void State::evict_oldest_ended() {
+  const std::uint64_t id = ended_.front();
+  ended_.pop_front();
+  ++ended_evicted_;
+  std::uint32_t& slot = slots_[id - first_session_];
+  Session& session = at_slot(slot);
+  for (const auto text :
+       {session.name, session.request, session.context, session.argv})
+    texts_.release(text);
+  --counts_[static_cast<std::size_t>(session.state)];
+  session = Session{};
+  free_slots_.push_back(slot);
+  slot = no_slot;
+  while (!slots_.empty() && slots_.front() == no_slot) {
+    slots_.pop_front();
+    ++first_session_;
+  }
+}
+
+void State::set_state(Session& session, SessionState state, Time at) {
+  --counts_[static_cast<std::size_t>(session.state)];
+  ++counts_[static_cast<std::size_t>(state)];
+  session.state = state;
+  session.state_at = at;
+}
+
+void State::hold(Session& session, Task& task) {
+  Node& node = nodes_[task.node.value];
+  node.used_cpu_milli += session.cpu_milli;
+  node.used_memory_bytes += session.memory_bytes;
+  for (const auto& share : task.devices) {
+    Device& device = node.devices[share.device()];
+    device.used_milli += share.milli();
+    device.used_memory_bytes += share.memory_bytes();
+  }
+  node.holders.push_back(session.id);
+}
+
+void State::release(Session& session, Task& task) {
+  Node& node = nodes_[task.node.value];
+  REEVE_CHECK(node.used_cpu_milli >= session.cpu_milli &&
+                  node.used_memory_bytes >= session.memory_bytes,
+              fmt::format("s-{} releases more than node {} has given",
+                          session.id.value, node.name));
+  node.used_cpu_milli -= session.cpu_milli;
+  node.used_memory_bytes -= session.memory_bytes;
+  for (const auto& share : task.devices) {
+    Device& device = node.devices[share.device()];
+    REEVE_CHECK(device.used_milli >= share.milli(),
+                fmt::format("s-{} releases more than device {} of node {} gave",
+                            session.id.value, share.device(), node.name));
+    device.used_milli -= share.milli();
+    device.used_memory_bytes -= share.memory_bytes();
+  }
+  // Recent holders end first as often as not: look from the back.
+  const auto found =
+      std::find(node.holders.rbegin(), node.holders.rend(), session.id);
+  REEVE_CHECK(found != node.holders.rend(), "a holder was not on its node");
+  *found = node.holders.back();
+  node.holders.pop_back();
+}
+
+void State::release_all(Session& session) {
+  for (Task& task : session.tasks) {
+    if (task.phase == TaskPhase::exited) continue;
+    release(session, task);
+    task.phase = TaskPhase::exited;
+    ++session.tasks_exited;
+  }
+}
+
+std::uint64_t State::live_sessions() const {
+  std::uint64_t live = 0;
+  for (std::size_t i = 0; i < session_states; ++i)
+    if (!has_ended(static_cast<SessionState>(i))) live += counts_[i];
+  return live;
+}
+
+Spec State::spec(const Session& session) const {
+  Spec spec;
+  unpack_request(texts_.get(session.request), spec);
+  unpack_context(texts_.get(session.context), spec);
+  unpack_argv(texts_.get(session.argv), spec);
+  spec.name = texts_.get(session.name);
+  spec.priority = session.priority;
+  spec.time_limit_ns = session.time_limit_ns;
+  spec.not_before_at = session.not_before.value;
+  spec.requeue_max = session.requeue_max;
+  spec.sim_duration_ns = session.sim_duration_ns;
+  return spec;
+}
+
+std::string_view State::user(const Session& session) const {
+  Spec spec;
+  unpack_context(texts_.get(session.context), spec);
+  return spec.user;
+}
+
+void State::remember(const schema::Event& event) {
+  const auto* id = event.command_id();
+  if (!id || (id->high() == 0 && id->low() == 0)) return;
+  const auto* submitted = event.body_as_SessionSubmitted();
+  const std::array<std::uint64_t, 2> key{id->high(), id->low()};
+  if (const auto found = command_index_.find(key);
+      found != command_index_.end()) {
+    if (submitted)
+      commands_[found->second].answer.session = SessionId{submitted->session()};
+    return;
+  }
+  push_command({key,
+                {Sequence{event.seq()},
+                 SessionId{submitted ? submitted->session() : 0}}});
+}
+
+void State::push_command(const RecentCommand& command) {
+  if (commands_.size() < recent_commands_max) {
+    command_index_[command.id] = commands_.size();
+    commands_.push_back(command);
+    return;
+  }
+  command_index_.erase(commands_[command_next_].id);
+  commands_[command_next_] = command;
+  command_index_[command.id] = command_next_;
+  command_next_ = (command_next_ + 1) % recent_commands_max;
+}
+
+std::optional<CommandAnswer> State::answered(
+    const schema::Id128& command) const {
+  const auto found = command_index_.find(
+      std::array<std::uint64_t, 2>{command.high(), command.low()});
+  if (found == command_index_.end()) return std::nullopt;
+  return commands_[found->second].answer;
+}
+
+Time deadline_of(const Session& session) {
+  const auto after = [&](Time from, std::uint64_t limit_ns) {
+    return Time{from.value + limit_ns};
+  };
+  switch (session.state) {
+    case SessionState::pending:
+      return after(std::max(session.state_at, session.not_before),
+                   pending_ns_max);
+    case SessionState::placed:
+    case SessionState::starting:
+      return after(session.placed_at, start_ns_max);
+    case SessionState::running:
+      return after(session.started_at, session.time_limit_ns
+                                           ? session.time_limit_ns
+                                           : running_ns_max);
+    case SessionState::stopping:
+      return after(session.state_at, stopping_ns_max);
+    default: return Time{};
+  }
+}
+
+}  // namespace reeve::cluster

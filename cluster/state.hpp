@@ -1,0 +1,286 @@
+// The cluster at one sequence: a pure fold of the log.
+//
+// `apply` takes events in order and no decision. It knows no clock: times come
+// in events. One thread at a time; a moved-from state is empty.
+#pragma once
+
+#include <array>
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cluster/error.hpp"
+#include "cluster/interner.hpp"
+#include "cluster/limits.hpp"
+#include "cluster/scheduling/capacity.hpp"
+#include "cluster/spec.hpp"
+#include "cluster/types.hpp"
+#include "schema/event_generated.h"
+
+namespace reeve::cluster {
+
+using schema::EndReason;
+using schema::SessionState;
+
+inline constexpr std::size_t session_states = 9;
+
+constexpr bool has_ended(SessionState state) {
+  return state >= SessionState::succeeded;
+}
+
+struct Device {
+  std::string uuid;
+  std::string model;
+  std::uint64_t memory_bytes = 0;
+  std::int16_t numa_node = -1;
+  std::uint32_t used_milli = 0;
+  std::uint64_t used_memory_bytes = 0;
+};
+
+struct Node {
+  NodeId id;
+  std::string name;
+  std::string agent;
+  std::string group;
+  std::uint32_t cpu_milli = 0;
+  std::uint64_t memory_bytes = 0;
+  std::vector<Device> devices;
+  bool simulated = false;
+  std::vector<std::string> limits;
+
+  bool lost = false;
+  bool removed = false;
+  bool draining = false;
+  std::string drain_reason;
+  Time drain_deadline;
+
+  std::uint64_t used_cpu_milli = 0;
+  std::uint64_t used_memory_bytes = 0;
+  // One entry for each task that holds something here.
+  std::vector<SessionId> holders;
+  std::uint32_t shape = ~std::uint32_t{0};  // its index in State::shapes
+
+  bool offered() const { return !lost && !removed && !draining; }
+};
+
+// A task holds its allocation until it has exited.
+enum class TaskPhase : std::uint8_t { placed = 0, started = 1, exited = 2 };
+
+struct Task {
+  NodeId node;
+  TaskPhase phase = TaskPhase::placed;
+  EndReason reason = EndReason::none;
+  std::int32_t pid = 0;
+  schema::ExitFacts facts;
+  std::vector<schema::DeviceShare> devices;
+};
+
+struct Session {
+  SessionId id;
+  Interner::Id name = 0;
+  Interner::Id request = 0;
+  Interner::Id context = 0;
+  Interner::Id argv = 0;
+  std::int32_t priority = 0;
+  std::uint32_t cpu_milli = 0;
+  std::uint64_t memory_bytes = 0;
+  std::uint32_t tasks_wanted = 1;
+  std::uint32_t tasks_started = 0;
+  std::uint32_t tasks_exited = 0;
+  std::uint32_t requeue_max = 0;
+  std::uint32_t attempt = 1;
+  SessionState state = SessionState::pending;
+  EndReason reason = EndReason::none;
+  bool simulated = false;
+  bool depends = false;
+  std::int32_t exit_code = 0;
+  std::int32_t signal = 0;
+  std::uint64_t time_limit_ns = 0;
+  std::uint64_t sim_duration_ns = 0;
+  Sequence submitted_seq;
+  Sequence last_seq;
+  Time state_at;
+  Time submitted_at;
+  Time placed_at;
+  Time started_at;
+  Time ended_at;
+  Time not_before;
+  std::vector<Task> tasks;
+  std::unique_ptr<std::string> detail;
+};
+
+// What a command was answered with, for the client that asks again.
+struct CommandAnswer {
+  Sequence seq;
+  SessionId session;
+};
+
+struct User {
+  std::string name;
+  std::uint32_t uid = 0;
+};
+
+using Digest = std::array<std::byte, 32>;
+
+class State {
+ public:
+  State();
+  State(State&&) noexcept;
+  State& operator=(State&&) noexcept;
+  ~State();
+
+  // Errors: `damaged` for a sequence out of turn, an event of an unknown kind
+  // ("this log is newer than this program") or one that contradicts the
+  // state. After an error the state must not be used.
+  Status apply(const schema::Event& event);
+
+  Sequence last_sequence() const { return last_sequence_; }
+  Time last_time() const { return last_time_; }
+  Epoch epoch() const { return epoch_; }
+  const std::string& cell() const { return cell_; }
+  const std::string& owner() const { return owner_; }
+  SessionId next_session() const { return SessionId{next_session_}; }
+
+  const std::vector<Node>& nodes() const { return nodes_; }
+  const Node* node(NodeId id) const;
+  // The node that bears the name now; removed ones are not found.
+  const Node* node(std::string_view name) const;
+
+  // The sorts of nodes there are, with how many of each (0 is possible).
+  const std::vector<Shape>& shapes() const { return shapes_; }
+
+  // Null for sessions that never were, or ended so long ago that only the log
+  // knows them.
+  const Session* session(SessionId id) const;
+  // Sessions in order of their ids from `from` on; stops when `visit` says
+  // false.
+  template <class Visit>
+  void visit_sessions(SessionId from, Visit&& visit) const {
+    std::uint64_t id = from.value > first_session_ ? from.value
+                                                   : first_session_;
+    for (; id < first_session_ + slots_.size(); ++id)
+      if (const Session* found = session(SessionId{id}))
+        if (!visit(*found)) return;
+  }
+  std::uint64_t count(SessionState state) const {
+    return counts_[static_cast<std::size_t>(state)];
+  }
+  std::uint64_t live_sessions() const;
+
+  // The whole specification of a session; views live as long as it does.
+  Spec spec(const Session& session) const;
+  std::string_view name(const Session& session) const {
+    return texts_.get(session.name);
+  }
+  std::string_view user(const Session& session) const;
+
+  const std::vector<std::string>& groups() const { return groups_; }
+  const std::vector<std::string>& projects() const { return projects_; }
+  const std::vector<User>& users() const { return users_; }
+  std::optional<CommandAnswer> answered(const schema::Id128& command) const;
+
+  // The sums of holdings recounted from scratch against what is kept; one
+  // sentence with the numbers on the first difference.
+  Status check_invariants() const;
+
+  // Equal states have equal bytes. See schema/snapshot.fbs.
+  std::vector<std::byte> encode_snapshot() const;
+  static Expected<State> decode_snapshot(std::span<const std::byte> bytes);
+  // BLAKE2b-256 of the snapshot's bytes; hex as people see it.
+  Digest digest() const;
+  std::string digest_hex() const;
+
+ private:
+  friend struct SnapshotReader;
+  struct CommandKeyHash {
+    std::size_t operator()(const std::array<std::uint64_t, 2>& key) const {
+      return static_cast<std::size_t>(key[0] ^ (key[1] * 0x9E3779B97F4A7C15));
+    }
+  };
+  struct RecentCommand {
+    std::array<std::uint64_t, 2> id{};
+    CommandAnswer answer;
+  };
+
+  Session* find(std::uint64_t id);
+  Session& create_session(std::uint64_t id);
+  void evict_oldest_ended();
+  void set_state(Session& session, SessionState state, Time at);
+  void hold(Session& session, Task& task);
+  void release(Session& session, Task& task);
+  void release_all(Session& session);
+  void remember(const schema::Event& event);
+  void push_command(const RecentCommand& command);
+
+  Status apply_cell_created(const schema::CellCreated& body);
+  Status apply_node_registered(const schema::NodeRegistered& body);
+  Status apply_submitted(const schema::Event& event,
+                         const schema::SessionSubmitted& body);
+  Status apply_placed(const schema::Event& event,
+                      const schema::SessionPlaced& body);
+  Status apply_started(const schema::Event& event,
+                       const schema::TaskStarted& body);
+  Status apply_exited(const schema::Event& event,
+                      const schema::TaskExited& body);
+  Status apply_stopping(const schema::Event& event,
+                        const schema::SessionStopping& body);
+  Status apply_requeued(const schema::Event& event,
+                        const schema::SessionRequeued& body);
+  Status apply_ended(const schema::Event& event,
+                     const schema::SessionEnded& body);
+  Status apply_node_change(const schema::Event& event);
+  void count_shape(Node& node, Shape shape);
+  void uncount_shape(Node& node);
+  void load_spec(Session& session, const schema::SessionSpec& spec);
+  void load_node(Node& node, std::string_view agent,
+                 const schema::NodeSpec& spec);
+
+  static constexpr std::uint32_t no_slot = ~std::uint32_t{0};
+  static constexpr std::uint32_t sessions_per_page = 64;
+  using Page = std::array<Session, sessions_per_page>;
+  Session& at_slot(std::uint32_t slot) const {
+    return (*pages_[slot / sessions_per_page])[slot % sessions_per_page];
+  }
+
+  Sequence last_sequence_;
+  Time last_time_;
+  Epoch epoch_;
+  std::string cell_;
+  std::string owner_;
+  std::vector<std::string> groups_;
+  std::vector<std::string> projects_;
+  std::vector<User> users_;
+
+  std::vector<Node> nodes_;
+  std::vector<Shape> shapes_;
+  boost::unordered_flat_map<std::string, std::uint32_t> node_by_name_;
+
+  std::uint64_t next_session_ = 1;
+  std::uint64_t first_session_ = 1;  // the id of slots_[0]
+  std::deque<std::uint32_t> slots_;
+  std::vector<std::unique_ptr<Page>> pages_;
+  std::vector<std::uint32_t> free_slots_;
+  std::deque<std::uint64_t> ended_;  // oldest end first
+  std::uint64_t ended_evicted_ = 0;
+  std::array<std::uint64_t, session_states> counts_{};
+  Interner texts_;
+  std::string scratch_;
+
+  std::vector<RecentCommand> commands_;  // a ring once full
+  std::size_t command_next_ = 0;
+  boost::unordered_flat_map<std::array<std::uint64_t, 2>, std::size_t,
+                            CommandKeyHash>
+      command_index_;
+};
+
+// The deadline of the session's present state; never 0 for one that lives.
+Time deadline_of(const Session& session);
+
+}  // namespace reeve::cluster
