@@ -26,12 +26,12 @@ inline constexpr std::size_t snapshot_bytes_max = std::size_t{2} << 30;
 template <class Table>
 struct Wire;
 
-#define REEVE_WIRE(Table, id, bound)                       \
-  template <>                                              \
-  struct Wire<Table> {                                     \
-    static constexpr const char* identifier = id;          \
-    static constexpr const char* name = #Table;            \
-    static constexpr std::size_t bytes_max = bound;        \
+#define REEVE_WIRE(Table, id, bound)                \
+  template <>                                       \
+  struct Wire<Table> {                              \
+    static constexpr const char* identifier = id;   \
+    static constexpr const char* name = #Table;     \
+    static constexpr std::size_t bytes_max = bound; \
   };
 REEVE_WIRE(Event, "RVE1", event_bytes_max)
 REEVE_WIRE(Command, "RVC1", command_bytes_max)
