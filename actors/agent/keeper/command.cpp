@@ -1,0 +1,127 @@
+#include "actors/agent/keeper/command.hpp"
+
+#include <grp.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "actors/agent/keeper/seccomp.hpp"
+
+namespace reeve::keeper {
+namespace {
+
+constexpr const char* default_path =
+    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+char* raw(const std::string& text) {
+  return const_cast<char*>(text.c_str());
+}
+
+StepResult failed(Step step) {
+  return {step, errno};
+}
+
+}  // namespace
+
+std::vector<std::string> candidates_for(const std::string& name,
+                                        const std::string& search_path) {
+  if (name.find('/') != std::string::npos) return {name};
+  std::vector<std::string> paths;
+  for (std::size_t at = 0; at <= search_path.size();) {
+    auto end = std::min(search_path.find(':', at), search_path.size());
+    auto directory = search_path.substr(at, end - at);
+    paths.push_back((directory.empty() ? "." : directory) + "/" + name);
+    at = end + 1;
+  }
+  return paths;
+}
+
+Command::Command(const TaskSpec& spec, const std::string& workdir,
+                 const LaunchSetting& setting)
+    : spec_(spec), setting_(setting), pwd_("PWD=" + workdir) {
+  std::string search_path = default_path;
+  for (const auto& entry : spec.env) {
+    if (entry.starts_with("PATH=")) search_path = entry.substr(5);
+    if (!entry.starts_with("PWD=")) env_.push_back(raw(entry));
+  }
+  env_.push_back(pwd_.data());
+  env_.push_back(nullptr);
+  candidates_ = candidates_for(spec.argv.front(), search_path);
+  static std::string shell = "/bin/sh";
+  script_argv_ = {shell.data(), nullptr};
+  for (const auto& argument : spec.argv) argv_.push_back(raw(argument));
+  script_argv_.insert(script_argv_.end(), argv_.begin() + 1, argv_.end());
+  argv_.push_back(nullptr);
+  script_argv_.push_back(nullptr);
+}
+
+StepResult Command::take_identity() const {
+  if (setting_.user_mode) return {};
+  // Straight to the kernel: this process shares its memory with its parent,
+  // and the library's own calls keep books about threads.
+  if (::syscall(SYS_setgroups, spec_.groups.size(), spec_.groups.data()) != 0 ||
+      ::syscall(SYS_setresgid, spec_.gid, spec_.gid, spec_.gid) != 0 ||
+      ::syscall(SYS_setresuid, spec_.uid, spec_.uid, spec_.uid) != 0) {
+    return failed(Step::identity);
+  }
+  return {};
+}
+
+int Command::execute() {
+  int error = ENOENT;
+  for (const auto& path : candidates_) {
+    ::execve(path.c_str(), argv_.data(), env_.data());
+    if (errno == ENOEXEC) {
+      script_argv_[1] = raw(path);
+      ::execve(script_argv_[0], script_argv_.data(), env_.data());
+    }
+    if (errno == EACCES) error = EACCES;
+    if (errno != EACCES && errno != ENOENT && errno != ENOTDIR) return errno;
+  }
+  return error;
+}
+
+void Command::become() {
+  ::setsid();
+  rlimit files = setting_.open_files;
+  if (spec_.open_files_max > 0) {
+    files.rlim_max = std::min<rlim_t>(spec_.open_files_max, files.rlim_max);
+    files.rlim_cur = files.rlim_max;
+  }
+  if (::setrlimit(RLIMIT_NOFILE, &files) != 0) {
+    failure_ = failed(Step::limits);
+    ::_exit(127);
+  }
+  failure_ = take_identity();
+  if (!failure_.ok()) ::_exit(127);
+  if (int error = install_filter(setting_.filter)) {
+    failure_ = {Step::filter, error};
+    ::_exit(127);
+  }
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  failure_ = {Step::command, execute()};
+  ::_exit(127);
+}
+
+Command::Started Command::start() {
+  failure_ = {};
+  int pid = ::vfork();
+  if (pid == 0) become();
+  if (pid < 0) return {0, failed(Step::fork)};
+  if (!failure_.ok()) {
+    ::waitpid(pid, nullptr, 0);
+    return {0, failure_};
+  }
+  return {pid, {}};
+}
+
+}  // namespace reeve::keeper

@@ -1,0 +1,268 @@
+#include "actors/agent/keeper/init.hpp"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/fsuid.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <climits>
+#include <cstdlib>
+
+#include "actors/agent/keeper/command.hpp"
+#include "actors/agent/keeper/sandbox.hpp"
+
+namespace reeve::keeper {
+namespace {
+
+constexpr int report_slot = 3;  // after stdin, stdout and stderr
+
+StepResult failed(Step step) {
+  return {step, errno};
+}
+
+struct Workdir {
+  int tree = -1;     // to be moved to `path`; -1: only go there
+  std::string path;  // as the task will see it
+  int reason = 0;    // why it is not the one that was asked for
+};
+
+// Directories whose place in the task is taken by something of its own.
+bool only_to_visit(const std::string& path) {
+  for (std::string_view fixed : {"/", "/tmp", "/dev", "/proc", "/sys"}) {
+    if (path == fixed) return true;
+  }
+  for (std::string_view tree : {"/dev/", "/proc/", "/sys/"}) {
+    if (path.starts_with(tree)) return true;
+  }
+  return false;
+}
+
+// The caller's rights decide whether a path may be entered: look at it with
+// the user's file system identity.
+int open_as_user(const TaskSpec& spec, const LaunchSetting& setting) {
+  bool change = !setting.user_mode;
+  if (change) {
+    ::syscall(SYS_setgroups, spec.groups.size(), spec.groups.data());
+    ::setfsgid(spec.gid);
+    ::setfsuid(spec.uid);
+  }
+  int fd = ::open(spec.workdir.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+  int error = errno;
+  if (fd >= 0 && ::syscall(SYS_faccessat2, fd, "", X_OK,
+                           AT_EMPTY_PATH | AT_EACCESS) != 0) {
+    error = errno;
+    ::close(fd);
+    fd = -1;
+  }
+  if (change) {
+    ::setfsuid(0);
+    ::setfsgid(0);
+  }
+  errno = error;
+  return fd;
+}
+
+std::string path_of(int fd) {
+  char path[PATH_MAX];
+  auto link = "/proc/self/fd/" + std::to_string(fd);
+  auto size = ::readlink(link.c_str(), path, sizeof path);
+  return size > 0 ? std::string(path, static_cast<std::size_t>(size)) : "/";
+}
+
+StepResult prepare_scratch(const LaunchSetting& setting,
+                           const LaunchOrder& order, Workdir& workdir) {
+  const auto& path = order.scratch;
+  if (!make_directories(path)) return failed(Step::workdir);
+  if (!setting.user_mode &&
+      (::chown(path.c_str(), order.spec->uid, order.spec->gid) != 0 ||
+       ::chmod(path.c_str(), 0700) != 0)) {
+    return failed(Step::workdir);
+  }
+  workdir.tree = clone_tree(AT_FDCWD, path.c_str());
+  if (workdir.tree < 0) return failed(Step::workdir);
+  workdir.path = scratch_path;
+  return {};
+}
+
+// Before entering the task's root: the host's paths are still in sight.
+StepResult find_workdir(const LaunchSetting& setting, const LaunchOrder& order,
+                        Workdir& workdir) {
+  const auto& spec = *order.spec;
+  if (!spec.workdir.empty()) {
+    int fd = open_as_user(spec, setting);
+    if (fd >= 0) {
+      workdir.path = path_of(fd);
+      if (!only_to_visit(workdir.path)) {
+        workdir.tree = clone_tree(fd, "");
+        if (workdir.tree < 0) return failed(Step::workdir);
+      }
+      ::close(fd);
+      return {};
+    }
+    workdir.reason = errno;
+  }
+  return prepare_scratch(setting, order, workdir);
+}
+
+StepResult enter_workdir(Workdir& workdir) {
+  if (workdir.tree >= 0) {
+    if (workdir.path.starts_with("/tmp/")) {
+      if (!make_directories(workdir.path)) return failed(Step::workdir);
+    }
+    if (forbid_devices(workdir.tree) != 0 ||
+        move_tree(workdir.tree, workdir.path.c_str()) != 0) {
+      return failed(Step::workdir);
+    }
+    ::close(workdir.tree);
+  }
+  if (::chdir(workdir.path.c_str()) != 0) return failed(Step::workdir);
+  return {};
+}
+
+StepResult mount_own(const TaskSpec& spec, const LaunchSetting& setting) {
+  // The kernel lets uid 0 write to /proc/sys without any capability.
+  unsigned long guard = spec.uid == 0 && !setting.user_mode ? MS_RDONLY : 0;
+  constexpr unsigned long strict = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+  if (::mount("proc", "/proc", "proc", strict | guard, nullptr) != 0) {
+    return failed(Step::proc);
+  }
+  if (::mount("tmp", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777") != 0 ||
+      ::mount("shm", "/dev/shm", "tmpfs", strict, "mode=1777") != 0) {
+    return failed(Step::tmp);
+  }
+  return {};
+}
+
+StepResult clone_devices(const TaskSpec& spec, std::vector<int>& trees) {
+  if (spec.device_paths.empty()) return {};
+  auto step = clone_standard_nodes(trees);
+  for (const auto& path : spec.device_paths) {
+    if (!step.ok()) return step;
+    int tree = clone_tree(AT_FDCWD, path.c_str());
+    if (tree < 0) return failed(Step::device);
+    trees.push_back(tree);
+  }
+  return step;
+}
+
+StepResult enter_groups(const LaunchOrder& order) {
+  for (const auto& entry : order.cgroup_entries) {
+    int fd = ::open(entry.c_str(), O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || ::write(fd, "0", 1) != 1) return failed(Step::cgroup);
+    ::close(fd);
+  }
+  return {};
+}
+
+StepResult enter_root(const LaunchSetting& setting, const LaunchOrder& order,
+                      Workdir& workdir) {
+  const auto& spec = *order.spec;
+  auto step = enter_groups(order);
+  if (!step.ok()) return step;
+  step = find_workdir(setting, order, workdir);
+  if (!step.ok()) return step;
+  std::vector<int> devices;
+  step = clone_devices(spec, devices);
+  if (!step.ok()) return step;
+  if (::setns(setting.mounts_fd, CLONE_NEWNS) != 0 ||
+      ::unshare(CLONE_NEWNS) != 0) {
+    return failed(Step::root);
+  }
+  if (!spec.device_paths.empty()) {
+    step = make_dev(devices, spec.device_paths);
+    if (!step.ok()) return step;
+  }
+  step = mount_own(spec, setting);
+  if (!step.ok()) return step;
+  return enter_workdir(workdir);
+}
+
+void report(const Report& what) {
+  auto wrote = ::write(report_slot, &what, sizeof what);
+  // Nobody listens any more: the keeper is gone, and so must the task be.
+  if (wrote != static_cast<ssize_t>(sizeof what)) ::_exit(1);
+}
+
+// stdin, stdout, stderr and the report pipe; nothing else is inherited but
+// the namespace to enter, which is closed after.
+void settle_descriptors(const LaunchSetting& setting, TaskOutputs outputs,
+                        int& mounts_fd) {
+  constexpr int spare = 10;  // above all the slots, below nothing in use
+  int moved[] = {::fcntl(setting.null_fd, F_DUPFD_CLOEXEC, spare),
+                 ::fcntl(outputs.out, F_DUPFD_CLOEXEC, spare),
+                 ::fcntl(outputs.err, F_DUPFD_CLOEXEC, spare),
+                 ::fcntl(setting.report_fd, F_DUPFD_CLOEXEC, spare),
+                 ::fcntl(setting.mounts_fd, F_DUPFD_CLOEXEC, spare)};
+  for (int slot = 0; slot < 3; ++slot) ::dup2(moved[slot], slot);
+  ::dup3(moved[3], report_slot, O_CLOEXEC);
+  ::dup3(moved[4], report_slot + 1, O_CLOEXEC);
+  mounts_fd = report_slot + 1;
+  ::syscall(SYS_close_range, report_slot + 2, ~0u, 0);
+}
+
+[[noreturn]] void serve(TaskKey key, int command) {
+  sigset_t all;
+  sigfillset(&all);
+  for (;;) {
+    siginfo_t info{};
+    int signo = ::sigwaitinfo(&all, &info);
+    if (signo == pass_on_signal()) {
+      ::kill(-command, info.si_value.sival_int);
+    }
+    if (signo != SIGCHLD) continue;
+    int status = 0;
+    for (int pid; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;) {
+      if (pid != command) continue;
+      report({key, Report::Kind::exited, status, 0});
+      ::_exit(0);  // and with process 1 goes all that is left of the tree
+    }
+  }
+}
+
+}  // namespace
+
+int pass_on_signal() {
+  return SIGRTMIN;
+}
+
+void run_init(const LaunchSetting& given, const LaunchOrder& order,
+              TaskOutputs outputs) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  ::prctl(PR_SET_NAME, init_name);
+  const auto& key = order.spec->key;
+  LaunchSetting setting = given;
+  settle_descriptors(given, outputs, setting.mounts_fd);
+  Workdir workdir;
+  ::umask(022);
+  if (setting.reset_oom_score) {
+    (void)write_kernel_file("/proc/self/oom_score_adj", "0");
+  }
+  auto step = enter_root(setting, order, workdir);
+  // Looking with the user's identity clears the first; the second keeps the
+  // task's processes from looking into this one.
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  ::prctl(PR_SET_DUMPABLE, 0);
+  ::close(setting.mounts_fd);
+  if (step.ok()) {
+    Command command(*order.spec, workdir.path, setting);
+    auto started = command.start();
+    if (started.failure.ok()) {
+      bool elsewhere = workdir.reason != 0;
+      report({key, Report::Kind::started, elsewhere, workdir.reason});
+      serve(key, started.pid);
+    }
+    step = started.failure;
+  }
+  report({key, Report::Kind::failed, static_cast<std::int32_t>(step.step),
+          step.error});
+  ::_exit(1);
+}
+
+}  // namespace reeve::keeper

@@ -1,0 +1,64 @@
+// One stream of one task on disk, bounded: the first half is kept for good,
+// of the rest the newest. `<stem>.out` holds the bytes from offset 0; later
+// ones lie in `<stem>.out.tail/<offset>`, at most two files. Offsets never
+// go back, so a reader can tell what was dropped.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "actors/agent/keeper/files.hpp"
+#include "actors/agent/keeper/types.hpp"
+#include "cluster/error.hpp"
+
+namespace reeve::keeper {
+
+inline constexpr std::uint64_t output_bytes_default = 64u << 20;
+inline constexpr std::uint64_t output_bytes_min = 4096;
+
+// "<directory>/17.1.0.out"
+std::string output_path(const std::string& directory, const TaskKey& key,
+                        Stream stream);
+
+class OutputFile {
+ public:
+  OutputFile(std::string path, std::uint64_t bytes_max);
+
+  // Makes the file at the first byte. On an error (a full disk) the bytes
+  // count as dropped and the offset goes on.
+  Status append(std::string_view bytes);
+  std::uint64_t end() const { return end_; }
+  void close() { file_.reset(); }
+
+ private:
+  std::string tail_path(std::uint64_t offset) const;
+  Status open_head();
+  Status open_tail();
+
+  std::string path_;
+  std::uint64_t head_max_;
+  std::uint64_t tail_max_;  // of one tail file
+  std::uint64_t end_ = 0;
+  Fd file_;
+  bool in_tail_ = false;
+  std::uint64_t tail_start_ = 0;
+  std::uint64_t previous_tail_ = 0;  // 0: none
+};
+
+struct OutputPiece {
+  std::uint64_t offset = 0;  // of the first byte; above the asked one when
+                             // what lay between was dropped
+  std::string bytes;         // empty: nothing at or after the offset yet
+};
+
+// Bytes from `offset` on, at most `bytes_max`, of a stream that may still be
+// written to. A task that wrote nothing has no file: an empty piece.
+Expected<OutputPiece> read_output(const std::string& directory,
+                                  const TaskKey& key, Stream stream,
+                                  std::uint64_t offset, std::size_t bytes_max);
+
+// Removes what a task wrote, when nobody will ask for it again.
+void remove_output(const std::string& directory, const TaskKey& key);
+
+}  // namespace reeve::keeper

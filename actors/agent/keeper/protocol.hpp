@@ -1,0 +1,110 @@
+// Messages between agent and keeper over a unix stream socket. A frame is
+// u32 length, u8 kind, payload; `length` counts the kind and the payload.
+// Many frames may come in one packet; requests have no reply of their own but
+// the events they cause.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "actors/agent/keeper/types.hpp"
+#include "cluster/error.hpp"
+
+namespace reeve::keeper {
+
+inline constexpr std::uint32_t protocol_version = 1;
+// A frame above this is refused on both sides: the stream is out of step.
+inline constexpr std::size_t frame_bytes_max = 4u << 20;
+// argv and env of one task together, below the kernel's own limit of 2 MiB.
+inline constexpr std::size_t command_bytes_max = 1u << 20;
+// Statuses in one `Listed` frame.
+inline constexpr std::size_t listed_per_frame_max = 500;
+
+// Agent to keeper.
+struct Hello {
+  std::uint32_t version = protocol_version;
+};
+struct Launch {
+  TaskSpec spec;
+};
+struct Stop {
+  TaskKey key;
+  std::uint32_t grace_ms = 0;
+};
+struct Signal {
+  TaskKey key;
+  int signo = 0;
+};
+struct List {
+  std::uint32_t request = 0;
+};
+struct Forget {
+  TaskKey key;
+};
+struct Shutdown {
+  std::uint32_t grace_ms = 0;
+};
+
+// Keeper to agent.
+struct Welcome {
+  std::uint32_t version = protocol_version;
+  std::uint32_t pid = 0;
+  std::uint64_t newest_epoch = 0;
+  std::vector<std::string> limits;  // what this host does not give
+};
+struct Started {
+  TaskKey key;
+  int pid = 0;
+  std::uint64_t started_at = 0;
+  std::string note;
+};
+struct StartFailed {
+  TaskKey key;
+  std::string error;
+};
+struct Exited {
+  TaskKey key;
+  ExitFacts facts;
+};
+struct Output {
+  TaskKey key;
+  Stream stream = Stream::out;
+  std::uint64_t offset = 0;
+  std::string bytes;
+};
+// The keeper will not do what was asked; nothing was changed.
+struct Refused {
+  TaskKey key;
+  Errc code = Errc::rejected;
+  std::string text;
+};
+struct Listed {
+  std::uint32_t request = 0;
+  bool last = false;
+  std::vector<TaskStatus> tasks;
+};
+
+using Message =
+    std::variant<Hello, Launch, Stop, Signal, List, Forget, Shutdown, Welcome,
+                 Started, StartFailed, Exited, Output, Refused, Listed>;
+
+// Appends one frame to `out`.
+void encode(const Message& message, std::string& out);
+
+// Takes frames off the front of a byte stream.
+class FrameReader {
+ public:
+  void feed(std::string_view bytes) { pending_.append(bytes); }
+  // The next message; nothing when more bytes are needed; `damaged` when the
+  // stream is not ours, after which the connection is of no more use.
+  Expected<std::optional<Message>> next();
+
+ private:
+  std::string pending_;
+  std::size_t at_ = 0;
+};
+
+}  // namespace reeve::keeper

@@ -1,0 +1,124 @@
+// The tasks of a node: starts them, watches them, ends them, remembers them.
+// Single-threaded; the server calls in when a descriptor or a timer is due.
+#pragma once
+
+#include <sys/resource.h>
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "actors/agent/keeper/cgroup.hpp"
+#include "actors/agent/keeper/journal.hpp"
+#include "actors/agent/keeper/launch.hpp"
+#include "actors/agent/keeper/output.hpp"
+#include "actors/agent/keeper/privilege.hpp"
+#include "actors/agent/keeper/protocol.hpp"
+#include "actors/agent/keeper/sandbox.hpp"
+
+namespace reeve::keeper {
+
+// Records kept, living and ended, until they are forgotten.
+inline constexpr std::size_t tasks_max = 20'000;
+// Tasks that run at one time; fewer where descriptors are scarce.
+inline constexpr std::size_t live_tasks_max = 4096;
+// Descriptors of one living task: two pipes, two files, a pidfd.
+inline constexpr std::size_t descriptors_per_task = 5;
+// Bytes taken from one stream at a time, so that none starves the others.
+inline constexpr std::size_t pump_bytes_max = 64u << 10;
+
+struct SupervisorPlaces {
+  std::string directory;            // absolute, exists
+  std::vector<std::string> hidden;  // further directories tasks must not see
+  int daemon_pid = 0;
+};
+
+class Supervisor {
+ public:
+  using Emit = std::function<void(const Message&)>;
+  // Asks to be told when `fd` has bytes: on_output(task id, stream).
+  using Watch = std::function<void(int fd, std::uint32_t id, Stream stream)>;
+
+  static Expected<std::unique_ptr<Supervisor>> open(SupervisorPlaces places,
+                                                    Privilege privilege,
+                                                    Emit emit, Watch watch);
+  ~Supervisor();
+
+  void handle(Launch order);
+  void handle(const Stop& order);
+  void handle(const Signal& order);
+  void handle(const Forget& order);
+  std::vector<TaskStatus> statuses() const;
+  Welcome welcome() const;
+
+  int report_fd() const { return report_read_.get(); }
+  void on_reports();
+  void on_children();
+  void on_output(std::uint32_t id, Stream stream);
+  // Kills what has outlived its grace.
+  void on_time(std::uint64_t now_ns);
+  // Milliseconds until on_time has something to do; -1: never.
+  int wait_ms(std::uint64_t now_ns) const;
+  // Starts what waits, puts the journal on disk. At the end of each round,
+  // before anything is said to anybody.
+  void end_round();
+
+  bool idle() const { return live_ == 0 && waiting_.empty(); }
+  void stop_all(std::uint32_t grace_ms);
+
+ private:
+  struct Task;
+  explicit Supervisor(SupervisorPlaces places, Privilege privilege, Emit emit,
+                      Watch watch);
+  Status prepare();
+  Status adopt(Journal journal, JournalState state);
+  void bury(JournalTask& task, const JournalState& state);
+
+  Status admit(const TaskSpec& spec) const;
+  Status admit_identity(const TaskSpec& spec) const;
+  void repeat(const Task& task);
+  void start_waiting();
+  void start(Task& task, int mounts_fd);
+  void fail_start(Task& task, std::string error);
+  void finish(Task& task, int wait_status, const rusage& used);
+  ExitFacts facts_of(const Task& task, int init_status, const rusage& used);
+  void pump(Task& task, Stream stream, bool to_the_end);
+  void let_go(Task& task);
+  void remove_scratch(const TaskKey& key);
+  JournalState journal_state() const;
+  TaskStatus status_of(const Task& task) const;
+  Task* find(const TaskKey& key);
+
+  SupervisorPlaces places_;
+  Privilege privilege_;
+  Emit emit_;
+  Watch watch_;
+  std::string boot_id_;
+  std::string output_directory_;
+  std::uint64_t newest_epoch_ = 0;
+  Forgotten forgotten_;
+  std::unique_ptr<Journal> journal_;
+  std::unique_ptr<CgroupPool> groups_;
+  std::unique_ptr<RootTemplate> root_;
+  LaunchSetting setting_;
+  Fd null_;
+  Fd report_read_;
+  Fd report_write_;
+  std::unordered_map<TaskKey, std::unique_ptr<Task>, TaskKeyHash> tasks_;
+  std::vector<Task*> by_id_;  // living tasks; null where free
+  std::vector<std::uint32_t> free_ids_;
+  std::unordered_map<int, Task*> by_pid_;
+  std::deque<TaskKey> waiting_;
+  std::multimap<std::uint64_t, TaskKey> deadlines_;  // boot clock
+  std::size_t live_ = 0;
+  std::size_t live_max_ = live_tasks_max;
+  std::size_t starting_ = 0;
+  std::size_t starting_max_ = 4;
+  std::string pump_buffer_;
+};
+
+}  // namespace reeve::keeper

@@ -1,0 +1,277 @@
+// The life of a task from its order to its end.
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "actors/agent/keeper/supervisor_task.hpp"
+#include "cluster/check.hpp"
+
+namespace reeve::keeper {
+
+void Supervisor::start_waiting() {
+  if (waiting_.empty() || starting_ >= starting_max_ || live_ >= live_max_) {
+    return;
+  }
+  auto room = std::min(starting_max_ - starting_, live_max_ - live_);
+  std::vector<Task*> batch;
+  while (!waiting_.empty() && batch.size() < room) {
+    auto* task = find(waiting_.front());
+    waiting_.pop_front();
+    if (task && task->state == TaskState::queued) batch.push_back(task);
+  }
+  if (batch.empty()) return;
+  auto mounts = root_->current();
+  // On disk before it is done: no key is ever started twice.
+  Status written = journal_->flush();
+  if (written) {
+    for (auto* task : batch) {
+      task->started_at = unix_now_ns();
+      journal_->launched(task->spec.key, task->started_at);
+    }
+    written = journal_->flush();
+    if (!written) journal_->discard();
+  }
+  for (auto* task : batch) {
+    if (!written) {
+      emit_(Refused{task->spec.key, Errc::no_space,
+                    "the journal of tasks cannot be written, so nothing is "
+                    "started: " +
+                        written.error().text});
+      tasks_.erase(task->spec.key);
+    } else if (!mounts) {
+      fail_start(*task, mounts.error().text);
+    } else {
+      start(*task, *mounts);
+    }
+  }
+}
+
+void Supervisor::start(Task& task, int mounts_fd) {
+  const auto& spec = task.spec;
+  auto group =
+      groups_->take({spec.memory_bytes, spec.cpu_milli, spec.pids_max});
+  if (!group) return fail_start(task, group.error().text);
+  task.group = *group;
+  setting_.mounts_fd = mounts_fd;
+  LaunchOrder order;
+  order.spec = &spec;
+  order.cgroup_entries = groups_->entries(*group);
+  order.scratch = places_.directory + "/scratch/" + to_string(spec.key);
+  task.boot_ns = boot_now_ns();
+  auto launched = launch(setting_, order);
+  if (!launched) {
+    groups_->release(std::exchange(task.group, -1));
+    return fail_start(task, launched.error().text);
+  }
+  task.state = TaskState::running;
+  task.pid = launched->pid;
+  task.process = std::move(launched->process);
+  task.out = std::move(launched->out);
+  task.err = std::move(launched->err);
+  task.starting = true;
+  task.in_scratch = spec.workdir.empty();
+  ++starting_;
+  ++live_;
+  by_pid_[task.pid] = &task;
+  if (free_ids_.empty()) {
+    task.id = static_cast<std::uint32_t>(by_id_.size());
+    by_id_.push_back(&task);
+  } else {
+    task.id = free_ids_.back();
+    free_ids_.pop_back();
+    by_id_[task.id] = &task;
+  }
+  watch_(task.out.get(), task.id, Stream::out);
+  watch_(task.err.get(), task.id, Stream::err);
+  journal_->running(spec.key, task.pid, task.boot_ns);
+}
+
+void Supervisor::fail_start(Task& task, std::string error) {
+  task.state = TaskState::start_failed;
+  task.error = std::move(error);
+  journal_->start_failed(task.spec.key, task.error);
+  emit_(StartFailed{task.spec.key, task.error});
+}
+
+namespace {
+
+std::string describe_failure(const TaskSpec& spec, StepResult failure) {
+  if (failure.step != Step::command) return describe(failure);
+  const auto& name = spec.argv.front();
+  if (failure.error == ENOENT && name.find('/') == std::string::npos) {
+    std::string path = "the default path";
+    for (const auto& entry : spec.env) {
+      if (entry.starts_with("PATH=")) path = entry;
+    }
+    return "command \"" + name + "\" was not found in " + path;
+  }
+  return "command \"" + name +
+         "\" cannot be executed: " + std::strerror(failure.error);
+}
+
+}  // namespace
+
+void Supervisor::on_reports() {
+  Report reports[64];
+  for (;;) {
+    auto got = ::read(report_read_.get(), reports, sizeof reports);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return;
+    REEVE_CHECK(static_cast<std::size_t>(got) % sizeof(Report) == 0,
+                "a torn report of " + std::to_string(got) + " bytes");
+    for (std::size_t at = 0; at < got / sizeof(Report); ++at) {
+      const auto& report = reports[at];
+      auto* task = find(report.key);
+      if (!task || task->state != TaskState::running) continue;
+      if (std::exchange(task->starting, false)) --starting_;
+      switch (report.kind) {
+        case Report::Kind::started:
+          task->told_started = true;
+          if (report.value != 0) {
+            task->in_scratch = true;
+            task->note = "the working directory " + task->spec.workdir +
+                         " cannot be used on this node (" +
+                         std::strerror(report.error) + "); the task runs in " +
+                         scratch_path + ", which is private and temporary";
+          }
+          emit_(Started{report.key, task->pid, task->started_at, task->note});
+          break;
+        case Report::Kind::failed:
+          task->error = describe_failure(
+              task->spec, {static_cast<Step>(report.value), report.error});
+          break;
+        case Report::Kind::exited:
+          task->have_status = true;
+          task->wait_status = report.value;
+          break;
+      }
+    }
+  }
+}
+
+void Supervisor::on_children() {
+  struct Ended {
+    int pid;
+    int status;
+    rusage used;
+  };
+  std::vector<Ended> ended;
+  Ended next{};
+  while ((next.pid = ::wait4(-1, &next.status, WNOHANG, &next.used)) > 0) {
+    ended.push_back(next);
+  }
+  // What an init said before its end is in the pipe by now.
+  on_reports();
+  for (const auto& each : ended) {
+    auto found = by_pid_.find(each.pid);
+    if (found != by_pid_.end()) finish(*found->second, each.status, each.used);
+  }
+}
+
+ExitFacts Supervisor::facts_of(const Task& task, int init_status,
+                               const rusage& used) {
+  ExitFacts facts;
+  facts.started_at = task.started_at;
+  facts.ended_at = unix_now_ns();
+  auto usage = groups_->usage(task.group);
+  auto ns = [](const timeval& at) {
+    return static_cast<std::uint64_t>(at.tv_sec) * 1'000'000'000u +
+           static_cast<std::uint64_t>(at.tv_usec) * 1000u;
+  };
+  facts.cpu_ns =
+      usage.cpu_ns ? usage.cpu_ns : ns(used.ru_utime) + ns(used.ru_stime);
+  facts.peak_memory_bytes =
+      usage.peak_memory_bytes
+          ? usage.peak_memory_bytes
+          : static_cast<std::uint64_t>(used.ru_maxrss) * 1024u;
+  // Killed together with its init, it could not be waited for there.
+  int status = task.have_status ? task.wait_status : init_status;
+  if (WIFSIGNALED(status)) {
+    facts.signal = WTERMSIG(status);
+    facts.exit_code = 128 + facts.signal;
+  } else {
+    facts.exit_code = WEXITSTATUS(status);
+  }
+  facts.memory_killed = usage.memory_kills > 0 && facts.exit_code != 0;
+  if (usage.memory_kills > 0) {
+    facts.detail = std::to_string(usage.memory_kills) +
+                   " process(es) killed at the memory limit of " +
+                   std::to_string(task.spec.memory_bytes) + " bytes";
+  } else if (task.killed) {
+    facts.detail = "killed by order, at the end of its time to stop";
+  } else if (task.stopping) {
+    facts.detail = "stopped by order";
+  }
+  return facts;
+}
+
+void Supervisor::finish(Task& task, int init_status, const rusage& used) {
+  // Every process that could write is gone; what is in the pipes is the rest.
+  pump(task, Stream::out, true);
+  pump(task, Stream::err, true);
+  auto facts = facts_of(task, init_status, used);
+  let_go(task);
+  if (task.told_started || task.have_status) {
+    task.state = TaskState::exited;
+    task.exit = facts;
+    journal_->exited(task.spec.key, facts);
+    emit_(Exited{task.spec.key, facts});
+    return;
+  }
+  auto error = std::move(task.error);
+  if (error.empty()) {
+    error = facts.memory_killed || facts.signal == 0
+                ? "it ended before its command ran: " + facts.detail
+                : "it was killed before its command ran";
+  }
+  fail_start(task, std::move(error));
+}
+
+void Supervisor::let_go(Task& task) {
+  if (std::exchange(task.starting, false)) --starting_;
+  --live_;
+  groups_->release(std::exchange(task.group, -1));
+  by_pid_.erase(task.pid);
+  by_id_[task.id] = nullptr;
+  free_ids_.push_back(task.id);
+  task.process.reset();
+  task.out.reset();
+  task.err.reset();
+  task.out_file.close();
+  task.err_file.close();
+}
+
+void Supervisor::on_output(std::uint32_t id, Stream stream) {
+  // A task may have ended in the same round.
+  if (id < by_id_.size() && by_id_[id]) pump(*by_id_[id], stream, false);
+}
+
+void Supervisor::pump(Task& task, Stream stream, bool to_the_end) {
+  auto& pipe = stream == Stream::out ? task.out : task.err;
+  auto& file = stream == Stream::out ? task.out_file : task.err_file;
+  while (pipe) {
+    auto got = ::read(pipe.get(), pump_buffer_.data(), pump_buffer_.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0 && errno == EAGAIN) return;
+    if (got <= 0) {
+      pipe.reset();
+      return;
+    }
+    std::string_view bytes(pump_buffer_.data(), static_cast<std::size_t>(got));
+    auto offset = file.end();
+    auto written = file.append(bytes);
+    if (!written && !std::exchange(task.output_warned, true)) {
+      log_line("output of task " + to_string(task.spec.key) +
+               " is being dropped: " + written.error().text);
+    }
+    emit_(Output{task.spec.key, stream, offset, std::string(bytes)});
+    if (!to_the_end) return;
+  }
+}
+
+}  // namespace reeve::keeper

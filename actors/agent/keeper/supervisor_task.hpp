@@ -1,0 +1,50 @@
+// One task in the supervisor's table, and helpers of its parts.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "actors/agent/keeper/supervisor.hpp"
+
+namespace reeve::keeper {
+
+struct Supervisor::Task {
+  Task(TaskSpec given, const std::string& output_directory)
+      : spec(std::move(given)),
+        out_file(output_path(output_directory, spec.key, Stream::out),
+                 spec.output_bytes_max),
+        err_file(output_path(output_directory, spec.key, Stream::err),
+                 spec.output_bytes_max) {}
+
+  TaskSpec spec;
+  TaskState state = TaskState::queued;
+  std::uint32_t id = 0;  // in by_id_ while it lives
+  int pid = 0;
+  std::uint64_t started_at = 0;
+  std::uint64_t boot_ns = 0;
+  Fd process;
+  Fd out;
+  Fd err;
+  OutputFile out_file;
+  OutputFile err_file;
+  int group = -1;
+  bool starting = false;  // counted in starting_
+  bool told_started = false;
+  bool stopping = false;
+  bool killed = false;  // by us, at the end of its grace
+  bool in_scratch = false;
+  bool have_status = false;  // the init told how the command ended
+  int wait_status = 0;
+  bool output_warned = false;
+  ExitFacts exit;
+  std::string error;
+  std::string note;
+};
+
+// One line in the keeper's log, with the time.
+void log_line(const std::string& text);
+
+// In a child: removes a directory with all in it.
+[[noreturn]] void remove_tree_and_exit(const std::string& path);
+
+}  // namespace reeve::keeper

@@ -1,0 +1,147 @@
+// Starts per second of isolated tasks through the keeper, beside plain
+// vfork+exec+wait of the same command in the same run.
+//
+//   keeper_bench [--tasks N] [--rounds R] [--at-once K] [--uid U]
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "actors/agent/keeper/client.hpp"
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using reeve::keeper::Client;
+
+struct Options {
+  unsigned tasks = 1000;
+  unsigned rounds = 3;
+  unsigned at_once = 0;  // 0: all
+  unsigned uid = 0;
+};
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+double plain(unsigned tasks) {
+  auto start = Clock::now();
+  for (unsigned at = 0; at < tasks; ++at) {
+    int pid = ::vfork();
+    if (pid == 0) {
+      ::execl("/bin/true", "true", nullptr);
+      ::_exit(127);
+    }
+    ::waitpid(pid, nullptr, 0);
+  }
+  return tasks / seconds_since(start);
+}
+
+[[noreturn]] void give_up(const std::string& text) {
+  std::fprintf(stderr, "keeper_bench: %s\n", text.c_str());
+  std::exit(1);
+}
+
+reeve::keeper::TaskSpec spec_of(std::uint64_t session, unsigned uid) {
+  reeve::keeper::TaskSpec spec;
+  spec.key = {session, 1, 0};
+  spec.argv = {"/bin/true"};
+  spec.env = {"PATH=/usr/bin:/bin"};
+  spec.workdir = "/";
+  spec.uid = spec.gid = uid;
+  spec.memory_bytes = 256u << 20;
+  spec.cpu_milli = 1000;
+  spec.pids_max = 64;
+  return spec;
+}
+
+double kept(Client& client, const Options& options, std::uint64_t first) {
+  unsigned ordered = 0;
+  unsigned ended = 0;
+  std::vector<reeve::keeper::TaskKey> over;
+  reeve::keeper::Handler handler;
+  handler.exited = [&](const reeve::keeper::Exited& event) {
+    if (event.facts.exit_code != 0) give_up("a task failed");
+    over.push_back(event.key);
+    ++ended;
+  };
+  handler.start_failed = [](const auto& event) { give_up(event.error); };
+  handler.refused = [](const auto& event) { give_up(event.text); };
+  auto at_once = options.at_once ? options.at_once : options.tasks;
+  auto start = Clock::now();
+  while (ended < options.tasks) {
+    std::vector<reeve::keeper::TaskSpec> batch;
+    while (ordered < options.tasks && ordered - ended < at_once) {
+      batch.push_back(spec_of(first + ordered++, options.uid));
+    }
+    if (auto sent = client.launch(batch); !sent) give_up(sent.error().text);
+    auto got = client.dispatch(handler, 10'000);
+    if (!got) give_up(got.error().text);
+    (void)client.forget(over);
+    over.clear();
+  }
+  return options.tasks / seconds_since(start);
+}
+
+Options parse(int argc, char** argv) {
+  Options options;
+  for (int at = 1; at + 1 < argc; at += 2) {
+    auto value = static_cast<unsigned>(std::strtoul(argv[at + 1], nullptr, 10));
+    std::string name = argv[at];
+    if (name == "--tasks")
+      options.tasks = value;
+    else if (name == "--rounds")
+      options.rounds = value;
+    else if (name == "--at-once")
+      options.at_once = value;
+    else if (name == "--uid")
+      options.uid = value;
+    else
+      give_up("\"" + name + "\" is not understood");
+  }
+  return options;
+}
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  auto options = parse(argc, argv);
+  char directory[] = "/tmp/keeper-bench-XXXXXX";
+  if (!::mkdtemp(directory)) give_up("no directory below /tmp");
+  auto client =
+      Client::open({std::string(directory) + "/run", REEVE_KEEPER, {}});
+  if (!client) give_up(client.error().text);
+  for (const auto& limit : client->limits()) {
+    std::printf("not had here: %s\n", limit.c_str());
+  }
+  std::vector<double> plains, kepts;
+  std::uint64_t first = 1;
+  for (unsigned round = 0; round < options.rounds; ++round) {
+    plains.push_back(plain(options.tasks));
+    kepts.push_back(kept(*client, options, first));
+    first += options.tasks;
+    std::printf("round %u: plain %.0f/s, kept %.0f/s, ratio %.2f\n", round + 1,
+                plains.back(), kepts.back(), kepts.back() / plains.back());
+  }
+  std::printf("median: plain %.0f/s, kept %.0f/s (%.2f ms each), ratio %.2f\n",
+              median(plains), median(kepts), 1000 / median(kepts),
+              median(kepts) / median(plains));
+  (void)client->shutdown(0);
+  while (client->dispatch({}, 10'000)) {
+  }
+  std::string remove = "rm -rf " + std::string(directory);
+  return ::system(remove.c_str()) == 0 ? 0 : 1;
+}
