@@ -167,14 +167,13 @@ void Scheduler::Core::dequeue(Session& session) {
 void Scheduler::Core::list(ClassId id, Class::Standing standing) {
   auto& listed = classes[id];
   listed.standing = standing;
-  listed.key = *listed.waiting.begin();
+  listed.key = listed.waiting.front();
   if (standing == Class::Standing::ready) {
     ready.emplace(listed.key, id);
     return;
   }
   auto& pool = pools[listed.pool];
   auto& demand = pool.demands[listed.demand];
-  pool.refused.emplace(listed.key, id);
   demand.refused.emplace(listed.key, id);
   pool.demand_heads[listed.demand] = demand.refused.begin()->first;
   demand.cpu_least_milli =
@@ -191,7 +190,6 @@ void Scheduler::Core::unlist(ClassId id) {
   if (standing != Class::Standing::refused) return;
   auto& pool = pools[listed.pool];
   auto& demand = pool.demands[listed.demand];
-  pool.refused.erase({listed.key, id});
   demand.refused.erase({listed.key, id});
   if (demand.refused.empty()) {
     pool.demand_heads[listed.demand] = OrderKey::last();
@@ -208,7 +206,7 @@ void Scheduler::Core::head_changed(ClassId id) {
   const auto before = changed.key;
   unlist(id);
   if (changed.waiting.empty()) return;
-  const bool earlier = *changed.waiting.begin() < before;
+  const bool earlier = changed.waiting.front() < before;
   if (standing == Class::Standing::refused && earlier) {
     // It may now be ahead of a guard whose nodes were closed to it.
     if (!pools[changed.pool].earmarked.empty()) {

@@ -4,7 +4,6 @@
 // (events).
 #pragma once
 
-#include <compare>
 #include <map>
 #include <queue>
 #include <set>
@@ -13,6 +12,7 @@
 #include <utility>
 
 #include "cluster/scheduling/free_index.hpp"
+#include "cluster/scheduling/line.hpp"
 #include "cluster/scheduling/request.hpp"
 
 namespace reeve::schema {
@@ -21,22 +21,6 @@ struct SessionSpec;
 }  // namespace reeve::schema
 
 namespace reeve::cluster::scheduling {
-
-// The place of a session in its queue; the least is the head.
-struct OrderKey {
-  std::int32_t priority = 0;
-  std::uint64_t sequence = 0;
-  std::uint64_t session = 0;
-
-  bool operator==(const OrderKey&) const = default;
-  std::strong_ordering operator<=>(const OrderKey& other) const {
-    if (priority != other.priority) return other.priority <=> priority;
-    if (sequence != other.sequence) return sequence <=> other.sequence;
-    return session <=> other.session;
-  }
-  static OrderKey first() { return {INT32_MAX, 0, 0}; }
-  static OrderKey last() { return {INT32_MIN, UINT64_MAX, UINT64_MAX}; }
-};
 
 using ClassId = std::uint32_t;
 
@@ -55,7 +39,7 @@ struct Class {
   std::uint32_t pool = 0;
   std::uint32_t demand = 0;
   std::uint32_t sessions = 0;  // that refer to it
-  std::set<OrderKey> waiting;
+  Line waiting;
   Standing standing = Standing::idle;
   OrderKey key;                      // under which it is listed, unless idle
   std::vector<std::uint32_t> kinds;  // of nodes that may serve it
@@ -84,7 +68,6 @@ struct Pool {
   std::vector<OrderKey> demand_heads;  // beside `demands`, for a quick walk
   std::map<DemandKey, std::uint32_t> demand_numbers;
   std::vector<std::uint32_t> demands_unused;
-  std::set<std::pair<OrderKey, ClassId>> refused;
   std::uint64_t room_version = 1;     // counts up whenever a node gets room
   OrderKey guard = OrderKey::last();  // nobody is behind last(): no guard
   std::vector<std::uint32_t> earmarked;

@@ -7,14 +7,16 @@ using namespace scheduling;
 
 void Scheduler::Core::watch_heads(Time now) {
   for (auto& pool : pools) {
-    if (pool.refused.empty()) continue;
-    const auto [key, id] = *pool.refused.begin();
+    const auto& heads = pool.demand_heads;
+    const auto first = std::min_element(heads.begin(), heads.end());
+    if (first == heads.end() || *first == OrderKey::last()) continue;
+    const auto key = *first;
     auto& head = sessions.at(key.session);
     if (head.headed_at.value == 0) head.headed_at = now;
     if (key == pool.guard) continue;
     if (now.value < head.headed_at.value + head_patience_ns) continue;
     drop_guard(pool);
-    set_guard(pool, classes[id]);
+    set_guard(pool, classes[head.request_class]);
   }
 }
 

@@ -52,8 +52,10 @@ std::optional<std::pair<OrderKey, ClassId>> Scheduler::Core::best_for(
     if (cpu < demand.cpu_least_milli || memory < demand.memory_least_bytes) {
       continue;
     }
+    const auto& wish = demand.devices;
+    if (!wish.share() && wish.gpus > node.whole_devices) continue;
     if (!demand.on_node.empty() && !is_named(node, demand.on_node)) continue;
-    if (!devices_fit(node, demand.devices)) continue;
+    if (!devices_fit(node, wish)) continue;
     for (const auto& [key, id] : demand.refused) {
       if (key >= best || (node.earmarked && key > pool.guard)) break;
       const auto& waiting = classes[id];
@@ -98,7 +100,12 @@ std::optional<std::pair<OrderKey, ClassId>> Scheduler::Core::next_freed() {
     freed.pop();
     node.freed_ticket = 0;
     node.freed_fresh = false;
-    if (best) queue_freed(node, best->first);
+    if (!best) continue;
+    queue_freed(node, best->first);
+    const bool still_first =
+        freed.top().ticket == node.freed_ticket &&
+        (ready.empty() || best->first < ready.begin()->first);
+    if (still_first) return best;
   }
   return std::nullopt;
 }

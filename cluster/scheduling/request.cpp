@@ -54,7 +54,7 @@ Request request_of(const schema::SessionSpec& spec) {
 }  // namespace reeve::cluster
 
 std::size_t std::hash<reeve::cluster::Request>::operator()(
-    const reeve::cluster::Request& request) const noexcept {
+    const reeve::cluster::Request& request) const {
   std::size_t sum = 14695981039346656037ULL;
   const auto mix = [&sum](std::size_t value) {
     sum = (sum ^ value) * 0x9E3779B97F4A7C15ULL;

@@ -43,5 +43,6 @@ std::string lower_case(const char* text);
 
 template <>
 struct std::hash<reeve::cluster::Request> {
-  std::size_t operator()(const reeve::cluster::Request& request) const noexcept;
+  // Not noexcept: the library then keeps the hash beside the request.
+  std::size_t operator()(const reeve::cluster::Request& request) const;
 };

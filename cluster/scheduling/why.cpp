@@ -112,11 +112,10 @@ void Scheduler::Core::count_queue(const Session& session, Why& answer) const {
   for (const auto& other : classes) {
     if (other.waiting.empty() || other.pool != own.pool) continue;
     answer.queue_length += other.waiting.size();
-    head = std::min(head, *other.waiting.begin());
-    for (const auto& key : other.waiting) {
-      if (key >= session.key) break;
-      ++ahead;
-    }
+    head = std::min(head, other.waiting.front());
+    const auto& line = other.waiting;
+    ahead += static_cast<std::size_t>(
+        std::lower_bound(line.begin(), line.end(), session.key) - line.begin());
   }
   answer.place_in_queue = ahead + 1;
   const auto& guard = pools[own.pool].guard;
