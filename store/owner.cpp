@@ -4,8 +4,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <map>
 #include <mutex>
-#include <set>
 #include <string>
 #include <system_error>
 
@@ -17,10 +17,11 @@ namespace {
 
 // Record locks do not conflict inside one process, and closing any descriptor
 // of the file drops them, so the process keeps its own list and looks there
-// before it opens the file.
+// before it opens the file. The process id tells a forked child that the list
+// it inherited is its parent's.
 std::mutex held_mutex;
-std::set<std::filesystem::path>& held_files() {
-  static std::set<std::filesystem::path> files;
+std::map<std::filesystem::path, pid_t>& held_files() {
+  static std::map<std::filesystem::path, pid_t> files;
   return files;
 }
 
@@ -58,7 +59,8 @@ Expected<std::unique_ptr<Owner>> Owner::take(
   const auto file = std::filesystem::weakly_canonical(given, error);
   if (error) return fail(Errc::io, given.string() + ": " + error.message());
   const std::lock_guard guard(held_mutex);
-  if (held_files().contains(file))
+  const auto held = held_files().find(file);
+  if (held != held_files().end() && held->second == ::getpid())
     return held_by(file, std::to_string(::getpid()) + " (this one)");
   FileHandle fd(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
   if (!fd.valid()) return fail_errno("cannot open", file);
@@ -73,7 +75,7 @@ Expected<std::unique_ptr<Owner>> Owner::take(
   // reason to refuse here.
   if (::ftruncate(fd.get(), 0) == 0) [[maybe_unused]]
     const ssize_t put = ::pwrite(fd.get(), pid.data(), pid.size(), 0);
-  held_files().insert(file);
+  held_files()[file] = ::getpid();
   return std::unique_ptr<Owner>(new Owner(fd.release(), file));
 }
 

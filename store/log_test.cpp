@@ -1,0 +1,328 @@
+#include "store/log.hpp"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <boost/test/unit_test.hpp>
+#include <fstream>
+#include <thread>
+
+#include "store/test_log.hpp"
+
+using namespace reeve;
+using namespace reeve::store;
+using namespace reeve::store::test;
+
+namespace {
+
+struct EmptyDirectory {
+  TemporaryDirectory root;
+  std::filesystem::path directory = root.path() / "log";
+  LogOptions options = small_log(directory);
+
+  std::unique_ptr<Log> open() { return must(Log::open(options)); }
+};
+
+void check_error(const Error& error, Errc code, const std::string& part) {
+  BOOST_TEST((error.code == code), error.text);
+  BOOST_TEST(error.text.find(part) != std::string::npos,
+             "no \"" << part << "\" in: " << error.text);
+}
+
+}  // namespace
+
+BOOST_FIXTURE_TEST_CASE(a_new_log_is_empty_and_stays_so_when_reopened,
+                        EmptyDirectory) {
+  BOOST_TEST((open()->head() == Head{}));
+  options.create_if_missing = false;
+  BOOST_TEST((open()->head() == Head{}));
+}
+
+BOOST_FIXTURE_TEST_CASE(appended_events_are_there_after_a_reopen,
+                        EmptyDirectory) {
+  Head head;
+  {
+    const auto log = open();
+    head = fill(*log, 20, 3);
+    BOOST_TEST(head.sequence == 60u);
+  }
+  const auto log = open();
+  BOOST_TEST((log->head() == head));
+  BOOST_TEST(must(count_whole(*log->reader(), 1, head.sequence)) == 60u);
+  fill(*log, 1, 2);
+  BOOST_TEST(log->head().sequence == 62u);
+  BOOST_TEST(must(count_whole(*log->reader(), 1, 62)) == 62u);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_range_gives_every_record_that_touches_it,
+                        EmptyDirectory) {
+  const auto log = open();
+  fill(*log, 10, 4);
+  const auto firsts = [&](std::uint64_t from, std::uint64_t to) {
+    std::vector<std::uint64_t> seen;
+    must(log->reader()->scan(from, to, [&](const Record& record) {
+      seen.push_back(record.first_sequence);
+      return true;
+    }));
+    return seen;
+  };
+  using Firsts = std::vector<std::uint64_t>;
+  BOOST_TEST(firsts(1, 1) == Firsts({1}));
+  BOOST_TEST(firsts(4, 5) == Firsts({1, 5}));
+  BOOST_TEST(firsts(8, 9) == Firsts({5, 9}));
+  BOOST_TEST(firsts(38, 1000) == Firsts({37}));
+  BOOST_TEST(firsts(0, 4) == Firsts({1}));
+  BOOST_TEST(firsts(41, 1000) == Firsts());
+  BOOST_TEST(firsts(9, 8) == Firsts());
+}
+
+BOOST_FIXTURE_TEST_CASE(a_visitor_that_has_enough_ends_the_scan,
+                        EmptyDirectory) {
+  const auto log = open();
+  fill(*log, 10, 1000, 64);
+  int visits = 0;
+  must(log->reader()->scan(1, 10'000,
+                           [&](const Record&) { return ++visits < 3; }));
+  BOOST_TEST(visits == 3);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_long_threaded_scan_gives_the_same_as_appended,
+                        EmptyDirectory) {
+  options.write_buffer_bytes = 1u << 20;
+  const auto log = open();
+  fill(*log, 300, 100, 64);
+  fill(*log, 1, 20'000, 64);  // one record larger than a block
+  fill(*log, 50, 10, 64);
+  BOOST_TEST(must(count_whole(*log->reader(), 1, ~0ull, 64)) == 50'500u);
+  BOOST_TEST(must(count_whole(*log->reader(), 20'001, ~0ull, 64)) == 30'500u);
+}
+
+BOOST_FIXTURE_TEST_CASE(events_that_are_not_whole_are_refused_without_effect,
+                        EmptyDirectory) {
+  const auto log = open();
+  const Head before = fill(*log, 2);
+  const auto events = make_events(7, 2);
+  const std::span<const std::byte> span(events);
+  BOOST_TEST(!log->append(1, 3, span));
+  BOOST_TEST(!log->append(1, 1, span));
+  BOOST_TEST(!log->append(1, 0, {}));
+  BOOST_TEST(!log->append(1, 2, span.first(span.size() - 8)));
+  BOOST_TEST(!log->failed());
+  BOOST_TEST((log->head() == before));
+  BOOST_TEST(must(log->append(1, 2, span)).sequence == 8u);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_commit_above_its_bound_is_refused_without_effect,
+                        EmptyDirectory) {
+  const auto log = open();
+  const auto events =
+      make_events(1, 1, record_events_bytes_max + event_alignment_bytes);
+  const auto refused = log->append(1, 1, events);
+  BOOST_REQUIRE(!refused);
+  check_error(refused.error(), Errc::internal, "bound");
+  BOOST_TEST(!log->failed());
+  fill(*log, 1);
+}
+
+BOOST_FIXTURE_TEST_CASE(an_older_epoch_is_refused_with_both_epochs,
+                        EmptyDirectory) {
+  const auto log = open();
+  must(log->append(5, 1, make_events(1, 1)));
+  const auto refused = log->append(4, 1, make_events(2, 1));
+  BOOST_REQUIRE(!refused);
+  check_error(refused.error(), Errc::rejected, "epoch 4 is older than epoch 5");
+  must(log->append(6, 1, make_events(2, 1)));
+  BOOST_TEST(log->head().epoch == 6u);
+}
+
+BOOST_FIXTURE_TEST_CASE(commits_prepared_by_another_thread_keep_their_order,
+                        EmptyDirectory) {
+  const auto log = open();
+  auto current = must(log->prepare(1, 2, make_events(1, 2)));
+  for (std::uint64_t next = 3; next < 100; next += 2) {
+    std::optional<Log::Prepared> ahead;
+    std::thread preparer(
+        [&] { ahead.emplace(must(log->prepare(1, 2, make_events(next, 2)))); });
+    must(log->commit(std::move(current)));
+    preparer.join();
+    current = std::move(*ahead);
+  }
+  must(log->commit(std::move(current)));
+  BOOST_TEST(must(count_whole(*log->reader(), 1, ~0ull)) == 100u);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_commit_out_of_order_is_refused_without_effect,
+                        EmptyDirectory) {
+  const auto log = open();
+  auto first = must(log->prepare(1, 1, make_events(1, 1)));
+  auto second = must(log->prepare(1, 1, make_events(2, 1)));
+  BOOST_TEST(!log->commit(std::move(second)));
+  BOOST_TEST(!log->failed());
+  BOOST_TEST(must(log->append(1, 1, make_events(1, 1))).sequence == 1u);
+  BOOST_TEST(!log->commit(std::move(first)));
+}
+
+BOOST_FIXTURE_TEST_CASE(a_second_opening_names_the_process_that_holds_the_log,
+                        EmptyDirectory) {
+  const auto log = open();
+  const auto here = Log::open(options);
+  BOOST_REQUIRE(!here);
+  check_error(here.error(), Errc::busy, std::to_string(::getpid()));
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const auto there = Log::open(options);
+    const std::string pid = std::to_string(::getppid());
+    const bool named = !there && there.error().code == Errc::busy &&
+                       there.error().text.find(pid) != std::string::npos;
+    ::_exit(named ? 0 : 1);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  BOOST_TEST(status == 0);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_held_log_can_be_opened_once_its_holder_is_gone,
+                        EmptyDirectory) {
+  auto log = open();
+  auto reader = log->reader();
+  log.reset();
+  check_error(Log::open(options).error(), Errc::busy, "held");
+  reader.reset();
+  BOOST_TEST((open()->head() == Head{}));
+}
+
+BOOST_FIXTURE_TEST_CASE(a_missing_log_is_not_found_and_not_made,
+                        EmptyDirectory) {
+  options.create_if_missing = false;
+  check_error(Log::open(options).error(), Errc::not_found, directory.string());
+  BOOST_TEST(!std::filesystem::exists(directory));
+  check_error(LogReader::open(directory).error(), Errc::not_found,
+              directory.string());
+}
+
+BOOST_FIXTURE_TEST_CASE(a_foreign_directory_is_refused_and_left_alone,
+                        EmptyDirectory) {
+  std::filesystem::create_directories(directory);
+  std::ofstream(directory / "thesis.txt") << "precious";
+  check_error(Log::open(options).error(), Errc::damaged, "no log of Reeve");
+  check_error(LogReader::open(directory).error(), Errc::damaged,
+              "no log of Reeve");
+  BOOST_TEST(
+      std::distance(std::filesystem::directory_iterator(directory), {}) == 1);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_creation_that_was_cut_short_is_finished,
+                        EmptyDirectory) {
+  std::filesystem::create_directories(directory);
+  std::ofstream(directory / "owner") << "12\n";
+  open().reset();
+  // The mark was made, the database was not.
+  std::filesystem::remove_all(directory / "db");
+  fill(*open(), 1);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_reader_of_a_closed_log_takes_either_directory,
+                        EmptyDirectory) {
+  const Head head = fill(*open(), 10);
+  for (const auto& path : {root.path(), directory}) {
+    const auto reader = must(LogReader::open(path));
+    BOOST_TEST((reader->head() == head));
+    BOOST_TEST(must(count_whole(*reader, 1, ~0ull)) == 30u);
+  }
+}
+
+BOOST_FIXTURE_TEST_CASE(a_reader_follows_a_live_log_and_changes_nothing,
+                        EmptyDirectory) {
+  const auto log = open();
+  fill(*log, 10);
+  const auto reader = must(LogReader::open(directory));
+  BOOST_TEST(reader->head().sequence == 30u);
+  fill(*log, 5);
+  BOOST_TEST(reader->head().sequence == 30u);
+  must(reader->refresh());
+  BOOST_TEST(reader->head().sequence == 45u);
+  BOOST_TEST(must(count_whole(*reader, 1, ~0ull)) == 45u);
+  fill(*log, 1);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_reader_opens_while_commits_and_flushes_go_on,
+                        EmptyDirectory) {
+  options.write_buffer_bytes = 64u << 10;  // a flush every few commits
+  const auto log = open();
+  fill(*log, 1, 10);
+  std::atomic<bool> stop = false;
+  std::thread writer([&] {
+    while (!stop) fill(*log, 1, 10);
+  });
+  for (int i = 0; i < 15; ++i) {
+    const std::uint64_t acknowledged = log->head().sequence;
+    const auto reader = must(LogReader::open(directory));
+    BOOST_TEST(reader->head().sequence >= acknowledged);
+    BOOST_TEST(must(count_whole(*reader, 1, ~0ull)) == reader->head().sequence);
+  }
+  stop = true;
+  writer.join();
+}
+
+BOOST_FIXTURE_TEST_CASE(a_reader_of_the_open_log_sees_each_commit,
+                        EmptyDirectory) {
+  const auto log = open();
+  const auto reader = log->reader();
+  for (int i = 1; i < 20; ++i) {
+    fill(*log, 1, 2);
+    BOOST_TEST((reader->head() == log->head()));
+    BOOST_TEST(must(count_whole(*reader, 1, ~0ull)) == 2u * i);
+  }
+}
+
+BOOST_FIXTURE_TEST_CASE(the_newest_snapshot_at_or_before_an_event_is_read,
+                        EmptyDirectory) {
+  auto log = open();
+  fill(*log, 10, 10);
+  // None, one and several chunks.
+  const std::vector<std::vector<std::byte>> bytes{
+      {}, make_events(3, 1, 1024), make_events(4, 1, 3 * (1 << 20) + 8)};
+  for (std::uint64_t i = 0; i < bytes.size(); ++i)
+    must(log->put_snapshot(10 * (i + 1), Hash{std::byte(i)}, bytes[i]));
+  const auto check = [&](LogReader& reader) {
+    BOOST_TEST(!must(reader.snapshot_at(9)));
+    for (std::uint64_t i = 0; i < bytes.size(); ++i) {
+      const auto snapshot = must(reader.snapshot_at(10 * (i + 1) + 5));
+      BOOST_REQUIRE(snapshot.has_value());
+      BOOST_TEST(snapshot->sequence == 10 * (i + 1));
+      BOOST_TEST((snapshot->digest == Hash{std::byte(i)}));
+      BOOST_TEST((snapshot->bytes == bytes[i]));
+    }
+    BOOST_TEST(reader.warnings().empty());
+  };
+  check(*log->reader());
+  check(*must(LogReader::open(directory)));
+  log.reset();
+  check(*must(LogReader::open(directory)));
+}
+
+BOOST_FIXTURE_TEST_CASE(only_the_newest_snapshots_are_kept, EmptyDirectory) {
+  const auto log = open();
+  fill(*log, 10, 10);
+  for (std::uint64_t at = 10; at <= 70; at += 10)
+    must(log->put_snapshot(at, Hash{}, make_events(at, 1)));
+  BOOST_TEST(must(log->reader()->snapshots()) ==
+             std::vector<std::uint64_t>({70, 60, 50}));
+  static_assert(snapshots_kept == 3);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_snapshot_ahead_of_the_log_is_refused,
+                        EmptyDirectory) {
+  const auto log = open();
+  fill(*log, 1, 3);
+  BOOST_TEST(!log->put_snapshot(4, Hash{}, {}));
+  must(log->put_snapshot(3, Hash{}, {}));
+}
+
+BOOST_FIXTURE_TEST_CASE(a_closed_log_takes_no_commit, EmptyDirectory) {
+  const auto log = open();
+  fill(*log, 1);
+  must(log->close());
+  must(log->close());
+  BOOST_TEST(!log->append(1, 1, make_events(4, 1)));
+}
