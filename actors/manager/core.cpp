@@ -1,0 +1,441 @@
+#include "actors/manager/core.hpp"
+
+#include <algorithm>
+#include <functional>
+#include <utility>
+
+#include "actors/manager/messages.hpp"
+#include "cluster/check.hpp"
+#include "schema/wire.hpp"
+
+namespace reeve::manager {
+
+using cluster::Decision;
+using cluster::has_ended;
+using cluster::Rejection;
+using schema::SessionState;
+
+Core::Core(State state, Options options)
+    : state_(std::move(state)),
+      options_(options),
+      writer_(Sequence{state_.last_sequence().value + 1},
+              Epoch{state_.epoch().value + 1}),
+      durable_(state_.last_sequence()) {
+  admission_.waiting_max = options.waiting_max;
+  writer_.set_time_floor(state_.last_time());
+}
+
+Origin Core::origin(Time now, std::string_view principal) const {
+  return {now, principal, {}};
+}
+
+void Core::start(std::string_view cell, std::string_view owner,
+                 std::uint32_t owner_uid, std::string_view manager, Time now) {
+  now_ = now;
+  if (state_.last_sequence().value == 0)
+    cluster::decide_creation(cell, owner, owner_uid, origin(now), writer_);
+  cluster::decide_epoch(manager, origin(now), writer_);
+  absorb();
+  for (const auto& node : state_.nodes())
+    if (!node.removed) agents_[node.agent].seen = now;
+  state_.visit_sessions(SessionId{}, [&](const Session& session) {
+    if (has_ended(session.state)) return true;
+    link_dependencies(session);
+    arm(session);
+    if (session.simulated && (session.state == SessionState::starting ||
+                              session.state == SessionState::running))
+      want_launch(session);
+    if (session.state == SessionState::placed) want_launch(session);
+    if (session.state == SessionState::stopping) want_stop(session);
+    for (const auto& task : session.tasks)
+      if (task.phase != cluster::TaskPhase::exited &&
+          state_.node(task.node)->lost)
+        orphaned_.push_back(session.id.value);
+    return true;
+  });
+  follow_up(now);
+}
+
+void Core::on_command(const schema::Command& command,
+                      std::string_view principal, std::string_view reply_to,
+                      Time now) {
+  now_ = std::max(now_, now);
+  ++counters_.commands;
+  if (const auto known = state_.answered(*command.id())) {
+    ++counters_.repeats;
+    return reply(reply_to, encode_reply(*command.id(), *known));
+  }
+  const Decision decision = decide(command, principal, now_);
+  absorb();
+  follow_up(now_);
+  if (!decision) ++counters_.rejections;
+  send_answer(command, reply_to, decision);
+}
+
+void Core::send_answer(const schema::Command& command,
+                       std::string_view reply_to, const Decision& decision) {
+  if (reply_to.empty()) return;
+  reply(reply_to, decision ? encode_reply(*command.id(),
+                                          {decision->seq, decision->session})
+                           : encode_rejection(*command.id(), decision.error()));
+}
+
+Decision Core::decide(const schema::Command& command,
+                      std::string_view principal, Time now) {
+  Origin asked{now, principal, *command.id()};
+  const auto owner_only = [&]() -> std::optional<Rejection> {
+    if (principal == state_.owner()) return std::nullopt;
+    return Rejection{schema::RejectCode::forbidden, "owner_only",
+                     "only " + state_.owner() + " may change nodes", 0, 0};
+  };
+  using schema::CommandBody;
+  switch (command.body_type()) {
+    case CommandBody::SubmitSession:
+      return cluster::decide_submit(state_, *command.body_as_SubmitSession(),
+                                    admission_, asked, writer_);
+    case CommandBody::CancelSession:
+      return cluster::decide_cancel(state_, *command.body_as_CancelSession(),
+                                    asked, writer_);
+    case CommandBody::RegisterNodes:
+      return register_nodes(*command.body_as_RegisterNodes(), principal, now);
+    case CommandBody::ReportFacts:
+      return report_facts(*command.body_as_ReportFacts(), principal, now);
+    case CommandBody::DrainNode:
+      if (auto no = owner_only()) return tl::unexpected(*no);
+      return cluster::decide_drain(state_, *command.body_as_DrainNode(), asked,
+                                   writer_);
+    case CommandBody::ResumeNode:
+      if (auto no = owner_only()) return tl::unexpected(*no);
+      return cluster::decide_resume(state_, *command.body_as_ResumeNode(),
+                                    asked, writer_);
+    case CommandBody::RemoveNode:
+      if (auto no = owner_only()) return tl::unexpected(*no);
+      return cluster::decide_remove(state_, *command.body_as_RemoveNode(),
+                                    asked, writer_);
+    default: break;
+  }
+  return tl::unexpected(
+      Rejection{schema::RejectCode::malformed, "command_kind",
+                "this program does not know the command: it is older than "
+                "the one that asks",
+                0, 0});
+}
+
+Decision Core::register_nodes(const schema::RegisterNodes& command,
+                              std::string_view principal, Time now) {
+  const std::string agent(schema::text(command.agent()));
+  if (principal != "agent-" + agent && principal != state_.owner())
+    return tl::unexpected(Rejection{
+        schema::RejectCode::forbidden, "agent_foreign",
+        std::string(principal) + " does not speak for agent " + agent, 0, 0});
+  if (command.nodes()->size() > cluster::nodes_per_command_max)
+    return tl::unexpected(
+        Rejection{schema::RejectCode::over_limit, "nodes_per_command_max",
+                  "too many nodes in one command",
+                  cluster::nodes_per_command_max, command.nodes()->size()});
+  cluster::Accepted accepted{state_.last_sequence(), {}};
+  bool first = true;
+  for (const auto* spec : *command.nodes()) {
+    const Decision one =
+        cluster::decide_register(state_, agent, *spec, command.reconciled(),
+                                 origin(now, principal), writer_);
+    if (!one) return one;
+    if (std::exchange(first, false)) accepted = *one;
+    absorb();
+  }
+  Agent& known = agents_[agent];
+  known.seen = now;
+  known.known = true;
+  if (command.boot()) known.boot = *command.boot();
+  if (!command.reconciled()) want_reconcile(agent);
+  return accepted;
+}
+
+Decision Core::report_facts(const schema::ReportFacts& command,
+                            std::string_view principal, Time now) {
+  const std::string_view agent = schema::text(command.agent());
+  if (principal != "agent-" + std::string(agent))
+    return tl::unexpected(
+        Rejection{schema::RejectCode::forbidden, "agent_foreign",
+                  std::string(principal) + " does not speak for agent " +
+                      std::string(agent),
+                  0, 0});
+  for (const auto* fact : *command.facts()) {
+    ++counters_.facts;
+    const auto outcome = cluster::decide_fact(state_, agent, *fact,
+                                              origin(now, principal), writer_);
+    absorb();
+    if (outcome != cluster::FactOutcome::foreign) continue;
+    ++counters_.facts_foreign;
+    if (fact->kind() == schema::FactKind::started)
+      want_stop(agent, fact->session(), fact->attempt(), fact->rank());
+  }
+  if (const auto found = agents_.find(agent); found != agents_.end())
+    found->second.seen = now;
+  return cluster::Accepted{state_.last_sequence(), {}};
+}
+
+std::vector<std::pair<SessionId, std::uint32_t>> Core::on_proposals(
+    const std::vector<Proposal>& proposals, Time now) {
+  now_ = std::max(now_, now);
+  std::vector<std::pair<SessionId, std::uint32_t>> refused;
+  for (const Proposal& proposal : proposals) {
+    const Decision decision =
+        cluster::decide_place(state_, proposal, origin(now_), writer_);
+    if (!decision) {
+      ++counters_.placements_refused;
+      refused.emplace_back(proposal.session, proposal.attempt);
+      continue;
+    }
+    ++counters_.placements;
+    absorb();
+  }
+  follow_up(now_);
+  return refused;
+}
+
+void Core::on_heartbeat(std::string_view agent, const schema::Id128& boot,
+                        Time now) {
+  const auto found = agents_.find(agent);
+  if (found == agents_.end()) return;
+  found->second.seen = now;
+  found->second.boot = boot;
+}
+
+// ---- what follows from events
+
+void Core::absorb() {
+  while (absorbed_ < writer_.bytes().size()) {
+    const auto rest = writer_.bytes().subspan(absorbed_);
+    const auto size = flatbuffers::GetPrefixedSize(
+                          reinterpret_cast<const std::uint8_t*>(rest.data())) +
+                      sizeof(flatbuffers::uoffset_t);
+    const schema::Event& event = schema::event_of(rest.first(size));
+    const Status applied = state_.apply(event);
+    REEVE_CHECK(applied.has_value(), applied.error().text);
+    absorbed_ += size;
+    react(event);
+  }
+}
+
+void Core::react(const schema::Event& event) {
+  using schema::EventBody;
+  const auto live = [&](std::uint64_t id) {
+    return state_.session(SessionId{id});
+  };
+  switch (event.body_type()) {
+    case EventBody::SessionSubmitted: {
+      const Session* session =
+          live(event.body_as_SessionSubmitted()->session());
+      arm(*session);
+      link_dependencies(*session);
+      break;
+    }
+    case EventBody::SessionPlaced: {
+      const Session* session = live(event.body_as_SessionPlaced()->session());
+      arm(*session);
+      want_launch(*session);
+      break;
+    }
+    case EventBody::TaskStarted: {
+      const Session* session = live(event.body_as_TaskStarted()->session());
+      if (session->state == SessionState::stopping) {
+        want_stop(*session);
+      } else {
+        arm(*session);
+      }
+      break;
+    }
+    case EventBody::SessionStopping: {
+      const Session* session = live(event.body_as_SessionStopping()->session());
+      arm(*session);
+      want_stop(*session);
+      break;
+    }
+    case EventBody::SessionRequeued:
+      arm(*live(event.body_as_SessionRequeued()->session()));
+      break;
+    case EventBody::SessionEnded:
+      if (dependents_.contains(event.body_as_SessionEnded()->session()))
+        ended_.push_back(event.body_as_SessionEnded()->session());
+      break;
+    case EventBody::NodeLost: {
+      const auto* node = state_.node(NodeId{event.body_as_NodeLost()->node()});
+      for (const SessionId holder : node->holders)
+        orphaned_.push_back(holder.value);
+      break;
+    }
+    default: break;
+  }
+}
+
+void Core::link_dependencies(const Session& session) {
+  if (!session.depends) return;
+  for (const auto& dependency : state_.spec(session).after)
+    dependents_[dependency.session()].push_back(session.id.value);
+}
+
+void Core::follow_up(Time now) {
+  while (!orphaned_.empty() || !ended_.empty()) {
+    if (!orphaned_.empty()) {
+      const Session* session = state_.session(SessionId{orphaned_.back()});
+      if (!session ||
+          !cluster::decide_task_lost(state_, *session, origin(now), writer_))
+        orphaned_.pop_back();
+      absorb();
+      continue;
+    }
+    const SessionId ended{ended_.back()};
+    ended_.pop_back();
+    const auto waiting = dependents_.extract(ended.value);
+    if (waiting.empty()) continue;
+    for (const std::uint64_t id : waiting.mapped()) {
+      const Session* session = state_.session(SessionId{id});
+      const Session* cause = state_.session(ended);
+      if (session && cause)
+        cluster::decide_dependent(state_, *session, *cause, origin(now),
+                                  writer_);
+      absorb();
+    }
+  }
+}
+
+// ---- time
+
+void Core::arm(const Session& session) {
+  const Time deadline = cluster::deadline_of(session);
+  if (deadline.value == 0) return;
+  Time due = deadline;
+  switch (session.state) {
+    case SessionState::placed:
+    case SessionState::starting:
+    case SessionState::stopping:
+      due = std::min(due, Time{now_.value + options_.resend_ns});
+      break;
+    default: break;
+  }
+  timers_.push_back({due, session.id, session.state_at});
+  std::push_heap(timers_.begin(), timers_.end(), std::greater<>{});
+  // Entries of sessions that moved on stay until they are due: keep them few.
+  if (timers_.size() > 4096 && timers_.size() > 3 * state_.live_sessions())
+    rebuild_timers();
+}
+
+void Core::rebuild_timers() {
+  std::erase_if(timers_, [&](const Timer& timer) {
+    const Session* session = state_.session(timer.session);
+    return !session || has_ended(session->state) ||
+           session->state_at != timer.state_at;
+  });
+  std::make_heap(timers_.begin(), timers_.end(), std::greater<>{});
+}
+
+void Core::on_due(const Session& session, Time now) {
+  if (cluster::decide_deadline(state_, session, origin(now), writer_)) {
+    absorb();
+    return;
+  }
+  if (session.state == SessionState::placed ||
+      session.state == SessionState::starting)
+    want_launch(session);
+  if (session.state == SessionState::stopping) want_stop(session);
+  arm(session);
+}
+
+void Core::on_tick(Time now) {
+  now_ = std::max(now_, now);
+  while (!timers_.empty() && timers_.front().due <= now_) {
+    std::pop_heap(timers_.begin(), timers_.end(), std::greater<>{});
+    const Timer timer = timers_.back();
+    timers_.pop_back();
+    const Session* session = state_.session(timer.session);
+    if (!session || has_ended(session->state) ||
+        session->state_at != timer.state_at)
+      continue;
+    on_due(*session, now_);
+  }
+  check_agents(now_);
+  check_drains(now_);
+  follow_up(now_);
+}
+
+void Core::check_agents(Time now) {
+  for (auto& [name, agent] : agents_) {
+    const std::uint64_t silent_ns =
+        now.value > agent.seen.value ? now.value - agent.seen.value : 0;
+    if (silent_ns <= options_.heartbeat_ns_max) continue;
+    agent.seen = now;
+    for (const auto& node : state_.nodes()) {
+      if (node.agent != name || node.lost || node.removed) continue;
+      cluster::decide_node_lost(state_, node, silent_ns, origin(now), writer_);
+      absorb();
+    }
+  }
+}
+
+void Core::check_drains(Time now) {
+  for (const auto& node : state_.nodes()) {
+    if (!node.draining || node.drain_deadline.value == 0 ||
+        node.drain_deadline > now || node.holders.empty())
+      continue;
+    const std::vector<SessionId> holders = node.holders;
+    for (const SessionId id : holders) {
+      const Session* session = state_.session(id);
+      if (session)
+        cluster::decide_evict(state_, *session, origin(now), writer_);
+      absorb();
+    }
+  }
+}
+
+// ---- what leaves
+
+void Core::gate(Effect effect) {
+  if (durable_ >= state_.last_sequence()) {
+    effects_.push_back(std::move(effect));
+  } else {
+    gated_.push_back({state_.last_sequence(), std::move(effect)});
+  }
+}
+
+void Core::reply(std::string_view reply_to, std::vector<std::byte> bytes) {
+  if (reply_to.empty()) return;
+  gate(SendReply{std::string(reply_to), std::move(bytes)});
+}
+
+Batch Core::take_batch() {
+  flush_orders();
+  Batch batch{writer_.first(), writer_.count(), writer_.epoch(), {}};
+  batch.events = writer_.take();
+  absorbed_ = 0;
+  return batch;
+}
+
+void Core::committed(Sequence sequence) {
+  durable_ = std::max(durable_, sequence);
+  while (!gated_.empty() && gated_.front().after <= durable_) {
+    effects_.push_back(std::move(gated_.front().effect));
+    gated_.pop_front();
+  }
+}
+
+std::vector<Effect> Core::take_effects() {
+  return std::exchange(effects_, {});
+}
+
+void Core::set_pids(int daemon_pid, int bus_pid, int keeper_pid) {
+  daemon_pid_ = daemon_pid;
+  bus_pid_ = bus_pid;
+  keeper_pid_ = keeper_pid;
+}
+
+void Core::set_counter(std::string_view name, std::uint64_t value) {
+  const auto found = outside_counters_.find(name);
+  if (found != outside_counters_.end()) {
+    found->second = value;
+  } else {
+    outside_counters_.emplace(name, value);
+  }
+}
+
+}  // namespace reeve::manager

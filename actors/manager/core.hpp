@@ -1,0 +1,195 @@
+// The leader of the cell, without its framework: it decides commands, owns the
+// state and says what follows. Inputs come with the time; effects leave only
+// after the events that led to them are on disk.
+//
+// An event is applied as soon as it is decided, so the next decision sees it;
+// everything that leaves (answers, orders) waits for the commit. A commit that
+// fails ends the process, so nobody ever saw what was not kept.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <variant>
+#include <vector>
+
+#include "cluster/decide.hpp"
+#include "cluster/state.hpp"
+#include "schema/agent_generated.h"
+#include "schema/query_generated.h"
+
+namespace reeve::manager {
+
+using cluster::Origin;
+using cluster::Proposal;
+using cluster::Session;
+using cluster::State;
+
+struct Options {
+  std::uint64_t waiting_max = cluster::sessions_waiting_max;
+  std::uint64_t heartbeat_ns_max = 10 * second_ns;
+  std::uint64_t resend_ns = 5 * second_ns;
+  // Tasks in one message to an agent, so that it stays within its bound.
+  std::size_t tasks_per_order_max = 256;
+};
+
+// An answer to a command or query, to the reply subject that came with it.
+struct SendReply {
+  std::string reply_to;
+  std::vector<std::byte> bytes;
+};
+
+// An AgentOrder for one agent.
+struct SendOrder {
+  std::string agent;
+  std::vector<std::byte> bytes;
+};
+
+using Effect = std::variant<SendReply, SendOrder>;
+
+// Events of one commit, as they go to disk.
+struct Batch {
+  Sequence first;
+  std::uint32_t count = 0;
+  Epoch epoch;
+  std::vector<std::byte> events;
+};
+
+struct Counters {
+  std::uint64_t commands = 0;
+  std::uint64_t rejections = 0;
+  std::uint64_t repeats = 0;
+  std::uint64_t facts = 0;
+  std::uint64_t facts_foreign = 0;
+  std::uint64_t placements = 0;
+  std::uint64_t placements_refused = 0;
+  std::uint64_t orders = 0;
+  std::uint64_t queries = 0;
+};
+
+class Core {
+ public:
+  Core(State state, Options options);
+
+  // Begins an epoch (and the cell, where the log is empty), and takes up what
+  // the log left unfinished. Call once, before anything else.
+  void start(std::string_view cell, std::string_view owner,
+             std::uint32_t owner_uid, std::string_view manager, Time now);
+
+  void on_command(const schema::Command& command, std::string_view principal,
+                  std::string_view reply_to, Time now);
+  // False: the question is for the scheduler (a `why` of a session that
+  // waits), see queries.hpp.
+  bool on_query(const schema::Query& query, std::string_view reply_to);
+  // What the scheduler said to it.
+  void answer_why(SessionId id, const cluster::Why& why,
+                  std::string_view reply_to);
+  // The proposals that were not taken.
+  std::vector<std::pair<SessionId, std::uint32_t>> on_proposals(
+      const std::vector<Proposal>& proposals, Time now);
+  void on_heartbeat(std::string_view agent, const schema::Id128& boot,
+                    Time now);
+  // Deadlines, silent agents, orders that were not heard.
+  void on_tick(Time now);
+
+  // The disk has room, or not.
+  void set_admission(bool open) { admission_.open = open; }
+  void set_pids(int daemon_pid, int bus_pid, int keeper_pid);
+  void set_counter(std::string_view name, std::uint64_t value);
+
+  // What was decided since the last call; count 0: nothing.
+  Batch take_batch();
+  // All up to `sequence` is on disk: what waited for it may leave.
+  void committed(Sequence sequence);
+  std::vector<Effect> take_effects();
+
+  // Adds an answer that holds for the newest decided state.
+  void reply(std::string_view reply_to, std::vector<std::byte> bytes);
+
+  const State& state() const { return state_; }
+  const Counters& counters() const { return counters_; }
+  Sequence decided() const { return state_.last_sequence(); }
+
+ private:
+  struct Agent {
+    schema::Id128 boot;
+    Time seen;
+    bool known = false;
+  };
+  struct Timer {
+    Time due;
+    SessionId session;
+    Time state_at;
+    bool operator>(const Timer& other) const { return due > other.due; }
+  };
+  struct Gated {
+    Sequence after;
+    Effect effect;
+  };
+
+  Origin origin(Time now, std::string_view principal = {}) const;
+  // Applies what the last decision wrote, and reacts to each event.
+  void absorb();
+  void react(const schema::Event& event);
+  void follow_up(Time now);
+  void arm(const Session& session);
+  void rebuild_timers();
+  void on_due(const Session& session, Time now);
+  void check_agents(Time now);
+  void check_drains(Time now);
+  void link_dependencies(const Session& session);
+  std::vector<std::byte> status_answer() const;
+  void send_answer(const schema::Command& command, std::string_view reply_to,
+                   const cluster::Decision& decision);
+
+  cluster::Decision decide(const schema::Command& command,
+                           std::string_view principal, Time now);
+  cluster::Decision register_nodes(const schema::RegisterNodes& command,
+                                   std::string_view principal, Time now);
+  cluster::Decision report_facts(const schema::ReportFacts& command,
+                                 std::string_view principal, Time now);
+
+  // Orders, gathered per agent until the next batch.
+  void want_launch(const Session& session);
+  void want_stop(const Session& session);
+  void want_stop(std::string_view agent, std::uint64_t session,
+                 std::uint32_t attempt, std::uint32_t rank);
+  void want_reconcile(std::string_view agent);
+  std::vector<const Session*> sessions_on(std::string_view agent) const;
+  void flush_orders();
+  void flush_launches();
+  void flush_stops();
+  void flush_reconciles();
+  void gate(Effect effect);
+
+  State state_;
+  Options options_;
+  cluster::Admission admission_;
+  cluster::EventWriter writer_;
+  std::size_t absorbed_ = 0;  // bytes of the writer's that are applied
+  Time now_;
+  Counters counters_;
+  std::map<std::string, std::uint64_t, std::less<>> outside_counters_;
+  int daemon_pid_ = 0;
+  int bus_pid_ = 0;
+  int keeper_pid_ = 0;
+
+  std::map<std::string, Agent, std::less<>> agents_;
+  std::vector<Timer> timers_;  // a heap, earliest first
+  std::unordered_map<std::uint64_t, std::vector<std::uint64_t>> dependents_;
+  std::vector<std::uint64_t> ended_;     // whose dependents are to be looked at
+  std::vector<std::uint64_t> orphaned_;  // with tasks on lost nodes
+
+  std::vector<SessionId> launches_;
+  std::map<std::string, std::vector<schema::TaskRef>, std::less<>> stops_;
+  std::vector<std::string> reconciles_;
+  std::deque<Gated> gated_;
+  std::vector<Effect> effects_;
+  Sequence durable_;
+};
+
+}  // namespace reeve::manager

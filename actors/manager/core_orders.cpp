@@ -1,0 +1,122 @@
+// Orders to agents, gathered until the batch that they follow from.
+#include <algorithm>
+#include <utility>
+
+#include "actors/manager/core.hpp"
+#include "actors/manager/messages.hpp"
+
+namespace reeve::manager {
+
+using cluster::TaskPhase;
+
+void Core::want_launch(const Session& session) {
+  launches_.push_back(session.id);
+}
+
+void Core::want_stop(std::string_view agent, std::uint64_t session,
+                     std::uint32_t attempt, std::uint32_t rank) {
+  const auto found = stops_.find(agent);
+  auto& list =
+      found != stops_.end() ? found->second : stops_[std::string(agent)];
+  list.emplace_back(session, attempt, rank);
+}
+
+void Core::want_stop(const Session& session) {
+  for (std::uint32_t rank = 0; rank < session.tasks.size(); ++rank) {
+    const auto& task = session.tasks[rank];
+    if (task.phase == TaskPhase::exited) continue;
+    want_stop(state_.node(task.node)->agent, session.id.value, session.attempt,
+              rank);
+  }
+}
+
+void Core::want_reconcile(std::string_view agent) {
+  reconciles_.emplace_back(agent);
+}
+
+// All that should be on the agent now. Launches of the same batch go first, so
+// that what it may not have heard of is known to it by then.
+void Core::flush_reconciles() {
+  for (const std::string& agent : std::exchange(reconciles_, {})) {
+    std::vector<schema::TaskRef> expected;
+    for (const Session* session : sessions_on(agent))
+      for (std::uint32_t rank = 0; rank < session->tasks.size(); ++rank) {
+        const auto& task = session->tasks[rank];
+        if (task.phase != TaskPhase::exited &&
+            state_.node(task.node)->agent == agent)
+          expected.emplace_back(session->id.value, session->attempt, rank);
+      }
+    ++counters_.orders;
+    gate(SendOrder{agent, encode_reconcile(state_.epoch(), agents_[agent].boot,
+                                           expected)});
+  }
+}
+
+std::vector<const Session*> Core::sessions_on(std::string_view agent) const {
+  std::vector<SessionId> ids;
+  for (const auto& node : state_.nodes())
+    if (node.agent == agent && !node.removed)
+      ids.insert(ids.end(), node.holders.begin(), node.holders.end());
+  std::sort(ids.begin(), ids.end());
+  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+  std::vector<const Session*> sessions;
+  for (const SessionId id : ids) sessions.push_back(state_.session(id));
+  return sessions;
+}
+
+void Core::flush_orders() {
+  for (const std::string& agent : reconciles_)
+    for (const Session* session : sessions_on(agent)) want_launch(*session);
+  flush_launches();
+  flush_stops();
+  flush_reconciles();
+}
+
+void Core::flush_launches() {
+  std::map<std::string_view, LaunchBuilder> orders;
+  std::sort(launches_.begin(), launches_.end());
+  launches_.erase(std::unique(launches_.begin(), launches_.end()),
+                  launches_.end());
+  const auto send = [&](std::string_view agent, LaunchBuilder& order) {
+    ++counters_.orders;
+    gate(SendOrder{std::string(agent), order.finish(state_.epoch())});
+  };
+  for (const SessionId id : launches_) {
+    const Session* session = state_.session(id);
+    if (!session || cluster::has_ended(session->state) ||
+        session->state == schema::SessionState::pending ||
+        session->state == schema::SessionState::stopping)
+      continue;
+    const cluster::Spec spec = state_.spec(*session);
+    for (std::uint32_t rank = 0; rank < session->tasks.size(); ++rank) {
+      const auto& task = session->tasks[rank];
+      const bool again = session->simulated && task.phase == TaskPhase::started;
+      if (task.phase != TaskPhase::placed && !again) continue;
+      const auto& node = *state_.node(task.node);
+      LaunchBuilder& order = orders[node.agent];
+      order.add(state_, *session, spec, rank);
+      if (order.tasks() >= options_.tasks_per_order_max ||
+          order.bytes() >= LaunchBuilder::bytes_max)
+        send(node.agent, order);
+    }
+  }
+  launches_.clear();
+  for (auto& [agent, order] : orders)
+    if (order.tasks() > 0) send(agent, order);
+}
+
+void Core::flush_stops() {
+  for (auto& [agent, tasks] : stops_) {
+    for (std::size_t at = 0; at < tasks.size();
+         at += options_.tasks_per_order_max) {
+      const std::size_t count =
+          std::min(options_.tasks_per_order_max, tasks.size() - at);
+      ++counters_.orders;
+      gate(SendOrder{agent,
+                     encode_stop(state_.epoch(), {tasks.data() + at, count})});
+    }
+  }
+  stops_.clear();
+}
+
+}  // namespace reeve::manager

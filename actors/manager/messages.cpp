@@ -1,0 +1,103 @@
+#include "actors/manager/messages.hpp"
+
+#include "schema/wire.hpp"
+
+namespace reeve::manager {
+namespace {
+
+using Builder = flatbuffers::FlatBufferBuilder;
+
+template <class Table>
+std::vector<std::byte> bytes_of(Builder& builder,
+                                flatbuffers::Offset<Table> root) {
+  const auto bytes = schema::finish(builder, root);
+  return {bytes.begin(), bytes.end()};
+}
+
+template <class Body>
+std::vector<std::byte> order_of(Builder& builder, Epoch epoch,
+                                flatbuffers::Offset<Body> body) {
+  return bytes_of(builder,
+                  schema::CreateAgentOrder(
+                      builder, epoch.value,
+                      schema::OrderBodyTraits<Body>::enum_value, body.Union()));
+}
+
+}  // namespace
+
+std::vector<std::byte> encode_reply(const schema::Id128& command,
+                                    const cluster::CommandAnswer& answer) {
+  Builder builder(128);
+  return bytes_of(builder,
+                  schema::CreateReply(builder, &command, answer.seq.value,
+                                      answer.session.value));
+}
+
+std::vector<std::byte> encode_rejection(const schema::Id128& command,
+                                        const cluster::Rejection& rejection) {
+  Builder builder(512);
+  const auto rule = builder.CreateString(rejection.rule);
+  const auto text = builder.CreateString(rejection.text);
+  const auto body = schema::CreateRejection(builder, rejection.code, rule, text,
+                                            rejection.limit, rejection.value);
+  return bytes_of(builder, schema::CreateReply(builder, &command, 0, 0, body));
+}
+
+std::vector<std::byte> encode_stop(Epoch epoch,
+                                   std::span<const schema::TaskRef> tasks) {
+  Builder builder(1024);
+  const auto list = builder.CreateVectorOfStructs(tasks.data(), tasks.size());
+  return order_of(
+      builder, epoch,
+      schema::CreateStopOrder(builder, list, cluster::stop_grace_ns));
+}
+
+std::vector<std::byte> encode_reconcile(
+    Epoch epoch, const schema::Id128& boot,
+    std::span<const schema::TaskRef> tasks) {
+  Builder builder(1024);
+  const auto list = builder.CreateVectorOfStructs(tasks.data(), tasks.size());
+  return order_of(builder, epoch,
+                  schema::CreateReconcileOrder(builder, &boot, list));
+}
+
+void LaunchBuilder::add(const cluster::State& state,
+                        const cluster::Session& session,
+                        const cluster::Spec& spec, std::uint32_t rank) {
+  const cluster::Task& task = session.tasks[rank];
+  const cluster::Node& node = *state.node(task.node);
+  std::uint32_t local_rank = 0;
+  for (std::uint32_t i = 0; i < rank; ++i)
+    local_rank += session.tasks[i].node == task.node ? 1 : 0;
+  std::vector<flatbuffers::Offset<schema::DeviceGrant>> grants;
+  for (const auto& share : task.devices) {
+    const auto uuid = builder_.CreateString(node.devices[share.device()].uuid);
+    grants.push_back(schema::CreateDeviceGrant(
+        builder_, uuid, share.device(), share.milli(), share.memory_bytes()));
+  }
+  const auto devices = grants.empty() ? 0 : builder_.CreateVector(grants);
+  const auto node_name = builder_.CreateString(node.name);
+  const auto name = cluster::build_text(builder_, spec.name);
+  const auto user = cluster::build_text(builder_, spec.user);
+  const auto master =
+      cluster::build_text(builder_, state.node(session.tasks[0].node)->name);
+  const auto argv = cluster::build_texts(builder_, spec.argv);
+  const auto env = cluster::build_pairs(builder_, spec.env);
+  const auto workdir = cluster::build_text(builder_, spec.workdir);
+  tasks_.push_back(schema::CreateTaskOrder(
+      builder_, session.id.value, session.attempt, rank, session.tasks_wanted,
+      local_rank, node_name, name, user, master, argv, env, workdir, spec.uid,
+      spec.gid, session.cpu_milli, session.memory_bytes, devices,
+      session.simulated, session.sim_duration_ns, task.facts.started_at()));
+}
+
+std::vector<std::byte> LaunchBuilder::finish(Epoch epoch) {
+  const auto list = builder_.CreateVector(tasks_);
+  auto bytes =
+      order_of(builder_, epoch, schema::CreateLaunchOrder(builder_, list));
+  builder_.Clear();
+  tasks_.clear();
+  return bytes;
+}
+
+}  // namespace reeve::manager

@@ -1,0 +1,44 @@
+// The manager's messages, from state to bytes.
+#pragma once
+
+#include <flatbuffers/flatbuffers.h>
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "cluster/decide.hpp"
+#include "cluster/state.hpp"
+#include "schema/agent_generated.h"
+#include "schema/command_generated.h"
+
+namespace reeve::manager {
+
+std::vector<std::byte> encode_reply(const schema::Id128& command,
+                                    const cluster::CommandAnswer& answer);
+std::vector<std::byte> encode_rejection(const schema::Id128& command,
+                                        const cluster::Rejection& rejection);
+std::vector<std::byte> encode_stop(Epoch epoch,
+                                   std::span<const schema::TaskRef> tasks);
+std::vector<std::byte> encode_reconcile(Epoch epoch, const schema::Id128& boot,
+                                        std::span<const schema::TaskRef> tasks);
+
+// Gathers tasks into one LaunchOrder.
+class LaunchBuilder {
+ public:
+  // An order is finished before it comes near the bus's bound of a message.
+  static constexpr std::size_t bytes_max = 256 << 10;
+
+  void add(const cluster::State& state, const cluster::Session& session,
+           const cluster::Spec& spec, std::uint32_t rank);
+  std::size_t tasks() const { return tasks_.size(); }
+  std::size_t bytes() const { return builder_.GetSize(); }
+  // The message; the builder is empty again.
+  std::vector<std::byte> finish(Epoch epoch);
+
+ private:
+  flatbuffers::FlatBufferBuilder builder_;
+  std::vector<flatbuffers::Offset<schema::TaskOrder>> tasks_;
+};
+
+}  // namespace reeve::manager

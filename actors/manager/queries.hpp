@@ -1,0 +1,62 @@
+// Answers to questions, built from the state. Pure.
+#pragma once
+
+#include <flatbuffers/flatbuffers.h>
+
+#include <cstddef>
+#include <string_view>
+#include <vector>
+
+#include "cluster/scheduling/scheduler.hpp"
+#include "cluster/state.hpp"
+#include "schema/query_generated.h"
+
+namespace reeve::manager {
+
+// A page of a list ends before the answer comes near the bus's bound.
+inline constexpr std::size_t answer_bytes_max = 600 << 10;
+inline constexpr std::uint32_t answer_rows_max = 1000;
+
+class AnswerWriter {
+ public:
+  using Builder = flatbuffers::FlatBufferBuilder;
+
+  explicit AnswerWriter(const cluster::State& state) : state_(state) {}
+
+  std::vector<std::byte> sessions(const schema::SessionsQuery& query);
+  std::vector<std::byte> session(const schema::SessionQuery& query);
+  std::vector<std::byte> nodes(const schema::NodesQuery& query);
+  std::vector<std::byte> digest();
+  // Of a session that does not wait: why it is where it is.
+  std::vector<std::byte> why_settled(const cluster::Session& session);
+  // Of one that waits, from the pass that refused it.
+  std::vector<std::byte> why_waiting(const cluster::Session& session,
+                                     const cluster::Why& why);
+  std::vector<std::byte> not_found(std::string_view text);
+  std::vector<std::byte> failed(std::string_view text);
+
+  // The frame of any answer, for bodies built elsewhere.
+  Builder& builder() { return builder_; }
+  template <class Body>
+  std::vector<std::byte> finish(flatbuffers::Offset<Body> body) {
+    return finish(schema::AnswerBodyTraits<Body>::enum_value, body.Union(), {},
+                  false);
+  }
+
+ private:
+  std::vector<std::byte> finish(schema::AnswerBody type,
+                                flatbuffers::Offset<void> body,
+                                std::string_view error, bool not_found);
+  flatbuffers::Offset<schema::SessionView> view(
+      const cluster::Session& session);
+  flatbuffers::Offset<schema::TaskView> view(const cluster::Session& session,
+                                             std::uint32_t rank);
+  flatbuffers::Offset<schema::NodeView> view(const cluster::Node& node);
+  flatbuffers::Offset<schema::DeviceView> view(const cluster::Node& node,
+                                               std::uint32_t device);
+
+  const cluster::State& state_;
+  Builder builder_;
+};
+
+}  // namespace reeve::manager
