@@ -15,10 +15,10 @@ std::string_view view(const flatbuffers::String* text) {
 
 [[gnu::cold]] Status contradiction(const schema::Event& event,
                                    std::string_view what) {
-  return fail(Errc::damaged,
-              fmt::format("event {} ({}) contradicts the state: {}",
-                          event.seq(),
-                          schema::EnumNameEventBody(event.body_type()), what));
+  return fail(
+      Errc::damaged,
+      fmt::format("event {} ({}) contradicts the state: {}", event.seq(),
+                  schema::EnumNameEventBody(event.body_type()), what));
 }
 
 template <class Body>
@@ -61,8 +61,7 @@ Status State::apply(const schema::Event& event) {
     case EventBody::NodeResumed:
     case EventBody::NodeRemoved: status = apply_node_change(event); break;
     case EventBody::SessionSubmitted:
-      status =
-          apply_submitted(event, body_of<schema::SessionSubmitted>(event));
+      status = apply_submitted(event, body_of<schema::SessionSubmitted>(event));
       break;
     case EventBody::SessionPlaced:
       status = apply_placed(event, body_of<schema::SessionPlaced>(event));
@@ -89,11 +88,11 @@ Status State::apply(const schema::Event& event) {
       break;
     case EventBody::NONE:
     default:
-      return fail(Errc::damaged,
-                  fmt::format("event {} is of kind {}, which this program does "
-                              "not know: this log is newer than this program",
-                              event.seq(),
-                              static_cast<int>(event.body_type())));
+      return fail(
+          Errc::damaged,
+          fmt::format("event {} is of kind {}, which this program does "
+                      "not know: this log is newer than this program",
+                      event.seq(), static_cast<int>(event.body_type())));
   }
   if (!status) return status;
   last_sequence_ = Sequence{event.seq()};
@@ -275,8 +274,7 @@ Status State::apply_started(const schema::Event& event,
   if (all) session->started_at = Time{event.time_at()};
   const SessionState next =
       all ? SessionState::running : SessionState::starting;
-  if (session->state != next)
-    set_state(*session, next, Time{event.time_at()});
+  if (session->state != next) set_state(*session, next, Time{event.time_at()});
   return {};
 }
 

@@ -20,8 +20,8 @@ namespace reeve {
 }  // namespace reeve
 
 // REEVE_CHECK(condition, text): `text` is built only on failure.
-#define REEVE_CHECK(condition, text) \
-  do { \
-    if (!(condition)) [[unlikely]] \
+#define REEVE_CHECK(condition, text)                                 \
+  do {                                                               \
+    if (!(condition)) [[unlikely]]                                   \
       ::reeve::check_failed(__FILE__, __LINE__, #condition, (text)); \
   } while (false)

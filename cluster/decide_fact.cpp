@@ -12,11 +12,10 @@ std::string_view view(const flatbuffers::String* text) {
 
 Sequence write_started(const Session& session, const schema::Fact& fact,
                        std::uint64_t started_at, EventWriter& writer) {
-  return writer.add(
-      schema::CreateTaskStarted(writer.builder(), session.id.value,
-                                session.attempt, fact.rank(), fact.pid(),
-                                started_at),
-      session.last_seq);
+  return writer.add(schema::CreateTaskStarted(
+                        writer.builder(), session.id.value, session.attempt,
+                        fact.rank(), fact.pid(), started_at),
+                    session.last_seq);
 }
 
 TaskEnd end_of(const schema::Fact& fact, const Origin& origin) {
@@ -31,8 +30,8 @@ TaskEnd end_of(const schema::Fact& fact, const Origin& origin) {
       break;
     case schema::FactKind::unknown: end.reason = EndReason::task_lost; break;
     default:
-      end.reason = fact.reason() == EndReason::none ? EndReason::exited
-                                                    : fact.reason();
+      end.reason =
+          fact.reason() == EndReason::none ? EndReason::exited : fact.reason();
       break;
   }
   return end;
@@ -56,10 +55,9 @@ FactOutcome decide_fact(const State& state, std::string_view agent,
   if (fact.kind() == schema::FactKind::started) {
     if (task.phase == TaskPhase::started) return FactOutcome::known;
     writer.begin(origin);
-    const std::uint64_t started_at =
-        fact.facts() && fact.facts()->started_at()
-            ? fact.facts()->started_at()
-            : origin.now.value;
+    const std::uint64_t started_at = fact.facts() && fact.facts()->started_at()
+                                         ? fact.facts()->started_at()
+                                         : origin.now.value;
     write_started(*session, fact, started_at, writer);
     return FactOutcome::recorded;
   }

@@ -12,9 +12,9 @@ Rejection reject(RejectCode code, const char* rule, std::string text,
 }
 
 Rejection unknown_node(std::string_view name) {
-  return reject(RejectCode::not_found, "node_unknown",
-                fmt::format("there is no node '{}' (reeve nodes lists them)",
-                            name));
+  return reject(
+      RejectCode::not_found, "node_unknown",
+      fmt::format("there is no node '{}' (reeve nodes lists them)", name));
 }
 
 std::string_view view(const flatbuffers::String* text) {
@@ -76,19 +76,19 @@ std::optional<Rejection> check_spec(const State& state, const Node* known,
                               name, devices, devices_per_node_max),
                   devices_per_node_max, devices);
   if (!known && state.nodes().size() >= nodes_max)
-    return reject(RejectCode::over_limit, "nodes_max",
-                  fmt::format("the cell has {} nodes, its bound",
-                              state.nodes().size()),
-                  nodes_max, state.nodes().size());
+    return reject(
+        RejectCode::over_limit, "nodes_max",
+        fmt::format("the cell has {} nodes, its bound", state.nodes().size()),
+        nodes_max, state.nodes().size());
   if (known && known->simulated != spec.simulated())
     return reject(RejectCode::wrong_state, "node_kind",
                   fmt::format("node {} is {}; a node cannot turn into the "
                               "other kind",
                               name, known->simulated ? "simulated" : "real"));
   if (known && known->agent != agent && !known->lost)
-    return reject(RejectCode::wrong_state, "node_taken",
-                  fmt::format("node {} is run by agent {}", name,
-                              known->agent));
+    return reject(
+        RejectCode::wrong_state, "node_taken",
+        fmt::format("node {} is run by agent {}", name, known->agent));
   return std::nullopt;
 }
 
@@ -99,9 +99,8 @@ flatbuffers::Offset<schema::NodeSpec> copy_spec(
     for (const auto* device : *spec.devices()) {
       const auto uuid = builder.CreateString(device->uuid());
       const auto model = builder.CreateString(device->model());
-      devices.push_back(schema::CreateDeviceSpec(builder, uuid, model,
-                                                 device->memory_bytes(),
-                                                 device->numa_node()));
+      devices.push_back(schema::CreateDeviceSpec(
+          builder, uuid, model, device->memory_bytes(), device->numa_node()));
     }
   const auto list = devices.empty() ? 0 : builder.CreateVector(devices);
   std::vector<std::string_view> limits;
@@ -126,24 +125,23 @@ void decide_creation(std::string_view cell, std::string_view owner,
   const auto owner_name = build_text(builder, owner);
   const Sequence created = writer.add(
       schema::CreateCellCreated(builder, cell_name, owner_name), Sequence{});
-  writer.add(schema::CreateGroupCreated(builder,
-                                        build_text(builder, default_group)),
-             created);
+  writer.add(
+      schema::CreateGroupCreated(builder, build_text(builder, default_group)),
+      created);
   writer.add(
       schema::CreateProjectCreated(builder, build_text(builder, "default")),
       created);
-  writer.add(schema::CreateUserCreated(builder, build_text(builder, owner),
-                                       owner_uid),
-             created);
+  writer.add(
+      schema::CreateUserCreated(builder, build_text(builder, owner), owner_uid),
+      created);
 }
 
 void decide_epoch(std::string_view manager, const Origin& origin,
                   EventWriter& writer) {
   writer.begin(origin);
   auto& builder = writer.builder();
-  writer.add(
-      schema::CreateEpochStarted(builder, build_text(builder, manager)),
-      Sequence{});
+  writer.add(schema::CreateEpochStarted(builder, build_text(builder, manager)),
+             Sequence{});
 }
 
 Decision decide_register(const State& state, std::string_view agent,
@@ -161,9 +159,9 @@ Decision decide_register(const State& state, std::string_view agent,
     auto& builder = writer.builder();
     const auto agent_text = build_text(builder, agent);
     const auto copy = copy_spec(builder, spec);
-    cause = writer.add(
-        schema::CreateNodeRegistered(builder, id, agent_text, copy),
-        Sequence{});
+    cause =
+        writer.add(schema::CreateNodeRegistered(builder, id, agent_text, copy),
+                   Sequence{});
   }
   if (known && known->lost && reconciled)
     writer.add(schema::CreateNodeReturned(writer.builder(), id), cause);
@@ -191,10 +189,10 @@ Decision decide_resume(const State& state, const schema::ResumeNode& command,
   if (!node) return tl::unexpected(unknown_node(view(command.node())));
   if (!node->draining) return Accepted{state.last_sequence(), {}};
   writer.begin(origin);
-  return Accepted{writer.add(schema::CreateNodeResumed(writer.builder(),
-                                                       node->id.value),
-                             Sequence{}),
-                  {}};
+  return Accepted{
+      writer.add(schema::CreateNodeResumed(writer.builder(), node->id.value),
+                 Sequence{}),
+      {}};
 }
 
 Decision decide_remove(const State& state, const schema::RemoveNode& command,
@@ -210,17 +208,16 @@ Decision decide_remove(const State& state, const schema::RemoveNode& command,
                     node->holders.front().value),
         0, node->holders.size()));
   writer.begin(origin);
-  return Accepted{writer.add(schema::CreateNodeRemoved(writer.builder(),
-                                                       node->id.value),
-                             Sequence{}),
-                  {}};
+  return Accepted{
+      writer.add(schema::CreateNodeRemoved(writer.builder(), node->id.value),
+                 Sequence{}),
+      {}};
 }
 
 void decide_node_lost(const State&, const Node& node, std::uint64_t silent_ns,
                       const Origin& origin, EventWriter& writer) {
   writer.begin(origin);
-  writer.add(schema::CreateNodeLost(writer.builder(), node.id.value,
-                                    silent_ns),
+  writer.add(schema::CreateNodeLost(writer.builder(), node.id.value, silent_ns),
              Sequence{});
 }
 

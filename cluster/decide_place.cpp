@@ -46,8 +46,7 @@ std::optional<std::string> take_devices(const Node& node, Taken& taken,
 
 std::optional<std::string> take(const Session& session, const Node& node,
                                 Taken& taken, const TaskProposal& task) {
-  if (!node.offered())
-    return fmt::format("node {} is not offered", node.name);
+  if (!node.offered()) return fmt::format("node {} is not offered", node.name);
   if (node.simulated != session.simulated)
     return fmt::format("node {} is {}simulated", node.name,
                        node.simulated ? "" : "not ");
@@ -90,9 +89,9 @@ Decision decide_place(const State& state, const Proposal& proposal,
       session->attempt != proposal.attempt)
     return tl::unexpected(stale("the session does not wait any more"));
   if (proposal.tasks.size() != session->tasks_wanted)
-    return tl::unexpected(stale(
-        fmt::format("{} tasks are placed, {} are wanted",
-                    proposal.tasks.size(), session->tasks_wanted)));
+    return tl::unexpected(
+        stale(fmt::format("{} tasks are placed, {} are wanted",
+                          proposal.tasks.size(), session->tasks_wanted)));
   if (session->not_before > origin.now)
     return tl::unexpected(stale("the session may not start yet"));
   std::vector<Taken> taken;

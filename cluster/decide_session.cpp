@@ -63,26 +63,23 @@ bool may_requeue(const Session& session, EndReason reason) {
 }
 
 void write_requeued(const Session& session, EndReason reason,
-                    const Origin& origin, Sequence cause,
-                    EventWriter& writer) {
+                    const Origin& origin, Sequence cause, EventWriter& writer) {
   const std::uint32_t doublings = std::min(session.attempt - 1, 16u);
   const std::uint64_t delay_ns =
       std::min(requeue_delay_ns << doublings, requeue_delay_ns_max);
-  writer.add(schema::CreateSessionRequeued(
-                 writer.builder(), session.id.value, session.attempt + 1,
-                 reason, origin.now.value + delay_ns),
+  writer.add(schema::CreateSessionRequeued(writer.builder(), session.id.value,
+                                           session.attempt + 1, reason,
+                                           origin.now.value + delay_ns),
              cause);
 }
 
 void write_ended(const Session& session, const Outcome& outcome,
-                 std::string_view detail, Sequence cause,
-                 EventWriter& writer) {
+                 std::string_view detail, Sequence cause, EventWriter& writer) {
   auto& builder = writer.builder();
   const auto text = build_text(builder, detail);
-  writer.add(schema::CreateSessionEnded(builder, session.id.value,
-                                        session.attempt, outcome.state,
-                                        outcome.reason, outcome.exit_code,
-                                        outcome.signal, text),
+  writer.add(schema::CreateSessionEnded(
+                 builder, session.id.value, session.attempt, outcome.state,
+                 outcome.reason, outcome.exit_code, outcome.signal, text),
              cause);
 }
 
@@ -115,8 +112,7 @@ void write_exit(const Session& session, const TaskEnd& end,
       return write_requeued(session, outcome.reason, origin, exited, writer);
     return write_ended(session, outcome, end.detail, exited, writer);
   }
-  if (failed(end.reason, end.facts) &&
-      session.state != SessionState::stopping)
+  if (failed(end.reason, end.facts) && session.state != SessionState::stopping)
     write_stopping(session, EndReason::peer_failed,
                    fmt::format("task {} failed", end.rank), exited, writer);
 }
@@ -144,9 +140,8 @@ Decision decide_cancel(const State& state, const schema::CancelSession& command,
   writer.begin(origin);
   const Sequence first = writer.next();
   if (session->state == SessionState::pending) {
-    write_ended(*session,
-                {SessionState::cancelled, EndReason::cancelled, 0, 0}, {},
-                session->last_seq, writer);
+    write_ended(*session, {SessionState::cancelled, EndReason::cancelled, 0, 0},
+                {}, session->last_seq, writer);
   } else {
     write_stopping(*session, EndReason::cancelled, {}, session->last_seq,
                    writer);
@@ -182,7 +177,8 @@ bool decide_deadline(const State& state, const Session& session,
       session.last_seq);
   switch (session.state) {
     case SessionState::pending:
-      write_ended(session, {SessionState::failed, EndReason::wait_timeout, 0, 0},
+      write_ended(session,
+                  {SessionState::failed, EndReason::wait_timeout, 0, 0},
                   "it waited longer than a session may", passed, writer);
       return true;
     case SessionState::running:

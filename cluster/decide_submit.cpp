@@ -19,19 +19,19 @@ Rejection reject(RejectCode code, const char* rule, std::string text,
 Check bound(const char* rule, std::string_view what, std::uint64_t value,
             std::uint64_t limit) {
   if (value <= limit) return std::nullopt;
-  return reject(RejectCode::over_limit, rule,
-                fmt::format("{} is {}; at most {} is possible", what, value,
-                            limit),
-                limit, value);
+  return reject(
+      RejectCode::over_limit, rule,
+      fmt::format("{} is {}; at most {} is possible", what, value, limit),
+      limit, value);
 }
 
 Check least(const char* rule, std::string_view what, std::uint64_t value,
             std::uint64_t limit) {
   if (value >= limit) return std::nullopt;
-  return reject(RejectCode::malformed, rule,
-                fmt::format("{} is {}; at least {} is needed", what, value,
-                            limit),
-                limit, value);
+  return reject(
+      RejectCode::malformed, rule,
+      fmt::format("{} is {}; at least {} is needed", what, value, limit), limit,
+      value);
 }
 
 Check check_bounds(const Spec& spec) {
@@ -88,12 +88,10 @@ Check check_names(const State& state, const Spec& spec,
   if (!contains(state.projects(), spec.project))
     return reject(RejectCode::not_found, "project_unknown",
                   fmt::format("there is no project '{}'; there are: {}",
-                              spec.project,
-                              fmt::join(state.projects(), ", ")));
+                              spec.project, fmt::join(state.projects(), ", ")));
   if (spec.user != principal && principal != state.owner())
     return reject(RejectCode::forbidden, "user_foreign",
-                  fmt::format("{} may not submit as {}", principal,
-                              spec.user));
+                  fmt::format("{} may not submit as {}", principal, spec.user));
   if (!spec.on_node.empty() && !state.node(spec.on_node))
     return reject(RejectCode::not_found, "node_unknown",
                   fmt::format("there is no node '{}' (reeve nodes lists them)",
@@ -123,9 +121,9 @@ Check check_dependencies(const State& state, Spec& spec) {
   for (const auto& dependency : spec.after) {
     const SessionId id{dependency.session()};
     if (id.value == 0 || id >= state.next_session())
-      return reject(RejectCode::not_found, "dependency_unknown",
-                    fmt::format("there is no session s-{} to wait for",
-                                id.value));
+      return reject(
+          RejectCode::not_found, "dependency_unknown",
+          fmt::format("there is no session s-{} to wait for", id.value));
     const Session* other = state.session(id);
     if (other && !has_ended(other->state)) {
       open.push_back(dependency);
@@ -198,10 +196,9 @@ Decision decide_submit(const State& state, const schema::SubmitSession& command,
                    [&](const User& user) { return user.name == spec.user; });
   Sequence cause;
   if (known == state.users().end())
-    cause = writer.add(
-        schema::CreateUserCreated(builder, build_text(builder, spec.user),
-                                  spec.uid),
-        Sequence{});
+    cause = writer.add(schema::CreateUserCreated(
+                           builder, build_text(builder, spec.user), spec.uid),
+                       Sequence{});
   const SessionId session = state.next_session();
   const auto packed = build_spec(builder, spec);
   writer.add(schema::CreateSessionSubmitted(builder, session.value, packed),

@@ -42,8 +42,8 @@ Sequence EventWriter::add(schema::EventBody type,
 }
 
 const schema::Event& EventWriter::last() const {
-  return schema::event_of({bytes_.data() + last_offset_,
-                           bytes_.size() - last_offset_});
+  return schema::event_of(
+      {bytes_.data() + last_offset_, bytes_.size() - last_offset_});
 }
 
 std::vector<std::byte> EventWriter::take() {

@@ -32,8 +32,7 @@ Status broken(std::string text) {
   return fail(Errc::internal, "broken invariant: " + std::move(text));
 }
 
-Status check_device(const Node& node, std::size_t index,
-                    const DeviceUse& use) {
+Status check_device(const Node& node, std::size_t index, const DeviceUse& use) {
   const Device& device = node.devices[index];
   if (use.milli != device.used_milli ||
       use.memory_bytes != device.used_memory_bytes)
@@ -74,12 +73,11 @@ Status check_session(const Session& session) {
     return broken(fmt::format("s-{}: {} tasks have exited, {} are counted",
                               session.id.value, exited, session.tasks_exited));
   if (session.state == SessionState::pending && !session.tasks.empty())
-    return broken(fmt::format("s-{} waits and holds {} tasks",
-                              session.id.value, session.tasks.size()));
+    return broken(fmt::format("s-{} waits and holds {} tasks", session.id.value,
+                              session.tasks.size()));
   if (has_ended(session.state) && exited != session.tasks.size())
     return broken(fmt::format("s-{} has ended and still holds {} tasks",
-                              session.id.value,
-                              session.tasks.size() - exited));
+                              session.id.value, session.tasks.size() - exited));
   return {};
 }
 

@@ -14,14 +14,15 @@ namespace {
 namespace fb = flatbuffers;
 using Builder = fb::FlatBufferBuilder;
 
-std::string_view view(const fb::String* text) { return schema::text(text); }
+std::string_view view(const fb::String* text) {
+  return schema::text(text);
+}
 
 std::vector<std::string_view> views(const std::vector<std::string>& texts) {
   return {texts.begin(), texts.end()};
 }
 
-fb::Offset<schema::NodeRecord> encode_node(Builder& builder,
-                                           const Node& node) {
+fb::Offset<schema::NodeRecord> encode_node(Builder& builder, const Node& node) {
   std::vector<fb::Offset<schema::DeviceSpec>> devices;
   for (const Device& device : node.devices) {
     const auto uuid = builder.CreateString(device.uuid);
@@ -29,14 +30,13 @@ fb::Offset<schema::NodeRecord> encode_node(Builder& builder,
     devices.push_back(schema::CreateDeviceSpec(
         builder, uuid, model, device.memory_bytes, device.numa_node));
   }
-  const auto device_list =
-      devices.empty() ? 0 : builder.CreateVector(devices);
+  const auto device_list = devices.empty() ? 0 : builder.CreateVector(devices);
   const auto limits = build_texts(builder, views(node.limits));
   const auto name = builder.CreateString(node.name);
   const auto group = builder.CreateString(node.group);
-  const auto spec = schema::CreateNodeSpec(
-      builder, name, group, node.cpu_milli, node.memory_bytes, device_list,
-      node.simulated, limits);
+  const auto spec = schema::CreateNodeSpec(builder, name, group, node.cpu_milli,
+                                           node.memory_bytes, device_list,
+                                           node.simulated, limits);
   const auto agent = build_text(builder, node.agent);
   const auto reason = build_text(builder, node.drain_reason);
   return schema::CreateNodeRecord(builder, node.id.value, agent, spec,
@@ -44,14 +44,12 @@ fb::Offset<schema::NodeRecord> encode_node(Builder& builder,
                                   reason, node.drain_deadline.value);
 }
 
-fb::Offset<schema::TaskRecord> encode_task(Builder& builder,
-                                           const Task& task) {
-  const auto devices = task.devices.empty()
-                           ? 0
-                           : builder.CreateVectorOfStructs(task.devices);
-  return schema::CreateTaskRecord(
-      builder, task.node.value, static_cast<std::uint8_t>(task.phase),
-      task.pid, task.reason, &task.facts, devices);
+fb::Offset<schema::TaskRecord> encode_task(Builder& builder, const Task& task) {
+  const auto devices =
+      task.devices.empty() ? 0 : builder.CreateVectorOfStructs(task.devices);
+  return schema::CreateTaskRecord(builder, task.node.value,
+                                  static_cast<std::uint8_t>(task.phase),
+                                  task.pid, task.reason, &task.facts, devices);
 }
 
 fb::Offset<schema::SessionRecord> encode_session(Builder& builder,
@@ -69,8 +67,8 @@ fb::Offset<schema::SessionRecord> encode_session(Builder& builder,
       session.attempt, session.exit_code, session.signal, detail,
       session.submitted_seq.value, session.last_seq.value,
       session.state_at.value, session.submitted_at.value,
-      session.placed_at.value, session.started_at.value,
-      session.ended_at.value, session.not_before.value, task_list);
+      session.placed_at.value, session.started_at.value, session.ended_at.value,
+      session.not_before.value, task_list);
 }
 
 [[gnu::cold]] tl::unexpected<Error> broken(std::string_view what) {
@@ -144,9 +142,9 @@ struct SnapshotReader {
     state.next_session_ = from.next_session();
     if (from.commands())
       for (const auto* command : *from.commands())
-        state.push_command({{command->id().high(), command->id().low()},
-                            {Sequence{command->seq()},
-                             SessionId{command->session()}}});
+        state.push_command(
+            {{command->id().high(), command->id().low()},
+             {Sequence{command->seq()}, SessionId{command->session()}}});
     return {};
   }
 
@@ -197,8 +195,7 @@ struct SnapshotReader {
     session.exit_code = record.exit_code();
     session.signal = record.signal();
     if (record.detail())
-      session.detail =
-          std::make_unique<std::string>(view(record.detail()));
+      session.detail = std::make_unique<std::string>(view(record.detail()));
     session.submitted_seq = Sequence{record.submitted_seq()};
     session.last_seq = Sequence{record.last_seq()};
     session.state_at = Time{record.state_at()};
@@ -226,8 +223,7 @@ struct SnapshotReader {
       if (from_task->facts()) task.facts = *from_task->facts();
       if (from_task->devices())
         for (const auto* share : *from_task->devices()) {
-          if (share->device() >=
-              state.nodes_[task.node.value].devices.size())
+          if (share->device() >= state.nodes_[task.node.value].devices.size())
             return broken("a task has no such device");
           task.devices.push_back(*share);
         }
@@ -255,11 +251,10 @@ Expected<State> State::decode_snapshot(std::span<const std::byte> bytes) {
 Digest State::digest() const {
   const auto bytes = encode_snapshot();
   Digest digest;
-  crypto_generichash_blake2b(reinterpret_cast<unsigned char*>(digest.data()),
-                             digest.size(),
-                             reinterpret_cast<const unsigned char*>(
-                                 bytes.data()),
-                             bytes.size(), nullptr, 0);
+  crypto_generichash_blake2b(
+      reinterpret_cast<unsigned char*>(digest.data()), digest.size(),
+      reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
+      nullptr, 0);
   return digest;
 }
 

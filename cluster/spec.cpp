@@ -264,8 +264,8 @@ fb::Offset<schema::SessionSpec> build_spec(fb::FlatBufferBuilder& builder,
   const auto env = build_pairs(builder, spec.env);
   const auto workdir = build_text(builder, spec.workdir);
   return schema::CreateSessionSpec(
-      builder, name, user, project, group, spec.kind, spec.priority,
-      spec.tasks, spec.nodes, request, spec.time_limit_ns, spec.not_before_at,
+      builder, name, user, project, group, spec.kind, spec.priority, spec.tasks,
+      spec.nodes, request, spec.time_limit_ns, spec.not_before_at,
       spec.requeue_max, on_node, after, labels, argv, env, workdir, spec.uid,
       spec.gid, spec.simulated, spec.sim_duration_ns);
 }

@@ -68,8 +68,7 @@ flatbuffers::Offset<
     flatbuffers::Vector<flatbuffers::Offset<flatbuffers::String>>>
 build_texts(flatbuffers::FlatBufferBuilder& builder,
             const std::vector<std::string_view>& texts);
-flatbuffers::Offset<
-    flatbuffers::Vector<flatbuffers::Offset<schema::KeyValue>>>
+flatbuffers::Offset<flatbuffers::Vector<flatbuffers::Offset<schema::KeyValue>>>
 build_pairs(flatbuffers::FlatBufferBuilder& builder, const Spec::Pairs& pairs);
 
 }  // namespace reeve::cluster

@@ -211,8 +211,7 @@ Time deadline_of(const Session& session) {
       return after(std::max(session.state_at, session.not_before),
                    pending_ns_max);
     case SessionState::placed:
-    case SessionState::starting:
-      return after(session.placed_at, start_ns_max);
+    case SessionState::starting: return after(session.placed_at, start_ns_max);
     case SessionState::running:
       return after(session.started_at, session.time_limit_ns
                                            ? session.time_limit_ns

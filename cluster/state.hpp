@@ -163,8 +163,8 @@ class State {
   // false.
   template <class Visit>
   void visit_sessions(SessionId from, Visit&& visit) const {
-    std::uint64_t id = from.value > first_session_ ? from.value
-                                                   : first_session_;
+    std::uint64_t id =
+        from.value > first_session_ ? from.value : first_session_;
     for (; id < first_session_ + slots_.size(); ++id)
       if (const Session* found = session(SessionId{id}))
         if (!visit(*found)) return;

@@ -1,7 +1,7 @@
 #include "actors/system/traced.hpp"
 
-#include <chrono>
 #include <caf/mailbox_element.hpp>
+#include <chrono>
 #include <deque>
 #include <mutex>
 
@@ -74,8 +74,7 @@ void TracedActor::enqueue(caf::mailbox_element_ptr element,
   caf::event_based_actor::enqueue(std::move(element), unit);
 }
 
-caf::invoke_message_result TracedActor::consume(
-    caf::mailbox_element& element) {
+caf::invoke_message_result TracedActor::consume(caf::mailbox_element& element) {
   __tsan_acquire(&element);
   const std::uint64_t begin = steady_ns();
   const auto result = caf::event_based_actor::consume(element);
@@ -98,8 +97,8 @@ void record_spawn(TracedActor& actor, std::string name, std::uint64_t parent,
   const auto& record = actor.record();
   record->parent = parent;
   record->name = std::move(name);
-  record->place = std::string(place.file_name()) + ":" +
-                  std::to_string(place.line());
+  record->place =
+      std::string(place.file_name()) + ":" + std::to_string(place.line());
   record->spawned_at = static_cast<std::uint64_t>(
       std::chrono::system_clock::now().time_since_epoch().count());
   ActorRegistry::instance().add(record);

@@ -18,7 +18,7 @@ struct ActorRecord {
   std::uint64_t id = 0;
   std::uint64_t parent = 0;
   std::string name;
-  std::string place;          // source file and line of the spawn
+  std::string place;  // source file and line of the spawn
   std::uint64_t spawned_at = 0;
   std::atomic<std::uint64_t> enqueued{0};
   std::atomic<std::uint64_t> handled{0};
@@ -67,8 +67,7 @@ template <class Shell, caf::spawn_options Options = caf::no_spawn_options,
           class... Args>
 caf::actor spawn_shell(caf::actor_system& system, std::string name,
                        const std::source_location& place, Args&&... args) {
-  auto handle =
-      system.spawn<Shell, Options>(std::forward<Args>(args)...);
+  auto handle = system.spawn<Shell, Options>(std::forward<Args>(args)...);
   auto* pointer = caf::actor_cast<caf::abstract_actor*>(handle);
   record_spawn(dynamic_cast<TracedActor&>(*pointer), std::move(name), 0, place);
   return handle;
