@@ -1,0 +1,106 @@
+#include "cluster/project.hpp"
+
+#include <algorithm>
+
+#include "cluster/event_writer.hpp"
+
+namespace reeve::cluster {
+namespace {
+
+class Teller {
+ public:
+  Teller(const State& state,
+         const std::function<void(const schema::Event&)>& tell)
+      : state_(state), tell_(tell), writer_(Sequence{1}, state.epoch()) {}
+
+  void node(const Node& node) {
+    auto& builder = writer_.builder();
+    std::vector<flatbuffers::Offset<schema::DeviceSpec>> devices;
+    for (const Device& device : node.devices) {
+      const auto uuid = builder.CreateString(device.uuid);
+      const auto model = builder.CreateString(device.model);
+      devices.push_back(schema::CreateDeviceSpec(
+          builder, uuid, model, device.memory_bytes, device.numa_node));
+    }
+    const auto list = builder.CreateVector(devices);
+    const auto name = builder.CreateString(node.name);
+    const auto group = builder.CreateString(node.group);
+    const auto agent = builder.CreateString(node.agent);
+    const auto spec =
+        schema::CreateNodeSpec(builder, name, group, node.cpu_milli,
+                               node.memory_bytes, list, node.simulated);
+    say(schema::CreateNodeRegistered(builder, node.id.value, agent, spec),
+        state_.last_time());
+    if (node.removed)
+      say(schema::CreateNodeRemoved(builder, node.id.value),
+          state_.last_time());
+    if (node.lost)
+      say(schema::CreateNodeLost(builder, node.id.value), state_.last_time());
+    if (node.draining)
+      say(schema::CreateNodeDrained(builder, node.id.value),
+          state_.last_time());
+  }
+
+  void session(const Session& session) {
+    auto& builder = writer_.builder();
+    const auto spec = build_spec(builder, state_.spec(session));
+    say(schema::CreateSessionSubmitted(builder, session.id.value, spec),
+        session.submitted_at);
+    if (session.attempt > 1)
+      say(schema::CreateSessionRequeued(builder, session.id.value,
+                                        session.attempt, session.reason,
+                                        session.not_before.value),
+          session.state_at);
+    if (session.state == SessionState::pending) return;
+    std::vector<flatbuffers::Offset<schema::TaskPlacement>> tasks;
+    for (const Task& task : session.tasks) {
+      const auto devices = builder.CreateVectorOfStructs(task.devices);
+      tasks.push_back(
+          schema::CreateTaskPlacement(builder, task.node.value, devices));
+    }
+    const auto list = builder.CreateVector(tasks);
+    say(schema::CreateSessionPlaced(builder, session.id.value, session.attempt,
+                                    list),
+        session.placed_at);
+    for (std::uint32_t rank = 0; rank < session.tasks.size(); ++rank) {
+      const Task& task = session.tasks[rank];
+      if (task.facts.started_at() != 0)
+        say(schema::CreateTaskStarted(builder, session.id.value,
+                                      session.attempt, rank, task.pid,
+                                      task.facts.started_at()),
+            session.started_at);
+      if (task.phase == TaskPhase::exited)
+        say(schema::CreateTaskExited(builder, session.id.value,
+                                     session.attempt, rank, task.reason),
+            session.state_at);
+    }
+  }
+
+ private:
+  template <class Body>
+  void say(flatbuffers::Offset<Body> body, Time at) {
+    writer_.set_time_floor(Time{});
+    writer_.begin({at, {}, {}});
+    writer_.add(body, Sequence{});
+    tell_(writer_.last());
+    writer_.take();
+  }
+
+  const State& state_;
+  const std::function<void(const schema::Event&)>& tell_;
+  EventWriter writer_;
+};
+
+}  // namespace
+
+void tell_as_events(const State& state,
+                    const std::function<void(const schema::Event&)>& tell) {
+  Teller teller(state, tell);
+  for (const Node& node : state.nodes()) teller.node(node);
+  state.visit_sessions(SessionId{}, [&](const Session& session) {
+    if (!has_ended(session.state)) teller.session(session);
+    return true;
+  });
+}
+
+}  // namespace reeve::cluster
