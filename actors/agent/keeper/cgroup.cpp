@@ -144,7 +144,8 @@ void CgroupPool::open_controller(const char* controller,
         status = enable(place.directory, controller);
       }
     }
-    if (status && !made && ::mkdir(base.c_str(), 0755) != 0) {
+    if (status && !made && ::mkdir(base.c_str(), 0755) != 0 &&
+        errno != EEXIST) {
       status = tl::unexpected(system_error("making " + base, errno));
     }
     if (status && place.v2) status = enable(base, controller);

@@ -1,0 +1,175 @@
+#include "actors/agent/keeper/cgroup.hpp"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <boost/test/unit_test.hpp>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+namespace reeve::keeper {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string read(const std::string& path) {
+  std::ifstream in(path);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+void write(const std::string& path, const std::string& text) {
+  std::ofstream(path) << text;
+}
+
+struct Place {
+  Place() {
+    char made[] = "/tmp/keeper-cgroup-XXXXXX";
+    BOOST_REQUIRE(::mkdtemp(made));
+    path = made;
+  }
+  ~Place() { fs::remove_all(path); }
+  std::string path;
+};
+
+std::string v2_mount(const std::string& point) {
+  return "31 23 0:28 / " + point + " rw shared:4 - cgroup2 cgroup2 rw\n";
+}
+
+// Plain files in the place of a v2 hierarchy. The kernel would make those of a
+// group itself; here they are laid out for the first one.
+struct FakeV2 : Place {
+  FakeV2() {
+    own = path + "/system.slice/reeved.service";
+    group = own + "/reeve-x/t0";
+    fs::create_directories(group);
+    write(own + "/cgroup.controllers", "cpuset cpu io memory pids\n");
+    write(own + "/cgroup.subtree_control", "cpu memory pids\n");
+    write(own + "/reeve-x/cgroup.subtree_control", "");
+    for (const char* name :
+         {"memory.max", "memory.swap.max", "memory.oom.group", "memory.peak",
+          "memory.current", "pids.max", "cpu.max", "cgroup.procs"}) {
+      write(group + "/" + name, "");
+    }
+    write(group + "/memory.events", "low 0\nmax 3\noom 1\noom_kill 2\n");
+    write(group + "/cpu.stat", "usage_usec 500\nuser_usec 300\n");
+    layout = find_cgroups(v2_mount(path), "0::/system.slice/reeved.service\n");
+  }
+  std::string own;
+  std::string group;
+  CgroupLayout layout;
+};
+
+BOOST_AUTO_TEST_CASE(v1_controllers_are_found_where_this_process_is) {
+  auto layout = find_cgroups(
+      "31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n"
+      "32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup c rw,cpu,cpuacct\n"
+      "36 31 0:32 / /sys/fs/cgroup/memory rw shared:9 - cgroup c rw,memory\n"
+      "40 31 0:36 / /sys/fs/cgroup/pids rw - cgroup c rw,pids\n",
+      "8:pids:/\n4:memory:/a/b\n1:cpu,cpuacct:/c\n0::/\n");
+  BOOST_CHECK_EQUAL(layout.memory.directory, "/sys/fs/cgroup/memory/a/b");
+  BOOST_CHECK_EQUAL(layout.pids.directory, "/sys/fs/cgroup/pids");
+  BOOST_CHECK_EQUAL(layout.cpu.directory, "/sys/fs/cgroup/cpu,cpuacct/c");
+  BOOST_CHECK(!layout.memory.v2);
+}
+
+BOOST_AUTO_TEST_CASE(v2_controllers_are_those_the_group_is_given) {
+  FakeV2 fake;
+  BOOST_CHECK_EQUAL(fake.layout.memory.directory, fake.own);
+  BOOST_CHECK_EQUAL(fake.layout.cpu.directory, fake.own);
+  BOOST_CHECK(fake.layout.pids.v2);
+}
+
+BOOST_AUTO_TEST_CASE(on_a_hybrid_host_each_controller_is_where_it_really_is) {
+  Place place;
+  write(place.path + "/cgroup.controllers", "pids\n");
+  auto layout = find_cgroups(
+      "36 31 0:32 / /sys/fs/cgroup/memory rw - cgroup c rw,memory\n" +
+          v2_mount(place.path),
+      "4:memory:/m\n0::/\n");
+  BOOST_CHECK_EQUAL(layout.memory.directory, "/sys/fs/cgroup/memory/m");
+  BOOST_CHECK(!layout.memory.v2);
+  BOOST_CHECK_EQUAL(layout.pids.directory, place.path);
+  BOOST_CHECK(layout.pids.v2);
+  BOOST_CHECK_EQUAL(layout.cpu.directory, "");
+}
+
+BOOST_AUTO_TEST_CASE(a_mount_that_shows_a_part_of_the_hierarchy_is_understood) {
+  auto layout = find_cgroups(
+      "36 31 0:32 /docker/abc /sys/fs/cgroup/memory rw - cgroup c rw,memory\n",
+      "4:memory:/docker/abc/inner\n");
+  BOOST_CHECK_EQUAL(layout.memory.directory, "/sys/fs/cgroup/memory/inner");
+}
+
+BOOST_AUTO_TEST_CASE(v2_limits_are_written_as_the_kernel_reads_them) {
+  FakeV2 fake;
+  CgroupPool pool(fake.layout, "reeve-x", 0);
+  for (const auto& limit : pool.limits()) BOOST_TEST_MESSAGE(limit);
+  BOOST_REQUIRE(pool.limits().empty());
+  auto group = pool.take({1u << 20, 1500, 30});
+  BOOST_REQUIRE(group);
+  BOOST_CHECK_EQUAL(read(fake.group + "/memory.max"), "1048576");
+  BOOST_CHECK_EQUAL(read(fake.group + "/memory.swap.max"), "0");
+  BOOST_CHECK_EQUAL(read(fake.group + "/memory.oom.group"), "1");
+  BOOST_CHECK_EQUAL(read(fake.group + "/pids.max"), "31");
+  BOOST_CHECK_EQUAL(read(fake.group + "/cpu.max"), "150000 100000");
+  auto entries = pool.entries(*group);
+  BOOST_REQUIRE_EQUAL(entries.size(), 1);
+  BOOST_CHECK_EQUAL(entries[0], fake.group + "/cgroup.procs");
+}
+
+BOOST_AUTO_TEST_CASE(v2_accounts_count_from_the_start_of_the_task) {
+  FakeV2 fake;
+  CgroupPool pool(fake.layout, "reeve-x", 0);
+  auto group = pool.take({1u << 20, 0, 0});
+  BOOST_REQUIRE(group);
+  write(fake.group + "/memory.events", "oom 2\noom_kill 5\n");
+  write(fake.group + "/cpu.stat", "usage_usec 2500\n");
+  write(fake.group + "/memory.peak", "777216\n");
+  auto usage = pool.usage(*group);
+  BOOST_CHECK_EQUAL(usage.memory_kills, 3);
+  BOOST_CHECK_EQUAL(usage.cpu_ns, 2'000'000);
+  BOOST_CHECK_EQUAL(usage.peak_memory_bytes, 777216);
+}
+
+BOOST_AUTO_TEST_CASE(a_group_that_still_holds_memory_is_not_used_again) {
+  FakeV2 fake;
+  CgroupPool pool(fake.layout, "reeve-x", 0);
+  auto first = pool.take({});
+  BOOST_REQUIRE(first);
+  write(fake.group + "/memory.current",
+        std::to_string(group_residue_bytes_max));
+  pool.release(*first);
+  auto again = pool.take({});
+  BOOST_REQUIRE(again);
+  BOOST_CHECK_EQUAL(*again, *first);
+  write(fake.group + "/memory.current",
+        std::to_string(group_residue_bytes_max + 1));
+  pool.release(*again);
+  auto other = pool.take({});
+  BOOST_REQUIRE(other);
+  BOOST_CHECK_NE(*other, *first);
+}
+
+BOOST_AUTO_TEST_CASE(a_cpu_limit_below_what_the_kernel_takes_is_raised) {
+  FakeV2 fake;
+  CgroupPool pool(fake.layout, "reeve-x", 0);
+  BOOST_REQUIRE(pool.take({0, 1, 0}));
+  BOOST_CHECK_EQUAL(read(fake.group + "/cpu.max"), "1000 100000");
+}
+
+BOOST_AUTO_TEST_CASE(a_host_without_groups_gets_a_sentence_for_each_loss) {
+  CgroupPool pool(CgroupLayout{}, "reeve-x", 0);
+  BOOST_REQUIRE_EQUAL(pool.limits().size(), 3);
+  BOOST_CHECK_EQUAL(pool.limits()[0],
+                    "memory limits are not enforced and peak memory is not "
+                    "known: the host has no memory controller of control "
+                    "groups");
+  auto group = pool.take({1u << 20, 100, 10});
+  BOOST_REQUIRE(group);
+  BOOST_CHECK(pool.entries(*group).empty());
+  BOOST_CHECK_EQUAL(pool.usage(*group).peak_memory_bytes, 0);
+}
+
+}  // namespace
+}  // namespace reeve::keeper

@@ -1,0 +1,200 @@
+// Deaths of the agent and of the keeper, and a keeper without root.
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "actors/agent/keeper/runtime_fixture.hpp"
+
+namespace reeve::keeper::test {
+namespace {
+
+BOOST_FIXTURE_TEST_SUITE(crash, RuntimeFixture,
+                         *boost::unit_test::precondition(as_root))
+
+BOOST_AUTO_TEST_CASE(tasks_outlive_a_killed_agent_and_are_adopted_again) {
+  auto spec = script("echo ready; sleep 1000");
+  auto settings = config();
+  drop_client();
+  int agent = ::fork();
+  if (agent == 0) {
+    auto own = Client::open(settings);
+    if (!own || !own->launch(spec)) ::_exit(1);
+    ::pause();
+  }
+  reconnect();
+  BOOST_REQUIRE(eventually([&] {
+    auto all = client().list();
+    return all && all->size() == 1 && all->front().state == TaskState::running;
+  }));
+  await_output(spec.key, "ready");
+  int pid = status(spec.key).pid;
+  ::kill(agent, SIGKILL);
+  ::waitpid(agent, nullptr, 0);
+  reconnect();
+  BOOST_CHECK_EQUAL(status(spec.key).pid, pid);
+  BOOST_CHECK(process_lives(pid));
+  BOOST_REQUIRE(client().stop(spec.key, patience_ms));
+  BOOST_CHECK_EQUAL(await(spec.key).facts.signal, SIGTERM);
+}
+
+BOOST_AUTO_TEST_CASE(an_end_while_no_agent_listens_is_told_to_the_next) {
+  auto spec = script("sleep 0.2; exit 5");
+  BOOST_REQUIRE(client().launch(spec));
+  await_started(spec.key);
+  drop_client();
+  reconnect();
+  BOOST_REQUIRE(
+      eventually([&] { return status(spec.key).state == TaskState::exited; }));
+  BOOST_CHECK_EQUAL(status(spec.key).exit.exit_code, 5);
+}
+
+BOOST_AUTO_TEST_CASE(tasks_of_a_killed_keeper_are_lost_and_do_not_run_on) {
+  auto mark = "16180.33" + std::to_string(::getpid());
+  auto running =
+      script("setsid sleep " + mark + " & echo ready; sleep " + mark);
+  running.epoch = 5;
+  auto ended = script("exit 4");
+  ended.epoch = 5;
+  BOOST_REQUIRE(client().launch(running));
+  await_output(running.key, "ready");
+  run(ended);
+  int keeper = client().keeper_pid();
+  ::kill(keeper, SIGKILL);
+  BOOST_REQUIRE(eventually([&] { return !process_lives(keeper); }));
+  reconnect();
+  BOOST_CHECK_NE(client().keeper_pid(), keeper);
+  auto lost = status(running.key);
+  BOOST_CHECK(lost.state == TaskState::exited);
+  BOOST_CHECK(lost.exit.lost);
+  BOOST_CHECK_NE(lost.exit.detail.find("keeper"), std::string::npos);
+  BOOST_CHECK_EQUAL(processes_with(mark), 0);
+  auto known = status(ended.key);
+  BOOST_CHECK(!known.exit.lost);
+  BOOST_CHECK_EQUAL(known.exit.exit_code, 4);
+  // Neither the fence nor the memory of keys died with it.
+  BOOST_CHECK_EQUAL(client().newest_epoch(), 5);
+  auto again = run(running);
+  BOOST_CHECK(again.exited && again.facts.lost);
+  BOOST_CHECK_EQUAL(processes_with(mark), 0);
+}
+
+BOOST_AUTO_TEST_CASE(a_second_keeper_of_a_directory_is_refused_with_the_pid) {
+  int pid = ::fork();
+  auto run_directory = config().directory;
+  auto errors = directory() + "/errors";
+  if (pid == 0) {
+    (void)!::freopen(errors.c_str(), "w", stderr);
+    ::execl(REEVE_KEEPER, "reeve-keeper", "--directory", run_directory.c_str(),
+            nullptr);
+    ::_exit(127);
+  }
+  int status = 0;
+  ::waitpid(pid, &status, 0);
+  BOOST_CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+  char text[512] = {};
+  FILE* in = ::fopen(errors.c_str(), "r");
+  BOOST_REQUIRE(in);
+  (void)!::fread(text, 1, sizeof text - 1, in);
+  ::fclose(in);
+  auto expected = "with pid " + std::to_string(client().keeper_pid());
+  BOOST_CHECK_NE(std::string(text).find(expected), std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(shutdown_ends_all_tasks_and_the_keeper) {
+  auto mark = "14142.13" + std::to_string(::getpid());
+  auto spec = script("trap '' TERM; sleep " + mark);
+  BOOST_REQUIRE(client().launch(spec));
+  await_started(spec.key);
+  int keeper = client().keeper_pid();
+  BOOST_REQUIRE(client().shutdown(100));
+  BOOST_CHECK(await(spec.key).exited);
+  BOOST_CHECK(eventually([&] { return !process_lives(keeper); }));
+  BOOST_CHECK_EQUAL(processes_with(mark), 0);
+  reconnect();
+  BOOST_CHECK(status(spec.key).state == TaskState::exited);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+// What an ordinary user's keeper must do; in a child that is that user. The
+// result is the first thing that went wrong.
+std::string as_ordinary_user(const ClientConfig& settings, unsigned uid) {
+  auto client = Client::open(settings);
+  if (!client) return client.error().text;
+  bool said = false;
+  for (const auto& limit : client->limits()) {
+    if (limit.find("tasks run as user") != limit.npos) said = true;
+  }
+  if (!said) return "it does not say that it has one user only";
+  TaskSpec spec;
+  spec.key = {1, 1, 0};
+  spec.argv = {"sh", "-c",
+               "id -u; touch /etc/x; touch /tmp/x && ls /tmp; "
+               "echo /proc/[0-9]*; grep CapEff /proc/self/status; pwd; "
+               "ls /dev | wc -l; exit 6"};
+  spec.env = {"PATH=/usr/bin:/bin", "LC_ALL=C"};
+  spec.uid = spec.gid = uid;
+  auto other = spec;
+  other.key.session = 2;
+  other.uid = 0;
+  std::string text;
+  int code = -1;
+  Handler handler;
+  handler.exited = [&](const Exited& e) { code = e.facts.exit_code; };
+  handler.start_failed = [&](const StartFailed& e) { text = e.error; };
+  bool refused = false;
+  handler.refused = [&](const Refused&) { refused = true; };
+  if (!client->launch({spec, other})) return "launch";
+  while ((code < 0 || !refused) && text.empty()) {
+    if (!client->dispatch(handler, patience_ms)) return "the keeper is gone";
+  }
+  if (!text.empty()) return text;
+  if (code != 6) return "exit code " + std::to_string(code);
+  auto out = client->read_output(spec.key, Stream::out, 0, 4096)->bytes;
+  auto err = client->read_output(spec.key, Stream::err, 0, 4096)->bytes;
+  if (err != "touch: cannot touch '/etc/x': Read-only file system\n") {
+    return "on stderr: " + err;
+  }
+  auto expected = std::to_string(uid) +
+                  "\nwork\nx\n/proc/1 /proc/2\n"
+                  "CapEff:\t0000000000000000\n/tmp/work\n13\n";
+  if (out != expected) return "on stdout: " + out;
+  (void)client->shutdown(0);
+  while (client->dispatch({}, patience_ms)) {
+  }
+  return {};
+}
+
+BOOST_AUTO_TEST_CASE(an_ordinary_users_keeper_isolates_and_names_its_limits,
+                     *boost::unit_test::precondition(as_root)) {
+  constexpr unsigned uid = 65534;
+  TempDirectory temp;
+  std::filesystem::copy_file(REEVE_KEEPER, temp.path() + "/keeper");
+  auto home = temp.path() + "/home";
+  std::filesystem::create_directory(home);
+  BOOST_REQUIRE_EQUAL(::chown(home.c_str(), uid, uid), 0);
+  int said[2];
+  BOOST_REQUIRE_EQUAL(::pipe(said), 0);
+  int pid = ::fork();
+  if (pid == 0) {
+    if (::setgid(uid) != 0 || ::setuid(uid) != 0) ::_exit(1);
+    auto wrong =
+        as_ordinary_user({home + "/run", temp.path() + "/keeper", {}}, uid);
+    (void)!::write(said[1], wrong.data(), wrong.size());
+    ::_exit(0);
+  }
+  ::close(said[1]);
+  std::string wrong;
+  char buffer[512];
+  for (ssize_t got; (got = ::read(said[0], buffer, sizeof buffer)) > 0;) {
+    wrong.append(buffer, static_cast<std::size_t>(got));
+  }
+  ::close(said[0]);
+  ::waitpid(pid, nullptr, 0);
+  BOOST_CHECK_EQUAL(wrong, "");
+}
+
+}  // namespace
+}  // namespace reeve::keeper::test

@@ -1,0 +1,219 @@
+// What a task can use, see and do, and what it cannot.
+#include <signal.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "actors/agent/keeper/runtime_fixture.hpp"
+
+namespace reeve::keeper::test {
+namespace {
+
+BOOST_FIXTURE_TEST_SUITE(isolation, RuntimeFixture,
+                         *boost::unit_test::precondition(as_root))
+
+bool limits_name(Client& client, const std::string& word) {
+  for (const auto& limit : client.limits()) {
+    if (limit.find(word) != std::string::npos) return true;
+  }
+  return false;
+}
+
+BOOST_AUTO_TEST_CASE(a_memory_hog_is_killed_by_its_limit_and_told_so) {
+  if (limits_name(client(), "memory limits are not enforced")) {
+    BOOST_TEST_MESSAGE("this host gives no memory limits");
+    return;
+  }
+  constexpr std::uint64_t limit = 64u << 20;
+  auto spec = script("exec tail /dev/zero");
+  spec.memory_bytes = limit;
+  auto outcome = run(spec);
+  BOOST_CHECK(outcome.facts.memory_killed);
+  BOOST_CHECK_EQUAL(outcome.facts.signal, SIGKILL);
+  BOOST_CHECK_GT(outcome.facts.peak_memory_bytes, limit / 2);
+  BOOST_CHECK_LE(outcome.facts.peak_memory_bytes, limit);
+  BOOST_CHECK_NE(outcome.facts.detail.find("67108864"), std::string::npos);
+  // The group is used again; the next task must not inherit the verdict.
+  auto next = script("exit 1");
+  next.memory_bytes = limit;
+  auto after = run(next);
+  BOOST_CHECK(!after.facts.memory_killed);
+  BOOST_CHECK_LT(after.facts.peak_memory_bytes, limit / 2);
+}
+
+BOOST_AUTO_TEST_CASE(a_fork_bomb_is_held_by_its_limit) {
+  if (limits_name(client(), "number of processes")) {
+    BOOST_TEST_MESSAGE("this host gives no limits of processes");
+    return;
+  }
+  auto spec = script(
+      "(for i in $(seq 100); do sleep 60 & done) 2>/dev/null; "
+      "echo /proc/[0-9]*");
+  spec.pids_max = 20;
+  run(spec);
+  auto text = output(spec.key);
+  int count = 0;
+  for (std::size_t at = 0; (at = text.find("/proc/", at)) != text.npos; ++at) {
+    ++count;
+  }
+  BOOST_CHECK_LE(count, 21);  // with the task's init
+  BOOST_CHECK_GE(count, 10);
+}
+
+BOOST_AUTO_TEST_CASE(a_cpu_limit_holds_back_a_busy_loop) {
+  if (limits_name(client(), "cpu limits")) return;
+  auto spec = script("exec timeout 1.5 sh -c 'while :; do :; done'");
+  spec.cpu_milli = 200;
+  auto facts = run(spec).facts;
+  auto wall_ns = facts.ended_at - facts.started_at;
+  BOOST_CHECK_LT(facts.cpu_ns, wall_ns * 4 / 10);
+}
+
+BOOST_AUTO_TEST_CASE(tmp_is_private_to_each_task) {
+  auto name = "/tmp/keeper-private-" + std::to_string(::getpid());
+  auto first = run(script("echo mine > " + name + " && ls -A /tmp"));
+  BOOST_CHECK_EQUAL(first.facts.exit_code, 0);
+  BOOST_CHECK(!std::filesystem::exists(name));
+  auto spec = script("test -e " + name);
+  BOOST_CHECK_EQUAL(run(spec).facts.exit_code, 1);
+}
+
+BOOST_AUTO_TEST_CASE(the_root_is_read_only_even_for_root) {
+  auto spec = script(
+      "touch /etc/keeper-was-here; touch /keeper-was-here; "
+      "echo 1 > /proc/sys/vm/drop_caches");
+  spec.uid = spec.gid = 0;
+  run(spec);
+  auto errors = output(spec.key, Stream::err);
+  BOOST_CHECK_NE(errors.find("'/etc/keeper-was-here': Read-only file system"),
+                 std::string::npos);
+  BOOST_CHECK_NE(errors.find("'/keeper-was-here': Read-only file system"),
+                 std::string::npos);
+  BOOST_CHECK_NE(errors.find("drop_caches: Read-only"), std::string::npos);
+  BOOST_CHECK(!std::filesystem::exists("/etc/keeper-was-here"));
+}
+
+BOOST_AUTO_TEST_CASE(the_working_directory_is_the_users_own_and_writable) {
+  auto work = directory() + "/work";
+  std::filesystem::create_directory(work);
+  std::filesystem::permissions(work, std::filesystem::perms(0777));
+  auto spec = script("pwd; echo $PWD; echo result > answer");
+  spec.workdir = work;
+  BOOST_CHECK_EQUAL(run(spec).facts.exit_code, 0);
+  BOOST_CHECK_EQUAL(output(spec.key), work + "\n" + work + "\n");
+  struct stat facts {};
+  BOOST_REQUIRE_EQUAL(::stat((work + "/answer").c_str(), &facts), 0);
+  BOOST_CHECK_EQUAL(facts.st_uid, 65534);
+}
+
+BOOST_AUTO_TEST_CASE(a_working_directory_out_of_reach_is_replaced_and_told) {
+  auto closed = directory() + "/closed";
+  std::filesystem::create_directory(closed);
+  std::filesystem::permissions(closed, std::filesystem::perms(0700));
+  auto spec = script("pwd; echo kept > here && cat here");
+  spec.workdir = closed;
+  auto outcome = run(spec);
+  BOOST_CHECK_EQUAL(output(spec.key), "/tmp/work\nkept\n");
+  BOOST_CHECK_NE(outcome.note.find("Permission denied"), std::string::npos);
+  auto scratch = directory() + "/run/scratch/" + to_string(spec.key);
+  BOOST_CHECK(std::filesystem::exists(scratch + "/here"));
+  BOOST_REQUIRE(client().forget(spec.key));
+  BOOST_CHECK(eventually([&] { return !std::filesystem::exists(scratch); }));
+}
+
+BOOST_AUTO_TEST_CASE(no_task_has_privileges_whatever_its_user) {
+  for (std::uint32_t uid : {0u, 65534u}) {
+    auto spec = script(
+        "grep -E '^(Cap|NoNewPrivs|Seccomp:)' "
+        "/proc/self/status | tr -d '\\t '");
+    spec.uid = spec.gid = uid;
+    BOOST_CHECK_EQUAL(run(spec).facts.exit_code, 0);
+    BOOST_CHECK_EQUAL(output(spec.key),
+                      "CapInh:0000000000000000\nCapPrm:0000000000000000\n"
+                      "CapEff:0000000000000000\nCapBnd:0000000000000000\n"
+                      "CapAmb:0000000000000000\nNoNewPrivs:1\nSeccomp:2\n");
+  }
+}
+
+BOOST_AUTO_TEST_CASE(mounts_and_namespaces_are_denied) {
+  auto spec = script(
+      "mount -t tmpfs none /tmp; echo $?; unshare -U true; "
+      "echo $?; unshare -m true; echo $?; chroot / true; "
+      "echo $?");
+  spec.uid = spec.gid = 0;
+  run(spec);
+  auto text = output(spec.key);
+  BOOST_CHECK_EQUAL(text.find("0\n") == 0, false);
+  auto errors = output(spec.key, Stream::err);
+  std::size_t denials = 0;
+  for (std::size_t at = 0;
+       (at = errors.find("Operation not permitted", at)) != errors.npos; ++at) {
+    ++denials;
+  }
+  // mount(8) says it in words of its own.
+  if (errors.find("permission denied") != errors.npos) ++denials;
+  BOOST_CHECK_MESSAGE(denials == 4, text + errors);
+}
+
+BOOST_AUTO_TEST_CASE(only_its_own_processes_are_in_sight) {
+  auto spec = script(
+      "echo /proc/[0-9]*; kill -9 1; echo alive; "
+      "cat /proc/1/environ 2>&1; ls /proc/1/fd 2>&1");
+  spec.uid = spec.gid = 0;
+  run(spec);
+  auto text = output(spec.key);
+  BOOST_CHECK_MESSAGE(text.starts_with("/proc/1 /proc/2\nalive\n"), text);
+  BOOST_CHECK_MESSAGE(text.find("Permission denied") != text.npos, text);
+}
+
+BOOST_AUTO_TEST_CASE(device_nodes_that_were_not_allocated_are_hidden) {
+  auto spec =
+      script("ls /dev; echo x > /dev/null; head -c 4 /dev/zero | wc -c");
+  BOOST_CHECK_EQUAL(run(spec).facts.exit_code, 0);
+  BOOST_CHECK_EQUAL(output(spec.key),
+                    "fd\nfull\nnull\nptmx\npts\nrandom\nshm\nstderr\nstdin\n"
+                    "stdout\ntty\nurandom\nzero\n4\n");
+}
+
+BOOST_AUTO_TEST_CASE(an_allocated_device_is_there_and_nothing_else) {
+  std::string device;
+  for (const char* path : {"/dev/net/tun", "/dev/fuse", "/dev/kmsg"}) {
+    if (std::filesystem::exists(path)) device = path;
+  }
+  if (device.empty()) return;
+  auto spec = script("test -c " + device +
+                     " && test -c /dev/null && "
+                     "! test -e /dev/mem && touch /dev/shm/x");
+  spec.device_paths = {device};
+  BOOST_CHECK_EQUAL(run(spec).facts.exit_code, 0);
+  BOOST_CHECK_EQUAL(output(spec.key, Stream::err), "");
+  auto wrong = script("");
+  wrong.device_paths = {"/dev/no-such-gpu"};
+  BOOST_CHECK_EQUAL(run(wrong).start_error,
+                    "placing the device nodes: No such file or directory");
+  wrong = script("");
+  wrong.device_paths = {"/etc/shadow"};
+  BOOST_CHECK(run(wrong).refusal_code == Errc::usage);
+}
+
+BOOST_AUTO_TEST_CASE(the_keepers_directory_is_hidden) {
+  auto spec = script("ls -A " + directory() + "/run 2>&1");
+  spec.uid = spec.gid = 0;
+  spec.workdir = "/";
+  run(spec);
+  auto text = output(spec.key);
+  BOOST_CHECK_MESSAGE(text.find("keeper.sock") == text.npos, text);
+  BOOST_CHECK_MESSAGE(text.find("tasks.journal") == text.npos, text);
+}
+
+BOOST_AUTO_TEST_CASE(no_descriptor_of_the_keeper_is_inherited) {
+  auto spec = script("ls /proc/self/fd | tr '\\n' ' '");
+  run(spec);
+  BOOST_CHECK_EQUAL(output(spec.key), "0 1 2 3 ");  // 3 is the listing's own
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace
+}  // namespace reeve::keeper::test
