@@ -340,6 +340,30 @@ BOOST_AUTO_TEST_CASE(an_earlier_head_joins_a_class_that_was_refused) {
   check_started(cell, {4, 3});
 }
 
+BOOST_AUTO_TEST_CASE(an_earlier_head_is_first_between_two_small_batches) {
+  TestCell cell;
+  const auto little = 10 * gib;
+  cell.add({.number = 0, .cpu_milli = 4000, .memory_bytes = little});
+  cell.add({.number = 1, .cpu_milli = 4000, .memory_bytes = little});
+  cell.add({.number = 2, .cpu_milli = 1000});
+  cell.submit({.cpu_milli = 4000, .on_node = "n0"});
+  cell.submit({.cpu_milli = 4000, .on_node = "n1"});
+  cell.submit({.cpu_milli = 1000, .on_node = "n2"});
+  cell.pass();
+  cell.submit({.cpu_milli = 4000});
+  cell.submit({.cpu_milli = 4000});
+  const TestSession roomy{.memory_bytes = 100 * gib};  // only on n2
+  cell.submit(roomy);
+  check_started(cell, {});
+  for (const auto id : {1, 2, 3}) cell.end(static_cast<std::uint64_t>(id));
+  BOOST_TEST(cell.propose(1).at(0).session.value == 4U);
+  auto urgent = roomy;
+  urgent.priority = 9;
+  cell.submit(urgent);
+  BOOST_TEST(cell.propose(1).at(0).session.value == 7U);
+  BOOST_TEST(cell.propose(1).at(0).session.value == 5U);
+}
+
 BOOST_AUTO_TEST_CASE(events_of_unknown_sessions_and_nodes_are_ignored) {
   auto cell = one_node(1);
   cell.lost(77);

@@ -110,6 +110,21 @@ BOOST_AUTO_TEST_CASE(the_expected_start_follows_from_the_time_limits) {
   BOOST_TEST(why(cell, all).expected_start.value == 0U);
 }
 
+BOOST_AUTO_TEST_CASE(a_task_that_has_ended_is_not_expected_to_end_again) {
+  TestCell cell;
+  cell.add({.number = 0, .cpu_milli = 3000});
+  cell.submit({.tasks = 2, .time_limit_ns = 50 * second_ns});
+  cell.submit({.time_limit_ns = 90 * second_ns});
+  cell.pass();
+  cell.exit(1, 1, 0);
+  cell.submit({.cpu_milli = 1000});
+  cell.pass();
+  const auto id = cell.submit({.cpu_milli = 2000});
+  cell.pass();
+  BOOST_TEST(why(cell, id).expected_start.value ==
+             cell.now.value + 90 * second_ns);
+}
+
 BOOST_AUTO_TEST_CASE(what_holds_a_session_is_said) {
   TestCell cell;
   cell.add({.number = 0});
