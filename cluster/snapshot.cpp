@@ -248,14 +248,17 @@ Expected<State> State::decode_snapshot(std::span<const std::byte> bytes) {
   return state;
 }
 
-Digest State::digest() const {
-  const auto bytes = encode_snapshot();
+Digest State::digest_of(std::span<const std::byte> snapshot) {
   Digest digest;
   crypto_generichash_blake2b(
       reinterpret_cast<unsigned char*>(digest.data()), digest.size(),
-      reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
+      reinterpret_cast<const unsigned char*>(snapshot.data()), snapshot.size(),
       nullptr, 0);
   return digest;
+}
+
+Digest State::digest() const {
+  return digest_of(encode_snapshot());
 }
 
 std::string State::digest_hex() const {

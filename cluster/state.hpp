@@ -194,6 +194,7 @@ class State {
   std::vector<std::byte> encode_snapshot() const;
   static Expected<State> decode_snapshot(std::span<const std::byte> bytes);
   // BLAKE2b-256 of the snapshot's bytes; hex as people see it.
+  static Digest digest_of(std::span<const std::byte> snapshot);
   Digest digest() const;
   std::string digest_hex() const;
 

@@ -1,0 +1,58 @@
+// What the journal decides, without its framework: when a snapshot is due,
+// and which part of the log answers a request for a range.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+namespace reeve::journal {
+
+// One answer to log.read, well below the bus's bound of a message.
+inline constexpr std::size_t chunk_bytes_max = 512 << 10;
+
+struct SnapshotPolicy {
+  std::uint64_t every_events = 250'000;
+};
+
+// Asks for a snapshot every so many events, one at a time.
+class SnapshotClock {
+ public:
+  SnapshotClock(SnapshotPolicy policy, std::uint64_t newest_snapshot)
+      : policy_(policy), last_(newest_snapshot) {}
+
+  // True when a snapshot should be made now; then `finished` must follow.
+  bool due(std::uint64_t head) {
+    if (running_ || head < last_ + policy_.every_events) return false;
+    running_ = true;
+    return true;
+  }
+  // `sequence`: what was kept; 0 when it failed, to be tried again later.
+  void finished(std::uint64_t sequence, std::uint64_t head) {
+    running_ = false;
+    last_ = sequence != 0 ? sequence : head;
+  }
+
+ private:
+  SnapshotPolicy policy_;
+  std::uint64_t last_;
+  bool running_ = false;
+};
+
+struct Range {
+  std::uint64_t from = 1;
+  std::uint64_t to = 0;  // before `from`: nothing to send
+  std::size_t bytes_max = chunk_bytes_max;
+};
+
+// The range that a request gets: within the log, and one chunk at most.
+inline Range bounded_range(std::uint64_t from, std::uint64_t to,
+                           std::size_t bytes_max, std::uint64_t head) {
+  Range range;
+  range.from = std::max<std::uint64_t>(from, 1);
+  range.to = to == 0 ? head : std::min(to, head);
+  if (bytes_max != 0) range.bytes_max = std::min(bytes_max, chunk_bytes_max);
+  return range;
+}
+
+}  // namespace reeve::journal

@@ -1,0 +1,175 @@
+#include "actors/journal/shell.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <caf/actor_system.hpp>
+#include <chrono>
+#include <thread>
+
+#include "actors/journal/snapshotter.hpp"
+#include "actors/system/messages.hpp"
+#include "actors/system/traced.hpp"
+#include "schema/wire.hpp"
+
+namespace reeve::actors {
+namespace {
+
+using namespace std::chrono_literals;
+
+// How often the free space is looked at while nothing is committed.
+constexpr auto space_check_interval = 500ms;
+// Between tries to write on a disk that has no room left at all.
+constexpr auto full_disk_wait = 200ms;
+
+class Committer : public TracedActor {
+ public:
+  Committer(caf::actor_config& config, JournalOptions options,
+            caf::actor manager)
+      : TracedActor(config),
+        options_(std::move(options)),
+        manager_(std::move(manager)),
+        snapshots_(options_.snapshots, options_.newest_snapshot) {}
+
+  const char* name() const override { return "journal"; }
+
+ protected:
+  caf::behavior make_behavior() override {
+    delayed_send(this, space_check_interval, tick_atom::value);
+    return {
+        [this](const Decided& decided) { commit(*decided.batch); },
+        [this](tick_atom) {
+          send(manager_, committed());
+          delayed_send(this, space_check_interval, tick_atom::value);
+        },
+        [this](const SnapshotKept& kept) {
+          snapshots_.finished(kept.sequence, options_.log->head().sequence);
+        },
+        [this](drain_atom) { quit(); },
+    };
+  }
+
+  void on_exit() override { manager_ = nullptr; }
+
+ private:
+  Committed committed() const {
+    return {options_.log->head().sequence, options_.log->admission_open()};
+  }
+
+  void commit(const manager::Batch& batch) {
+    Expected<store::Head> head = append(batch);
+    // Without any room nothing was written: hold on until there is some. The
+    // manager gathers meanwhile and answers nobody.
+    while (!head && head.error().code == Errc::no_space) {
+      spdlog::error("the log has no room: {}", head.error().text);
+      send(manager_, committed());
+      std::this_thread::sleep_for(full_disk_wait);
+      head = append(batch);
+    }
+    if (!head) {
+      send(manager_, CommitFailed{head.error().text});
+      return;
+    }
+    send(manager_, committed());
+    publish(batch);
+    if (snapshots_.due(head->sequence))
+      spawn_snapshotter(system(), options_.log->reader(), options_.log,
+                        caf::actor_cast<caf::actor>(this));
+  }
+
+  Expected<store::Head> append(const manager::Batch& batch) {
+    return options_.log->append(batch.epoch.value, batch.count, batch.events);
+  }
+
+  void publish(const manager::Batch& batch) {
+    const Status walked = store::for_each_event(
+        batch.events, [this](std::span<const std::byte> bytes) {
+          const auto subject =
+              options_.subjects->event(schema::event_of(bytes));
+          // A subscriber that misses one sees the gap and asks for it.
+          if (auto sent = options_.events->publish(subject, bytes); !sent)
+            spdlog::warn("event not published: {}", sent.error().text);
+        });
+    REEVE_CHECK(walked.has_value(), walked.error().text);
+  }
+
+  JournalOptions options_;
+  caf::actor manager_;
+  journal::SnapshotClock snapshots_;
+};
+
+class Reader : public TracedActor {
+ public:
+  Reader(caf::actor_config& config, JournalOptions options)
+      : TracedActor(config),
+        options_(std::move(options)),
+        reader_(options_.log->reader()) {}
+
+  const char* name() const override { return "journal-reader"; }
+
+ protected:
+  caf::behavior make_behavior() override {
+    return {
+        [this](const FromBus& request) {
+          const auto* read =
+              schema::verified<schema::LogRead>(request.message.data);
+          if (read) answer(*read, request.message.reply);
+        },
+        [this](drain_atom) { quit(); },
+    };
+  }
+
+ private:
+  void answer(const schema::LogRead& read, std::string_view reply_to) {
+    const std::uint64_t head = options_.log->head().sequence;
+    const journal::Range range = journal::bounded_range(
+        read.from_seq(), read.to_seq(), read.bytes_max(), head);
+    std::vector<std::byte> events;
+    std::uint64_t first = 0;
+    std::uint32_t count = 0;
+    Status scanned;
+    if (range.to >= range.from)
+      scanned =
+          reader_->scan(range.from, range.to, [&](const store::Record& record) {
+            std::uint64_t sequence = record.first_sequence;
+            store::EventCursor cursor(record.events);
+            while (auto event = cursor.next()) {
+              const std::uint64_t at = sequence++;
+              if (at < range.from) continue;
+              if (at > range.to || (count > 0 && events.size() + event->size() >
+                                                     range.bytes_max))
+                return false;
+              if (count++ == 0) first = at;
+              events.insert(events.end(), event->begin(), event->end());
+            }
+            return true;
+          });
+    flatbuffers::FlatBufferBuilder builder(events.size() + 256);
+    builder.ForceVectorAlignment(events.size(), 1, 8);
+    const auto list = builder.CreateVector(
+        reinterpret_cast<const std::uint8_t*>(events.data()), events.size());
+    const auto error = scanned ? 0 : builder.CreateString(scanned.error().text);
+    const auto bytes = schema::finish(
+        builder,
+        schema::CreateLogChunk(builder, head, first, count, list, error));
+    if (auto sent = options_.answers->publish(reply_to, bytes); !sent)
+      spdlog::warn("log.read not answered: {}", sent.error().text);
+  }
+
+  JournalOptions options_;
+  std::unique_ptr<store::LogReader> reader_;
+};
+
+}  // namespace
+
+Journal spawn_journal(caf::actor_system& system, JournalOptions options,
+                      caf::actor manager) {
+  Journal journal;
+  journal.committer = spawn_shell<Committer, caf::detached>(
+      system, "journal", std::source_location::current(), options,
+      std::move(manager));
+  journal.reader = spawn_shell<Reader, caf::detached>(
+      system, "journal-reader", std::source_location::current(), options);
+  return journal;
+}
+
+}  // namespace reeve::actors

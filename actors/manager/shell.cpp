@@ -1,0 +1,146 @@
+#include "actors/manager/shell.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <caf/actor_system.hpp>
+#include <caf/send.hpp>
+
+#include "actors/system/clock.hpp"
+#include "actors/system/messages.hpp"
+#include "actors/system/traced.hpp"
+#include "schema/wire.hpp"
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::actors::Peers)
+
+namespace reeve::actors {
+namespace {
+
+using namespace std::chrono_literals;
+
+// How late a deadline may be noticed.
+constexpr auto tick_interval = 200ms;
+
+class ManagerShell : public TracedActor {
+ public:
+  ManagerShell(caf::actor_config& config, ManagerOptions options)
+      : TracedActor(config),
+        options_(std::move(options)),
+        core_(options_.core) {}
+
+  const char* name() const override { return "manager"; }
+
+ protected:
+  caf::behavior make_behavior() override {
+    return {
+        [this](const Peers& peers) {
+          peers_ = peers;
+          delayed_send(this, tick_interval, tick_atom::value);
+          pump();
+        },
+        [this](const FromBus& input) {
+          on_bus(input);
+          pump();
+        },
+        [this](const Committed& committed) {
+          core_->set_admission(committed.admission_open);
+          core_->committed(Sequence{committed.sequence});
+          if (committed.sequence >= in_flight_) in_flight_ = 0;
+          pump();
+        },
+        [this](const CommitFailed& failed) {
+          options_.on_fatal(failed.text);
+          quit(caf::exit_reason::user_shutdown);
+        },
+        [this](const Proposals& proposals) {
+          auto refused = core_->on_proposals(*proposals.list, wall_time());
+          if (!refused.empty())
+            send(peers_.scheduler, Refused{std::make_shared<decltype(refused)>(
+                                       std::move(refused))});
+          pump();
+        },
+        [this](const WhyAnswered& answered) {
+          core_->answer_why(answered.session, *answered.why, answered.reply_to);
+          pump();
+        },
+        [this](tick_atom) {
+          core_->set_counter("quarantined", options_.quarantine->count());
+          core_->on_tick(wall_time());
+          pump();
+          delayed_send(this, tick_interval, tick_atom::value);
+        },
+        [this](drain_atom) { quit(); },
+    };
+  }
+
+  void on_exit() override { peers_ = Peers{}; }
+
+ private:
+  void on_bus(const FromBus& input) {
+    const auto bytes = input.message.data;
+    switch (input.kind) {
+      case FromBus::Kind::command:
+        if (const auto* command = schema::verified<schema::Command>(bytes))
+          core_->on_command(*command, input.principal, input.message.reply,
+                            wall_time());
+        break;
+      case FromBus::Kind::query:
+        if (const auto* query = schema::verified<schema::Query>(bytes))
+          if (!core_->on_query(*query, input.message.reply))
+            send(peers_.scheduler,
+                 AskWhy{SessionId{query->body_as_WhyQuery()->session()},
+                        std::string(input.message.reply)});
+        break;
+      case FromBus::Kind::heartbeat:
+        if (const auto* beat = schema::verified<schema::Heartbeat>(bytes))
+          core_->on_heartbeat(schema::text(beat->agent()),
+                              beat->boot() ? *beat->boot() : schema::Id128(),
+                              wall_time());
+        break;
+      case FromBus::Kind::log_read: break;
+    }
+  }
+
+  // One commit is under way at most: what is decided meanwhile is the next.
+  void pump() {
+    if (in_flight_ == 0 && peers_.committer) {
+      auto batch = std::make_shared<manager::Batch>(core_->take_batch());
+      if (batch->count > 0) {
+        in_flight_ = batch->first.value + batch->count - 1;
+        send(peers_.committer, Decided{batch});
+        send(peers_.scheduler, Decided{batch});
+      }
+    }
+    for (const manager::Effect& effect : core_->take_effects())
+      std::visit([this](const auto& one) { perform(one); }, effect);
+  }
+
+  void perform(const manager::SendReply& reply) {
+    if (auto sent = options_.answers->publish(reply.reply_to, reply.bytes);
+        !sent)
+      spdlog::warn("answer not sent: {}", sent.error().text);
+  }
+
+  void perform(const manager::SendOrder& order) {
+    const auto subject = options_.subjects->agent(order.agent, "order");
+    if (auto sent = options_.orders->publish(subject, order.bytes); !sent)
+      spdlog::warn("order to {} not sent: {}", order.agent, sent.error().text);
+  }
+
+  ManagerOptions options_;
+  std::shared_ptr<manager::Core> core_;
+  Peers peers_;
+  std::uint64_t in_flight_ = 0;
+};
+
+}  // namespace
+
+caf::actor spawn_manager(caf::actor_system& system, ManagerOptions options) {
+  return spawn_shell<ManagerShell>(
+      system, "manager", std::source_location::current(), std::move(options));
+}
+
+void introduce(const caf::actor& manager, Peers peers) {
+  caf::anon_send(manager, std::move(peers));
+}
+
+}  // namespace reeve::actors

@@ -1,0 +1,42 @@
+// The manager actor: turns messages into inputs of its core and performs the
+// core's effects.
+#pragma once
+
+#include <caf/actor.hpp>
+#include <caf/fwd.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "actors/manager/core.hpp"
+#include "bus/connection.hpp"
+#include "bus/quarantine.hpp"
+#include "bus/subject.hpp"
+
+namespace reeve::actors {
+
+struct ManagerOptions {
+  // Started core: nothing of it has left yet.
+  std::shared_ptr<manager::Core> core;
+  // Outlive the actor.
+  bus::Connection* answers = nullptr;
+  bus::Connection* orders = nullptr;
+  const bus::Quarantine* quarantine = nullptr;
+  const bus::Subjects* subjects = nullptr;
+  // A commit failed: the process has to end. Called once, from the actor.
+  std::function<void(const std::string&)> on_fatal;
+};
+
+// Takes FromBus, Committed, Proposals and WhyAnswered. It begins when it gets
+// its Peers.
+struct Peers {
+  caf::actor committer;
+  caf::actor scheduler;
+};
+
+caf::actor spawn_manager(caf::actor_system& system, ManagerOptions options);
+
+// Tells a manager who its peers are.
+void introduce(const caf::actor& manager, Peers peers);
+
+}  // namespace reeve::actors
