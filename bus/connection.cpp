@@ -12,6 +12,7 @@
 #include <random>
 
 #include "bus/replies.hpp"
+#include "bus/sanitizer.hpp"
 #include "bus/subject.hpp"
 #include "cluster/check.hpp"
 
@@ -170,6 +171,7 @@ Connection::Impl::~Impl() {
 
 void Connection::Impl::on_message(natsConnection*, natsSubscription*,
                                   natsMsg* raw, void* closure) noexcept {
+  take_over(closure);
   auto& subscription = *static_cast<Subscription*>(closure);
   Impl& self = *subscription.owner;
   const char* reply = natsMsg_GetReply(raw);
@@ -185,6 +187,7 @@ void Connection::Impl::on_message(natsConnection*, natsSubscription*,
 }
 
 void Connection::Impl::on_complete(void* closure) noexcept {
+  take_over(closure);
   Impl& self = *static_cast<Subscription*>(closure)->owner;
   const std::lock_guard lock(self.mutex);
   --self.live_subscriptions;
@@ -193,19 +196,21 @@ void Connection::Impl::on_complete(void* closure) noexcept {
 
 void Connection::Impl::on_error(natsConnection* from, natsSubscription* sub,
                                 natsStatus status, void* closure) noexcept {
+  take_over(closure);
   Impl& self = *static_cast<Impl*>(closure);
   const char* last = nullptr;
   natsConnection_GetLastError(from, &last);
   const std::string text = last ? last : "";
-  if (status == NATS_SLOW_CONSUMER) {
+  if (status == NATS_SLOW_CONSUMER && sub != nullptr) {
     self.slow_consumers.fetch_add(1);
-    const char* pattern = sub ? natsSubscription_GetSubject(sub) : nullptr;
-    self.report({Errc::busy,
-                 fmt::format("too slow for {}: messages are dropped over {} "
-                             "waiting or {} bytes",
-                             pattern ? pattern : "a subscription",
-                             SubscribeOptions{}.pending_messages_max,
-                             SubscribeOptions{}.pending_bytes_max)});
+    int messages = 0;
+    int bytes = 0;
+    natsSubscription_GetPendingLimits(sub, &messages, &bytes);
+    self.report(
+        {Errc::busy,
+         fmt::format("too slow for {}: over {} messages or {} bytes "
+                     "waiting, more are dropped",
+                     natsSubscription_GetSubject(sub), messages, bytes)});
     return;
   }
   if (status == NATS_NOT_PERMITTED) {
@@ -221,16 +226,19 @@ void Connection::Impl::on_error(natsConnection* from, natsSubscription* sub,
 
 void Connection::Impl::on_disconnected(natsConnection*,
                                        void* closure) noexcept {
+  take_over(closure);
   static_cast<Impl*>(closure)->tell(State::disconnected);
 }
 
 void Connection::Impl::on_reconnected(natsConnection*, void* closure) noexcept {
+  take_over(closure);
   Impl& self = *static_cast<Impl*>(closure);
   self.reconnects.fetch_add(1);
   self.tell(State::reconnected);
 }
 
 void Connection::Impl::on_closed(natsConnection*, void* closure) noexcept {
+  take_over(closure);
   Impl& self = *static_cast<Impl*>(closure);
   self.tell(State::closed);
   const std::lock_guard lock(self.mutex);
@@ -245,6 +253,7 @@ Status Connection::Impl::subscribe(const std::string& pattern, Handler handler,
   const std::lock_guard lock(mutex);
   subscriptions.push_back({this, std::move(handler), nullptr});
   Subscription& made = subscriptions.back();
+  hand_over(&made);
   natsStatus status = natsConnection_Subscribe(
       &made.handle, handle, pattern.c_str(), on_message, &made);
   if (status != NATS_OK) {
@@ -305,6 +314,7 @@ Connection::~Connection() = default;
 Expected<std::unique_ptr<Connection>> Connection::connect(
     const ConnectionOptions& options) {
   auto impl = std::make_unique<Impl>(options);
+  hand_over(impl.get());
   natsOptions* configured = nullptr;
   natsStatus status = natsOptions_Create(&configured);
   if (status == NATS_OK) status = impl->configure(configured);

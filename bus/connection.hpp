@@ -32,7 +32,7 @@ struct ConnectionOptions {
   // Each publish goes to the socket at once: for requests. Without it many
   // small messages share a write: for events.
   bool low_latency = false;
-  std::chrono::milliseconds connect_timeout{2'000};
+  std::chrono::milliseconds connect_timeout{5'000};
   // Called on a library thread; `connected` on the one that connects.
   std::function<void(State)> on_state;
   std::function<void(const Error&)> on_error;

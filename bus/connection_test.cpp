@@ -204,7 +204,7 @@ BOOST_AUTO_TEST_CASE(a_slow_handler_loses_and_the_loss_is_counted) {
   for (int i = 0; i < 100; ++i)
     BOOST_REQUIRE(server->publish(cell.subjects.stat("n"), {}).has_value());
   BOOST_TEST(eventually([&] { return server->stats().dropped >= 89; }));
-  BOOST_TEST(server->stats().slow_consumers >= 1u);
+  BOOST_TEST(eventually([&] { return server->stats().slow_consumers > 0; }));
   go = true;
   BOOST_TEST(eventually([&] { return seen + server->stats().dropped == 100; }));
 }

@@ -43,6 +43,7 @@ class Journal {
 
   std::atomic<std::uint64_t> head;
   std::atomic<std::uint64_t> reads{0};
+  std::atomic<std::uint64_t> head_reads{0};
   // At most this many events go into one answer.
   static constexpr std::uint64_t chunk_events_max = 100;
 
@@ -64,6 +65,7 @@ class Journal {
     return testing::make_log_chunk(head, asked.from_seq(), last);
   }
   Buffer tell_head(const schema::LogRead&) {
+    ++head_reads;
     return testing::make_log_chunk(head, 1, 0);
   }
 
@@ -89,6 +91,8 @@ struct Subscriber {
         options);
     BOOST_REQUIRE(opened.has_value());
     feed = std::move(*opened);
+    // What is published from here on finds it listening.
+    BOOST_REQUIRE(connection->flush(patience).has_value());
   }
 
   bool has_all(std::uint64_t from, std::uint64_t to) {
@@ -138,6 +142,7 @@ BOOST_AUTO_TEST_CASE(what_the_bus_lost_is_read_from_the_log) {
   Journal journal(*daemon, cell.subjects, 0);
   // No help from the periodic look at the head.
   Subscriber subscriber(cell, {.head_interval = patience * 10});
+  BOOST_REQUIRE(eventually([&] { return journal.head_reads == 1; }));
   for (int i = 1; i <= 500; ++i) journal.commit(i % 7 < 3 && i != 500);
   BOOST_TEST(subscriber.has_all(1, 500));
   BOOST_TEST(subscriber.feed->counters().gaps > 0u);

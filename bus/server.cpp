@@ -13,7 +13,6 @@
 #include <atomic>
 #include <boost/json.hpp>
 #include <fstream>
-#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -128,8 +127,7 @@ struct Server::Impl {
   Credentials user;
   bool adopted = false;
 
-  mutable std::mutex mutex;  // guards child
-  Child child;
+  Child child;  // the watcher's, while there is one
   std::atomic<int> pid{0};
   std::atomic<std::uint64_t> restarts{0};
   std::thread watcher;
@@ -221,11 +219,8 @@ Status Server::Impl::launch() {
       Child::spawn({program, "-c", (directory / "server.conf").string()},
                    directory / "server.out");
   if (!made) return tl::unexpected(made.error());
-  {
-    const std::lock_guard lock(mutex);
-    child = std::move(*made);
-    pid = child.identity().pid;
-  }
+  child = std::move(*made);
+  pid = child.identity().pid;
   // Before it answers, so that a crash of ours here leaves no orphan.
   auto status =
       write_record(directory / "server.json", {child.identity(), port});
@@ -238,6 +233,8 @@ Status Server::Impl::wait_ready() {
   const auto deadline = Clock::now() + ready_timeout;
   while (Clock::now() < deadline) {
     if (answers(milliseconds(1'000))) return {};
+    if (stop_requested(milliseconds(0)))
+      return fail(Errc::unreachable, "stopped while the bus server started");
     if (child.ended(milliseconds(10)))
       return fail(Errc::unreachable,
                   fmt::format("the bus server {} ended at its start ({}): {}{}",

@@ -2,12 +2,11 @@
 
 #include <signal.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <boost/test/unit_test.hpp>
 #include <fstream>
 
+#include "bus/child.hpp"
 #include "bus/private_file.hpp"
 #include "bus/server_config.hpp"
 #include "bus/test_support.hpp"
@@ -79,14 +78,10 @@ BOOST_AUTO_TEST_CASE(a_stopped_server_is_gone_and_starts_on_its_old_port) {
 // The first daemon is a process of its own that is killed without warning.
 BOOST_AUTO_TEST_CASE(a_server_outlives_its_killed_daemon_and_is_adopted) {
   const TemporaryDirectory directory;
-  const int first = ::fork();
-  if (first == 0) {
-    auto started = Server::start_or_adopt(options_for(directory));
-    if (!started) ::_exit(1);
-    (void)write_private_file(directory.path() / "ready",
-                             std::to_string((*started)->pid()));
-    for (;;) ::pause();
-  }
+  auto first = Child::spawn(
+      {REEVE_BINARY_DIR "/tests/bus_server_holder", directory.path().string()},
+      directory.path() / "output");
+  BOOST_REQUIRE(first.has_value());
   BOOST_REQUIRE(eventually([&] {
     return read_private_file(directory.path() / "ready").has_value();
   }));
@@ -101,8 +96,8 @@ BOOST_AUTO_TEST_CASE(a_server_outlives_its_killed_daemon_and_is_adopted) {
   auto connection = Connection::connect(to);
   BOOST_REQUIRE(connection.has_value());
 
-  ::kill(first, SIGKILL);
-  ::waitpid(first, nullptr, 0);
+  first->signal(SIGKILL);
+  BOOST_REQUIRE(first->ended(testing::patience));
   BOOST_TEST(alive(pid));
 
   auto second = start(options_for(directory));
@@ -136,19 +131,19 @@ BOOST_AUTO_TEST_CASE(a_released_server_with_other_settings_is_replaced) {
 // Another process of the same number must be neither adopted nor killed.
 BOOST_AUTO_TEST_CASE(a_foreign_process_in_the_record_is_left_alone) {
   const TemporaryDirectory directory;
-  const int other = ::fork();
-  if (other == 0)
-    for (;;) ::pause();
+  auto other = Child::spawn({"/bin/sleep", "600"}, directory.path() / "output");
+  BOOST_REQUIRE(other.has_value());
+  const int other_pid = other->identity().pid;
   std::filesystem::create_directories(directory.path() / "bus");
   BOOST_REQUIRE(write_private_file(directory.path() / "bus" / "server.json",
-                                   "{\"pid\":" + std::to_string(other) +
+                                   "{\"pid\":" + std::to_string(other_pid) +
                                        ",\"start_ticks\":1,\"port\":0}")
                     .has_value());
   auto server = start(options_for(directory));
   BOOST_TEST(!server->adopted());
-  BOOST_TEST(alive(other));
-  ::kill(other, SIGKILL);
-  ::waitpid(other, nullptr, 0);
+  BOOST_TEST(!other->ended(std::chrono::milliseconds(0)));
+  other->signal(SIGKILL);
+  BOOST_TEST(other->ended(testing::patience));
 }
 
 BOOST_AUTO_TEST_CASE(a_broken_record_or_broken_credentials_do_not_stop_it) {
