@@ -88,7 +88,7 @@ Status move_to_leaf(const std::string& own, int daemon) {
                     " is not ours; run the daemon in a group of its own "
                     "(systemd: Delegate=yes)");
   }
-  auto leaf = own + "/reeve-daemon";
+  auto leaf = own + daemon_leaf;
   ::mkdir(leaf.c_str(), 0755);
   for (int pid : pids) {
     auto moved = write_kernel_file(leaf + "/cgroup.procs", std::to_string(pid));

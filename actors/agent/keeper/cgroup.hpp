@@ -24,6 +24,9 @@ struct CgroupLayout {
   Place cpu;
 };
 
+// Where the daemon's own processes go on v2, below the group it was given.
+inline constexpr const char* daemon_leaf = "/reeve-daemon";
+
 // `mountinfo` and `self_cgroup` are the texts of those files in /proc/self.
 // The controllers of a v2 hierarchy are read from its cgroup.controllers.
 CgroupLayout find_cgroups(std::string_view mountinfo,

@@ -57,6 +57,10 @@ std::string directory_of(const Mount& mount, std::string path) {
     path.erase(0, mount.root.size());
   }
   while (!path.empty() && path.back() == '/') path.pop_back();
+  // An earlier keeper moved the daemon to a leaf; the groups stay above it.
+  if (path.ends_with(daemon_leaf)) {
+    path.resize(path.size() - std::string_view(daemon_leaf).size());
+  }
   return mount.point + path;
 }
 

@@ -101,6 +101,13 @@ BOOST_AUTO_TEST_CASE(a_mount_that_shows_a_part_of_the_hierarchy_is_understood) {
   BOOST_CHECK_EQUAL(layout.memory.directory, "/sys/fs/cgroup/memory/inner");
 }
 
+BOOST_AUTO_TEST_CASE(a_daemon_that_was_moved_to_its_leaf_finds_its_group) {
+  FakeV2 fake;
+  auto again = find_cgroups(v2_mount(fake.path),
+                            "0::/system.slice/reeved.service/reeve-daemon\n");
+  BOOST_CHECK_EQUAL(again.memory.directory, fake.own);
+}
+
 BOOST_AUTO_TEST_CASE(v2_limits_are_written_as_the_kernel_reads_them) {
   FakeV2 fake;
   CgroupPool pool(fake.layout, "reeve-x", 0);

@@ -69,6 +69,13 @@ int open_as_user(const TaskSpec& spec, const LaunchSetting& setting) {
   return fd;
 }
 
+bool is_hidden(const LaunchSetting& setting, const std::string& path) {
+  for (const auto& hidden : setting.hidden) {
+    if (is_within(path, hidden)) return true;
+  }
+  return false;
+}
+
 std::string path_of(int fd) {
   char path[PATH_MAX];
   auto link = "/proc/self/fd/" + std::to_string(fd);
@@ -97,8 +104,13 @@ StepResult find_workdir(const LaunchSetting& setting, const LaunchOrder& order,
   const auto& spec = *order.spec;
   if (!spec.workdir.empty()) {
     int fd = open_as_user(spec, setting);
+    if (fd >= 0) workdir.path = path_of(fd);
+    if (fd >= 0 && is_hidden(setting, workdir.path)) {
+      ::close(fd);
+      fd = -1;
+      errno = EACCES;
+    }
     if (fd >= 0) {
-      workdir.path = path_of(fd);
       if (!only_to_visit(workdir.path)) {
         workdir.tree = clone_tree(fd, "");
         if (workdir.tree < 0) return failed(Step::workdir);
@@ -111,7 +123,7 @@ StepResult find_workdir(const LaunchSetting& setting, const LaunchOrder& order,
   return prepare_scratch(setting, order, workdir);
 }
 
-StepResult enter_workdir(Workdir& workdir) {
+StepResult enter_workdir(const LaunchSetting& setting, Workdir& workdir) {
   if (workdir.tree >= 0) {
     if (workdir.path.starts_with("/tmp/")) {
       if (!make_directories(workdir.path)) return failed(Step::workdir);
@@ -121,6 +133,12 @@ StepResult enter_workdir(Workdir& workdir) {
       return failed(Step::workdir);
     }
     ::close(workdir.tree);
+    // The tree came from the host, where nothing is covered.
+    for (const auto& hidden : setting.hidden) {
+      if (is_within(hidden, workdir.path) && hide(hidden) != 0) {
+        return failed(Step::workdir);
+      }
+    }
   }
   if (::chdir(workdir.path.c_str()) != 0) return failed(Step::workdir);
   return {};
@@ -162,7 +180,7 @@ StepResult enter_groups(const LaunchOrder& order) {
 }
 
 StepResult enter_root(const LaunchSetting& setting, const LaunchOrder& order,
-                      Workdir& workdir) {
+                      int mounts_fd, Workdir& workdir) {
   const auto& spec = *order.spec;
   auto step = enter_groups(order);
   if (!step.ok()) return step;
@@ -171,8 +189,7 @@ StepResult enter_root(const LaunchSetting& setting, const LaunchOrder& order,
   std::vector<int> devices;
   step = clone_devices(spec, devices);
   if (!step.ok()) return step;
-  if (::setns(setting.mounts_fd, CLONE_NEWNS) != 0 ||
-      ::unshare(CLONE_NEWNS) != 0) {
+  if (::setns(mounts_fd, CLONE_NEWNS) != 0 || ::unshare(CLONE_NEWNS) != 0) {
     return failed(Step::root);
   }
   if (!spec.device_paths.empty()) {
@@ -181,7 +198,7 @@ StepResult enter_root(const LaunchSetting& setting, const LaunchOrder& order,
   }
   step = mount_own(spec, setting);
   if (!step.ok()) return step;
-  return enter_workdir(workdir);
+  return enter_workdir(setting, workdir);
 }
 
 void report(const Report& what) {
@@ -191,9 +208,8 @@ void report(const Report& what) {
 }
 
 // stdin, stdout, stderr and the report pipe; nothing else is inherited but
-// the namespace to enter, which is closed after.
-void settle_descriptors(const LaunchSetting& setting, TaskOutputs outputs,
-                        int& mounts_fd) {
+// the namespace to enter: returns its descriptor, to be closed after.
+int settle_descriptors(const LaunchSetting& setting, TaskOutputs outputs) {
   constexpr int spare = 10;  // above all the slots, below nothing in use
   int moved[] = {::fcntl(setting.null_fd, F_DUPFD_CLOEXEC, spare),
                  ::fcntl(outputs.out, F_DUPFD_CLOEXEC, spare),
@@ -203,8 +219,8 @@ void settle_descriptors(const LaunchSetting& setting, TaskOutputs outputs,
   for (int slot = 0; slot < 3; ++slot) ::dup2(moved[slot], slot);
   ::dup3(moved[3], report_slot, O_CLOEXEC);
   ::dup3(moved[4], report_slot + 1, O_CLOEXEC);
-  mounts_fd = report_slot + 1;
   ::syscall(SYS_close_range, report_slot + 2, ~0u, 0);
+  return report_slot + 1;
 }
 
 [[noreturn]] void serve(TaskKey key, int command) {
@@ -232,24 +248,23 @@ int pass_on_signal() {
   return SIGRTMIN;
 }
 
-void run_init(const LaunchSetting& given, const LaunchOrder& order,
+void run_init(const LaunchSetting& setting, const LaunchOrder& order,
               TaskOutputs outputs) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   ::prctl(PR_SET_NAME, init_name);
   const auto& key = order.spec->key;
-  LaunchSetting setting = given;
-  settle_descriptors(given, outputs, setting.mounts_fd);
+  int mounts_fd = settle_descriptors(setting, outputs);
   Workdir workdir;
   ::umask(022);
   if (setting.reset_oom_score) {
     (void)write_kernel_file("/proc/self/oom_score_adj", "0");
   }
-  auto step = enter_root(setting, order, workdir);
+  auto step = enter_root(setting, order, mounts_fd, workdir);
   // Looking with the user's identity clears the first; the second keeps the
   // task's processes from looking into this one.
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   ::prctl(PR_SET_DUMPABLE, 0);
-  ::close(setting.mounts_fd);
+  ::close(mounts_fd);
   if (step.ok()) {
     Command command(*order.spec, workdir.path, setting);
     auto started = command.start();

@@ -36,6 +36,7 @@ struct LaunchSetting {
   bool user_mode = false;  // an ordinary user: one uid only, no groups
   bool reset_oom_score = false;
   rlimit open_files{};  // for tasks that ask for no limit of their own
+  std::vector<std::string> hidden;  // host paths that no task may see
   std::vector<sock_filter> filter;
 };
 

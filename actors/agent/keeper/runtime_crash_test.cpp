@@ -80,6 +80,46 @@ BOOST_AUTO_TEST_CASE(tasks_of_a_killed_keeper_are_lost_and_do_not_run_on) {
   BOOST_CHECK_EQUAL(processes_with(mark), 0);
 }
 
+BOOST_AUTO_TEST_CASE(no_key_starts_twice_however_often_the_keeper_dies) {
+  auto work = directory() + "/work";
+  std::filesystem::create_directory(work);
+  std::filesystem::permissions(work, std::filesystem::perms(0777));
+  constexpr int rounds = 12;
+  constexpr int per_round = 15;
+  std::vector<TaskSpec> all;
+  for (int round = 0; round < rounds; ++round) {
+    for (int at = 0; at < per_round; ++at) {
+      auto spec = script("");
+      auto name = std::to_string(spec.key.session);
+      spec.argv = {"sh", "-c", "echo x >> " + name + "; sleep 0.05"};
+      spec.workdir = work;
+      all.push_back(spec);
+    }
+    BOOST_REQUIRE(client().launch(all));
+    // From "not one journalled" to "some have ended".
+    ::usleep(static_cast<useconds_t>(round * round * 1500));
+    int keeper = client().keeper_pid();
+    ::kill(keeper, SIGKILL);
+    BOOST_REQUIRE(eventually([&] { return !process_lives(keeper); }));
+    reconnect();
+  }
+  BOOST_REQUIRE(client().launch(all));
+  int lost = 0;
+  for (const auto& spec : all) {
+    auto outcome = await(spec.key);
+    BOOST_REQUIRE(outcome.exited);
+    lost += outcome.facts.lost;
+    auto file = work + "/" + std::to_string(spec.key.session);
+    std::error_code missing;
+    auto size = std::filesystem::file_size(file, missing);
+    if (missing) size = 0;
+    // A lost one may have been killed with the file made and still empty.
+    BOOST_CHECK_LE(size, 2);
+    if (!outcome.facts.lost) BOOST_CHECK_EQUAL(size, 2);
+  }
+  BOOST_CHECK_GT(lost, 0);
+}
+
 BOOST_AUTO_TEST_CASE(a_second_keeper_of_a_directory_is_refused_with_the_pid) {
   int pid = ::fork();
   auto run_directory = config().directory;

@@ -207,6 +207,21 @@ BOOST_AUTO_TEST_CASE(the_keepers_directory_is_hidden) {
   BOOST_CHECK_MESSAGE(text.find("tasks.journal") == text.npos, text);
 }
 
+BOOST_AUTO_TEST_CASE(hidden_stays_hidden_inside_the_working_directory) {
+  auto spec = script("ls -A run 2>&1");
+  spec.uid = spec.gid = 0;
+  spec.workdir = directory();
+  run(spec);
+  auto text = output(spec.key);
+  BOOST_CHECK_MESSAGE(text.find("keeper.sock") == text.npos, text);
+  spec = script("pwd; ls -A");
+  spec.uid = spec.gid = 0;
+  spec.workdir = directory() + "/run/output";
+  auto outcome = run(spec);
+  BOOST_CHECK_EQUAL(output(spec.key), "/tmp/work\n");
+  BOOST_CHECK_NE(outcome.note, "");
+}
+
 BOOST_AUTO_TEST_CASE(no_descriptor_of_the_keeper_is_inherited) {
   auto spec = script("ls /proc/self/fd | tr '\\n' ' '");
   run(spec);

@@ -76,12 +76,7 @@ StepResult build_template(const std::vector<std::string>& hidden) {
   step = make_dev(nodes, {});
   if (!step.ok()) return step;
   for (const auto& path : hidden) {
-    if (::mount("none", path.c_str(), "tmpfs",
-                MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
-                "size=4k,nr_inodes=2,mode=000") != 0 &&
-        errno != ENOENT) {
-      return failed(Step::root);
-    }
+    if (hide(path) != 0) return failed(Step::root);
   }
   return {};
 }
@@ -105,6 +100,17 @@ std::string describe(StepResult failure) {
     case Step::command: what = "executing the command"; break;
   }
   return std::string(what) + ": " + std::strerror(failure.error);
+}
+
+int hide(const std::string& path) {
+  int made = ::mount("none", path.c_str(), "tmpfs",
+                     MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
+                     "size=4k,nr_inodes=2,mode=000");
+  return made != 0 && errno == ENOENT ? 0 : made;
+}
+
+bool is_within(const std::string& path, const std::string& directory) {
+  return path == directory || path.starts_with(directory + "/");
 }
 
 bool make_directories(const std::string& path) {

@@ -50,6 +50,12 @@ StepResult make_dev(const std::vector<int>& trees,
 // clone_tree of the standard nodes, in the order make_dev wants them.
 StepResult clone_standard_nodes(std::vector<int>& trees);
 
+// Covers a directory with an empty one; 0, or -1 with errno. One that does not
+// exist needs no cover.
+int hide(const std::string& path);
+// Whether `path` is `directory` or lies below it.
+bool is_within(const std::string& path, const std::string& directory);
+
 // mkdir -p; true when the directory is there.
 bool make_directories(const std::string& path);
 

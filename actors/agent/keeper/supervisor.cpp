@@ -73,6 +73,7 @@ Status Supervisor::prepare() {
   }
   auto hidden = places_.hidden;
   hidden.push_back(places_.directory);
+  setting_.hidden = hidden;
   root_ = std::make_unique<RootTemplate>(hidden);
   if (auto mounts = root_->current(); !mounts) {
     return tl::unexpected(mounts.error());

@@ -1,0 +1,316 @@
+// Orders, and what the runtime says.
+#include "actors/agent/core.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "actors/agent/core_launch.hpp"
+#include "cluster/check.hpp"
+#include "schema/wire.hpp"
+
+namespace reeve::agent {
+
+using schema::EndReason;
+using schema::FactKind;
+
+namespace {
+
+TaskKey key_of(const schema::TaskRef& ref) {
+  return {ref.session(), ref.attempt(), ref.rank()};
+}
+
+std::uint32_t grace_ms_of(std::uint64_t grace_ns) {
+  constexpr std::uint64_t ns_per_ms = 1'000'000;
+  constexpr std::uint64_t grace_ms_max = 3'600'000;
+  return static_cast<std::uint32_t>(
+      std::min(grace_ns / ns_per_ms, grace_ms_max));
+}
+
+schema::ExitFacts facts_of(const keeper::ExitFacts& facts) {
+  return {facts.started_at, facts.ended_at,  facts.peak_memory_bytes,
+          facts.cpu_ns,     facts.exit_code, facts.signal};
+}
+
+EndReason reason_of(const keeper::ExitFacts& facts) {
+  if (facts.memory_killed) return EndReason::memory_limit;
+  return facts.signal != 0 ? EndReason::signalled : EndReason::exited;
+}
+
+}  // namespace
+
+Core::Core(Options options)
+    : options_(std::move(options)), jitter_(options_.seed) {
+  REEVE_CHECK(!options_.agent.empty(), "an agent has a name");
+}
+
+Core::Task* Core::find(const TaskKey& key) {
+  const auto found = tasks_.find(key);
+  return found == tasks_.end() ? nullptr : &found->second;
+}
+
+bool Core::ended(const TaskKey& key) const {
+  const auto found = tasks_.find(key);
+  return found == tasks_.end() || found->second.phase == Phase::ended;
+}
+
+// ---- the runtime comes and goes
+
+void Core::on_runtime_ready(const std::vector<keeper::TaskStatus>& tasks,
+                            Epoch newest, std::vector<std::string> limits,
+                            Time now) {
+  newest_ = std::max(newest_, newest);
+  options_.node.limits = std::move(limits);
+  std::unordered_set<TaskKey, TaskKeyHash> there;
+  for (const auto& status : tasks) {
+    there.insert(status.key);
+    take_up(status);
+  }
+  // What it should have but has not: a launch that never arrived may come
+  // again, anything else is lost.
+  std::vector<TaskKey> gone;
+  for (const auto& [key, task] : tasks_)
+    if (task.phase != Phase::ended && !there.contains(key)) gone.push_back(key);
+  for (const TaskKey& key : gone) {
+    if (find(key)->phase == Phase::launching) {
+      tasks_.erase(key);
+      continue;
+    }
+    Fact fact;
+    fact.kind = FactKind::unknown;
+    fact.detail = "the program that keeps this node's tasks lost it";
+    end(key, *find(key), std::move(fact));
+  }
+  ready_ = true;
+  last_tick_ = now;
+  begin_registration();
+}
+
+void Core::on_runtime_lost() {
+  ready_ = false;
+}
+
+// A task of the runtime's list, known already or not.
+void Core::take_up(const keeper::TaskStatus& status) {
+  if (tombstones_.contains(status.key)) {
+    if (status.state == keeper::TaskState::exited ||
+        status.state == keeper::TaskState::start_failed) {
+      effects_.forgets.push_back(status.key);
+    } else {
+      effects_.stops.push_back({status.key, surplus_grace_ms});
+    }
+    return;
+  }
+  Task& task = tasks_[status.key];
+  task.in_runtime = true;
+  switch (status.state) {
+    case keeper::TaskState::queued: break;
+    case keeper::TaskState::running:
+      on_started(status.key, status.pid, status.started_at, status.note);
+      break;
+    case keeper::TaskState::exited:
+      if (task.phase == Phase::launching && status.exit.started_at != 0)
+        on_started(status.key, status.pid, status.exit.started_at, status.note);
+      on_exited(status.key, status.exit);
+      break;
+    case keeper::TaskState::start_failed:
+      on_start_failed(status.key, status.error);
+      break;
+  }
+}
+
+// ---- orders
+
+void Core::on_order(const schema::AgentOrder& order, Time now) {
+  ++counters_.orders;
+  if (!ready_) {
+    ++counters_.orders_early;
+    return;
+  }
+  const Epoch epoch{order.epoch()};
+  if (epoch < newest_) {
+    ++counters_.orders_stale;
+    return;
+  }
+  // Another manager leads: what it knows of us may be old.
+  if (epoch > newest_ && newest_.value != 0) begin_registration();
+  newest_ = epoch;
+  switch (order.body_type()) {
+    case schema::OrderBody::LaunchOrder:
+      return on_launch(*order.body_as_LaunchOrder(), epoch, now);
+    case schema::OrderBody::StopOrder:
+      return on_stop(*order.body_as_StopOrder(), now);
+    case schema::OrderBody::ReconcileOrder:
+      return on_list(*order.body_as_ReconcileOrder(), now);
+    default: break;
+  }
+}
+
+void Core::on_launch(const schema::LaunchOrder& order, Epoch epoch, Time now) {
+  for (const auto* task : *order.tasks()) {
+    const TaskKey key{task->session(), task->attempt(), task->rank()};
+    if (Task* known = find(key)) {
+      ++counters_.launches_known;
+      repeat(key, *known, task->sim_started_at() != 0);
+    } else if (tombstones_.contains(key)) {
+      ++counters_.launches_late;
+      bury(key, "it has ended here, or was stopped before it was started");
+    } else if (tasks_.size() >=
+               (options_.simulated ? simulated_tasks_max : tasks_max)) {
+      if (counters_.launches_dropped++ == 0)
+        effects_.messages.push_back(fmt::format(
+            "the agent holds {} tasks, its bound: further launches wait until "
+            "some have ended",
+            tasks_.size()));
+    } else {
+      launch(*task, key, epoch, now);
+    }
+  }
+}
+
+void Core::launch(const schema::TaskOrder& order, const TaskKey& key,
+                  Epoch epoch, Time now) {
+  ++counters_.launches;
+  Fact failed;
+  failed.kind = FactKind::start_failed;
+  failed.reason = EndReason::start_failed;
+  if (order.simulated() != options_.simulated) {
+    failed.detail = fmt::format("agent {} runs {} tasks only", options_.agent,
+                                options_.simulated ? "simulated" : "real");
+    return end(key, tasks_[key], std::move(failed));
+  }
+  if (options_.simulated) return simulate(order, key, now);
+  auto spec =
+      task_spec(order, epoch, options_.node, options_.output_bytes_max);
+  Task& task = tasks_[key];
+  if (!spec) {
+    failed.detail = spec.error().text;
+    return end(key, task, std::move(failed));
+  }
+  task.in_runtime = true;
+  effects_.launches.push_back(std::move(*spec));
+}
+
+// Says again how a known task stands; `start_is_known`: not that it runs.
+void Core::repeat(const TaskKey& key, Task& task, bool start_is_known) {
+  switch (task.phase) {
+    case Phase::launching: return;
+    case Phase::running:
+      if (!start_is_known) queue_start(key, task);
+      return;
+    case Phase::ended: return queue_end(key, task);
+  }
+}
+
+void Core::on_stop(const schema::StopOrder& order, Time now) {
+  for (const auto* ref : *order.tasks()) {
+    ++counters_.stops;
+    stop(key_of(*ref), grace_ms_of(order.grace_ns()), now);
+  }
+}
+
+void Core::stop(const TaskKey& key, std::uint32_t grace_ms, Time now) {
+  Task* task = find(key);
+  if (!task) return bury(key, "it is not on this node");
+  if (task->phase == Phase::ended) return queue_end(key, *task);
+  if (options_.simulated) return end_simulated(key, now, true);
+  effects_.stops.push_back({key, grace_ms});
+}
+
+// ---- what the runtime says
+
+void Core::on_started(const TaskKey& key, int pid, std::uint64_t started_at,
+                      std::string note) {
+  const Task* known = find(key);
+  if (tombstones_.contains(key) || (known && known->phase == Phase::ended)) {
+    // Its launch was on the way when it was told to be unknown.
+    effects_.stops.push_back({key, surplus_grace_ms});
+    return;
+  }
+  Task& task = tasks_[key];
+  task.in_runtime = true;
+  if (task.phase != Phase::launching) return;
+  task.phase = Phase::running;
+  task.note = std::move(note);
+  task.pid = pid;
+  task.started_at = started_at;
+  queue_start(key, task);
+}
+
+void Core::on_start_failed(const TaskKey& key, std::string error) {
+  if (tombstones_.contains(key)) {
+    effects_.forgets.push_back(key);
+    return;
+  }
+  Task& task = tasks_[key];
+  task.in_runtime = true;
+  Fact fact;
+  fact.kind = FactKind::start_failed;
+  fact.reason = EndReason::start_failed;
+  fact.detail = std::move(error);
+  end(key, task, std::move(fact));
+}
+
+void Core::on_exited(const TaskKey& key, const keeper::ExitFacts& facts) {
+  if (tombstones_.contains(key)) {
+    effects_.forgets.push_back(key);
+    return;
+  }
+  Task& task = tasks_[key];
+  task.in_runtime = true;
+  Fact fact;
+  fact.kind = facts.lost ? FactKind::unknown : FactKind::exited;
+  fact.reason = facts.lost ? EndReason::none : reason_of(facts);
+  fact.facts = facts_of(facts);
+  fact.detail = facts.detail;
+  end(key, task, std::move(fact));
+}
+
+void Core::on_refused(const TaskKey& key, Errc code, std::string text) {
+  Task* task = find(key);
+  if (!task || task->phase == Phase::ended) return;
+  Fact fact;
+  fact.detail = std::move(text);
+  if (task->phase == Phase::launching && code != Errc::not_found) {
+    // Rejected: it has ended there and was acknowledged.
+    fact.kind = code == Errc::rejected ? FactKind::unknown
+                                       : FactKind::start_failed;
+    if (code != Errc::rejected) fact.reason = EndReason::start_failed;
+    task->in_runtime = false;
+    return end(key, *task, std::move(fact));
+  }
+  if (code != Errc::not_found) return;
+  fact.kind = FactKind::unknown;
+  task->in_runtime = false;
+  end(key, *task, std::move(fact));
+}
+
+void Core::end(const TaskKey& key, Task& task, Fact fact) {
+  if (task.phase == Phase::ended) return;
+  task.phase = Phase::ended;
+  if (fact.detail.empty()) fact.detail = std::move(task.note);
+  if (fact.detail.size() > fact_detail_bytes_max)
+    fact.detail.resize(fact_detail_bytes_max);
+  task.end = std::move(fact);
+  surplus_.erase(key);
+  candidates_.erase(key);
+  queue_end(key, task);
+}
+
+void Core::bury(const TaskKey& key, std::string detail) {
+  Fact fact;
+  fact.kind = FactKind::unknown;
+  fact.detail = std::move(detail);
+  end(key, tasks_[key], std::move(fact));
+}
+
+void Core::add_tombstone(const TaskKey& key) {
+  if (!tombstones_.insert(key).second) return;
+  tombstones_by_age_.push_back(key);
+  if (tombstones_by_age_.size() <= tombstones_max) return;
+  tombstones_.erase(tombstones_by_age_.front());
+  tombstones_by_age_.pop_front();
+}
+
+}  // namespace reeve::agent

@@ -1,0 +1,264 @@
+// An agent without its framework: what it was ordered to run, what runs, and
+// what the manager must still hear of it. Inputs come with the time; effects
+// are taken out and performed by the shell.
+//
+// One class serves two uses. A real node's agent runs tasks through a runtime
+// that outlives it (actors/agent/keeper). The agent of simulated nodes runs
+// none: its tasks start at once and end when their time is over.
+//
+// Facts leave in reports, one in flight, sent again until answered; a task is
+// forgotten once its end was accepted. A registration goes in four steps, so
+// that nothing wanted is stopped and nothing unwanted is kept:
+//   1. all facts queued so far are accepted;
+//   2. RegisterNodes{reconciled: false}; the manager answers with a list;
+//   3. what the manager knew to run before step 2 and did not list is stopped;
+//   4. when that has ended, RegisterNodes{reconciled: true}.
+// `boot` in messages is {run, number of the registration}: a list that answers
+// an earlier registration is told by it and ignored.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "actors/agent/core_retry.hpp"
+#include "actors/agent/keeper/types.hpp"
+#include "actors/agent/node.hpp"
+#include "cluster/error.hpp"
+#include "cluster/types.hpp"
+#include "schema/agent_generated.h"
+#include "schema/command_generated.h"
+
+namespace reeve::agent {
+
+using keeper::TaskKey;
+using keeper::TaskKeyHash;
+using keeper::TaskSpec;
+
+// Facts in one report, and the bytes after which one is closed; both well
+// within the bound of a command.
+inline constexpr std::size_t facts_per_report_max = 1'000;
+inline constexpr std::size_t report_bytes_max = 160u << 10;
+inline constexpr std::size_t fact_detail_bytes_max = 512;
+// Living tasks and those whose end is not accepted. Orders beyond are dropped
+// and counted; the manager sends them again.
+inline constexpr std::size_t tasks_max = 20'000;
+inline constexpr std::size_t simulated_tasks_max = 1'000'000;
+// Ended tasks that a late launch is recognised by, oldest dropped first.
+inline constexpr std::size_t tombstones_max = 65'536;
+
+// For what the manager does not want any more.
+inline constexpr std::uint32_t surplus_grace_ms = 5'000;
+
+inline constexpr std::uint64_t heartbeat_ns = 1 * second_ns;
+// Registering again heals whatever was missed.
+inline constexpr std::uint64_t registration_ns = 60 * second_ns;
+// How long the manager's list may take after its answer.
+inline constexpr std::uint64_t list_ns_max = 5 * second_ns;
+// No tick for so long: the manager may have given the node up meanwhile.
+inline constexpr std::uint64_t stall_ns_max = 5 * second_ns;
+
+struct Options {
+  std::string agent;
+  bool simulated = false;
+  Node node;              // of a real agent
+  std::uint64_t run = 0;  // random: names this run of the agent
+  std::uint64_t seed = 0;  // random: for jitter and command ids
+  std::uint64_t output_bytes_max = 0;  // per stream of a task; 0: the keeper's
+};
+
+struct Counters {
+  std::uint64_t orders = 0;
+  std::uint64_t orders_stale = 0;    // of an older epoch
+  std::uint64_t orders_early = 0;    // before the runtime was there
+  std::uint64_t lists_stale = 0;     // answers to an earlier registration
+  std::uint64_t launches = 0;
+  std::uint64_t launches_known = 0;
+  std::uint64_t launches_late = 0;   // of a task that has a tombstone
+  std::uint64_t launches_dropped = 0;  // over tasks_max
+  std::uint64_t stops = 0;
+  std::uint64_t surplus_stopped = 0;
+  std::uint64_t facts = 0;
+  std::uint64_t reports = 0;
+  std::uint64_t resends = 0;
+  std::uint64_t rejections = 0;
+};
+
+struct StopTask {
+  TaskKey key;
+  std::uint32_t grace_ms = 0;
+};
+
+// A finished schema::Command, to be sent on the subject of its kind.
+struct SendCommand {
+  schema::Id128 id;
+  const char* kind = "";
+  std::vector<std::byte> bytes;
+};
+
+// To be performed in the order of the members.
+struct Effects {
+  std::vector<TaskSpec> launches;
+  std::vector<StopTask> stops;
+  std::vector<TaskKey> forgets;
+  std::vector<SendCommand> commands;
+  std::vector<std::byte> heartbeat;   // empty: none is due
+  std::vector<std::string> messages;  // for the log
+};
+
+class Core {
+ public:
+  explicit Core(Options options);
+
+  // The runtime is there (again): all it knows. A simulated agent calls it
+  // once with nothing, to begin.
+  void on_runtime_ready(const std::vector<keeper::TaskStatus>& tasks,
+                        Epoch newest, std::vector<std::string> limits,
+                        Time now);
+  // Orders are ignored until it is ready again.
+  void on_runtime_lost();
+
+  // `order` is verified.
+  void on_order(const schema::AgentOrder& order, Time now);
+
+  void on_started(const TaskKey& key, int pid, std::uint64_t started_at,
+                  std::string note);
+  void on_start_failed(const TaskKey& key, std::string error);
+  void on_exited(const TaskKey& key, const keeper::ExitFacts& facts);
+  // The runtime would not do what was asked.
+  void on_refused(const TaskKey& key, Errc code, std::string text);
+
+  // The answer to a command; answers to others are ignored.
+  void on_reply(const schema::Reply& reply, Time now);
+  // The bus is there again after an interruption.
+  void on_reconnected(Time now);
+  void on_tick(Time now);
+  // When on_tick has something to do; at most a heartbeat away.
+  Time next_wakeup() const;
+  void set_load_milli(std::uint32_t load_milli) { load_milli_ = load_milli; }
+
+  Effects take_effects(Time now);
+
+  // Whether nothing more will be written by the task: it has ended, or is not
+  // known here.
+  bool ended(const TaskKey& key) const;
+  bool registered() const { return registered_; }
+  std::size_t tasks() const { return tasks_.size(); }
+  std::size_t facts_waiting() const { return facts_.size() + in_report_.size(); }
+  const Counters& counters() const { return counters_; }
+  // Internal agreement; for tests, after each step.
+  void check_invariants() const;
+
+ private:
+  struct Fact {
+    schema::FactKind kind = schema::FactKind::started;
+    schema::EndReason reason = schema::EndReason::none;
+    schema::ExitFacts facts;
+    std::string detail;
+  };
+  enum class Phase : std::uint8_t { launching, running, ended };
+  struct Task {
+    Phase phase = Phase::launching;
+    bool start_accepted = false;
+    bool start_waiting = false;  // its started fact is queued or in flight
+    bool end_waiting = false;
+    bool in_runtime = false;  // to be forgotten there
+    int pid = 0;
+    std::uint64_t started_at = 0;
+    std::string note;  // what differs from the order
+    Fact end;
+  };
+  struct QueuedFact {
+    TaskKey key;
+    bool is_end = false;
+  };
+  using Tasks = std::unordered_map<TaskKey, Task, TaskKeyHash>;
+  enum class Registration : std::uint8_t {
+    idle,
+    facts_first,  // step 1
+    asked,        // step 2, not answered
+    listing,      // step 2, answered, the list is awaited
+    clearing,     // step 3
+    confirming,   // step 4, not answered
+  };
+
+  // core.cpp: orders and what the runtime says
+  void on_launch(const schema::LaunchOrder& order, Epoch epoch, Time now);
+  void launch(const schema::TaskOrder& order, const TaskKey& key, Epoch epoch,
+              Time now);
+  void repeat(const TaskKey& key, Task& task, bool start_is_known);
+  void on_stop(const schema::StopOrder& order, Time now);
+  void stop(const TaskKey& key, std::uint32_t grace_ms, Time now);
+  void take_up(const keeper::TaskStatus& status);
+  void end(const TaskKey& key, Task& task, Fact fact);
+  // Reports a task that is not here as unknown, and will never start it.
+  void bury(const TaskKey& key, std::string detail);
+  void add_tombstone(const TaskKey& key);
+  Task* find(const TaskKey& key);
+
+  // core_reports.cpp: facts, registration, time
+  void queue_start(const TaskKey& key, Task& task);
+  void queue_end(const TaskKey& key, Task& task);
+  void build_report(Time now);
+  void on_report_accepted();
+  void accept(const QueuedFact& fact);
+  void begin_registration();
+  void advance_registration(Time now);
+  void on_list(const schema::ReconcileOrder& order, Time now);
+  void send_registration(bool reconciled, Time now);
+  void on_registration_accepted(Time now);
+  void send_heartbeat(Time now);
+  void send_again(PendingCommand& command, Time now);
+  bool rejected(PendingCommand& command, const schema::Reply& reply, Time now);
+  schema::Id128 next_command_id();
+  schema::Id128 boot() const { return {options_.run, registration_number_}; }
+
+  // core_simulated.cpp
+  void simulate(const schema::TaskOrder& order, const TaskKey& key, Time now);
+  void end_simulated(const TaskKey& key, Time ended_at, bool stopped);
+  void end_due(Time now);
+
+  struct SimulatedEnd {
+    Time due;
+    TaskKey key;
+    bool operator>(const SimulatedEnd& other) const { return due > other.due; }
+  };
+
+  Options options_;
+  Epoch newest_;
+  bool ready_ = false;
+  bool registered_ = false;
+  Tasks tasks_;
+  std::unordered_set<TaskKey, TaskKeyHash> tombstones_;
+  std::deque<TaskKey> tombstones_by_age_;
+
+  std::deque<QueuedFact> facts_;       // not in a report
+  std::vector<QueuedFact> in_report_;  // in the one in flight
+  std::uint64_t facts_queued_ = 0;     // ever
+  std::uint64_t facts_accepted_ = 0;   // ever, in the same order
+  PendingCommand report_;
+
+  Registration registration_ = Registration::idle;
+  std::uint64_t registration_number_ = 0;
+  std::uint64_t facts_before_ = 0;  // step 1: facts_accepted_ to reach
+  std::unordered_set<TaskKey, TaskKeyHash> candidates_;
+  std::unordered_set<TaskKey, TaskKeyHash> surplus_;
+  PendingCommand registering_;
+  Time list_due_;
+  Time next_registration_;
+
+  std::vector<SimulatedEnd> simulated_;  // a heap, earliest first
+  Time next_heartbeat_;
+  Time last_tick_;
+  std::uint32_t load_milli_ = 0;
+  std::uint64_t commands_ = 0;
+  Jitter jitter_;
+  Effects effects_;
+  Counters counters_;
+};
+
+}  // namespace reeve::agent

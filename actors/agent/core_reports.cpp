@@ -1,0 +1,338 @@
+// What the manager must hear: facts, registrations, heartbeats.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "actors/agent/core.hpp"
+#include "cluster/check.hpp"
+#include "schema/wire.hpp"
+
+namespace reeve::agent {
+namespace {
+
+using Builder = flatbuffers::FlatBufferBuilder;
+
+std::vector<std::byte> bytes_of(schema::Bytes bytes) {
+  return {bytes.begin(), bytes.end()};
+}
+
+flatbuffers::Offset<flatbuffers::String> optional_text(
+    Builder& builder, const std::string& text) {
+  return text.empty() ? 0 : builder.CreateString(text);
+}
+
+flatbuffers::Offset<schema::NodeSpec> build_node(Builder& builder,
+                                                 const Node& node) {
+  std::vector<flatbuffers::Offset<schema::DeviceSpec>> devices;
+  for (const NodeDevice& device : node.devices) {
+    const auto uuid = builder.CreateString(device.uuid);
+    const auto model = builder.CreateString(device.model);
+    devices.push_back(schema::CreateDeviceSpec(
+        builder, uuid, model, device.memory_bytes, device.numa_node));
+  }
+  const auto name = builder.CreateString(node.name);
+  const auto group = optional_text(builder, node.group);
+  const auto list = devices.empty() ? 0 : builder.CreateVector(devices);
+  const auto limits =
+      node.limits.empty() ? 0 : builder.CreateVectorOfStrings(node.limits);
+  return schema::CreateNodeSpec(builder, name, group, node.cpu_milli,
+                                node.memory_bytes, list, false, limits);
+}
+
+}  // namespace
+
+schema::Id128 Core::next_command_id() {
+  ++commands_;
+  return {options_.run, options_.seed + commands_};
+}
+
+// ---- facts
+
+void Core::queue_start(const TaskKey& key, Task& task) {
+  if (task.start_waiting) return;
+  task.start_waiting = true;
+  facts_.push_back({key, false});
+  ++facts_queued_;
+}
+
+void Core::queue_end(const TaskKey& key, Task& task) {
+  if (task.end_waiting) return;
+  task.end_waiting = true;
+  facts_.push_back({key, true});
+  ++facts_queued_;
+}
+
+void Core::build_report(Time now) {
+  if (report_.waiting || facts_.empty()) return;
+  Builder builder(16 << 10);
+  std::vector<flatbuffers::Offset<schema::Fact>> list;
+  while (!facts_.empty() && list.size() < facts_per_report_max &&
+         builder.GetSize() < report_bytes_max) {
+    const QueuedFact queued = facts_.front();
+    facts_.pop_front();
+    const Task& task = *find(queued.key);
+    Fact fact;
+    if (queued.is_end) {
+      fact = task.end;
+    } else {
+      fact.facts.mutate_started_at(task.started_at);
+    }
+    const auto detail = optional_text(builder, fact.detail);
+    const bool timed =
+        fact.facts.started_at() != 0 || fact.facts.ended_at() != 0;
+    list.push_back(schema::CreateFact(
+        builder, fact.kind, queued.key.session, queued.key.attempt,
+        queued.key.rank, task.pid, fact.reason, timed ? &fact.facts : nullptr,
+        detail));
+    in_report_.push_back(queued);
+  }
+  counters_.facts += list.size();
+  ++counters_.reports;
+  const auto facts = builder.CreateVector(list);
+  const auto agent = builder.CreateString(options_.agent);
+  const auto body = schema::CreateReportFacts(builder, agent, facts);
+  report_ = {};
+  report_.waiting = true;
+  report_.id = next_command_id();
+  report_.kind = "report_facts";
+  const auto command =
+      schema::CreateCommand(builder, &report_.id,
+                            schema::CommandBody::ReportFacts, body.Union());
+  report_.bytes = bytes_of(schema::finish(builder, command));
+  report_.wait(now, jitter_);
+  effects_.commands.push_back({report_.id, report_.kind, report_.bytes});
+}
+
+void Core::on_report_accepted() {
+  report_ = {};
+  const auto accepted = std::exchange(in_report_, {});
+  facts_accepted_ += accepted.size();
+  for (const QueuedFact& fact : accepted) accept(fact);
+}
+
+void Core::accept(const QueuedFact& fact) {
+  Task* task = find(fact.key);
+  REEVE_CHECK(task != nullptr,
+              fmt::format("task {} was forgotten before its fact was accepted",
+                          keeper::to_string(fact.key)));
+  if (!fact.is_end) {
+    task->start_waiting = false;
+    task->start_accepted = true;
+    return;
+  }
+  REEVE_CHECK(!task->start_waiting,
+              fmt::format("the start of {} is queued behind its end",
+                          keeper::to_string(fact.key)));
+  if (task->in_runtime) effects_.forgets.push_back(fact.key);
+  tasks_.erase(fact.key);
+  add_tombstone(fact.key);
+}
+
+// ---- answers
+
+void Core::on_reply(const schema::Reply& reply, Time now) {
+  const auto* id = reply.command_id();
+  if (!id) return;
+  if (report_.is(*id)) {
+    if (rejected(report_, reply, now)) return;
+    on_report_accepted();
+    advance_registration(now);
+  } else if (registering_.is(*id)) {
+    if (rejected(registering_, reply, now)) return;
+    on_registration_accepted(now);
+  }
+}
+
+// A rejected command is tried again, seldom: what it says stays true.
+bool Core::rejected(PendingCommand& command, const schema::Reply& reply,
+                    Time now) {
+  if (!reply.rejection()) return false;
+  ++counters_.rejections;
+  effects_.messages.push_back(
+      fmt::format("the manager refuses {} of agent {}: {}", command.kind,
+                  options_.agent, schema::text(reply.rejection()->text())));
+  command.step_ns = retry_longest_ns;
+  command.wait(now, jitter_);
+  return true;
+}
+
+void Core::send_again(PendingCommand& command, Time now) {
+  ++counters_.resends;
+  command.wait(now, jitter_);
+  effects_.commands.push_back({command.id, command.kind, command.bytes});
+}
+
+// ---- registration
+
+void Core::begin_registration() {
+  registration_ = Registration::facts_first;
+  facts_before_ = facts_queued_;
+  registering_ = {};
+  candidates_.clear();
+  surplus_.clear();
+}
+
+void Core::advance_registration(Time now) {
+  if (!ready_) return;
+  if (registration_ == Registration::facts_first &&
+      facts_accepted_ >= facts_before_) {
+    for (const auto& [key, task] : tasks_)
+      if (task.phase != Phase::ended && task.start_accepted)
+        candidates_.insert(key);
+    registration_ = Registration::asked;
+    ++registration_number_;
+    send_registration(false, now);
+  }
+  if (registration_ == Registration::clearing && surplus_.empty()) {
+    registration_ = Registration::confirming;
+    send_registration(true, now);
+  }
+}
+
+void Core::send_registration(bool reconciled, Time now) {
+  Builder builder(1024);
+  std::vector<flatbuffers::Offset<schema::NodeSpec>> nodes;
+  if (!options_.simulated) nodes.push_back(build_node(builder, options_.node));
+  const auto list = builder.CreateVector(nodes);
+  const auto agent = builder.CreateString(options_.agent);
+  const schema::Id128 run = boot();
+  const auto body =
+      schema::CreateRegisterNodes(builder, agent, &run, list, reconciled);
+  registering_ = {};
+  registering_.waiting = true;
+  registering_.id = next_command_id();
+  registering_.kind = "register_nodes";
+  const auto command = schema::CreateCommand(
+      builder, &registering_.id, schema::CommandBody::RegisterNodes,
+      body.Union());
+  registering_.bytes = bytes_of(schema::finish(builder, command));
+  registering_.wait(now, jitter_);
+  effects_.commands.push_back(
+      {registering_.id, registering_.kind, registering_.bytes});
+}
+
+void Core::on_registration_accepted(Time now) {
+  registering_ = {};
+  if (registration_ == Registration::asked) {
+    registration_ = Registration::listing;
+    list_due_ = Time{now.value + list_ns_max};
+    // Users declare the nodes of a simulated agent: there is no list for it.
+    if (!options_.simulated) return;
+  } else if (registration_ != Registration::confirming) {
+    return;
+  }
+  registration_ = Registration::idle;
+  registered_ = true;
+  next_registration_ = Time{now.value + registration_ns};
+}
+
+void Core::on_list(const schema::ReconcileOrder& order, Time now) {
+  if (options_.simulated) return;
+  const auto* answers = order.boot();
+  const schema::Id128 mine = boot();
+  const bool current = answers && answers->high() == mine.high() &&
+                       answers->low() == mine.low() &&
+                       (registration_ == Registration::asked ||
+                        registration_ == Registration::listing);
+  if (!current) {
+    ++counters_.lists_stale;
+    return;
+  }
+  std::unordered_set<TaskKey, TaskKeyHash> listed;
+  for (const auto* ref : *order.tasks()) {
+    const TaskKey key{ref->session(), ref->attempt(), ref->rank()};
+    listed.insert(key);
+    if (!find(key)) bury(key, "it is not on this node");
+  }
+  for (const TaskKey& key : candidates_)
+    if (!listed.contains(key)) surplus_.insert(key);
+  candidates_.clear();
+  for (const TaskKey& key : surplus_)
+    effects_.stops.push_back({key, surplus_grace_ms});
+  counters_.surplus_stopped += surplus_.size();
+  registering_ = {};
+  registration_ = Registration::clearing;
+  advance_registration(now);
+}
+
+// ---- time
+
+void Core::on_reconnected(Time now) {
+  if (report_.waiting) report_.due = now;
+  if (ready_) begin_registration();
+  on_tick(now);
+}
+
+void Core::on_tick(Time now) {
+  const bool stalled = ready_ && last_tick_.value != 0 &&
+                       now.value > last_tick_.value + stall_ns_max;
+  last_tick_ = now;
+  end_due(now);
+  if (stalled && !options_.simulated) begin_registration();
+  if (registration_ == Registration::listing && now >= list_due_)
+    begin_registration();
+  if (registration_ == Registration::idle && ready_ && !options_.simulated &&
+      now >= next_registration_)
+    begin_registration();
+  if (report_.waiting && now >= report_.due) send_again(report_, now);
+  if (registering_.waiting && now >= registering_.due)
+    send_again(registering_, now);
+  if (now >= next_heartbeat_) send_heartbeat(now);
+}
+
+void Core::send_heartbeat(Time now) {
+  next_heartbeat_ = Time{now.value + heartbeat_ns};
+  if (!ready_) return;
+  Builder builder(128);
+  const auto agent = builder.CreateString(options_.agent);
+  const schema::Id128 run = boot();
+  const auto heartbeat = schema::CreateHeartbeat(
+      builder, agent, &run, now.value,
+      static_cast<std::uint32_t>(tasks_.size()), load_milli_);
+  effects_.heartbeat = bytes_of(schema::finish(builder, heartbeat));
+}
+
+Time Core::next_wakeup() const {
+  Time due = next_heartbeat_;
+  if (!simulated_.empty()) due = std::min(due, simulated_.front().due);
+  if (report_.waiting) due = std::min(due, report_.due);
+  if (registering_.waiting) due = std::min(due, registering_.due);
+  return due;
+}
+
+Effects Core::take_effects(Time now) {
+  advance_registration(now);
+  build_report(now);
+  return std::exchange(effects_, {});
+}
+
+void Core::check_invariants() const {
+  std::size_t waiting = 0;
+  for (const auto& [key, task] : tasks_) {
+    waiting += (task.start_waiting ? 1 : 0) + (task.end_waiting ? 1 : 0);
+    REEVE_CHECK(task.phase != Phase::ended || task.end_waiting,
+                fmt::format("the end of {} will never be told",
+                            keeper::to_string(key)));
+    REEVE_CHECK(task.phase == Phase::ended || !task.end_waiting,
+                fmt::format("{} runs but its end is told",
+                            keeper::to_string(key)));
+  }
+  const std::size_t queued = facts_.size() + in_report_.size();
+  REEVE_CHECK(waiting == queued,
+              fmt::format("{} facts are queued, tasks wait for {}", queued,
+                          waiting));
+  REEVE_CHECK(facts_accepted_ + queued == facts_queued_,
+              fmt::format("{} accepted + {} queued is not {}", facts_accepted_,
+                          queued, facts_queued_));
+  REEVE_CHECK(report_.waiting == !in_report_.empty(),
+              "a report in flight carries facts");
+  REEVE_CHECK(tombstones_.size() == tombstones_by_age_.size(),
+              "each tombstone has an age");
+  for (const TaskKey& key : surplus_)
+    REEVE_CHECK(tasks_.contains(key) &&
+                    tasks_.at(key).phase != Phase::ended,
+                "what is surplus runs");
+}
+
+}  // namespace reeve::agent

@@ -1,0 +1,179 @@
+#include "actors/agent/keeper_link.hpp"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <iterator>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "actors/agent/keeper/files.hpp"
+#include "cluster/check.hpp"
+
+namespace reeve::agent {
+
+namespace {
+
+template <class T>
+void append(std::vector<T>& to, std::vector<T> from) {
+  if (to.empty()) {
+    to = std::move(from);
+  } else {
+    to.insert(to.end(), std::make_move_iterator(from.begin()),
+              std::make_move_iterator(from.end()));
+  }
+}
+
+}  // namespace
+
+struct KeeperLink::State {
+  struct Orders {
+    std::vector<TaskSpec> launches;
+    std::vector<StopTask> stops;
+    std::vector<TaskKey> forgets;
+    bool empty() const {
+      return launches.empty() && stops.empty() && forgets.empty();
+    }
+  };
+
+  State(keeper::ClientConfig of, Handlers to)
+      : config(std::move(of)), handlers(std::move(to)) {
+    wake.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    REEVE_CHECK(static_cast<bool>(wake), "the host gives no event descriptor");
+    handler.started = [this](const keeper::Started& e) { said.push_back(e); };
+    handler.start_failed = [this](const keeper::StartFailed& e) {
+      said.push_back(e);
+    };
+    handler.exited = [this](const keeper::Exited& e) {
+      if (handlers.ended) handlers.ended(e.key);
+      said.push_back(e);
+    };
+    handler.output = handlers.output;
+    handler.refused = [this](const keeper::Refused& e) { said.push_back(e); };
+  }
+
+  void ring() {
+    const std::uint64_t one = 1;
+    while (::write(wake.get(), &one, sizeof one) < 0 && errno == EINTR) {
+    }
+  }
+
+  // Until something is said or ordered; the bell is silent afterwards.
+  void wait(int fd, int timeout_ms) {
+    pollfd both[2] = {{wake.get(), POLLIN, 0}, {fd, POLLIN, 0}};
+    ::poll(both, fd >= 0 ? 2 : 1, timeout_ms);
+    std::uint64_t count = 0;
+    while (::read(wake.get(), &count, sizeof count) < 0 && errno == EINTR) {
+    }
+  }
+
+  Orders take_orders() {
+    const std::lock_guard lock(mutex);
+    return std::exchange(orders, {});
+  }
+
+  bool stopped() {
+    const std::lock_guard lock(mutex);
+    return stopping;
+  }
+
+  Status connect();
+  Status serve();
+  void deliver();
+  void run();
+
+  const keeper::ClientConfig config;
+  const Handlers handlers;
+  keeper::Handler handler;
+  keeper::Fd wake;
+  std::optional<keeper::Client> client;
+  std::vector<KeeperEvent> said;  // not delivered
+
+  std::mutex mutex;
+  Orders orders;
+  bool stopping = false;
+  std::thread thread;
+};
+
+void KeeperLink::State::deliver() {
+  if (!said.empty()) handlers.events(std::exchange(said, {}));
+}
+
+Status KeeperLink::State::connect() {
+  auto opened = keeper::Client::open(config);
+  if (!opened) return tl::unexpected(opened.error());
+  client.emplace(std::move(*opened));
+  (void)take_orders();
+  auto tasks = client->list();
+  if (!tasks) return tl::unexpected(tasks.error());
+  said.push_back(KeeperReady{std::move(*tasks), Epoch{client->newest_epoch()},
+                             client->limits(), client->keeper_pid()});
+  return {};
+}
+
+// One round: what is ordered goes out, what is said comes in.
+Status KeeperLink::State::serve() {
+  const Orders now = take_orders();
+  if (!now.launches.empty())
+    if (auto sent = client->launch(now.launches); !sent) return sent;
+  for (const StopTask& one : now.stops)
+    if (auto sent = client->stop(one.key, one.grace_ms); !sent) return sent;
+  if (!now.forgets.empty())
+    if (auto sent = client->forget(now.forgets); !sent) return sent;
+  auto count = client->dispatch(handler, 0);
+  deliver();
+  if (!count) return tl::unexpected(count.error());
+  return {};
+}
+
+void KeeperLink::State::run() {
+  bool told = false;
+  while (!stopped()) {
+    auto status = client ? serve() : connect();
+    if (!status) {
+      client.reset();
+      // One sentence for each loss, not for each try.
+      if (!std::exchange(told, true))
+        said.push_back(KeeperLost{status.error()});
+      deliver();
+      wait(-1, keeper_retry_ms);
+      continue;
+    }
+    if (told) told = false;
+    if (!said.empty()) continue;  // just connected: it may have said more
+    wait(client->fd(), -1);
+  }
+}
+
+KeeperLink::KeeperLink(keeper::ClientConfig config, Handlers handlers)
+    : state_(std::make_unique<State>(std::move(config), std::move(handlers))) {
+  state_->thread = std::thread([state = state_.get()] { state->run(); });
+}
+
+KeeperLink::~KeeperLink() {
+  {
+    const std::lock_guard lock(state_->mutex);
+    state_->stopping = true;
+  }
+  state_->ring();
+  state_->thread.join();
+}
+
+void KeeperLink::perform(std::vector<TaskSpec> launches,
+                         std::vector<StopTask> stops,
+                         std::vector<TaskKey> forgets) {
+  if (launches.empty() && stops.empty() && forgets.empty()) return;
+  {
+    const std::lock_guard lock(state_->mutex);
+    append(state_->orders.launches, std::move(launches));
+    append(state_->orders.stops, std::move(stops));
+    append(state_->orders.forgets, std::move(forgets));
+  }
+  state_->ring();
+}
+
+}  // namespace reeve::agent

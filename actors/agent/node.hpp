@@ -1,0 +1,29 @@
+// What one real node has, as the agent declares it. Plain values.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace reeve::agent {
+
+struct NodeDevice {
+  std::string uuid;
+  std::string model;
+  std::uint64_t memory_bytes = 0;
+  std::int16_t numa_node = -1;
+  std::vector<std::string> paths;  // below /dev, for a task that is granted it
+};
+
+struct Node {
+  std::string name;
+  std::string group;  // empty: the default one
+  std::uint32_t cpu_milli = 0;
+  std::uint64_t memory_bytes = 0;
+  std::vector<NodeDevice> devices;
+  // For a task that is granted any device.
+  std::vector<std::string> common_device_paths;
+  std::vector<std::string> limits;  // what it does not give, as sentences
+};
+
+}  // namespace reeve::agent
