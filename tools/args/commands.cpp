@@ -1,0 +1,301 @@
+#include "tools/args/commands.hpp"
+
+#include <array>
+
+namespace reeve::tools {
+namespace {
+
+using Option = OptionSpec;
+using Examples = std::span<const std::string_view>;
+constexpr Complete a_file = Complete::file;
+constexpr Complete a_directory = Complete::directory;
+
+constexpr Option common[] = {
+    {"--json", "", "one JSON document, or one per line for streams"},
+    {"--data", "DIR", "which cell (or $REEVE_DATA; ~/.local/share/reeve)", 0,
+     false, a_directory},
+    {"--quiet", "", "say nothing but results", 'q'},
+    {"--help", "", "what a command does, with examples", 'h'},
+    {"--version", "", "the version of this program"},
+};
+
+#define REEVE_SESSION_OPTIONS                                                    \
+  {"--name", "NAME", "a name for people", 'n'},                                  \
+      {"--cpus", "N", "CPUs of each task: 1 by default, 0.5 is half", 'c'},      \
+      {"--mem", "SIZE", "memory limit of each task: 512M, 4G; none without"},    \
+      {"--gpus", "SPEC", "GPUs of each task: 2, 0.25, A100:2, T4|P100:1"},       \
+      {"--gpu-mem", "SIZE", "memory of each GPU share"},                         \
+      {"--tasks", "N", "tasks that start together, ranks 0 to N-1"},             \
+      {"--nodes", "N", "exactly that many different nodes"},                     \
+      {"--time", "DURATION", "end it after this long: 90s, 1h30m, 2d", 't'},     \
+      {"--priority", "N", "higher goes first; -1000000 to 1000000"},             \
+      {"--project", "P", "whose account"}, {"--group", "G", "resource group"},   \
+      {"--env", "K=V", "a variable; KEY alone takes this shell's value", 'e',    \
+       true},                                                                    \
+      {"--workdir", "DIR", "where it runs; the present directory without",       \
+       0,           false, a_directory},                                         \
+      {"--label", "K=V", "a label", 'l', true},                                  \
+      {"--after", "ID[:ok|:any|:failed]", "start when that one has ended so", 0, \
+       true,      Complete::session},                                            \
+      {"--not-before", "TIME", "start no earlier: 2026-11-20 14:00, +2h"},       \
+      {"--requeue", "N", "try again up to N times when a node is lost"},         \
+      {"--on-node", "NAME", "that node only", 'w', false, Complete::node},       \
+      {"--sim-duration", "D", "a task that only lasts; simulated nodes"},        \
+      {"--array", "A-B[%MAX]", "many of it (not in this release)"},              \
+      {"--constraint", "EXPR", "node labels (not in this release)"},             \
+      {"--image", "IMG", "a container image (not in this release)"}, {           \
+    "--volume", "V:/PATH[:ro]", "a volume (not in this release)", 0, true        \
+  }
+
+constexpr Option session[] = {REEVE_SESSION_OPTIONS};
+constexpr Option submit_options[] = {
+    REEVE_SESSION_OPTIONS,
+    {"--file", "FILE", "one or many sessions: JSON lines or TOML", 'f', false,
+     a_file}};
+#undef REEVE_SESSION_OPTIONS
+
+constexpr std::string_view run_examples[] = {
+    "reeve run -- hostname",
+    "reeve run --cpus 4 --mem 8G --gpus 1 -- python3 train.py",
+    "reeve run --time 10m --env SEED=7 -- sh -c 'echo $SEED'"};
+constexpr std::string_view submit_examples[] = {
+    "reeve submit --gpus A100:2 --time 2h -- python3 train.py",
+    "reeve submit --after s-12:ok -- ./evaluate.sh",
+    "reeve submit --file sessions.jsonl"};
+
+constexpr Option up_options[] = {
+    {"--detach", "", "return when the cell serves", 'd'},
+    {"--port", "P", "port of the bus on loopback; a free one without"},
+    {"--config", "FILE", "settings of the node", 0, false, a_file},
+    {"--sim-nodes", "N|FILE", "add N simulated nodes, or those of a CSV", 0,
+     false, a_file}};
+constexpr std::string_view up_examples[] = {"reeve up --detach",
+                                            "reeve up --detach --sim-nodes 16"};
+constexpr Option down_options[] = {
+    {"--timeout", "DURATION", "how long to wait for its end (30s)"}};
+
+constexpr Option ps_options[] = {
+    {"--all", "", "ended ones too", 'a'},
+    {"--state", "S", "only these: pending,running", 's', true},
+    {"--user", "U", "only this user's", 'u'},
+    {"--limit", "N", "at most so many (1000)", 'n'}};
+constexpr std::string_view ps_examples[] = {
+    "reeve ps", "reeve ps --all --state failed", "reeve ps --json"};
+constexpr Option logs_options[] = {
+    {"--follow", "", "go on until the session ends", 'f'},
+    {"--task", "N", "the task of this rank (0)"},
+    {"--stderr", "", "standard error in place of standard output"},
+    {"--attempt", "N", "an earlier try"}};
+constexpr std::string_view logs_examples[] = {"reeve logs s-12",
+                                              "reeve logs -f s-12 --task 3"};
+constexpr Option wait_options[] = {
+    {"--timeout", "DURATION", "give up after this long"}};
+constexpr std::string_view wait_examples[] = {
+    "reeve wait s-12", "reeve wait s-12 s-13 --timeout 1h"};
+
+constexpr Option nodes_options[] = {
+    {"--limit", "N", "at most so many (1000)", 'n'}};
+constexpr Option drain_options[] = {
+    {"--reason", "R", "why, for those who wonder"},
+    {"--deadline", "D", "end what still runs after this long: 30m"}};
+constexpr std::string_view drain_examples[] = {
+    "reeve node drain host-7 --reason \"new memory\" --deadline 1h"};
+
+constexpr Option trace_options[] = {
+    {"--nodes", "FILE", "the trace's nodes, declared as simulated", 0, false,
+     a_file},
+    {"--compress", "X", "times divided by X; 0: all at once (0)"},
+    {"--format", "F", "the file's format (openb)", 0, false, Complete::nothing,
+     "openb"},
+    {"--window", "N", "submissions in flight (2048)"},
+    {"--limit", "N", "only the first N requests"}};
+constexpr std::string_view trace_examples[] = {
+    "reeve trace run pods.csv --nodes nodes.csv --compress 0",
+    "reeve trace run pods.csv --nodes nodes.csv --compress 10000 --json"};
+
+constexpr Option events_options[] = {
+    {"--follow", "", "go on with new ones", 'f'},
+    {"--from", "SEQ|TIME", "the first: 100, -2h, 2026-11-20 14:00"},
+    {"--filter", "EXPR", "kind=session_placed and session=s-12"}};
+constexpr std::string_view events_examples[] = {
+    "reeve events --from -10m",
+    "reeve events -f --filter 'kind=task_exited and user=ann'"};
+constexpr Option log_range[] = {
+    {"--log", "DIR", "a data or log directory; the cell's without", 0, false,
+     a_directory},
+    {"--from", "SEQ|TIME", "the first event"},
+    {"--to", "SEQ|TIME", "the last event"},
+    {"--filter", "EXPR", "kind=session_placed and session=s-12"}};
+constexpr std::string_view log_examples[] = {
+    "reeve log cat --from -1h", "reeve log cat --filter session=s-12 --json"};
+constexpr std::string_view verify_examples[] = {
+    "reeve log verify", "reeve log verify --log /backup/cell/log"};
+constexpr Option state_options[] = {
+    {"--at", "SEQ|TIME", "the state then, from the log"},
+    {"--digest", "", "its digest alone"},
+    {"--log", "DIR", "from this log, not from the cell", 0, false,
+     a_directory}};
+constexpr std::string_view state_examples[] = {"reeve state --digest",
+                                               "reeve state --at -1h --json"};
+constexpr Option replay_options[] = {
+    {"--log", "DIR", "a data or log directory; the cell's without", 0, false,
+     a_directory},
+    {"--to", "SEQ|TIME", "the last event"},
+    {"--digest", "", "print the digest of the rebuilt state alone"}};
+constexpr std::string_view replay_examples[] = {
+    "reeve replay --log ~/.local/share/reeve --digest"};
+
+constexpr std::string_view bench_examples[] = {"reeve bench",
+                                               "reeve bench commit --json"};
+constexpr std::string_view completion_examples[] = {
+    "reeve completion bash > /etc/bash_completion.d/reeve"};
+constexpr std::string_view config_examples[] = {
+    "reeve config check /etc/reeve/reeved.toml"};
+
+constexpr std::string_view sessions = "Sessions";
+constexpr std::string_view cluster = "The cluster";
+constexpr std::string_view the_log = "The log";
+constexpr std::string_view cell = "The cell";
+
+constexpr CommandSpec commands[] = {
+    {"up", cell, "", "start a one-machine cell, or go on with one", up_options,
+     up_examples},
+    {"down", cell, "", "stop the cell", down_options, {}},
+    {"status", cell, "", "how the cell is", {}, {}},
+    {"doctor", cell, "", "what is wrong here and how to mend it", {}, {}},
+    {"config check",
+     cell,
+     "FILE",
+     "check a settings file",
+     {},
+     config_examples,
+     1,
+     1,
+     a_file},
+    {"bench",
+     cell,
+     "[NAME] [-- ARGS...]",
+     "measure; without a name, list",
+     {},
+     bench_examples,
+     0,
+     1,
+     Complete::nothing,
+     true},
+    {"completion",
+     cell,
+     "bash|zsh|fish",
+     "shell completion script",
+     {},
+     completion_examples,
+     1,
+     1},
+
+    {"run", sessions, "-- CMD...", "run a command, with its output here",
+     session, run_examples, 0, 0, Complete::command, true},
+    {"submit", sessions, "-- CMD...", "queue a command, print the session id",
+     submit_options, submit_examples, 0, 0, Complete::command, true},
+    {"ps", sessions, "", "list sessions", ps_options, ps_examples},
+    {"show",
+     sessions,
+     "ID",
+     "everything about one session",
+     {},
+     {},
+     1,
+     1,
+     Complete::session},
+    {"logs", sessions, "ID", "its output", logs_options, logs_examples, 1, 1,
+     Complete::session},
+    {"wait", sessions, "ID...", "wait for the end, exit as it did",
+     wait_options, wait_examples, 1, -1, Complete::session},
+    {"cancel",
+     sessions,
+     "ID...",
+     "end sessions",
+     {},
+     {},
+     1,
+     -1,
+     Complete::session},
+    {"history",
+     sessions,
+     "ID",
+     "its events, with the cause of each",
+     {},
+     {},
+     1,
+     1,
+     Complete::session},
+    {"why",
+     sessions,
+     "ID",
+     "why it waits, or why it ended",
+     {},
+     {},
+     1,
+     1,
+     Complete::session},
+
+    {"nodes", cluster, "", "list nodes", nodes_options, {}},
+    {"node show",
+     cluster,
+     "NODE",
+     "one node and who holds what",
+     {},
+     {},
+     1,
+     1,
+     Complete::node},
+    {"node drain", cluster, "NODE", "offer it to nobody", drain_options,
+     drain_examples, 1, 1, Complete::node},
+    {"node resume",
+     cluster,
+     "NODE",
+     "offer it again",
+     {},
+     {},
+     1,
+     1,
+     Complete::node},
+    {"node remove", cluster, "NODE", "forget it", {}, {}, 1, 1, Complete::node},
+    {"gpus", cluster, "", "list GPUs and who holds them", nodes_options, {}},
+    {"trace run", cluster, "FILE", "put a recorded workload through the cell",
+     trace_options, trace_examples, 1, 1, a_file},
+
+    {"events", the_log, "", "committed events, without gaps", events_options,
+     events_examples},
+    {"log cat", the_log, "", "print events of a log", log_range, log_examples,
+     0, 0, Complete::nothing, false, true},
+    {"log stats",
+     the_log,
+     "",
+     "counts, sizes and rates",
+     log_range,
+     {},
+     0,
+     0,
+     Complete::nothing,
+     false,
+     true},
+    {"log verify", the_log, "", "prove that nothing was altered or lost",
+     log_range, verify_examples, 0, 0, Complete::nothing, false, true},
+    {"state", the_log, "", "the cluster now or then", state_options,
+     state_examples},
+    {"replay", the_log, "", "rebuild the state from the first event",
+     replay_options, replay_examples, 0, 0, Complete::nothing, false, true},
+};
+
+}  // namespace
+
+std::span<const CommandSpec> all_commands() {
+  return commands;
+}
+std::span<const OptionSpec> common_options() {
+  return common;
+}
+std::span<const OptionSpec> session_options() {
+  return session;
+}
+
+}  // namespace reeve::tools

@@ -1,0 +1,172 @@
+#include "tools/args/event_text.hpp"
+
+#include <fmt/format.h>
+
+#include "cluster/event_filter.hpp"
+#include "cluster/session_id.hpp"
+#include "cluster/units.hpp"
+#include "schema/wire.hpp"
+
+namespace reeve::tools {
+namespace {
+
+using schema::Event;
+using schema::EventBody;
+using std::string;
+
+string session_name(std::uint64_t id) {
+  return to_text(SessionId{id});
+}
+
+string with_detail(string text, const flatbuffers::String* detail) {
+  if (detail == nullptr || detail->size() == 0) return text;
+  return fmt::format("{}: {}", text, detail->string_view());
+}
+
+string submitted(const schema::SessionSubmitted& body) {
+  const auto* spec = body.spec();
+  const auto* request = spec->request();
+  string out = fmt::format("{} by {}", session_name(body.session()),
+                           schema::text(spec->user()));
+  if (spec->name() != nullptr && spec->name()->size() > 0)
+    out += fmt::format(" \"{}\"", spec->name()->string_view());
+  out += fmt::format(": {} task{} of {} CPU", spec->tasks(),
+                     spec->tasks() == 1 ? "" : "s",
+                     format_milli(request->cpu_milli()));
+  if (request->memory_bytes() != 0)
+    out += ", " + format_bytes(request->memory_bytes());
+  if (request->gpus() != 0)
+    out += fmt::format(", {} GPU", format_milli(std::uint64_t{request->gpus()} *
+                                                request->gpu_milli()));
+  return out;
+}
+
+string placed(const schema::SessionPlaced& body) {
+  constexpr flatbuffers::uoffset_t nodes_shown = 4;
+  string out = fmt::format("{} on node", session_name(body.session()));
+  const auto& tasks = *body.tasks();
+  for (flatbuffers::uoffset_t i = 0; i < tasks.size() && i < nodes_shown; ++i)
+    out += fmt::format(" {}", tasks[i]->node());
+  if (tasks.size() > nodes_shown)
+    out += fmt::format(" and {} more", tasks.size() - nodes_shown);
+  return out;
+}
+
+string exited(const schema::TaskExited& body) {
+  string out =
+      fmt::format("{} task {}", session_name(body.session()), body.rank());
+  const auto* facts = body.facts();
+  if (facts == nullptr)
+    return with_detail(out + ' ' + EnumNameEndReason(body.reason()),
+                       body.detail());
+  if (facts->signal() != 0)
+    out += fmt::format(" signal {}", facts->signal());
+  else
+    out += fmt::format(" exit code {}", facts->exit_code());
+  if (body.reason() != schema::EndReason::exited)
+    out += fmt::format(" ({})", EnumNameEndReason(body.reason()));
+  if (facts->ended_at() >= facts->started_at() && facts->started_at() != 0)
+    out += fmt::format(
+        " after {}", format_duration(facts->ended_at() - facts->started_at()));
+  return with_detail(out, body.detail());
+}
+
+string registered(const schema::NodeRegistered& body) {
+  const auto* spec = body.spec();
+  return fmt::format(
+      "node {} \"{}\"{}: {} CPUs, {}, {} GPUs", body.node(),
+      schema::text(spec->name()), spec->simulated() ? " (simulated)" : "",
+      format_milli(spec->cpu_milli()), format_bytes(spec->memory_bytes()),
+      spec->devices() ? spec->devices()->size() : 0);
+}
+
+string ended(const schema::SessionEnded& body) {
+  string out = fmt::format("{} {}", session_name(body.session()),
+                           EnumNameSessionState(body.state()));
+  if (body.signal() != 0)
+    out += fmt::format(", signal {}", body.signal());
+  else
+    out += fmt::format(", exit code {}", body.exit_code());
+  if (body.reason() != schema::EndReason::exited)
+    out += fmt::format(" ({})", EnumNameEndReason(body.reason()));
+  return with_detail(out, body.detail());
+}
+
+template <class Body>
+string stopping(const Body& body) {
+  return fmt::format("{} attempt {}: {}", session_name(body.session()),
+                     body.attempt(), EnumNameEndReason(body.reason()));
+}
+
+string node_name(std::uint32_t node) {
+  return fmt::format("node {}", node);
+}
+
+}  // namespace
+
+string event_sentence(const Event& event) {
+  const auto text = [](const flatbuffers::String* value) {
+    return string(schema::text(value));
+  };
+  switch (event.body_type()) {
+    case EventBody::CellCreated:
+      return "cell " + text(event.body_as_CellCreated()->cell());
+    case EventBody::EpochStarted:
+      return fmt::format("epoch {} of manager {}", event.epoch(),
+                         text(event.body_as_EpochStarted()->manager()));
+    case EventBody::GroupCreated:
+      return "group " + text(event.body_as_GroupCreated()->name());
+    case EventBody::ProjectCreated:
+      return "project " + text(event.body_as_ProjectCreated()->name());
+    case EventBody::UserCreated:
+      return "user " + text(event.body_as_UserCreated()->name());
+    case EventBody::NodeRegistered:
+      return registered(*event.body_as_NodeRegistered());
+    case EventBody::NodeLost:
+      return fmt::format(
+          "{}, silent for {}", node_name(event.body_as_NodeLost()->node()),
+          format_duration(event.body_as_NodeLost()->silent_ns()));
+    case EventBody::NodeReturned:
+      return node_name(event.body_as_NodeReturned()->node());
+    case EventBody::NodeDrained:
+      return with_detail(node_name(event.body_as_NodeDrained()->node()),
+                         event.body_as_NodeDrained()->reason());
+    case EventBody::NodeResumed:
+      return node_name(event.body_as_NodeResumed()->node());
+    case EventBody::NodeRemoved:
+      return node_name(event.body_as_NodeRemoved()->node());
+    case EventBody::SessionSubmitted:
+      return submitted(*event.body_as_SessionSubmitted());
+    case EventBody::SessionPlaced:
+      return placed(*event.body_as_SessionPlaced());
+    case EventBody::TaskStarted: {
+      const auto* body = event.body_as_TaskStarted();
+      return fmt::format("{} task {} pid {}", session_name(body->session()),
+                         body->rank(), body->pid());
+    }
+    case EventBody::TaskExited: return exited(*event.body_as_TaskExited());
+    case EventBody::DeadlinePassed:
+      return fmt::format(
+          "{} while {}", session_name(session_of(event)),
+          EnumNameSessionState(event.body_as_DeadlinePassed()->state()));
+    case EventBody::SessionStopping:
+      return with_detail(stopping(*event.body_as_SessionStopping()),
+                         event.body_as_SessionStopping()->detail());
+    case EventBody::SessionRequeued:
+      return stopping(*event.body_as_SessionRequeued());
+    case EventBody::SessionEnded: return ended(*event.body_as_SessionEnded());
+    case EventBody::NONE: break;
+  }
+  return "an event that this program does not know";
+}
+
+string event_line(const Event& event, std::int64_t utc_offset_s) {
+  const string cause =
+      event.cause() == 0 ? string() : fmt::format("  (from {})", event.cause());
+  return fmt::format("{:>8}  {}.{:03}  {:<17} {}{}\n", event.seq(),
+                     format_time(event.time_at(), utc_offset_s),
+                     event.time_at() / 1'000'000 % 1'000, kind_of(event),
+                     event_sentence(event), cause);
+}
+
+}  // namespace reeve::tools

@@ -1,0 +1,20 @@
+// One event as a line for people. Pure.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace reeve::schema {
+struct Event;
+}
+
+namespace reeve::tools {
+
+// What happened, in words with the numbers: "s-12 was placed on node 3".
+std::string event_sentence(const schema::Event& event);
+
+// "    17  2026-11-20 14:00:05.123  session_placed  s-12 was placed ...  (16)";
+// the number in parentheses is the cause.
+std::string event_line(const schema::Event& event, std::int64_t utc_offset_s);
+
+}  // namespace reeve::tools

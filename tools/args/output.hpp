@@ -1,0 +1,122 @@
+// What people and scripts see: tables that fit the terminal, colours only
+// where they help, JSON documents made of parts.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cluster/error.hpp"
+
+namespace reeve::tools {
+
+// What the output goes to. `of_process` looks at standard output; NO_COLOR
+// and TERM=dumb turn colours off.
+struct Terminal {
+  bool is_terminal = false;
+  bool colour = false;
+  std::size_t width = 0;  // 0: unlimited
+  static Terminal of_process();
+};
+
+enum class Tone { plain, good, bad, busy, faint, strong };
+
+std::string toned(std::string_view text, Tone tone, bool colour);
+
+// The tone that a session's or node's state is shown in.
+Tone tone_of(std::string_view state);
+
+class Table {
+ public:
+  enum class Align { left, right };
+  struct Column {
+    std::string title;
+    Align align = Align::left;
+    // Where the terminal is narrow, these give way first; 0 never does.
+    int yields = 0;
+  };
+
+  explicit Table(std::vector<Column> columns);
+  void add(std::vector<std::string> cells);
+  // Colours the last row's cell.
+  void tone(std::size_t column, Tone tone);
+  bool empty() const { return rows_.empty(); }
+  // Aligned by code points; yielding columns are cut with "…" until a line
+  // fits `terminal.width`.
+  std::string text(const Terminal& terminal) const;
+
+ private:
+  struct Row {
+    std::vector<std::string> cells;
+    std::vector<Tone> tones;
+  };
+  std::vector<std::size_t> widths(std::size_t limit) const;
+  void line(std::string& out, const Row& row,
+            const std::vector<std::size_t>& widths, bool colour) const;
+  std::vector<Column> columns_;
+  std::vector<Row> rows_;
+};
+
+// "title: value" lines with the values aligned.
+class Sheet {
+ public:
+  void add(std::string_view title, std::string value);
+  std::string text() const;
+
+ private:
+  std::vector<std::pair<std::string, std::string>> lines_;
+};
+
+// One JSON object, field by field. Values of `raw` are JSON already.
+class JsonObject {
+ public:
+  JsonObject& text(std::string_view key, std::string_view value);
+  JsonObject& number(std::string_view key, std::uint64_t value);
+  JsonObject& integer(std::string_view key, std::int64_t value);
+  JsonObject& real(std::string_view key, double value);
+  JsonObject& truth(std::string_view key, bool value);
+  JsonObject& time(std::string_view key, std::uint64_t time_at);
+  JsonObject& raw(std::string_view key, std::string_view json);
+  std::string done() const { return out_ + '}'; }
+
+ private:
+  void key(std::string_view key);
+  std::string out_ = "{";
+};
+
+std::string json_array(const std::vector<std::string>& items);
+
+// Writes all of it to standard output; a reader that went away (EPIPE) ends
+// the process quietly, any other failure is told.
+void print(std::string_view text);
+// To standard error, with a line end.
+void say(std::string_view text);
+
+// The error as one line for people, and as {"error": {"code", "text"}} on
+// standard error with --json. Returns the exit code.
+int report(const Error& error, bool json);
+
+std::string_view code_name(Errc code);
+
+// One line on standard error that is written over, on a terminal only, ten
+// times a second at most.
+class Progress {
+ public:
+  explicit Progress(bool quiet);
+  ~Progress();
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+  // True when it is time for a new text.
+  bool due();
+  void show(std::string_view text);
+  void clear();
+
+ private:
+  bool enabled_;
+  bool shown_ = false;
+  std::uint64_t next_ns_ = 0;
+};
+
+}  // namespace reeve::tools
