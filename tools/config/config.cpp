@@ -1,0 +1,321 @@
+#include "tools/config/config.hpp"
+
+#include <fmt/format.h>
+
+#include <boost/json/value.hpp>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+#include <vector>
+
+#include "cluster/units.hpp"
+#include "tools/args/arguments.hpp"
+#include "tools/config/toml_text.hpp"
+
+namespace reeve::tools {
+namespace {
+
+namespace json = boost::json;
+using std::string;
+using std::string_view;
+
+// A value of the file as text for the parsers of units.
+Expected<string> text_of(const json::value& value) {
+  if (value.is_string()) return string(value.get_string());
+  if (value.is_int64()) return fmt::format("{}", value.get_int64());
+  if (value.is_double()) return fmt::format("{}", value.get_double());
+  if (value.is_bool()) return string(value.get_bool() ? "true" : "false");
+  return fail(Errc::usage, "one value is expected here");
+}
+
+template <class T>
+Status take(T& out, Expected<std::uint64_t> value) {
+  if (!value) return tl::unexpected(value.error());
+  out = static_cast<T>(*value);
+  return {};
+}
+
+Status take_truth(bool& out, const string& text) {
+  if (text != "true" && text != "false")
+    return fail(Errc::usage,
+                fmt::format("\"{}\" is neither true nor false", text));
+  out = text == "true";
+  return {};
+}
+
+Status take_name(string& out, const string& text) {
+  const bool good = !text.empty() && text.size() <= 63 &&
+                    text.find_first_not_of(
+                        "abcdefghijklmnopqrstuvwxyz"
+                        "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                        "0123456789._-") == string::npos;
+  if (!good)
+    return fail(Errc::usage,
+                fmt::format("\"{}\" is no name: 1 to 63 letters, digits, "
+                            "dots, dashes or underscores are expected",
+                            text));
+  out = text;
+  return {};
+}
+
+Status take_path(string& out, const string& text) {
+  if (text.empty() || text[0] != '/')
+    return fail(Errc::usage, fmt::format("\"{}\" is no absolute path, such as "
+                                         "\"/var/lib/reeve\"",
+                                         text));
+  out = text;
+  return {};
+}
+
+struct Key {
+  string_view path;
+  string_view help;
+  // Without a default the sample has `example`, commented out.
+  string_view example;
+  Status (*set)(Config&, const string&);
+  string (*get)(const Config&);  // as TOML; empty: not set
+};
+
+string quoted(const string& text) {
+  return text.empty() ? text : fmt::format("\"{}\"", text);
+}
+
+string sized(std::uint64_t bytes) {
+  return bytes == 0
+             ? string()
+             : quoted(bytes % (1 << 20) == 0 ? fmt::format("{}M", bytes >> 20)
+                                             : fmt::format("{}", bytes));
+}
+
+constexpr std::uint64_t a_million = 1'000'000;
+
+const Key keys[] = {
+    {"data", "Where the cell keeps its data; --data goes before it.",
+     "\"/var/lib/reeve\"",
+     [](Config& c, const string& t) { return take_path(c.data, t); },
+     [](const Config& c) { return quoted(c.data); }},
+    {"port", "Port of the bus on loopback; 0 chooses a free one.", "",
+     [](Config& c, const string& t) {
+       return take(c.port, parse_count(t, "port", 0, 65'535));
+     },
+     [](const Config& c) { return fmt::format("{}", c.port); }},
+    {"cell", "Name of the cell; fixed once it has data.", "",
+     [](Config& c, const string& t) { return take_name(c.cell, t); },
+     [](const Config& c) { return quoted(c.cell); }},
+    {"manager.queue_sessions_max",
+     "Sessions that may wait; further ones are told to try again.", "",
+     [](Config& c, const string& t) {
+       return take(c.manager.queue_sessions_max,
+                   parse_count(t, "number of sessions", 1, 100 * a_million));
+     },
+     [](const Config& c) {
+       return fmt::format("{}", c.manager.queue_sessions_max);
+     }},
+    {"manager.mailbox_messages_max",
+     "Commands that may wait for the manager; further ones are told to try "
+     "again.",
+     "",
+     [](Config& c, const string& t) {
+       return take(c.manager.mailbox_messages_max,
+                   parse_count(t, "number of messages", 16, 100 * a_million));
+     },
+     [](const Config& c) {
+       return fmt::format("{}", c.manager.mailbox_messages_max);
+     }},
+    {"agent.enabled", "Whether this host runs sessions.", "",
+     [](Config& c, const string& t) { return take_truth(c.agent.enabled, t); },
+     [](const Config& c) {
+       return string(c.agent.enabled ? "true" : "false");
+     }},
+    {"agent.name", "Name of this node; the host's name without.", "\"host-7\"",
+     [](Config& c, const string& t) { return take_name(c.agent.name, t); },
+     [](const Config& c) { return quoted(c.agent.name); }},
+    {"agent.cpus", "CPUs offered; all of the host without.", "4",
+     [](Config& c, const string& t) -> Status {
+       const auto milli = parse_milli(t, "number of CPUs");
+       if (!milli) return tl::unexpected(milli.error());
+       if (*milli == 0)
+         return fail(Errc::usage, "a node offers more than 0 CPUs");
+       c.agent.cpu_milli = *milli;
+       return {};
+     },
+     [](const Config& c) {
+       return c.agent.cpu_milli == 0 ? string()
+                                     : format_milli(c.agent.cpu_milli);
+     }},
+    {"agent.memory", "Memory offered; all of the host without.", "\"16G\"",
+     [](Config& c, const string& t) {
+       return take(c.agent.memory_bytes, parse_bytes(t));
+     },
+     [](const Config& c) { return sized(c.agent.memory_bytes); }},
+    {"agent.runtime_dir",
+     "Where running tasks keep their files; <data>/node without.",
+     "\"/var/lib/reeve/node\"",
+     [](Config& c, const string& t) {
+       return take_path(c.agent.runtime_dir, t);
+     },
+     [](const Config& c) { return quoted(c.agent.runtime_dir); }},
+    {"agent.output_bytes_max",
+     "Output kept of each task and stream: the first half and the newest.", "",
+     [](Config& c, const string& t) {
+       return take(c.agent.output_bytes_max, parse_bytes(t));
+     },
+     [](const Config& c) { return sized(c.agent.output_bytes_max); }},
+    {"log.floor", "Free disk space below which no new session is admitted.", "",
+     [](Config& c, const string& t) {
+       return take(c.log.floor_bytes, parse_bytes(t));
+     },
+     [](const Config& c) { return sized(c.log.floor_bytes); }},
+    {"log.snapshot_every",
+     "Events from one snapshot to the next; they bound the time of a start.",
+     "",
+     [](Config& c, const string& t) {
+       return take(c.log.snapshot_every_events,
+                   parse_count(t, "number of events", 1'000));
+     },
+     [](const Config& c) {
+       return fmt::format("{}", c.log.snapshot_every_events);
+     }},
+};
+
+const Key* find_key(string_view path) {
+  for (const Key& key : keys)
+    if (key.path == path) return &key;
+  return nullptr;
+}
+
+bool is_section(string_view path) {
+  for (const Key& key : keys)
+    if (key.path.size() > path.size() && key.path.starts_with(path) &&
+        key.path[path.size()] == '.')
+      return true;
+  return false;
+}
+
+string_view nearest_key(string_view path) {
+  std::vector<string_view> known;
+  for (const Key& key : keys) known.push_back(key.path);
+  const string_view near = nearest(path, known);
+  if (!near.empty()) return near;
+  // The right word in the wrong section.
+  const string_view word = path.substr(path.rfind('.') + 1);
+  for (const Key& key : keys)
+    if (key.path.substr(key.path.rfind('.') + 1) == word) return key.path;
+  return {};
+}
+
+class Reader {
+ public:
+  Reader(const TomlDocument& document, string_view file)
+      : document_(document), file_(file) {}
+
+  Status read(const json::object& object, const string& prefix,
+              Config& config) {
+    for (const auto& [name, value] : object) {
+      const string path = prefix.empty()
+                              ? string(name)
+                              : prefix + '.' + string(string_view(name));
+      if (value.is_object() && is_section(path)) {
+        auto good = read(value.get_object(), path, config);
+        if (!good) return good;
+        continue;
+      }
+      if (auto good = set(path, value, config); !good)
+        return fail(Errc::usage, fmt::format("{}:{}: {}", file_, line(path),
+                                             good.error().text));
+    }
+    return {};
+  }
+
+ private:
+  static Status set(const string& path, const json::value& value,
+                    Config& config) {
+    const Key* key = find_key(path);
+    if (key == nullptr) {
+      const string_view near = nearest_key(path);
+      return fail(Errc::usage,
+                  near.empty()
+                      ? fmt::format("there is no key \"{}\"", path)
+                      : fmt::format("there is no key \"{}\"; did you mean "
+                                    "\"{}\"?",
+                                    path, near));
+    }
+    const auto text = text_of(value);
+    if (!text)
+      return fail(Errc::usage, fmt::format("{}: {}", path, text.error().text));
+    auto good = key->set(config, *text);
+    if (!good)
+      return fail(Errc::usage, fmt::format("{}: {}", path, good.error().text));
+    return {};
+  }
+
+  std::size_t line(const string& path) const {
+    const auto found = document_.lines.find(path);
+    return found == document_.lines.end() ? 1 : found->second;
+  }
+
+  const TomlDocument& document_;
+  string_view file_;
+};
+
+}  // namespace
+
+Expected<Config> parse_config(string_view text, string_view file) {
+  const auto document = parse_toml(text, file);
+  if (!document) return tl::unexpected(document.error());
+  Config config;
+  auto good = Reader(*document, file).read(document->root, "", config);
+  if (!good) return tl::unexpected(good.error());
+  return config;
+}
+
+Expected<Config> load_config(const std::filesystem::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  std::ostringstream text;
+  if (in && !std::filesystem::is_directory(file)) text << in.rdbuf();
+  if (!in || std::filesystem::is_directory(file))
+    return fail(Errc::not_found,
+                fmt::format("the settings file {} cannot be read: {}",
+                            file.string(), std::strerror(errno)));
+  if (text.view().size() > config_bytes_max)
+    return fail(Errc::usage, fmt::format("{} has {} bytes; a settings file "
+                                         "has at most {}",
+                                         file.string(), text.view().size(),
+                                         config_bytes_max));
+  return parse_config(text.view(), file.string());
+}
+
+string sample_config() {
+  const Config defaults;
+  string out =
+      "# Settings of one Reeve node. Every key is here with its default;\n"
+      "# \"reeve config check FILE\" explains a file.\n";
+  string_view section;
+  for (const Key& key : keys) {
+    const auto dot = key.path.find('.');
+    const bool inner = dot != string_view::npos;
+    if (inner && key.path.substr(0, dot) != section) {
+      section = key.path.substr(0, dot);
+      out += fmt::format("\n[{}]\n", section);
+    }
+    const string_view name = inner ? key.path.substr(dot + 1) : key.path;
+    const string value = key.get(defaults);
+    out += fmt::format("\n# {}\n", key.help);
+    out += value.empty() ? fmt::format("# {} = {}\n", name, key.example)
+                         : fmt::format("{} = {}\n", name, value);
+  }
+  return out;
+}
+
+string explain_config(const Config& config) {
+  string out;
+  for (const Key& key : keys) {
+    const string value = key.get(config);
+    out +=
+        fmt::format("{} = {}\n", key.path, value.empty() ? "(not set)" : value);
+  }
+  return out;
+}
+
+}  // namespace reeve::tools

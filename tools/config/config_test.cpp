@@ -1,0 +1,93 @@
+#include "tools/config/config.hpp"
+
+#include <boost/test/unit_test.hpp>
+#include <fstream>
+#include <sstream>
+
+namespace reeve::tools {
+namespace {
+
+std::string refusal(std::string_view text) {
+  const auto config = parse_config(text, "f.toml");
+  if (config) return "accepted";
+  BOOST_TEST((config.error().code == Errc::usage));
+  return config.error().text;
+}
+
+bool contains(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
+
+BOOST_AUTO_TEST_SUITE(config)
+
+BOOST_AUTO_TEST_CASE(each_key_sets_its_field) {
+  const auto config = parse_config(
+      "data = \"/d\"\nport = 4333\ncell = \"c-1\"\n"
+      "[manager]\nqueue_sessions_max = 5\nmailbox_messages_max = 32\n"
+      "[agent]\nenabled = false\nname = \"h\"\ncpus = 1.5\nmemory = \"4G\"\n"
+      "runtime_dir = \"/r\"\noutput_bytes_max = \"1M\"\n"
+      "[log]\nfloor = 1024\nsnapshot_every = 5000\n",
+      "f.toml");
+  BOOST_REQUIRE(config);
+  BOOST_TEST(config->data == "/d");
+  BOOST_TEST(config->port == 4333u);
+  BOOST_TEST(config->cell == "c-1");
+  BOOST_TEST(config->manager.queue_sessions_max == 5u);
+  BOOST_TEST(config->manager.mailbox_messages_max == 32u);
+  BOOST_TEST(!config->agent.enabled);
+  BOOST_TEST(config->agent.name == "h");
+  BOOST_TEST(config->agent.cpu_milli == 1500u);
+  BOOST_TEST(config->agent.memory_bytes == 4ull << 30);
+  BOOST_TEST(config->agent.runtime_dir == "/r");
+  BOOST_TEST(config->agent.output_bytes_max == 1ull << 20);
+  BOOST_TEST(config->log.floor_bytes == 1024u);
+  BOOST_TEST(config->log.snapshot_every_events == 5000u);
+}
+
+BOOST_AUTO_TEST_CASE(an_unknown_key_is_refused_with_the_nearest) {
+  BOOST_TEST(contains(refusal("[agent]\nnmae = \"h\"\n"),
+                      "f.toml:2: there is no key \"agent.nmae\"; did you mean "
+                      "\"agent.name\"?"));
+  BOOST_TEST(contains(refusal("cpus = 1\n"), "\"agent.cpus\""));
+  BOOST_TEST(contains(refusal("[xyzzy]\nplugh = 1\n"), "no key \"xyzzy\""));
+}
+
+BOOST_AUTO_TEST_CASE(a_bad_value_names_its_key_and_line) {
+  BOOST_TEST(contains(refusal("\nport = 70000\n"), "f.toml:2: port: "));
+  BOOST_TEST(contains(refusal("[agent]\nmemory = \"4X\"\n"), "agent.memory"));
+  BOOST_TEST(contains(refusal("[agent]\ncpus = 0\n"), "more than 0"));
+  BOOST_TEST(contains(refusal("data = \"relative\"\n"), "absolute path"));
+  BOOST_TEST(contains(refusal("cell = \"a b\"\n"), "is no name"));
+  BOOST_TEST(contains(refusal("port = [1]\n"), "one value"));
+  BOOST_TEST(contains(refusal("[agent]\nenabled = 1\n"), "neither true"));
+  BOOST_TEST(contains(refusal("agent = 3\n"), "no key \"agent\""));
+}
+
+BOOST_AUTO_TEST_CASE(broken_toml_tells_line_and_column) {
+  BOOST_TEST(contains(refusal("port = \n"), "f.toml:1:"));
+  BOOST_TEST(contains(refusal("a = 1\na = 2\n"), "f.toml:2:"));
+}
+
+BOOST_AUTO_TEST_CASE(a_missing_file_is_not_found) {
+  const auto config = load_config("/nonexistent/reeved.toml");
+  BOOST_REQUIRE(!config);
+  BOOST_TEST((config.error().code == Errc::not_found));
+}
+
+BOOST_AUTO_TEST_CASE(the_sample_parses_to_the_defaults) {
+  const auto config = parse_config(sample_config(), "sample");
+  BOOST_REQUIRE(config);
+  BOOST_TEST(explain_config(*config) == explain_config(Config{}));
+}
+
+BOOST_AUTO_TEST_CASE(the_sample_in_deploy_is_the_generated_one) {
+  std::ifstream in(REEVE_SOURCE_DIR "/deploy/reeved.toml.sample");
+  std::ostringstream text;
+  text << in.rdbuf();
+  BOOST_TEST(text.str() == sample_config());
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace
+}  // namespace reeve::tools
