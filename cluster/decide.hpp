@@ -90,6 +90,9 @@ bool decide_deadline(const State& state, const Session& session,
 // A drained node's deadline has passed: the session leaves it.
 bool decide_evict(const State& state, const Session& session,
                   const Origin& origin, EventWriter& writer);
+// The whole cell is being stopped.
+bool decide_cell_stop(const Session& session, const Origin& origin,
+                      EventWriter& writer);
 // `ended` has ended in a way that this waiting session cannot go on from.
 bool decide_dependent(const State& state, const Session& waiting,
                       const Session& ended, const Origin& origin,

@@ -43,9 +43,10 @@ Outcome outcome_of(const Session& session, std::uint32_t exiting_rank,
   }
   if (session.state == SessionState::stopping &&
       session.reason != EndReason::peer_failed) {
-    outcome.state = session.reason == EndReason::cancelled
-                        ? SessionState::cancelled
-                        : SessionState::failed;
+    const bool by_wish = session.reason == EndReason::cancelled ||
+                         session.reason == EndReason::cell_stopped;
+    outcome.state =
+        by_wish ? SessionState::cancelled : SessionState::failed;
     outcome.reason = session.reason;
   }
   return outcome;
@@ -107,7 +108,7 @@ void write_exit(const Session& session, const TaskEnd& end,
   if (last) {
     const Outcome outcome =
         outcome_of(session, end.rank, end.reason, end.facts);
-    if (outcome.state == SessionState::failed &&
+    if (outcome.state != SessionState::succeeded &&
         may_requeue(session, outcome.reason))
       return write_requeued(session, outcome.reason, origin, exited, writer);
     return write_ended(session, outcome, end.detail, exited, writer);
@@ -210,7 +211,10 @@ bool decide_deadline(const State& state, const Session& session,
   return true;
 }
 
-bool decide_evict(const State&, const Session& session, const Origin& origin,
+namespace {
+
+bool stop_if_held(const Session& session, EndReason reason,
+                  std::string_view detail, const Origin& origin,
                   EventWriter& writer) {
   switch (session.state) {
     case SessionState::placed:
@@ -219,10 +223,23 @@ bool decide_evict(const State&, const Session& session, const Origin& origin,
     default: return false;
   }
   writer.begin(origin);
-  write_stopping(session, EndReason::node_drained,
-                 "the deadline of its node's drain has passed",
-                 session.last_seq, writer);
+  write_stopping(session, reason, detail, session.last_seq, writer);
   return true;
+}
+
+}  // namespace
+
+bool decide_evict(const State&, const Session& session, const Origin& origin,
+                  EventWriter& writer) {
+  return stop_if_held(session, EndReason::node_drained,
+                      "the deadline of its node's drain has passed", origin,
+                      writer);
+}
+
+bool decide_cell_stop(const Session& session, const Origin& origin,
+                      EventWriter& writer) {
+  return stop_if_held(session, EndReason::cell_stopped,
+                      "the cell was stopped", origin, writer);
 }
 
 bool decide_dependent(const State& state, const Session& waiting,

@@ -45,11 +45,13 @@ struct Range {
   std::size_t bytes_max = chunk_bytes_max;
 };
 
-// The range that a request gets: within the log, and one chunk at most.
+// The range that a request gets: within the log, and one chunk at most. From
+// 0 asks for the head alone.
 inline Range bounded_range(std::uint64_t from, std::uint64_t to,
                            std::size_t bytes_max, std::uint64_t head) {
   Range range;
-  range.from = std::max<std::uint64_t>(from, 1);
+  if (from == 0) return range;
+  range.from = from;
   range.to = to == 0 ? head : std::min(to, head);
   if (bytes_max != 0) range.bytes_max = std::min(bytes_max, chunk_bytes_max);
   return range;

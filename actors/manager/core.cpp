@@ -80,6 +80,27 @@ void Core::send_answer(const schema::Command& command,
                            : encode_rejection(*command.id(), decision.error()));
 }
 
+void Core::stop_all(Time now) {
+  now_ = std::max(now_, now);
+  stopping_ = true;
+  std::vector<SessionId> stopped;
+  state_.visit_sessions(SessionId{}, [&](const Session& session) {
+    if (!session.simulated) stopped.push_back(session.id);
+    return true;
+  });
+  for (const SessionId id : stopped) {
+    cluster::decide_cell_stop(*state_.session(id), origin(now_), writer_);
+    absorb();
+  }
+}
+
+std::size_t Core::real_tasks() const {
+  std::size_t count = 0;
+  for (const auto& node : state_.nodes())
+    if (!node.simulated && !node.lost) count += node.holders.size();
+  return count;
+}
+
 Decision Core::decide(const schema::Command& command,
                       std::string_view principal, Time now) {
   Origin asked{now, principal, *command.id()};
@@ -89,6 +110,10 @@ Decision Core::decide(const schema::Command& command,
                      "only " + state_.owner() + " may change nodes", 0, 0};
   };
   using schema::CommandBody;
+  if (stopping_ && command.body_type() == CommandBody::SubmitSession)
+    return tl::unexpected(Rejection{schema::RejectCode::stopping,
+                                    "cell_stopping",
+                                    "the cell is being stopped", 0, 0});
   switch (command.body_type()) {
     case CommandBody::SubmitSession:
       return cluster::decide_submit(state_, *command.body_as_SubmitSession(),
@@ -180,6 +205,10 @@ std::vector<std::pair<SessionId, std::uint32_t>> Core::on_proposals(
   now_ = std::max(now_, now);
   std::vector<std::pair<SessionId, std::uint32_t>> refused;
   for (const Proposal& proposal : proposals) {
+    if (stopping_) {
+      refused.emplace_back(proposal.session, proposal.attempt);
+      continue;
+    }
     const Decision decision =
         cluster::decide_place(state_, proposal, origin(now_), writer_);
     if (!decision) {
@@ -194,12 +223,10 @@ std::vector<std::pair<SessionId, std::uint32_t>> Core::on_proposals(
   return refused;
 }
 
-void Core::on_heartbeat(std::string_view agent, const schema::Id128& boot,
-                        Time now) {
+void Core::on_heartbeat(std::string_view agent, Time now) {
   const auto found = agents_.find(agent);
   if (found == agents_.end()) return;
   found->second.seen = now;
-  found->second.boot = boot;
 }
 
 // ---- what follows from events

@@ -91,10 +91,15 @@ class Core {
   // The proposals that were not taken.
   std::vector<std::pair<SessionId, std::uint32_t>> on_proposals(
       const std::vector<Proposal>& proposals, Time now);
-  void on_heartbeat(std::string_view agent, const schema::Id128& boot,
-                    Time now);
+  void on_heartbeat(std::string_view agent, Time now);
   // Deadlines, silent agents, orders that were not heard.
   void on_tick(Time now);
+
+  // The cell ends: nothing new is admitted or placed, real tasks are stopped.
+  // It has ended when `real_tasks` is 0.
+  void stop_all(Time now);
+  std::size_t real_tasks() const;
+  bool stopping() const { return stopping_; }
 
   // The disk has room, or not.
   void set_admission(bool open) { admission_.open = open; }
@@ -174,6 +179,7 @@ class Core {
   Time now_;
   Counters counters_;
   std::map<std::string, std::uint64_t, std::less<>> outside_counters_;
+  bool stopping_ = false;
   int daemon_pid_ = 0;
   int bus_pid_ = 0;
   int keeper_pid_ = 0;

@@ -66,9 +66,14 @@ class ManagerShell : public TracedActor {
           core_->set_counter("quarantined", options_.quarantine->count());
           core_->on_tick(wall_time());
           pump();
+          end_when_stopped();
           delayed_send(this, tick_interval, tick_atom::value);
         },
-        [this](drain_atom) { quit(); },
+        [this](drain_atom) {
+          core_->stop_all(wall_time());
+          pump();
+          end_when_stopped();
+        },
     };
   }
 
@@ -92,12 +97,18 @@ class ManagerShell : public TracedActor {
         break;
       case FromBus::Kind::heartbeat:
         if (const auto* beat = schema::verified<schema::Heartbeat>(bytes))
-          core_->on_heartbeat(schema::text(beat->agent()),
-                              beat->boot() ? *beat->boot() : schema::Id128(),
-                              wall_time());
+          core_->on_heartbeat(schema::text(beat->agent()), wall_time());
         break;
       case FromBus::Kind::log_read: break;
     }
+  }
+
+  // All real tasks have ended, and that is on disk.
+  void end_when_stopped() {
+    if (!core_->stopping() || core_->real_tasks() > 0 || in_flight_ != 0)
+      return;
+    if (std::exchange(ended_, true)) return;
+    options_.on_stopped();
   }
 
   // One commit is under way at most: what is decided meanwhile is the next.
@@ -130,6 +141,7 @@ class ManagerShell : public TracedActor {
   std::shared_ptr<manager::Core> core_;
   Peers peers_;
   std::uint64_t in_flight_ = 0;
+  bool ended_ = false;
 };
 
 }  // namespace

@@ -25,6 +25,8 @@ struct ManagerOptions {
   const bus::Subjects* subjects = nullptr;
   // A commit failed: the process has to end. Called once, from the actor.
   std::function<void(const std::string&)> on_fatal;
+  // After a `drain`: nothing real runs any more. Called once, from the actor.
+  std::function<void()> on_stopped;
 };
 
 // Takes FromBus, Committed, Proposals and WhyAnswered. It begins when it gets

@@ -1,0 +1,292 @@
+#include "tools/daemon/daemon.hpp"
+
+#include <fmt/format.h>
+#include <pwd.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <caf/actor_system.hpp>
+#include <caf/actor_system_config.hpp>
+#include <caf/scoped_actor.hpp>
+#include <caf/send.hpp>
+#include <chrono>
+
+#include "actors/agent/shell.hpp"
+#include "actors/journal/shell.hpp"
+#include "actors/journal/snapshotter.hpp"
+#include "actors/manager/shell.hpp"
+#include "actors/scheduler/shell.hpp"
+#include "actors/system/clock.hpp"
+#include "actors/system/messages.hpp"
+#include "bus/server.hpp"
+#include "cluster/project.hpp"
+#include "tools/daemon/ingress.hpp"
+
+namespace reeve::tools {
+namespace {
+
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+
+// Messages that one actor handles before others get their turn.
+constexpr std::size_t actor_throughput_max = 300;
+constexpr std::size_t actor_threads = 2;
+constexpr auto bus_flush_timeout = 2s;
+
+struct Person {
+  std::string name;
+  std::uint32_t uid = 0;
+};
+
+Person whoever_runs_this() {
+  const uid_t uid = ::geteuid();
+  const passwd* entry = ::getpwuid(uid);
+  return {entry ? entry->pw_name : fmt::format("uid-{}", uid), uid};
+}
+
+// CAF's default wakes a receiver up to 10 ms late while its sender is busy.
+class ActorConfig : public caf::actor_system_config {
+ public:
+  ActorConfig() {
+    set("scheduler.policy", caf::atom("sharing"));
+    set("scheduler.max-threads", actor_threads);
+    set("scheduler.max-throughput", actor_throughput_max);
+  }
+};
+
+}  // namespace
+
+struct Daemon::Impl {
+  DaemonOptions options;
+  Person owner = whoever_runs_this();
+
+  std::shared_ptr<store::Log> log;
+  std::unique_ptr<bus::Server> server;
+  std::unique_ptr<bus::Subjects> subjects;
+  std::unique_ptr<bus::Quarantine> quarantine;
+  std::unique_ptr<Ingress> ingress;
+  // In the order of need: connections end before what their handlers use.
+  std::unique_ptr<bus::Connection> events;
+  std::unique_ptr<bus::Connection> answers;
+  std::unique_ptr<bus::Connection> requests;
+
+  std::shared_ptr<manager::Core> core;
+  ActorConfig config;
+  std::unique_ptr<caf::actor_system> system;
+  caf::actor manager;
+  caf::actor scheduler;
+  actors::Journal journal;
+  std::vector<actors::Agent> agents;
+
+  Status open_log();
+  Status open_bus();
+  Status start_core();
+  void spawn_actors();
+  Status spawn_agents();
+  void finish(Leave leave);
+
+  Expected<std::unique_ptr<bus::Connection>> connect(const char* name,
+                                                     bool low_latency);
+  std::uint64_t newest_snapshot = 0;
+};
+
+Status Daemon::Impl::open_log() {
+  store::LogOptions log_options;
+  log_options.directory = options.data / "log";
+  log_options.create_if_missing = true;
+  log_options.floor_bytes = options.config.log.floor_bytes;
+  auto opened = store::Log::open(log_options);
+  if (!opened) return tl::unexpected(opened.error());
+  log = std::move(*opened);
+  return {};
+}
+
+Expected<std::unique_ptr<bus::Connection>> Daemon::Impl::connect(
+    const char* name, bool low_latency) {
+  const bus::Credentials credentials = server->credentials(bus::Role::daemon);
+  bus::ConnectionOptions how;
+  how.url = credentials.url;
+  how.user = credentials.principal;
+  how.password = credentials.password;
+  how.name = name;
+  how.low_latency = low_latency;
+  how.on_error = [](const Error& error) {
+    spdlog::warn("bus: {}", error.text);
+  };
+  return bus::Connection::connect(how);
+}
+
+Status Daemon::Impl::open_bus() {
+  bus::ServerOptions bus_options;
+  bus_options.data_directory = options.data;
+  bus_options.cell = options.config.cell;
+  bus_options.port = static_cast<int>(options.config.port);
+  bus_options.principal = owner.name;
+  bus_options.on_event = [](const std::string& text) {
+    spdlog::warn("bus server: {}", text);
+  };
+  auto started = bus::Server::start_or_adopt(bus_options);
+  if (!started) return tl::unexpected(started.error());
+  server = std::move(*started);
+  subjects = std::make_unique<bus::Subjects>(options.config.cell);
+  bus::QuarantineOptions kept;
+  kept.directory = options.data / "quarantine";
+  quarantine = std::make_unique<bus::Quarantine>(kept);
+  for (auto [connection, name, low_latency] :
+       {std::tuple{&events, "events", false},
+        std::tuple{&answers, "answers", true},
+        std::tuple{&requests, "requests", false}}) {
+    auto connected = connect(name, low_latency);
+    if (!connected) return tl::unexpected(connected.error());
+    *connection = std::move(*connected);
+  }
+  return {};
+}
+
+Status Daemon::Impl::start_core() {
+  const auto reader = log->reader();
+  auto state = actors::fold_log(*reader, &newest_snapshot);
+  if (!state) return tl::unexpected(state.error());
+  spdlog::info("state at {} from a snapshot at {}",
+               state->last_sequence().value, newest_snapshot);
+  if (auto sound = state->check_invariants(); !sound) return sound;
+  manager::Options manager_options;
+  manager_options.waiting_max = options.config.manager.queue_sessions_max;
+  core = std::make_shared<manager::Core>(std::move(*state), manager_options);
+  return {};
+}
+
+void Daemon::Impl::spawn_actors() {
+  system = std::make_unique<caf::actor_system>(config);
+  auto projection = std::make_shared<cluster::Scheduler>();
+  cluster::tell_as_events(core->state(), [&](const schema::Event& event) {
+    projection->apply(event);
+  });
+  core->start(options.config.cell, owner.name, owner.uid, "main",
+              actors::wall_time());
+  core->set_pids(::getpid(), server->pid(), 0);
+  core->set_admission(log->admission_open());
+
+  actors::ManagerOptions manager_options;
+  manager_options.core = core;
+  manager_options.answers = answers.get();
+  manager_options.orders = answers.get();
+  manager_options.quarantine = quarantine.get();
+  manager_options.subjects = subjects.get();
+  manager_options.on_fatal = options.on_fatal;
+  manager_options.on_stopped = options.on_stopped;
+  manager = actors::spawn_manager(*system, manager_options);
+  scheduler = actors::spawn_scheduler(*system, projection, manager);
+  actors::JournalOptions journal_options;
+  journal_options.log = log;
+  journal_options.events = events.get();
+  journal_options.answers = answers.get();
+  journal_options.subjects = subjects.get();
+  journal_options.snapshots.every_events =
+      options.config.log.snapshot_every_events;
+  journal_options.newest_snapshot = newest_snapshot;
+  journal = actors::spawn_journal(*system, journal_options, manager);
+}
+
+Status Daemon::Impl::spawn_agents() {
+  actors::AgentOptions common;
+  common.connection = answers.get();
+  common.bulk = events.get();
+  common.quarantine = quarantine.get();
+  common.subjects = subjects.get();
+
+  actors::AgentOptions simulated = common;
+  simulated.name = "sim";
+  simulated.simulated = true;
+  auto sim_agent = actors::start_agent(*system, simulated);
+  if (!sim_agent) return tl::unexpected(sim_agent.error());
+  agents.push_back(std::move(*sim_agent));
+  if (!options.config.agent.enabled) return {};
+
+  actors::AgentOptions real = common;
+  real.name = options.config.agent.name;
+  real.cpu_milli = options.config.agent.cpu_milli;
+  real.memory_bytes = options.config.agent.memory_bytes;
+  real.output_bytes_max = options.config.agent.output_bytes_max;
+  real.keeper_program = options.programs / "reeve-keeper";
+  real.runtime_directory = options.config.agent.runtime_dir.empty()
+                               ? options.data / "node"
+                               : fs::path(options.config.agent.runtime_dir);
+  real.hidden_directories = {options.data.string()};
+  auto real_agent = actors::start_agent(*system, real);
+  if (!real_agent) return tl::unexpected(real_agent.error());
+  core->set_pids(::getpid(), server->pid(), real_agent->keeper_pid());
+  agents.push_back(std::move(*real_agent));
+  return {};
+}
+
+void Daemon::Impl::finish(Leave leave) {
+  requests.reset();
+  for (auto& agent : agents) agent.stop(leave == Leave::nothing);
+  agents.clear();
+  if (system) {
+    caf::anon_send_exit(manager, caf::exit_reason::user_shutdown);
+    for (const caf::actor& actor :
+         {scheduler, journal.committer, journal.reader})
+      caf::anon_send(actor, actors::drain_atom::value);
+    manager = nullptr;
+    scheduler = nullptr;
+    journal = {};
+    system->await_all_actors_done();
+    system.reset();
+  }
+  for (auto* connection : {&events, &answers}) {
+    if (*connection) (void)(*connection)->flush(bus_flush_timeout);
+    connection->reset();
+  }
+  if (log) {
+    if (auto closed = log->close(); !closed)
+      spdlog::error("log: {}", closed.error().text);
+    log.reset();
+  }
+  if (!server) return;
+  if (leave == Leave::nothing) {
+    server->stop();
+  } else {
+    server->release();
+  }
+  server.reset();
+}
+
+Daemon::Daemon(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Daemon::~Daemon() = default;
+
+Expected<std::unique_ptr<Daemon>> Daemon::start(DaemonOptions options) {
+  auto impl = std::make_unique<Impl>();
+  impl->options = std::move(options);
+  Status status = impl->open_log();
+  if (status) status = impl->open_bus();
+  if (status) status = impl->start_core();
+  if (status) {
+    impl->spawn_actors();
+    impl->ingress.reset(new Ingress{
+        *impl->requests, *impl->answers, *impl->quarantine, *impl->subjects,
+        impl->server->credentials(bus::Role::daemon).principal, impl->manager,
+        impl->journal.reader,
+        impl->options.config.manager.mailbox_messages_max});
+    status = open_ingress(*impl->ingress);
+  }
+  if (status) status = impl->spawn_agents();
+  if (status) {
+    actors::introduce(impl->manager,
+                      {impl->journal.committer, impl->scheduler});
+    return std::unique_ptr<Daemon>(new Daemon(std::move(impl)));
+  }
+  impl->finish(Leave::tasks);
+  return tl::unexpected(status.error());
+}
+
+void Daemon::stop_tasks() {
+  caf::anon_send(impl_->manager, actors::drain_atom::value);
+}
+
+void Daemon::finish(Leave leave) {
+  impl_->finish(leave);
+}
+
+}  // namespace reeve::tools

@@ -1,0 +1,124 @@
+#include "tools/daemon/ingress.hpp"
+
+#include <fmt/format.h>
+
+#include <caf/send.hpp>
+
+#include "actors/manager/messages.hpp"
+#include "actors/system/messages.hpp"
+#include "actors/system/traced.hpp"
+#include "bus/verified.hpp"
+
+namespace reeve::tools {
+namespace {
+
+using actors::FromBus;
+
+std::uint64_t waiting(const caf::actor& actor) {
+  auto* pointer = caf::actor_cast<caf::abstract_actor*>(actor);
+  const auto& record = dynamic_cast<actors::TracedActor&>(*pointer).record();
+  const std::uint64_t handled = record->handled;
+  const std::uint64_t enqueued = record->enqueued;
+  return enqueued > handled ? enqueued - handled : 0;
+}
+
+// Who asks, if an answer may go where it says.
+std::optional<std::string> asker(const Ingress& ingress,
+                                 const bus::Message& message) {
+  auto principal = ingress.subjects.principal_of(message.subject);
+  if (!principal) return std::nullopt;
+  const bool agent = principal->rfind("agent-", 0) == 0;
+  if (message.reply.empty() ||
+      bus::Subjects::may_answer(*principal, message.reply) ||
+      (agent &&
+       bus::Subjects::may_answer(ingress.daemon_principal, message.reply)))
+    return principal;
+  return std::nullopt;
+}
+
+void refuse_busy(const Ingress& ingress, const schema::Command& command,
+                 const bus::Message& message, std::uint64_t depth) {
+  cluster::Rejection busy{
+      cluster::RejectCode::try_again, "mailbox_messages_max",
+      fmt::format("{} messages wait for the manager and the bound is {}: try "
+                  "again",
+                  depth, ingress.mailbox_messages_max),
+      ingress.mailbox_messages_max, depth};
+  (void)ingress.answers.publish(message.reply,
+                                manager::encode_rejection(*command.id(), busy));
+}
+
+void on_command(const Ingress& ingress, const schema::Command& command,
+                const bus::Message& message) {
+  auto principal = asker(ingress, message);
+  if (!principal) {
+    ingress.quarantine.add("Command", message.subject, message.data,
+                           "its answer would go to a foreign inbox");
+    return;
+  }
+  const std::uint64_t depth = waiting(ingress.manager);
+  // Facts must get through: they free what others wait for.
+  if (depth > ingress.mailbox_messages_max &&
+      command.body_type() == schema::CommandBody::SubmitSession)
+    return refuse_busy(ingress, command, message, depth);
+  caf::anon_send(
+      ingress.manager,
+      FromBus{FromBus::Kind::command, std::move(*principal), message.hold()});
+}
+
+void on_query(const Ingress& ingress, const schema::Query&,
+              const bus::Message& message) {
+  auto principal = asker(ingress, message);
+  if (!principal || waiting(ingress.manager) > ingress.mailbox_messages_max) {
+    if (!principal)
+      ingress.quarantine.add("Query", message.subject, message.data,
+                             "its answer would go to a foreign inbox");
+    return;  // the asker asks again
+  }
+  caf::anon_send(
+      ingress.manager,
+      FromBus{FromBus::Kind::query, std::move(*principal), message.hold()});
+}
+
+void on_log_read(const Ingress& ingress, const schema::LogRead&,
+                 const bus::Message& message) {
+  if (message.reply.rfind("_INBOX.", 0) != 0) return;
+  caf::anon_send(ingress.log_reader,
+                 FromBus{FromBus::Kind::log_read, {}, message.hold()});
+}
+
+}  // namespace
+
+Status open_ingress(const Ingress& ingress) {
+  const auto subscribe = [&]<class Table>(const std::string& pattern,
+                                          auto handle, Table*) {
+    return bus::subscribe_verified<Table>(
+        ingress.requests, pattern, ingress.quarantine,
+        [&ingress, handle](const Table& table, const bus::Message& message) {
+          handle(ingress, table, message);
+        });
+  };
+  const auto heartbeat = [](const Ingress& to, const schema::Heartbeat&,
+                            const bus::Message& message) {
+    caf::anon_send(to.manager,
+                   FromBus{FromBus::Kind::heartbeat, {}, message.hold()});
+  };
+  const bus::Subjects& subjects = ingress.subjects;
+  Status status = subscribe(subjects.commands(), on_command,
+                            static_cast<schema::Command*>(nullptr));
+  if (status)
+    status = subscribe(subjects.queries(), on_query,
+                       static_cast<schema::Query*>(nullptr));
+  if (status)
+    status = subscribe(subjects.stats(), heartbeat,
+                       static_cast<schema::Heartbeat*>(nullptr));
+  if (status)
+    status = subscribe(subjects.log_read(), on_log_read,
+                       static_cast<schema::LogRead*>(nullptr));
+  if (status)
+    status = subscribe(subjects.log_head(), on_log_read,
+                       static_cast<schema::LogRead*>(nullptr));
+  return status;
+}
+
+}  // namespace reeve::tools

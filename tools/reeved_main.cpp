@@ -1,0 +1,168 @@
+// reeved: the node daemon. SIGTERM and SIGINT end the cell with its tasks;
+// SIGUSR1 ends the daemon alone: tasks go on and the next daemon takes them
+// up (systemd's KillSignal, for restarts).
+#include <fmt/format.h>
+#include <pthread.h>
+#include <signal.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <fstream>
+#include <iostream>
+#include <sstream>
+
+#include "tools/config/config.hpp"
+#include "tools/daemon/daemon.hpp"
+
+namespace {
+
+using namespace reeve;
+using namespace reeve::tools;
+namespace fs = std::filesystem;
+
+// How long the cell's tasks may take to end.
+constexpr int stop_seconds_max = 20;
+
+// What the main thread waits for. Actors speak to it through SIGUSR2.
+enum class News { none, end_cell, end_daemon, stopped };
+
+sigset_t watched_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int number : {SIGTERM, SIGINT, SIGUSR1, SIGUSR2})
+    sigaddset(&set, number);
+  return set;
+}
+
+// `none` after `seconds`; 0 waits for ever.
+News wait_news(int seconds) {
+  const sigset_t set = watched_signals();
+  const timespec limit{seconds, 0};
+  const int number = seconds > 0 ? ::sigtimedwait(&set, nullptr, &limit)
+                                 : ::sigwaitinfo(&set, nullptr);
+  switch (number) {
+    case SIGTERM:
+    case SIGINT: return News::end_cell;
+    case SIGUSR1: return News::end_daemon;
+    case SIGUSR2: return News::stopped;
+    default: return News::none;
+  }
+}
+
+std::uint64_t own_start_ticks() {
+  std::ifstream in("/proc/self/stat");
+  std::string text;
+  std::getline(in, text);
+  std::istringstream fields(text.substr(text.rfind(')') + 1));
+  std::string field;
+  for (int i = 3; i <= 22 && fields >> field; ++i) continue;
+  return std::strtoull(field.c_str(), nullptr, 10);
+}
+
+Status write_pid_file(const fs::path& data) {
+  const fs::path file = data / "reeved.pid";
+  const fs::path fresh = data / "reeved.pid.new";
+  std::ofstream out(fresh);
+  out << ::getpid() << ' ' << own_start_ticks() << '\n';
+  out.close();
+  std::error_code broken;
+  fs::rename(fresh, file, broken);
+  if (!out || broken)
+    return fail(Errc::io, fmt::format("cannot write {}", file.string()));
+  return {};
+}
+
+int complain(const Error& error) {
+  std::cerr << "reeved: " << error.text << '\n';
+  return exit_code(error.code);
+}
+
+void raise_open_files() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// Until the cell is told to end. Returns what may go on without us.
+Daemon::Leave serve(Daemon& daemon) {
+  News news = News::none;
+  while (news != News::end_cell && news != News::end_daemon)
+    news = wait_news(0);
+  if (news == News::end_daemon) return Daemon::Leave::tasks;
+  spdlog::info("the cell is told to end");
+  daemon.stop_tasks();
+  if (wait_news(stop_seconds_max) == News::none)
+    spdlog::warn("tasks have not ended within {} s; they are killed",
+                 stop_seconds_max);
+  return Daemon::Leave::nothing;
+}
+
+int run(DaemonOptions options) {
+  options.on_fatal = [](const std::string& text) {
+    spdlog::critical(
+        "a commit failed, its outcome is unknown: {}. The daemon ends; "
+        "started again it reads what is on disk",
+        text);
+    // Nothing more may be said or done on what is not known to be kept.
+    std::fflush(nullptr);
+    ::_exit(1);
+  };
+  options.on_stopped = [] { ::kill(::getpid(), SIGUSR2); };
+  const fs::path data = options.data;
+  auto daemon = Daemon::start(std::move(options));
+  if (!daemon) return complain(daemon.error());
+  if (auto written = write_pid_file(data); !written)
+    return complain(written.error());
+  spdlog::info("serving {}", data.string());
+  const Daemon::Leave leave = serve(**daemon);
+  (*daemon)->finish(leave);
+  std::error_code ignored;
+  fs::remove(data / "reeved.pid", ignored);
+  spdlog::info("ended");
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{"The node daemon of a Reeve cell. `reeve up` starts it."};
+  std::string data;
+  std::string config_file;
+  std::uint32_t port = 0;
+  app.add_option("--data", data, "directory of the cell")->required();
+  app.add_option("--port", port, "port of the bus on loopback; 0: any free");
+  app.add_option("--config", config_file, "settings; default DATA/cell.toml");
+  app.set_version_flag("--version", std::string("reeved " REEVE_VERSION));
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int code = app.exit(error);
+    return code == 0 ? 0 : 2;
+  }
+  sigset_t blocked = watched_signals();
+  ::pthread_sigmask(SIG_BLOCK, &blocked, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+  raise_open_files();
+  spdlog::set_default_logger(spdlog::stderr_logger_mt("reeved"));
+  spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e %l %v");
+  spdlog::flush_on(spdlog::level::info);
+
+  DaemonOptions options;
+  std::error_code ignored;
+  fs::create_directories(data, ignored);
+  options.data = fs::absolute(data);
+  options.programs = fs::read_symlink("/proc/self/exe").parent_path();
+  if (config_file.empty() && fs::exists(options.data / "cell.toml"))
+    config_file = (options.data / "cell.toml").string();
+  if (!config_file.empty()) {
+    auto config = load_config(config_file);
+    if (!config) return complain(config.error());
+    options.config = std::move(*config);
+  }
+  if (port != 0) options.config.port = port;
+  return run(std::move(options));
+}
