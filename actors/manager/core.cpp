@@ -450,10 +450,9 @@ std::vector<Effect> Core::take_effects() {
   return std::exchange(effects_, {});
 }
 
-void Core::set_pids(int daemon_pid, int bus_pid, int keeper_pid) {
+void Core::set_pids(int daemon_pid, int bus_pid) {
   daemon_pid_ = daemon_pid;
   bus_pid_ = bus_pid;
-  keeper_pid_ = keeper_pid;
 }
 
 void Core::set_counter(std::string_view name, std::uint64_t value) {

@@ -103,7 +103,7 @@ class Core {
 
   // The disk has room, or not.
   void set_admission(bool open) { admission_.open = open; }
-  void set_pids(int daemon_pid, int bus_pid, int keeper_pid);
+  void set_pids(int daemon_pid, int bus_pid);
   void set_counter(std::string_view name, std::uint64_t value);
 
   // What was decided since the last call; count 0: nothing.
@@ -182,7 +182,6 @@ class Core {
   bool stopping_ = false;
   int daemon_pid_ = 0;
   int bus_pid_ = 0;
-  int keeper_pid_ = 0;
 
   std::map<std::string, Agent, std::less<>> agents_;
   std::vector<Timer> timers_;  // a heap, earliest first

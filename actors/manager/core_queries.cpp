@@ -48,8 +48,6 @@ std::vector<std::byte> Core::status_answer() const {
   };
   for (const auto& [name, value] : own) add(name, value);
   for (const auto& [name, value] : outside_counters_) add(name, value);
-  if (keeper_pid_ > 0)
-    add("keeper_pid", static_cast<std::uint64_t>(keeper_pid_));
   const auto state_list = builder.CreateVector(states);
   const auto counter_list = builder.CreateVector(counters);
   const auto cell = builder.CreateString(state_.cell());

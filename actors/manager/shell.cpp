@@ -62,6 +62,9 @@ class ManagerShell : public TracedActor {
           core_->answer_why(answered.session, *answered.why, answered.reply_to);
           pump();
         },
+        [this](const Reported& figure) {
+          core_->set_counter(figure.name, figure.value);
+        },
         [this](tick_atom) {
           core_->set_counter("quarantined", options_.quarantine->count());
           core_->on_tick(wall_time());

@@ -59,6 +59,12 @@ struct WhyAnswered {
   std::shared_ptr<const cluster::Why> why;
 };
 
+// A figure for `reeve status`.
+struct Reported {
+  std::string name;
+  std::uint64_t value = 0;
+};
+
 using tick_atom = caf::atom_constant<caf::atom("tick")>;
 using wake_atom = caf::atom_constant<caf::atom("wake")>;
 using drain_atom = caf::atom_constant<caf::atom("drain")>;
@@ -73,3 +79,4 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::actors::Proposals)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::actors::Refused)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::actors::AskWhy)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::actors::WhyAnswered)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::actors::Reported)

@@ -11,6 +11,7 @@
 #include <caf/send.hpp>
 #include <chrono>
 
+#include "actors/agent/inventory.hpp"
 #include "actors/agent/shell.hpp"
 #include "actors/journal/shell.hpp"
 #include "actors/journal/snapshotter.hpp"
@@ -32,6 +33,7 @@ namespace fs = std::filesystem;
 constexpr std::size_t actor_throughput_max = 300;
 constexpr std::size_t actor_threads = 2;
 constexpr auto bus_flush_timeout = 2s;
+constexpr auto keeper_end_timeout = 10s;
 
 struct Person {
   std::string name;
@@ -76,13 +78,16 @@ struct Daemon::Impl {
   caf::actor manager;
   caf::actor scheduler;
   actors::Journal journal;
-  std::vector<actors::Agent> agents;
+  std::vector<caf::actor> agents;
 
   Status open_log();
   Status open_bus();
   Status start_core();
   void spawn_actors();
   Status spawn_agents();
+  Status spawn_agent(agent::ShellOptions shell);
+  keeper::ClientConfig keeper_config() const;
+  void end_keeper();
   void finish(Leave leave);
 
   Expected<std::unique_ptr<bus::Connection>> connect(const char* name,
@@ -164,7 +169,7 @@ void Daemon::Impl::spawn_actors() {
   });
   core->start(options.config.cell, owner.name, owner.uid, "main",
               actors::wall_time());
-  core->set_pids(::getpid(), server->pid(), 0);
+  core->set_pids(::getpid(), server->pid());
   core->set_admission(log->admission_open());
 
   actors::ManagerOptions manager_options;
@@ -188,43 +193,72 @@ void Daemon::Impl::spawn_actors() {
   journal = actors::spawn_journal(*system, journal_options, manager);
 }
 
-Status Daemon::Impl::spawn_agents() {
-  actors::AgentOptions common;
-  common.connection = answers.get();
-  common.bulk = events.get();
-  common.quarantine = quarantine.get();
-  common.subjects = subjects.get();
+keeper::ClientConfig Daemon::Impl::keeper_config() const {
+  keeper::ClientConfig keeper;
+  keeper.directory = options.config.agent.runtime_dir.empty()
+                         ? (options.data / "node").string()
+                         : options.config.agent.runtime_dir;
+  keeper.program = (options.programs / "reeve-keeper").string();
+  // Credentials and the log are nothing for tasks to see.
+  keeper.hidden = {options.data.string()};
+  return keeper;
+}
 
-  actors::AgentOptions simulated = common;
-  simulated.name = "sim";
-  simulated.simulated = true;
-  auto sim_agent = actors::start_agent(*system, simulated);
-  if (!sim_agent) return tl::unexpected(sim_agent.error());
-  agents.push_back(std::move(*sim_agent));
-  if (!options.config.agent.enabled) return {};
-
-  actors::AgentOptions real = common;
-  real.name = options.config.agent.name;
-  real.cpu_milli = options.config.agent.cpu_milli;
-  real.memory_bytes = options.config.agent.memory_bytes;
-  real.output_bytes_max = options.config.agent.output_bytes_max;
-  real.keeper_program = options.programs / "reeve-keeper";
-  real.runtime_directory = options.config.agent.runtime_dir.empty()
-                               ? options.data / "node"
-                               : fs::path(options.config.agent.runtime_dir);
-  real.hidden_directories = {options.data.string()};
-  auto real_agent = actors::start_agent(*system, real);
-  if (!real_agent) return tl::unexpected(real_agent.error());
-  core->set_pids(::getpid(), server->pid(), real_agent->keeper_pid());
-  agents.push_back(std::move(*real_agent));
+Status Daemon::Impl::spawn_agent(agent::ShellOptions shell) {
+  shell.connection = answers.get();
+  shell.quarantine = quarantine.get();
+  shell.subjects = *subjects;
+  auto spawned = agent::spawn_agent(*system, std::move(shell));
+  if (!spawned) return tl::unexpected(spawned.error());
+  agents.push_back(std::move(*spawned));
   return {};
+}
+
+Status Daemon::Impl::spawn_agents() {
+  agent::ShellOptions simulated;
+  simulated.agent = "sim";
+  simulated.simulated = true;
+  if (auto spawned = spawn_agent(std::move(simulated)); !spawned)
+    return spawned;
+  const Config::Agent& settings = options.config.agent;
+  if (!settings.enabled) return {};
+  agent::ShellOptions real;
+  real.node = agent::take_inventory();
+  if (!settings.name.empty()) real.node.name = settings.name;
+  if (settings.cpu_milli != 0) real.node.cpu_milli = settings.cpu_milli;
+  if (settings.memory_bytes != 0)
+    real.node.memory_bytes = settings.memory_bytes;
+  real.agent = real.node.name;
+  real.keeper = keeper_config();
+  real.output_bytes_max = settings.output_bytes_max;
+  real.on_status = [to = manager](const agent::Status& status) {
+    caf::anon_send(
+        to, actors::Reported{"keeper_pid",
+                             static_cast<std::uint64_t>(status.keeper_pid)});
+  };
+  return spawn_agent(std::move(real));
+}
+
+// Ends the keeper and whatever still runs under it.
+void Daemon::Impl::end_keeper() {
+  if (!options.config.agent.enabled) return;
+  keeper::ClientConfig keeper = keeper_config();
+  keeper.program.clear();
+  auto client = keeper::Client::open(keeper);
+  if (!client) return;
+  if (auto told = client->shutdown(0); !told) return;
+  const auto until = std::chrono::steady_clock::now() + keeper_end_timeout;
+  while (std::chrono::steady_clock::now() < until)
+    if (!client->dispatch({}, 100)) return;
+  spdlog::warn("the keeper, pid {}, has not ended", client->keeper_pid());
 }
 
 void Daemon::Impl::finish(Leave leave) {
   requests.reset();
-  for (auto& agent : agents) agent.stop(leave == Leave::nothing);
-  agents.clear();
   if (system) {
+    for (const caf::actor& actor : agents)
+      caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
+    agents.clear();
     caf::anon_send_exit(manager, caf::exit_reason::user_shutdown);
     for (const caf::actor& actor :
          {scheduler, journal.committer, journal.reader})
@@ -235,6 +269,7 @@ void Daemon::Impl::finish(Leave leave) {
     system->await_all_actors_done();
     system.reset();
   }
+  if (leave == Leave::nothing) end_keeper();
   for (auto* connection : {&events, &answers}) {
     if (*connection) (void)(*connection)->flush(bus_flush_timeout);
     connection->reset();
