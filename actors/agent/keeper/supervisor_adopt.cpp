@@ -21,6 +21,8 @@ bool is_init_of(int pid, std::uint64_t boot_ns) {
   auto close = text.rfind(')');
   if (open == std::string::npos || close == std::string::npos) return false;
   if (text.substr(open + 1, close - open - 1) != init_name) return false;
+  // Dead, and only not yet waited for by process 1.
+  if (text.compare(close + 1, 2, " Z") == 0) return false;
   constexpr int fields_to_start_time = 20;  // counted from the state
   auto at = close + 1;
   for (int field = 0; field < fields_to_start_time; ++field) {
