@@ -178,12 +178,28 @@ class Run {
     const auto it = naive_.nodes.find(number);
     if (it == naive_.nodes.end()) return add_node(number);
     auto& node = it->second;
+    if (below(3) == 0) return register_again(number);
     if (node.away) {
       cell_.returned(number);
     } else {
       cell_.lost(number);
     }
     node.away = !node.away;
+  }
+
+  // With another inventory; what is held of the old one stays held.
+  void register_again(std::uint32_t number) {
+    auto& node = naive_.nodes.at(number);
+    auto spec = node.spec;
+    const auto cpu_milli = 1000 * (2 + below(10));
+    const auto memory_bytes = (2 + below(14)) * gib;
+    node.cpu_milli += std::int64_t{cpu_milli} - spec.cpu_milli;
+    node.memory_bytes += static_cast<std::int64_t>(memory_bytes) -
+                         static_cast<std::int64_t>(spec.memory_bytes);
+    spec.cpu_milli = cpu_milli;
+    spec.memory_bytes = memory_bytes;
+    node.spec = spec;
+    cell_.add(spec);
   }
 
   void check_sizes() {

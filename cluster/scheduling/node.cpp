@@ -44,6 +44,7 @@ bool devices_fit(const Node& node, const Need& need, std::uint32_t times) {
 }
 
 bool fits(const Node& node, const Need& need, std::uint32_t times) {
+  if (node.overcommitted()) return false;
   if (std::uint64_t{need.cpu_milli} * times > node.cpu_free_milli()) {
     return false;
   }

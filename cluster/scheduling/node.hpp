@@ -68,6 +68,11 @@ struct Node {
   std::uint64_t stamp = 0;  // equal to the search's: left out of it
   Spot spot;
 
+  // A smaller inventory may leave it with more held than it has.
+  bool overcommitted() const {
+    return cpu_used_milli > cpu_capacity_milli ||
+           memory_used_bytes > memory_capacity_bytes;
+  }
   bool offered() const { return known && !lost && !drained && !removed; }
   std::uint64_t cpu_free_milli() const {
     return cpu_capacity_milli -

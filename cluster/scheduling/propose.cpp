@@ -40,7 +40,7 @@ void Scheduler::Core::wake(Time now) {
 // The first refused class that fits on the node now.
 std::optional<std::pair<OrderKey, ClassId>> Scheduler::Core::best_for(
     const Node& node) {
-  if (!node.offered()) return std::nullopt;
+  if (!node.offered() || node.overcommitted()) return std::nullopt;
   const auto& pool = pools[node.pool];
   const auto cpu = node.cpu_free_milli();
   const auto memory = node.memory_free_bytes();

@@ -62,11 +62,8 @@ void Scheduler::Core::register_node(const schema::Event& event) {
     std::erase(before.nodes, number);
     if (is_named(node, node.name)) node_names.erase(node.name);
   }
-  if (node.removed) node.drained = false;
   node.id = NodeId(number);
   node.known = true;
-  node.lost = false;
-  node.removed = false;
   take_inventory(node, *body.spec());
   pools[node.pool].nodes.push_back(number);
   node_names[node.name] = number;
@@ -140,6 +137,9 @@ void Scheduler::Core::wait_for_others(std::uint64_t id, Session& session,
                                       const schema::SessionSpec& spec) {
   if (!spec.after()) return;
   for (const auto* dependency : *spec.after()) {
+    // Known are all that live: this one has ended, and as asked, or the
+    // session would not have been let in.
+    if (!sessions.contains(dependency->session())) continue;
     dependents[dependency->session()].push_back(
         {id, static_cast<std::uint8_t>(dependency->kind())});
     session.waits_for.push_back(SessionId(dependency->session()));

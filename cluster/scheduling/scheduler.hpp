@@ -132,8 +132,11 @@ class Scheduler {
   Scheduler(Scheduler&&) noexcept;
   Scheduler& operator=(Scheduler&&) noexcept;
 
-  // Events in the order of the log, each once. Ignores what does not concern
-  // placement and sessions it does not know.
+  // Events in the order of the log, each once; or those that tell a state
+  // (cluster/project.hpp), which leave out sessions that have ended. Ignores
+  // what does not concern placement and sessions it does not know. A node that
+  // registers again has another inventory, and stays lost, drained or removed
+  // if it was.
   void apply(const schema::Event& event);
 
   // At most `max` placements, best first. What it proposes it holds as taken,

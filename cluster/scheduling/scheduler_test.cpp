@@ -305,12 +305,29 @@ BOOST_AUTO_TEST_CASE(a_drained_node_keeps_what_runs_on_it) {
   check_started(cell, {2});
 }
 
-BOOST_AUTO_TEST_CASE(a_removed_node_is_gone_until_it_registers_again) {
+BOOST_AUTO_TEST_CASE(a_removed_node_is_gone_for_good) {
   auto cell = one_node(4);
   cell.removed(0);
-  cell.submit({});
-  check_started(cell, {});
+  cell.submit({.on_node = "n0"});
+  cell.returned(0);
   cell.add({.number = 0});
+  check_started(cell, {});
+}
+
+BOOST_AUTO_TEST_CASE(
+    a_lost_node_with_a_new_inventory_is_lost_until_it_returns) {
+  auto cell = one_node(1);
+  cell.lost(0);
+  cell.submit({.cpu_milli = 2000});
+  cell.add({.number = 0});
+  check_started(cell, {});
+  cell.returned(0);
+  check_started(cell, {1});
+}
+
+BOOST_AUTO_TEST_CASE(a_dependency_that_is_not_known_has_been_met) {
+  auto cell = one_node(1);
+  cell.submit({.after = {schema::Dependency(77, DependencyKind::ok)}});
   check_started(cell, {1});
 }
 
@@ -326,6 +343,18 @@ BOOST_AUTO_TEST_CASE(a_new_inventory_keeps_what_is_held_of_the_old) {
   cell.submit({.gpus = 1});
   cell.submit({.gpus = 1});
   check_started(cell, {2, 3});
+}
+
+BOOST_AUTO_TEST_CASE(a_node_with_more_held_than_it_has_takes_nothing) {
+  auto cell = one_node(4);
+  cell.submit({.cpu_milli = 4000});
+  cell.pass();
+  cell.add({.number = 0, .cpu_milli = 2000});
+  cell.submit({.cpu_milli = 0});
+  check_started(cell, {});
+  BOOST_TEST(cell.scheduler.why(SessionId(2)).nodes.cpu_short == 1U);
+  cell.end(1);
+  check_started(cell, {2});
 }
 
 BOOST_AUTO_TEST_CASE(an_earlier_head_joins_a_class_that_was_refused) {

@@ -27,8 +27,10 @@ NearestNode nearness(const Node& node, const Need& need) {
   near.cpu_free_milli = node.cpu_free_milli();
   near.memory_free_bytes = node.memory_free_bytes();
   near.gpus_free = devices_serving(node, need);
-  near.cpu_lacking_milli = lack(need.cpu_milli, near.cpu_free_milli);
-  near.memory_lacking_bytes = lack(need.memory_bytes, near.memory_free_bytes);
+  near.cpu_lacking_milli =
+      lack(need.cpu_milli + node.cpu_used_milli, node.cpu_capacity_milli);
+  near.memory_lacking_bytes = lack(need.memory_bytes + node.memory_used_bytes,
+                                   node.memory_capacity_bytes);
   near.gpus_lacking =
       static_cast<std::uint32_t>(lack(need.gpus, near.gpus_free));
   return near;
@@ -39,6 +41,7 @@ NearestNode nearness(const Node& node, const Need& need) {
 std::uint64_t distance(const NearestNode& near, const Need& need) {
   const auto part = [](std::uint64_t lacking, std::uint64_t whole) {
     if (lacking == 0) return std::uint64_t{0};
+    whole = std::max<std::uint64_t>(whole, 1);
     const auto scaled = static_cast<unsigned __int128>(lacking) * 1000 / whole;
     return static_cast<std::uint64_t>(scaled) + 1;
   };

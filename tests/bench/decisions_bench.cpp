@@ -225,7 +225,7 @@ int main(int argc, char** argv) {
   const char* pods_path = nullptr;
   for (int i = 1; i < argc; ++i) {
     if (std::strcmp(argv[i], "--repeat") == 0 && i + 1 < argc) {
-      repeat = std::max(1, std::atoi(argv[++i]));
+      repeat = static_cast<int>(std::max(1U, number_of(argv[++i])));
     } else if (std::strcmp(argv[i], "--openb") == 0 && i + 2 < argc) {
       nodes_path = argv[++i];
       pods_path = argv[++i];
