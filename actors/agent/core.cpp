@@ -181,8 +181,7 @@ void Core::launch(const schema::TaskOrder& order, const TaskKey& key,
     return end(key, tasks_[key], std::move(failed));
   }
   if (options_.simulated) return simulate(order, key, now);
-  auto spec =
-      task_spec(order, epoch, options_.node, options_.output_bytes_max);
+  auto spec = task_spec(order, epoch, options_.node, options_.output_bytes_max);
   Task& task = tasks_[key];
   if (!spec) {
     failed.detail = spec.error().text;
@@ -274,8 +273,8 @@ void Core::on_refused(const TaskKey& key, Errc code, std::string text) {
   fact.detail = std::move(text);
   if (task->phase == Phase::launching && code != Errc::not_found) {
     // Rejected: it has ended there and was acknowledged.
-    fact.kind = code == Errc::rejected ? FactKind::unknown
-                                       : FactKind::start_failed;
+    fact.kind =
+        code == Errc::rejected ? FactKind::unknown : FactKind::start_failed;
     if (code != Errc::rejected) fact.reason = EndReason::start_failed;
     task->in_runtime = false;
     return end(key, *task, std::move(fact));

@@ -65,20 +65,20 @@ inline constexpr std::uint64_t stall_ns_max = 5 * second_ns;
 struct Options {
   std::string agent;
   bool simulated = false;
-  Node node;              // of a real agent
-  std::uint64_t run = 0;  // random: names this run of the agent
-  std::uint64_t seed = 0;  // random: for jitter and command ids
+  Node node;                           // of a real agent
+  std::uint64_t run = 0;               // random: names this run of the agent
+  std::uint64_t seed = 0;              // random: for jitter and command ids
   std::uint64_t output_bytes_max = 0;  // per stream of a task; 0: the keeper's
 };
 
 struct Counters {
   std::uint64_t orders = 0;
-  std::uint64_t orders_stale = 0;    // of an older epoch
-  std::uint64_t orders_early = 0;    // before the runtime was there
-  std::uint64_t lists_stale = 0;     // answers to an earlier registration
+  std::uint64_t orders_stale = 0;  // of an older epoch
+  std::uint64_t orders_early = 0;  // before the runtime was there
+  std::uint64_t lists_stale = 0;   // answers to an earlier registration
   std::uint64_t launches = 0;
   std::uint64_t launches_known = 0;
-  std::uint64_t launches_late = 0;   // of a task that has a tombstone
+  std::uint64_t launches_late = 0;     // of a task that has a tombstone
   std::uint64_t launches_dropped = 0;  // over tasks_max
   std::uint64_t stops = 0;
   std::uint64_t surplus_stopped = 0;
@@ -148,7 +148,9 @@ class Core {
   bool ended(const TaskKey& key) const;
   bool registered() const { return registered_; }
   std::size_t tasks() const { return tasks_.size(); }
-  std::size_t facts_waiting() const { return facts_.size() + in_report_.size(); }
+  std::size_t facts_waiting() const {
+    return facts_.size() + in_report_.size();
+  }
   const Counters& counters() const { return counters_; }
   // Internal agreement; for tests, after each step.
   void check_invariants() const;

@@ -64,10 +64,10 @@ void set_places(const schema::TaskOrder& order, Environment& environment) {
   environment.set("REEVE_TASKS", std::max(1u, order.world_size()));
   environment.set("REEVE_NODE", node);
   environment.set("REEVE_USER", text(order.user()));
-  environment.set("REEVE_CPUS", order.cpu_milli() % 1000 == 0
-                                    ? fmt::format("{}", order.cpu_milli() / 1000)
-                                    : fmt::format("{:.3f}",
-                                                  order.cpu_milli() / 1000.0));
+  environment.set("REEVE_CPUS",
+                  order.cpu_milli() % 1000 == 0
+                      ? fmt::format("{}", order.cpu_milli() / 1000)
+                      : fmt::format("{:.3f}", order.cpu_milli() / 1000.0));
   environment.set("REEVE_MEMORY_BYTES", order.memory_bytes());
 }
 
@@ -87,8 +87,7 @@ Status grant_devices(const schema::TaskOrder& order, const Node& node,
                               uuid, node.name));
     if (!visible.empty()) visible += ',';
     visible += uuid;
-    if (spec.device_paths.empty())
-      spec.device_paths = node.common_device_paths;
+    if (spec.device_paths.empty()) spec.device_paths = node.common_device_paths;
     spec.device_paths.insert(spec.device_paths.end(), found->paths.begin(),
                              found->paths.end());
   }

@@ -81,10 +81,10 @@ void Core::build_report(Time now) {
     const auto detail = optional_text(builder, fact.detail);
     const bool timed =
         fact.facts.started_at() != 0 || fact.facts.ended_at() != 0;
-    list.push_back(schema::CreateFact(
-        builder, fact.kind, queued.key.session, queued.key.attempt,
-        queued.key.rank, task.pid, fact.reason, timed ? &fact.facts : nullptr,
-        detail));
+    list.push_back(schema::CreateFact(builder, fact.kind, queued.key.session,
+                                      queued.key.attempt, queued.key.rank,
+                                      task.pid, fact.reason,
+                                      timed ? &fact.facts : nullptr, detail));
     in_report_.push_back(queued);
   }
   counters_.facts += list.size();
@@ -96,9 +96,8 @@ void Core::build_report(Time now) {
   report_.waiting = true;
   report_.id = next_command_id();
   report_.kind = "report_facts";
-  const auto command =
-      schema::CreateCommand(builder, &report_.id,
-                            schema::CommandBody::ReportFacts, body.Union());
+  const auto command = schema::CreateCommand(
+      builder, &report_.id, schema::CommandBody::ReportFacts, body.Union());
   report_.bytes = bytes_of(schema::finish(builder, command));
   report_.wait(now, jitter_);
   effects_.commands.push_back({report_.id, report_.kind, report_.bytes});
@@ -203,9 +202,9 @@ void Core::send_registration(bool reconciled, Time now) {
   registering_.waiting = true;
   registering_.id = next_command_id();
   registering_.kind = "register_nodes";
-  const auto command = schema::CreateCommand(
-      builder, &registering_.id, schema::CommandBody::RegisterNodes,
-      body.Union());
+  const auto command =
+      schema::CreateCommand(builder, &registering_.id,
+                            schema::CommandBody::RegisterNodes, body.Union());
   registering_.bytes = bytes_of(schema::finish(builder, command));
   registering_.wait(now, jitter_);
   effects_.commands.push_back(
@@ -314,14 +313,14 @@ void Core::check_invariants() const {
     REEVE_CHECK(task.phase != Phase::ended || task.end_waiting,
                 fmt::format("the end of {} will never be told",
                             keeper::to_string(key)));
-    REEVE_CHECK(task.phase == Phase::ended || !task.end_waiting,
-                fmt::format("{} runs but its end is told",
-                            keeper::to_string(key)));
+    REEVE_CHECK(
+        task.phase == Phase::ended || !task.end_waiting,
+        fmt::format("{} runs but its end is told", keeper::to_string(key)));
   }
   const std::size_t queued = facts_.size() + in_report_.size();
-  REEVE_CHECK(waiting == queued,
-              fmt::format("{} facts are queued, tasks wait for {}", queued,
-                          waiting));
+  REEVE_CHECK(
+      waiting == queued,
+      fmt::format("{} facts are queued, tasks wait for {}", queued, waiting));
   REEVE_CHECK(facts_accepted_ + queued == facts_queued_,
               fmt::format("{} accepted + {} queued is not {}", facts_accepted_,
                           queued, facts_queued_));
@@ -330,8 +329,7 @@ void Core::check_invariants() const {
   REEVE_CHECK(tombstones_.size() == tombstones_by_age_.size(),
               "each tombstone has an age");
   for (const TaskKey& key : surplus_)
-    REEVE_CHECK(tasks_.contains(key) &&
-                    tasks_.at(key).phase != Phase::ended,
+    REEVE_CHECK(tasks_.contains(key) && tasks_.at(key).phase != Phase::ended,
                 "what is surplus runs");
 }
 

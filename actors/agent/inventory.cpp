@@ -1,0 +1,92 @@
+#include "actors/agent/inventory.hpp"
+
+#include <fmt/format.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+#include "gpu/inventory.hpp"
+
+namespace reeve::agent {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::uint32_t host_cpu_milli() {
+  // Those this process may use: a container may have fewer than the host.
+  cpu_set_t usable;
+  if (::sched_getaffinity(0, sizeof usable, &usable) == 0)
+    return static_cast<std::uint32_t>(CPU_COUNT(&usable)) * 1000;
+  return static_cast<std::uint32_t>(::sysconf(_SC_NPROCESSORS_ONLN)) * 1000;
+}
+
+std::uint64_t host_memory_bytes() {
+  return static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
+         static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+}
+
+Expected<std::string> host_name() {
+  char name[256] = {};
+  if (::gethostname(name, sizeof name - 1) != 0 || name[0] == '\0')
+    return fail(Errc::io,
+                fmt::format("this host does not tell its name ({}): set "
+                            "agent.name",
+                            std::strerror(errno)));
+  return std::string(name);
+}
+
+void add_gpus(Node& node) {
+  const gpu::Inventory found = gpu::read_inventory();
+  for (const gpu::Device& device : found.devices)
+    node.devices.push_back({device.uuid,
+                            device.model,
+                            device.memory_bytes,
+                            device.numa_node,
+                            {fmt::format("/dev/nvidia{}", device.minor)}});
+  node.limits.insert(node.limits.end(), found.problems.begin(),
+                     found.problems.end());
+  if (node.devices.empty()) return;
+  for (const char* path : {"/dev/nvidiactl", "/dev/nvidia-uvm",
+                           "/dev/nvidia-uvm-tools", "/dev/nvidia-modeset"}) {
+    std::error_code error;
+    if (fs::exists(path, error)) node.common_device_paths.push_back(path);
+  }
+}
+
+}  // namespace
+
+Expected<Node> read_host(const HostOptions& options) {
+  Node node;
+  node.name = options.name;
+  if (node.name.empty()) {
+    auto name = host_name();
+    if (!name) return tl::unexpected(name.error());
+    node.name = std::move(*name);
+  }
+  node.group = options.group;
+  node.cpu_milli = options.cpu_milli ? options.cpu_milli : host_cpu_milli();
+  node.memory_bytes =
+      options.memory_bytes ? options.memory_bytes : host_memory_bytes();
+  add_gpus(node);
+  return node;
+}
+
+Expected<std::string> keeper_program() {
+  std::error_code error;
+  const fs::path self = fs::read_symlink("/proc/self/exe", error);
+  if (error)
+    return fail(Errc::io,
+                "the path of this program is not known: " + error.message());
+  const fs::path keeper = self.parent_path() / "reeve-keeper";
+  if (::access(keeper.c_str(), X_OK) != 0)
+    return fail(Errc::not_found,
+                keeper.string() +
+                    " is missing or not executable: it belongs beside this "
+                    "program, install both from one build");
+  return keeper.string();
+}
+
+}  // namespace reeve::agent

@@ -1,0 +1,26 @@
+// What this host has to offer. Reads the system and asks the GPU driver, so it
+// may take a second.
+#pragma once
+
+#include <string>
+
+#include "actors/agent/node.hpp"
+#include "cluster/error.hpp"
+
+namespace reeve::agent {
+
+struct HostOptions {
+  std::string name;                // empty: the host's name
+  std::string group;               // empty: the default one
+  std::uint32_t cpu_milli = 0;     // 0: all that the host has
+  std::uint64_t memory_bytes = 0;  // 0: all that the host has
+};
+
+// What is wrong with a device is in `limits`. A host without a GPU driver has
+// no devices.
+Expected<Node> read_host(const HostOptions& options);
+
+// The path of the keeper's program: beside that of this process.
+Expected<std::string> keeper_program();
+
+}  // namespace reeve::agent

@@ -1,0 +1,393 @@
+#include "actors/agent/shell.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <atomic>
+#include <caf/all.hpp>
+#include <chrono>
+#include <cstdlib>
+#include <memory>
+#include <mutex>
+#include <random>
+#include <utility>
+
+#include "actors/agent/keeper_link.hpp"
+#include "actors/agent/output_service.hpp"
+#include "actors/system/traced.hpp"
+#include "bus/connection.hpp"
+#include "bus/verified.hpp"
+#include "cluster/check.hpp"
+#include "schema/wire.hpp"
+
+namespace reeve::agent {
+namespace {
+
+struct OrderArrived {
+  bus::Message message;
+};
+struct ReplyArrived {
+  bus::Message message;
+};
+struct OutputAsked {
+  bus::Message message;
+  bool ended = false;
+};
+struct KeeperSaid {
+  std::shared_ptr<const std::vector<KeeperEvent>> events;
+};
+struct Tick {
+  std::uint64_t due = 0;
+};
+
+}  // namespace
+}  // namespace reeve::agent
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::agent::OrderArrived)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::agent::ReplyArrived)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::agent::OutputAsked)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::agent::KeeperSaid)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::agent::Tick)
+
+namespace reeve::agent {
+namespace {
+
+Time wall_clock() {
+  return Time{static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(
+          std::chrono::system_clock::now().time_since_epoch())
+          .count())};
+}
+
+std::uint64_t random_bits() {
+  std::random_device device;
+  return std::uint64_t{device()} << 32 | device();
+}
+
+// Whether an answer may go there: the request names it, and anyone may ask.
+bool is_inbox(std::string_view reply) {
+  return reply.starts_with("_INBOX.") && bus::valid_subject(reply);
+}
+
+// The way to the actor for handlers that may outlive it: closed when it ends.
+class Door {
+ public:
+  void open(caf::actor to) {
+    const std::lock_guard lock(mutex_);
+    to_ = std::move(to);
+  }
+  void close() { open(nullptr); }
+  template <class Message>
+  void pass(Message message) {
+    const std::lock_guard lock(mutex_);
+    if (to_) caf::anon_send(to_, std::move(message));
+  }
+
+  std::atomic<std::size_t> orders_waiting{0};
+  std::atomic<std::uint64_t> orders_over_bound{0};
+  std::atomic<std::size_t> reads_waiting{0};
+
+ private:
+  std::mutex mutex_;
+  caf::actor to_;
+};
+
+// Reads files, so it has a thread of its own.
+class OutputShell : public actors::TracedActor {
+ public:
+  OutputShell(caf::actor_config& config, bus::Connection* connection,
+              std::string directory, std::shared_ptr<Door> door)
+      : TracedActor(config),
+        connection_(connection),
+        directory_(std::move(directory)),
+        door_(std::move(door)) {}
+
+  caf::behavior make_behavior() override {
+    return {[this](const OutputAsked& asked) {
+      const auto* read =
+          schema::verified<schema::OutputRead>(asked.message.data);
+      (void)connection_->publish(asked.message.reply,
+                                 read_chunk(directory_, *read, asked.ended));
+      --door_->reads_waiting;
+    }};
+  }
+  const char* name() const override { return "agent-output"; }
+
+ private:
+  bus::Connection* const connection_;
+  const std::string directory_;
+  const std::shared_ptr<Door> door_;
+};
+
+class AgentShell : public actors::TracedActor {
+ public:
+  AgentShell(caf::actor_config& config, ShellOptions options,
+             std::shared_ptr<Door> door, std::string reports_to,
+             std::string registrations_to)
+      : TracedActor(config),
+        options_(std::move(options)),
+        door_(std::move(door)),
+        principal_(principal_of(options_.agent)),
+        reports_to_(std::move(reports_to)),
+        registrations_to_(std::move(registrations_to)),
+        core_({options_.agent, options_.simulated, options_.node, random_bits(),
+               random_bits(), options_.output_bytes_max}) {}
+
+  caf::behavior make_behavior() override;
+  void on_exit() override;
+  const char* name() const override { return "agent"; }
+
+ private:
+  void begin();
+  void on_keeper(const KeeperEvent& event);
+  void on_output_asked(const OutputAsked& asked);
+  void on_tick(Time now);
+  void perform(Time now);
+  void send(const SendCommand& command);
+  void arm(Time now);
+  bus::Connection& bus() { return *options_.connection; }
+
+  const ShellOptions options_;
+  const std::shared_ptr<Door> door_;
+  const std::string principal_;
+  const std::string reports_to_;
+  const std::string registrations_to_;
+  Core core_;
+  std::unique_ptr<KeeperLink> link_;
+  caf::actor output_;
+  Time armed_;
+  Time told_;
+  int keeper_pid_ = 0;
+  std::uint64_t reconnects_ = 0;
+  std::uint64_t send_failures_ = 0;
+};
+
+caf::behavior AgentShell::make_behavior() {
+  door_->open(caf::actor_cast<caf::actor>(this));
+  begin();
+  return {
+      [this](const OrderArrived& order) {
+        --door_->orders_waiting;
+        const Time now = wall_clock();
+        core_.on_order(
+            *schema::verified<schema::AgentOrder>(order.message.data), now);
+        perform(now);
+      },
+      [this](const ReplyArrived& reply) {
+        const Time now = wall_clock();
+        const auto* table = schema::verified<schema::Reply>(reply.message.data);
+        if (table) core_.on_reply(*table, now);
+        perform(now);
+      },
+      [this](const KeeperSaid& said) {
+        for (const KeeperEvent& event : *said.events) on_keeper(event);
+        perform(wall_clock());
+      },
+      [this](const OutputAsked& asked) { on_output_asked(asked); },
+      [this](const Tick& tick) {
+        if (tick.due == armed_.value) armed_ = Time{};
+        const Time now = wall_clock();
+        on_tick(now);
+        perform(now);
+      },
+  };
+}
+
+void AgentShell::begin() {
+  const Time now = wall_clock();
+  reconnects_ = bus().stats().reconnects;
+  if (options_.simulated) {
+    core_.on_runtime_ready({}, Epoch{}, {}, now);
+    return perform(now);
+  }
+  const std::string output = options_.keeper.directory + "/output";
+  output_ = actors::spawn_shell<OutputShell, caf::detached>(
+      system(), "agent-output/" + options_.agent,
+      std::source_location::current(), options_.connection, output, door_);
+  KeeperLink::Handlers handlers;
+  handlers.events = [door = door_](std::vector<KeeperEvent> events) {
+    door->pass(KeeperSaid{
+        std::make_shared<const std::vector<KeeperEvent>>(std::move(events))});
+  };
+  // Live output goes straight to the bus: best effort, nothing is decided.
+  handlers.output = [bus = &bus(), subjects = options_.subjects](
+                        const keeper::Output& piece) {
+    (void)bus->publish(subjects.output(piece.key.session, piece.key.rank),
+                       live_chunk(piece));
+  };
+  handlers.ended = [bus = &bus(), subjects = options_.subjects,
+                    output](const TaskKey& key) {
+    const std::string subject = subjects.output(key.session, key.rank);
+    for (const auto stream : {keeper::Stream::out, keeper::Stream::err})
+      (void)bus->publish(subject, last_chunk(output, key, stream));
+  };
+  link_ = std::make_unique<KeeperLink>(options_.keeper, std::move(handlers));
+  perform(now);
+}
+
+void AgentShell::on_exit() {
+  door_->close();
+  link_.reset();
+  if (output_) send_exit(output_, caf::exit_reason::user_shutdown);
+  output_ = nullptr;
+}
+
+void AgentShell::on_keeper(const KeeperEvent& event) {
+  if (const auto* ready = std::get_if<KeeperReady>(&event)) {
+    keeper_pid_ = ready->keeper_pid;
+    auto limits = options_.node.limits;
+    limits.insert(limits.end(), ready->limits.begin(), ready->limits.end());
+    spdlog::info("agent {}: the keeper (pid {}) holds {} tasks", options_.agent,
+                 ready->keeper_pid, ready->tasks.size());
+    core_.on_runtime_ready(ready->tasks, ready->newest, std::move(limits),
+                           wall_clock());
+  } else if (const auto* lost = std::get_if<KeeperLost>(&event)) {
+    keeper_pid_ = 0;
+    spdlog::error("agent {}: no keeper: {}; trying again each second",
+                  options_.agent, lost->error.text);
+    core_.on_runtime_lost();
+  } else if (const auto* started = std::get_if<keeper::Started>(&event)) {
+    core_.on_started(started->key, started->pid, started->started_at,
+                     started->note);
+  } else if (const auto* failed = std::get_if<keeper::StartFailed>(&event)) {
+    core_.on_start_failed(failed->key, failed->error);
+  } else if (const auto* exited = std::get_if<keeper::Exited>(&event)) {
+    core_.on_exited(exited->key, exited->facts);
+  } else if (const auto* refused = std::get_if<keeper::Refused>(&event)) {
+    core_.on_refused(refused->key, refused->code, refused->text);
+  }
+}
+
+void AgentShell::on_output_asked(const OutputAsked& asked) {
+  const auto* read = schema::verified<schema::OutputRead>(asked.message.data);
+  std::string why;
+  if (!output_)
+    why = "agent " + options_.agent + " runs simulated tasks: no output";
+  if (door_->reads_waiting > output_reads_waiting_max)
+    why = fmt::format("{} requests for output wait already: try again",
+                      output_reads_waiting_max);
+  if (why.empty()) {
+    caf::anon_send(output_,
+                   OutputAsked{asked.message,
+                               core_.ended({read->session(), read->attempt(),
+                                            read->rank()})});
+    return;
+  }
+  --door_->reads_waiting;
+  (void)bus().publish(asked.message.reply, refused_chunk(*read, why));
+}
+
+void AgentShell::on_tick(Time now) {
+  const auto reconnects = bus().stats().reconnects;
+  if (reconnects != reconnects_) {
+    reconnects_ = reconnects;
+    core_.on_reconnected(now);
+  }
+  double load = 0;
+  if (::getloadavg(&load, 1) == 1)
+    core_.set_load_milli(static_cast<std::uint32_t>(load * 1000));
+  core_.on_tick(now);
+  if (now.value < told_.value + second_ns || !options_.on_status) return;
+  told_ = now;
+  options_.on_status({core_.registered(), keeper_pid_, core_.tasks(),
+                      core_.facts_waiting(), core_.counters()});
+}
+
+void AgentShell::perform(Time now) {
+  Effects effects = core_.take_effects(now);
+  if (link_)
+    link_->perform(std::move(effects.launches), std::move(effects.stops),
+                   std::move(effects.forgets));
+  for (const SendCommand& command : effects.commands) send(command);
+  if (!effects.heartbeat.empty())
+    (void)bus().publish(options_.subjects.stat(options_.agent),
+                        effects.heartbeat);
+  for (const std::string& message : effects.messages)
+    spdlog::warn("agent {}: {}", options_.agent, message);
+  arm(now);
+}
+
+// What does not leave now is sent again by the core.
+void AgentShell::send(const SendCommand& command) {
+  const bool report = std::string_view(command.kind) == "report_facts";
+  const auto sent = bus().publish_request(
+      options_.subjects.command(principal_, command.kind),
+      report ? reports_to_ : registrations_to_, command.bytes);
+  if (!sent && send_failures_++ % 64 == 0)
+    spdlog::warn("agent {}: {} is not sent: {}", options_.agent, command.kind,
+                 sent.error().text);
+}
+
+void AgentShell::arm(Time now) {
+  const Time due = core_.next_wakeup();
+  if (armed_.value != 0 && armed_ <= due) return;
+  armed_ = due;
+  const std::uint64_t wait = due > now ? due.value - now.value : 0;
+  delayed_send(this, std::chrono::nanoseconds(wait), Tick{due.value});
+}
+
+// What comes from the bus, through the door.
+bus::Connection::Handler replies_to(const std::shared_ptr<Door>& door,
+                                    const std::string& principal) {
+  return [door, principal](const bus::Message& message) {
+    if (message.delivery == bus::Delivery::data) {
+      door->pass(ReplyArrived{message.hold()});
+    } else if (message.delivery == bus::Delivery::forbidden) {
+      spdlog::error("these credentials may not act for {}", principal);
+    }
+  };
+}
+
+Status listen(const ShellOptions& options, const std::shared_ptr<Door>& door) {
+  auto& bus = *options.connection;
+  auto orders = bus::subscribe_verified<schema::AgentOrder>(
+      bus, options.subjects.agent(options.agent, "order"), *options.quarantine,
+      [door](const schema::AgentOrder&, const bus::Message& message) {
+        if (door->orders_waiting >= orders_waiting_max) {
+          ++door->orders_over_bound;
+          return;
+        }
+        ++door->orders_waiting;
+        door->pass(OrderArrived{message.hold()});
+      });
+  if (!orders) return orders;
+  return bus::subscribe_verified<schema::OutputRead>(
+      bus, options.subjects.agent(options.agent, "output"), *options.quarantine,
+      [door](const schema::OutputRead&, const bus::Message& message) {
+        if (!is_inbox(message.reply)) return;
+        // Twice the bound is silence: those told to try again wait too.
+        if (door->reads_waiting > 2 * output_reads_waiting_max) return;
+        ++door->reads_waiting;
+        door->pass(OutputAsked{message.hold()});
+      });
+}
+
+}  // namespace
+
+std::string principal_of(const std::string& agent) {
+  return "agent-" + agent;
+}
+
+Expected<caf::actor> spawn_agent(caf::actor_system& system,
+                                 ShellOptions options) {
+  REEVE_CHECK(options.connection && options.quarantine,
+              "an agent needs a bus and a quarantine");
+  auto door = std::make_shared<Door>();
+  const std::string principal = principal_of(options.agent);
+  const auto open = [&](const char* kind) {
+    return options.connection->open_reply(
+        options.subjects.command(principal, kind), replies_to(door, principal));
+  };
+  auto reports = open("report_facts");
+  if (!reports) return tl::unexpected(reports.error());
+  auto registrations = open("register_nodes");
+  if (!registrations) return tl::unexpected(registrations.error());
+  if (auto good = listen(options, door); !good)
+    return tl::unexpected(good.error());
+  const std::string name = "agent/" + options.agent;
+  return actors::spawn_shell<AgentShell>(
+      system, name, std::source_location::current(), std::move(options), door,
+      *reports, *registrations);
+}
+
+}  // namespace reeve::agent

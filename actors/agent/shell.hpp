@@ -1,0 +1,61 @@
+// The agent as an actor: bus and keeper in, core, bus and keeper out.
+#pragma once
+
+#include <caf/fwd.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "actors/agent/core.hpp"
+#include "actors/agent/keeper/client.hpp"
+#include "bus/subject.hpp"
+
+namespace reeve::bus {
+class Connection;
+class Quarantine;
+}  // namespace reeve::bus
+
+namespace reeve::agent {
+
+// Orders that wait in the mailbox; more are dropped, and sent again by the
+// manager.
+inline constexpr std::size_t orders_waiting_max = 4'096;
+// Requests for output that wait; more are told to try again.
+inline constexpr std::size_t output_reads_waiting_max = 256;
+
+// For metrics and `reeve status`.
+struct AgentStatus {
+  bool registered = false;
+  int keeper_pid = 0;  // 0: not connected
+  std::size_t tasks = 0;
+  std::size_t facts_waiting = 0;
+  Counters counters;
+};
+
+struct ShellOptions {
+  // Both outlive the actor; the connection's credentials may act for this
+  // agent.
+  bus::Connection* connection = nullptr;
+  bus::Quarantine* quarantine = nullptr;
+  bus::Subjects subjects{""};
+  std::string agent;
+  // Without tasks of its own: the host of simulated nodes.
+  bool simulated = false;
+  // Of a real node. `node.limits` is added to what the keeper says.
+  Node node;
+  keeper::ClientConfig keeper;
+  std::uint64_t output_bytes_max = 0;  // per stream of a task; 0: the keeper's
+  // Called about each second on a thread of the actor system.
+  std::function<void(const AgentStatus&)> on_status;
+};
+
+// Whom the agent's commands come from.
+std::string principal_of(const std::string& agent);
+
+// Runs until it is sent an exit; its tasks stay. `unreachable` or `rejected`
+// when the bus does not let it listen.
+Expected<caf::actor> spawn_agent(caf::actor_system& system,
+                                 ShellOptions options);
+
+}  // namespace reeve::agent
