@@ -1,12 +1,12 @@
 #include "tools/args/commands.hpp"
 
+#include <algorithm>
 #include <array>
 
 namespace reeve::tools {
 namespace {
 
 using Option = OptionSpec;
-using Examples = std::span<const std::string_view>;
 constexpr Complete a_file = Complete::file;
 constexpr Complete a_directory = Complete::directory;
 
@@ -19,40 +19,41 @@ constexpr Option common[] = {
     {"--version", "", "the version of this program"},
 };
 
-#define REEVE_SESSION_OPTIONS                                                    \
-  {"--name", "NAME", "a name for people", 'n'},                                  \
-      {"--cpus", "N", "CPUs of each task: 1 by default, 0.5 is half", 'c'},      \
-      {"--mem", "SIZE", "memory limit of each task: 512M, 4G; none without"},    \
-      {"--gpus", "SPEC", "GPUs of each task: 2, 0.25, A100:2, T4|P100:1"},       \
-      {"--gpu-mem", "SIZE", "memory of each GPU share"},                         \
-      {"--tasks", "N", "tasks that start together, ranks 0 to N-1"},             \
-      {"--nodes", "N", "exactly that many different nodes"},                     \
-      {"--time", "DURATION", "end it after this long: 90s, 1h30m, 2d", 't'},     \
-      {"--priority", "N", "higher goes first; -1000000 to 1000000"},             \
-      {"--project", "P", "whose account"}, {"--group", "G", "resource group"},   \
-      {"--env", "K=V", "a variable; KEY alone takes this shell's value", 'e',    \
-       true},                                                                    \
-      {"--workdir", "DIR", "where it runs; the present directory without",       \
-       0,           false, a_directory},                                         \
-      {"--label", "K=V", "a label", 'l', true},                                  \
-      {"--after", "ID[:ok|:any|:failed]", "start when that one has ended so", 0, \
-       true,      Complete::session},                                            \
-      {"--not-before", "TIME", "start no earlier: 2026-11-20 14:00, +2h"},       \
-      {"--requeue", "N", "try again up to N times when a node is lost"},         \
-      {"--on-node", "NAME", "that node only", 'w', false, Complete::node},       \
-      {"--sim-duration", "D", "a task that only lasts; simulated nodes"},        \
-      {"--array", "A-B[%MAX]", "many of it (not in this release)"},              \
-      {"--constraint", "EXPR", "node labels (not in this release)"},             \
-      {"--image", "IMG", "a container image (not in this release)"}, {           \
-    "--volume", "V:/PATH[:ro]", "a volume (not in this release)", 0, true        \
-  }
+constexpr Option session[] = {
+    {"--name", "NAME", "a name for people", 'n'},
+    {"--cpus", "N", "CPUs of each task: 1 by default, 0.5 is half", 'c'},
+    {"--mem", "SIZE", "memory limit of each task: 512M, 4G; none without"},
+    {"--gpus", "SPEC", "GPUs of each task: 2, 0.25, A100:2, T4|P100:1"},
+    {"--gpu-mem", "SIZE", "memory of each GPU share"},
+    {"--tasks", "N", "tasks that start together, ranks 0 to N-1"},
+    {"--nodes", "N", "exactly that many different nodes"},
+    {"--time", "DURATION", "end it after this long: 90s, 1h30m, 2d", 't'},
+    {"--priority", "N", "higher goes first; -1000000 to 1000000"},
+    {"--project", "P", "whose account"},
+    {"--group", "G", "resource group"},
+    {"--env", "K=V", "a variable; KEY alone takes this shell's value", 'e',
+     true},
+    {"--workdir", "DIR", "where it runs; the present directory without", 0,
+     false, a_directory},
+    {"--label", "K=V", "a label", 'l', true},
+    {"--after", "ID[:ok|:any|:failed]", "start when that one has ended so", 0,
+     true, Complete::session},
+    {"--not-before", "TIME", "start no earlier: 2026-11-20 14:00, +2h"},
+    {"--requeue", "N", "try again up to N times when a node is lost"},
+    {"--on-node", "NAME", "that node only", 'w', false, Complete::node},
+    {"--sim-duration", "D", "a task that only lasts; simulated nodes"},
+    {"--array", "A-B[%MAX]", "many of it (not in this release)"},
+    {"--constraint", "EXPR", "node labels (not in this release)"},
+    {"--image", "IMG", "a container image (not in this release)"},
+    {"--volume", "V:/PATH[:ro]", "a volume (not in this release)", 0, true}};
 
-constexpr Option session[] = {REEVE_SESSION_OPTIONS};
-constexpr Option submit_options[] = {
-    REEVE_SESSION_OPTIONS,
-    {"--file", "FILE", "one or many sessions: JSON lines or TOML", 'f', false,
-     a_file}};
-#undef REEVE_SESSION_OPTIONS
+constexpr auto submit_options = [] {
+  std::array<Option, std::size(session) + 1> out{};
+  std::copy(std::begin(session), std::end(session), out.begin());
+  out.back() = {"--file", "FILE", "one or many sessions: JSON lines or TOML",
+                'f',      false,  a_file};
+  return out;
+}();
 
 constexpr std::string_view run_examples[] = {
     "reeve run -- hostname",

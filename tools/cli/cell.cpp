@@ -1,0 +1,198 @@
+#include "tools/cli/cell.hpp"
+
+#include <fmt/format.h>
+#include <sys/random.h>
+
+#include "bus/client.hpp"
+#include "bus/credentials.hpp"
+#include "bus/quarantine.hpp"
+#include "cluster/check.hpp"
+#include "cluster/session_id.hpp"
+
+namespace reeve::tools {
+namespace {
+
+constexpr std::uint32_t log_read_bytes = 512 << 10;
+
+tl::unexpected<Error> not_running(const Context& context,
+                                  const std::string& why) {
+  return fail(Errc::unreachable,
+              fmt::format("the cell of {} cannot be reached: {}; start it with "
+                          "\"reeve up --data {}\", or name another with --data",
+                          context.data.string(), why, context.data.string()));
+}
+
+// Walks size-prefixed events; each is copied to where it may be read.
+Expected<bool> visit_events(const schema::LogChunk& chunk,
+                            const Cell::EventVisitor& visit,
+                            std::uint64_t& next) {
+  if (chunk.events() == nullptr) return true;
+  bus::Bytes rest{reinterpret_cast<const std::byte*>(chunk.events()->data()),
+                  chunk.events()->size()};
+  while (rest.size() >= sizeof(std::uint32_t)) {
+    const std::size_t size =
+        sizeof(std::uint32_t) +
+        flatbuffers::ReadScalar<std::uint32_t>(rest.data());
+    if (size > rest.size()) break;
+    const auto bytes = bus::Buffer::copy(rest.first(size));
+    const schema::Event* event = schema::verified_event(bytes);
+    if (event == nullptr) break;
+    rest = rest.subspan(size);
+    if (event->seq() < next) continue;
+    next = event->seq() + 1;
+    if (!visit(*event, bytes)) return false;
+  }
+  if (!rest.empty())
+    return fail(Errc::damaged,
+                fmt::format("the cell's answer holds no event at {}", next));
+  return true;
+}
+
+}  // namespace
+
+schema::Id128 random_id() {
+  std::uint64_t words[2] = {};
+  const auto filled = ::getrandom(words, sizeof words, 0);
+  REEVE_CHECK(filled == sizeof words, "no random bytes from the kernel");
+  return {words[0], words[1]};
+}
+
+Error rejection_error(const schema::Rejection& rejection) {
+  const std::string text(schema::text(rejection.text()));
+  switch (rejection.code()) {
+    case schema::RejectCode::not_found: return {Errc::not_found, text};
+    case schema::RejectCode::try_again: return {Errc::busy, text};
+    case schema::RejectCode::no_space: return {Errc::no_space, text};
+    default: return {Errc::rejected, text};
+  }
+}
+
+Expected<std::unique_ptr<Cell>> Cell::connect(
+    const Context& context, std::function<void(bus::State)> on_state) {
+  const auto file = bus::client_credentials_path(context.data);
+  const auto credentials = bus::load_credentials(file);
+  if (!credentials && credentials.error().code == Errc::not_found)
+    return not_running(context, "it has never been started here");
+  if (!credentials) return tl::unexpected(credentials.error());
+  bus::ConnectionOptions options;
+  options.url = credentials->url;
+  options.user = credentials->principal;
+  options.password = credentials->password;
+  options.name = "reeve";
+  options.low_latency = true;
+  options.on_state = std::move(on_state);
+  auto connection = bus::Connection::connect(options);
+  if (!connection && connection.error().code == Errc::unreachable)
+    return not_running(context, connection.error().text);
+  if (!connection) return tl::unexpected(connection.error());
+  std::unique_ptr<Cell> cell(new Cell);
+  cell->name_ = credentials->cell;
+  cell->quarantine_ = std::make_unique<bus::Quarantine>();
+  cell->connection_ = std::move(*connection);
+  cell->client_ = std::make_unique<bus::Client>(
+      *cell->connection_, bus::Subjects(credentials->cell),
+      credentials->principal);
+  return cell;
+}
+
+Cell::~Cell() = default;
+
+const bus::Subjects& Cell::subjects() const {
+  return client_->subjects();
+}
+
+Expected<Held<schema::Answer>> Cell::ask(
+    flatbuffers::FlatBufferBuilder& builder, schema::QueryBody kind,
+    flatbuffers::Offset<void> body, std::chrono::milliseconds timeout) {
+  const auto query = schema::CreateQuery(builder, kind, body);
+  auto buffer = client_->query(schema::finish(builder, query), timeout);
+  if (!buffer) return tl::unexpected(buffer.error());
+  const auto* answer = schema::verified<schema::Answer>(*buffer);
+  if (answer->error() != nullptr)
+    return fail(answer->not_found() ? Errc::not_found : Errc::rejected,
+                answer->error()->str());
+  if (answer->body() == nullptr)
+    return fail(Errc::internal, "the cell's answer is empty");
+  return Held<schema::Answer>(std::move(*buffer), answer, answer->seq());
+}
+
+namespace {
+
+// The body of an answer, held with it.
+template <class Table>
+Expected<Held<Table>> body_of(Expected<Held<schema::Answer>> answer) {
+  if (!answer) return tl::unexpected(answer.error());
+  const Table* table = (*answer)->template body_as<Table>();
+  if (table == nullptr)
+    return fail(Errc::internal, "the cell answered another question");
+  struct Both {
+    Held<schema::Answer> answer;
+  };
+  const auto seq = answer->seq();
+  auto both = std::make_shared<Both>(Both{std::move(*answer)});
+  return Held<Table>(bus::Buffer(std::move(both), {}), table, seq);
+}
+
+}  // namespace
+
+Expected<Held<schema::SessionView>> Cell::session(
+    SessionId id, std::chrono::milliseconds timeout) {
+  flatbuffers::FlatBufferBuilder builder(128);
+  const auto body = schema::CreateSessionQuery(builder, id.value);
+  return body_of<schema::SessionView>(
+      ask(builder, schema::QueryBody::SessionQuery, body.Union(), timeout));
+}
+
+Expected<Held<schema::StatusAnswer>> Cell::status(
+    std::chrono::milliseconds timeout) {
+  flatbuffers::FlatBufferBuilder builder(128);
+  const auto body = schema::CreateStatusQuery(builder);
+  return body_of<schema::StatusAnswer>(
+      ask(builder, schema::QueryBody::StatusQuery, body.Union(), timeout));
+}
+
+Expected<Held<schema::Reply>> Cell::command(std::span<const std::byte> bytes) {
+  auto buffer = client_->command(bytes, command_timeout);
+  if (!buffer) return tl::unexpected(buffer.error());
+  const auto* reply = schema::verified<schema::Reply>(*buffer);
+  if (reply->rejection() != nullptr)
+    return tl::unexpected(rejection_error(*reply->rejection()));
+  return Held<schema::Reply>(std::move(*buffer), reply, reply->seq());
+}
+
+Expected<Held<schema::Reply>> Cell::command(
+    flatbuffers::FlatBufferBuilder& builder, schema::CommandBody kind,
+    flatbuffers::Offset<void> body) {
+  const schema::Id128 id = random_id();
+  const auto root = schema::CreateCommand(builder, &id, kind, body);
+  return command(schema::finish(builder, root));
+}
+
+Expected<std::uint64_t> Cell::read_log(std::uint64_t from, std::uint64_t to,
+                                       const EventVisitor& visit) {
+  std::uint64_t next = from;
+  for (;;) {
+    flatbuffers::FlatBufferBuilder builder(128);
+    const auto read = schema::CreateLogRead(
+        builder, next, to == 0 ? UINT64_MAX : to, log_read_bytes);
+    auto buffer =
+        client_->log_read(schema::finish(builder, read), query_timeout);
+    if (!buffer) return tl::unexpected(buffer.error());
+    const auto* chunk = schema::verified<schema::LogChunk>(*buffer);
+    if (chunk->error() != nullptr)
+      return fail(Errc::damaged, chunk->error()->str());
+    if (to == 0) to = chunk->head_seq();
+    const std::uint64_t before = next;
+    const auto more = visit_events(*chunk, visit, next);
+    if (!more) return tl::unexpected(more.error());
+    if (!*more || next > to || next == before) return chunk->head_seq();
+  }
+}
+
+Expected<std::uint64_t> Cell::log_head() {
+  auto buffer = client_->log_head(query_timeout);
+  if (!buffer) return tl::unexpected(buffer.error());
+  return schema::verified<schema::LogChunk>(*buffer)->head_seq();
+}
+
+}  // namespace reeve::tools

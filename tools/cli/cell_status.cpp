@@ -1,0 +1,79 @@
+// status.
+#include <fmt/format.h>
+
+#include "tools/cli/cell.hpp"
+#include "tools/cli/handlers.hpp"
+
+namespace reeve::tools {
+namespace {
+
+using std::string;
+
+string sessions_json(const schema::StatusAnswer& status) {
+  JsonObject out;
+  if (status.sessions() != nullptr)
+    for (const auto* one : *status.sessions())
+      out.number(EnumNameSessionState(one->state()), one->count());
+  return out.done();
+}
+
+string counters_json(const schema::StatusAnswer& status) {
+  JsonObject out;
+  if (status.counters() != nullptr)
+    for (const auto* one : *status.counters())
+      out.number(one->name()->string_view(), one->value());
+  return out.done();
+}
+
+string status_json(const Held<schema::StatusAnswer>& status) {
+  return JsonObject()
+      .text("cell", schema::text(status->cell()))
+      .integer("daemon_pid", status->daemon_pid())
+      .integer("bus_pid", status->bus_pid())
+      .number("head_seq", status.seq())
+      .number("epoch", status->epoch())
+      .number("nodes", status->nodes())
+      .number("nodes_up", status->nodes_up())
+      .truth("admission_open", status->admission_open())
+      .raw("sessions", sessions_json(*status))
+      .raw("counters", counters_json(*status))
+      .done();
+}
+
+string status_text(const Context& context,
+                   const Held<schema::StatusAnswer>& status) {
+  Sheet sheet;
+  sheet.add("cell", string(schema::text(status->cell())));
+  sheet.add("data", context.data.string());
+  sheet.add("daemon", fmt::format("pid {}, epoch {}", status->daemon_pid(),
+                                  status->epoch()));
+  sheet.add("bus", fmt::format("pid {}", status->bus_pid()));
+  sheet.add("log", fmt::format("{} events", status.seq()));
+  sheet.add("nodes",
+            fmt::format("{}, {} up", status->nodes(), status->nodes_up()));
+  if (!status->admission_open())
+    sheet.add("admission", "closed: the disk is below its floor");
+  string sessions;
+  if (status->sessions() != nullptr)
+    for (const auto* one : *status->sessions())
+      if (one->count() > 0)
+        sessions +=
+            fmt::format("{}{} {}", sessions.empty() ? "" : ", ", one->count(),
+                        EnumNameSessionState(one->state()));
+  sheet.add("sessions", sessions.empty() ? "none yet" : sessions);
+  return sheet.text();
+}
+
+}  // namespace
+
+Result command_status(const Context& context, const Arguments&) {
+  auto cell = Cell::connect(context);
+  if (!cell) return tl::unexpected(cell.error());
+  const auto status = (*cell)->status();
+  if (!status) return tl::unexpected(status.error());
+  print(context.json ? status_json(*status) + '\n'
+                     : status_text(context, *status));
+  return 0;
+}
+
+}  // namespace reeve::tools

@@ -1,0 +1,232 @@
+// up, down.
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+
+#include "cluster/units.hpp"
+#include "tools/cli/cell.hpp"
+#include "tools/cli/daemon.hpp"
+#include "tools/cli/handlers.hpp"
+#include "tools/cli/interrupts.hpp"
+#include "tools/cli/sim_nodes.hpp"
+
+namespace reeve::tools {
+namespace {
+
+using std::string;
+namespace fs = std::filesystem;
+
+// A long log is read again before the daemon serves.
+constexpr std::uint64_t up_timeout_ns = 300'000'000'000;
+constexpr std::uint64_t down_timeout_ns = 30'000'000'000;
+constexpr std::chrono::milliseconds probe_timeout{1'000};
+
+constexpr const char* cell_file_text =
+    "# This directory holds a Reeve cell. These are the settings of its\n"
+    "# daemon; \"reeve config check\" explains them.\n";
+
+Status io_error(const char* what, const fs::path& path) {
+  return fail(Errc::io, fmt::format("cannot {} {}: {}", what, path.string(),
+                                    std::strerror(errno)));
+}
+
+// Makes the directory a cell's; refuses one that holds something else.
+Status prepare_data(const fs::path& data) {
+  std::error_code broken;
+  fs::create_directories(data, broken);
+  if (broken)
+    return fail(Errc::io, fmt::format("cannot make {}: {}", data.string(),
+                                      broken.message()));
+  if (fs::exists(cell_file(data), broken)) return {};
+  const bool ours = fs::is_empty(data, broken) || fs::exists(data / "log");
+  if (broken || !ours)
+    return fail(Errc::damaged,
+                fmt::format("{} holds something that is no cell; name an empty "
+                            "directory with --data",
+                            data.string()));
+  ::chmod(data.c_str(), 0700);
+  std::ofstream out(cell_file(data));
+  out << cell_file_text;
+  if (!out.flush()) return io_error("write", cell_file(data));
+  return {};
+}
+
+// The pid of the daemon that answers for this data directory.
+Expected<int> answering_daemon(const Context& context) {
+  auto cell = Cell::connect(context);
+  if (!cell) return tl::unexpected(cell.error());
+  const auto status = (*cell)->status(probe_timeout);
+  if (!status) return tl::unexpected(status.error());
+  return (*status)->daemon_pid();
+}
+
+// How the daemon ended, if it did.
+std::optional<string> exit_of(pid_t child) {
+  int status = 0;
+  if (::waitpid(child, &status, WNOHANG) != child) return std::nullopt;
+  if (WIFSIGNALED(status)) return fmt::format("by signal {}", WTERMSIG(status));
+  return fmt::format("with code {}", WEXITSTATUS(status));
+}
+
+Status wait_ready(const Context& context, pid_t child, Interrupts& interrupts) {
+  Progress progress(context.quiet);
+  const std::uint64_t begun = monotonic_ns();
+  int pause_ms = 10;
+  for (;;) {
+    const auto pid = answering_daemon(context);
+    if (pid && *pid == child) return {};
+    if (const auto how = exit_of(child)) {
+      progress.clear();
+      return fail(Errc::io,
+                  fmt::format("the daemon ended {}; its last words, from {}:"
+                              "\n{}",
+                              *how, daemon_log_file(context.data).string(),
+                              log_tail(daemon_log_file(context.data))));
+    }
+    const std::uint64_t waited = monotonic_ns() - begun;
+    if (waited > up_timeout_ns)
+      return fail(Errc::unreachable,
+                  fmt::format("the daemon, pid {}, does not serve after {}; "
+                              "its log is {}",
+                              child, format_duration(waited),
+                              daemon_log_file(context.data).string()));
+    if (waited > 1'000'000'000 && progress.due())
+      progress.show(fmt::format("starting, {}", format_duration(waited)));
+    if (interrupts.wait(pause_ms) != 0) {
+      ::kill(child, SIGTERM);
+      return fail(Errc::io, "interrupted before the cell served");
+    }
+    pause_ms = std::min(pause_ms * 2, 200);
+  }
+}
+
+Status add_sim_nodes(const Context& context,
+                     const std::vector<TraceNode>& nodes) {
+  if (nodes.empty()) return {};
+  auto cell = Cell::connect(context);
+  if (!cell) return tl::unexpected(cell.error());
+  auto good = register_sim_nodes(**cell, nodes);
+  if (good && !context.quiet)
+    say(fmt::format("{} simulated nodes are in the cell", nodes.size()));
+  return good;
+}
+
+Result tell_up(const Context& context, int pid, bool started) {
+  if (context.json) {
+    print(JsonObject()
+              .text("data", context.data.string())
+              .integer("daemon_pid", pid)
+              .truth("started", started)
+              .done() +
+          '\n');
+  } else if (!context.quiet) {
+    say(started ? fmt::format("the cell in {} is up (daemon pid {})",
+                              context.data.string(), pid)
+                : fmt::format("the cell in {} is already up (daemon pid {}); "
+                              "nothing was changed",
+                              context.data.string(), pid));
+  }
+  return 0;
+}
+
+// The daemon lives as long as we do.
+Result stay(pid_t child, Interrupts& interrupts) {
+  for (;;) {
+    int status = 0;
+    if (::waitpid(child, &status, WNOHANG) == child)
+      return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    if (interrupts.wait(100) != 0) ::kill(child, SIGTERM);
+  }
+}
+
+Expected<DaemonStart> daemon_start(const Context& context,
+                                   const Arguments& arguments) {
+  DaemonStart start;
+  start.program = context.programs / "reeved";
+  start.detach = arguments.has("--detach");
+  start.log = daemon_log_file(context.data);
+  start.arguments = {"--data", context.data.string()};
+  if (const auto text = arguments.find("--port")) {
+    const auto port = parse_count(*text, "port", 0, 65'535);
+    if (!port)
+      return fail(Errc::usage, fmt::format("--port: {}", port.error().text));
+    start.arguments.insert(start.arguments.end(),
+                           {"--port", fmt::format("{}", *port)});
+  }
+  string config = cell_file(context.data).string();
+  if (const auto file = arguments.find("--config"))
+    config = fs::absolute(*file).string();
+  start.arguments.insert(start.arguments.end(), {"--config", config});
+  return start;
+}
+
+}  // namespace
+
+Result command_up(const Context& context, const Arguments& arguments) {
+  Interrupts interrupts;
+  std::vector<TraceNode> nodes;
+  if (const auto text = arguments.find("--sim-nodes")) {
+    auto read = read_sim_nodes(string(*text));
+    if (!read)
+      return fail(read.error().code,
+                  fmt::format("--sim-nodes: {}", read.error().text));
+    nodes = std::move(*read);
+  }
+  const auto start = daemon_start(context, arguments);
+  if (!start) return tl::unexpected(start.error());
+  if (const auto daemon = living_daemon(context.data)) {
+    if (auto good = wait_ready(context, daemon->pid, interrupts); !good)
+      return tl::unexpected(good.error());
+    if (auto good = add_sim_nodes(context, nodes); !good)
+      return tl::unexpected(good.error());
+    return tell_up(context, daemon->pid, false);
+  }
+  if (auto good = prepare_data(context.data); !good)
+    return tl::unexpected(good.error());
+  const auto child = start_daemon(*start);
+  if (!child) return tl::unexpected(child.error());
+  auto good = wait_ready(context, *child, interrupts);
+  if (good) good = add_sim_nodes(context, nodes);
+  if (!good) {
+    ::kill(*child, SIGTERM);
+    return tl::unexpected(good.error());
+  }
+  const auto told = tell_up(context, *child, true);
+  return start->detach ? told : stay(*child, interrupts);
+}
+
+Result command_down(const Context& context, const Arguments& arguments) {
+  std::uint64_t timeout_ns = down_timeout_ns;
+  if (const auto text = arguments.find("--timeout")) {
+    const auto timeout = parse_duration(*text);
+    if (!timeout)
+      return fail(Errc::usage,
+                  fmt::format("--timeout: {}", timeout.error().text));
+    timeout_ns = *timeout;
+  }
+  const auto daemon = living_daemon(context.data);
+  if (daemon)
+    if (auto good = stop_daemon(*daemon, timeout_ns); !good)
+      return tl::unexpected(good.error());
+  if (context.json) {
+    print(JsonObject()
+              .text("data", context.data.string())
+              .truth("stopped", daemon.has_value())
+              .done() +
+          '\n');
+  } else if (!context.quiet) {
+    say(daemon ? fmt::format("the cell in {} is down (it was pid {})",
+                             context.data.string(), daemon->pid)
+               : fmt::format("no cell runs in {}", context.data.string()));
+  }
+  return 0;
+}
+
+}  // namespace reeve::tools

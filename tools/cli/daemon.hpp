@@ -1,0 +1,50 @@
+// The daemon of a data directory as a process: finding, starting, ending it.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cluster/error.hpp"
+
+namespace reeve::tools {
+
+struct DaemonPid {
+  pid_t pid = 0;
+  // Clock ticks from boot to its start: tells it from a later process with
+  // the same number. 0 when the record does not have it.
+  std::uint64_t start_ticks = 0;
+};
+
+// Where a data directory keeps things of the daemon.
+std::filesystem::path daemon_pid_file(const std::filesystem::path& data);
+std::filesystem::path daemon_log_file(const std::filesystem::path& data);
+// Marks a directory as a cell's and holds its daemon's settings.
+std::filesystem::path cell_file(const std::filesystem::path& data);
+
+// The recorded daemon if that very process lives.
+std::optional<DaemonPid> living_daemon(const std::filesystem::path& data);
+
+std::uint64_t process_start_ticks(pid_t pid);
+
+struct DaemonStart {
+  std::filesystem::path program;
+  std::vector<std::string> arguments;
+  // In a session of its own with its output in `log`; else it ends with us.
+  bool detach = false;
+  std::filesystem::path log;
+};
+
+Expected<pid_t> start_daemon(const DaemonStart& start);
+
+// The last lines of a log file, for a person who wonders.
+std::string log_tail(const std::filesystem::path& file);
+
+// SIGTERM, and waits for its end. Errc::busy when it takes longer.
+Status stop_daemon(const DaemonPid& daemon, std::uint64_t timeout_ns);
+
+}  // namespace reeve::tools

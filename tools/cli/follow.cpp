@@ -1,0 +1,248 @@
+#include "tools/cli/follow.hpp"
+
+#include <fmt/format.h>
+
+#include <deque>
+#include <mutex>
+
+#include "bus/client.hpp"
+#include "cluster/session_id.hpp"
+#include "tools/cli/cell.hpp"
+#include "tools/cli/interrupts.hpp"
+
+namespace reeve::tools {
+namespace {
+
+using schema::EventBody;
+
+// How often a silent session is asked for: events on the bus may be lost.
+constexpr int look_every_ms = 2'000;
+// The last live pieces may be behind the event that tells the end.
+constexpr int last_pieces_ms = 3;
+constexpr std::uint32_t output_read_bytes = 512 << 10;
+constexpr std::chrono::milliseconds output_timeout{5'000};
+
+Piece piece_of(const schema::OutputChunk& chunk) {
+  Piece out;
+  out.key = {chunk.rank(), chunk.stream()};
+  out.attempt = chunk.attempt();
+  out.offset = chunk.offset();
+  out.end = chunk.end();
+  out.available_from = chunk.available_from();
+  out.finished = chunk.finished();
+  if (chunk.data() != nullptr)
+    out.data = {reinterpret_cast<const char*>(chunk.data()->data()),
+                chunk.data()->size()};
+  return out;
+}
+
+Outcome outcome_of(const schema::SessionView& view) {
+  return {view.state(), view.reason(), view.exit_code(), view.signal(),
+          std::string(schema::text(view.detail()))};
+}
+
+constexpr std::string_view dropped_text = "bytes of output are no longer kept";
+
+}  // namespace
+
+Status read_output(Cell& cell, std::string_view agent, SessionId session,
+                   StreamKey key, OutputStreams& streams, const Write& write) {
+  for (;;) {
+    flatbuffers::FlatBufferBuilder builder(128);
+    const auto read = schema::CreateOutputRead(
+        builder, session.value, streams.attempt(), key.rank, key.stream,
+        streams.offset(key), output_read_bytes);
+    auto buffer = cell.client().output(agent, schema::finish(builder, read),
+                                       output_timeout);
+    if (!buffer) return tl::unexpected(buffer.error());
+    const auto* chunk = schema::verified<schema::OutputChunk>(*buffer);
+    if (chunk->error() != nullptr)
+      return fail(Errc::not_found, chunk->error()->str());
+    Piece piece = piece_of(*chunk);
+    piece.key = key;
+    piece.attempt = streams.attempt();
+    const auto taken = streams.take(piece);
+    if (taken.dropped_bytes > 0)
+      say(fmt::format("reeve: {} {} (task {})", taken.dropped_bytes,
+                      dropped_text, key.rank));
+    if (taken.gap || taken.data.empty()) return {};
+    if (auto good = write(key, taken.data); !good) return good;
+    if (streams.offset(key) >= chunk->end()) return {};
+  }
+}
+
+// What the library's threads hand over. Shared with the handlers, which live
+// as long as the connection.
+struct Follower::Inbox {
+  explicit Inbox(Interrupts& to_wake) : interrupts(to_wake) {}
+  void put(const bus::Message& message, bool is_event) {
+    {
+      const std::lock_guard lock(mutex);
+      messages.push_back({message.hold(), is_event});
+    }
+    interrupts.wake();
+  }
+  struct Entry {
+    bus::Message message;
+    bool is_event;
+  };
+  Interrupts& interrupts;
+  std::mutex mutex;
+  std::deque<Entry> messages;
+};
+
+Follower::Follower(Cell& cell, Interrupts& interrupts, SessionId session,
+                   FollowOptions options)
+    : cell_(cell),
+      interrupts_(interrupts),
+      session_(session),
+      options_(options),
+      inbox_(std::make_shared<Inbox>(interrupts)) {}
+
+Status Follower::subscribe() {
+  const auto& subjects = cell_.subjects();
+  const auto listen = [this](const std::string& pattern, bool is_event) {
+    return cell_.connection().subscribe(
+        pattern, [inbox = inbox_, is_event](const bus::Message& message) {
+          inbox->put(message, is_event);
+        });
+  };
+  if (options_.output) {
+    auto good = listen(subjects.outputs_of_session(session_.value), false);
+    if (!good) return good;
+  }
+  return listen(subjects.events_of_session(session_.value), true);
+}
+
+bool Follower::wanted(StreamKey key) const {
+  return options_.output && (!options_.only || *options_.only == key);
+}
+
+std::vector<StreamKey> Follower::streams_of(std::uint32_t rank) const {
+  std::vector<StreamKey> out;
+  for (const std::uint8_t stream : {1, 2})
+    if (wanted({rank, stream})) out.push_back({rank, stream});
+  return out;
+}
+
+bool Follower::all_complete() const {
+  for (std::uint32_t rank = 0; rank < tasks_; ++rank)
+    for (const StreamKey key : streams_of(rank))
+      if (!streams_.complete(key)) return false;
+  return true;
+}
+
+// Asks for the session as it is. Silence is told once and waited out.
+Status Follower::look(bool catch_up_too) {
+  const auto view =
+      cell_.session(session_, std::chrono::milliseconds(look_every_ms));
+  if (!view && view.error().code != Errc::unreachable)
+    return tl::unexpected(view.error());
+  if (!view) {
+    if (!told_silence_) say("reeve: the cell does not answer; waiting for it");
+    told_silence_ = true;
+    return {};
+  }
+  if (told_silence_) say("reeve: the cell answers again");
+  told_silence_ = false;
+  tasks_ = (*view)->tasks_wanted();
+  if (!writer_) writer_.emplace(tasks_ > 1 && !options_.only);
+  streams_.begin_attempt((*view)->attempt());
+  if (has_ended((*view)->state())) outcome_ = outcome_of(**view);
+  if (catch_up_too) return catch_up(**view);
+  return {};
+}
+
+// Reads what was written before we listened, or was lost on the way.
+Status Follower::catch_up(const schema::SessionView& view) {
+  if (view.tasks() == nullptr || !options_.output) return {};
+  for (const auto* task : *view.tasks()) {
+    if (task->started_at() == 0 || task->agent() == nullptr) continue;
+    for (const StreamKey key : streams_of(task->rank())) {
+      if (streams_.complete(key)) continue;
+      const auto good =
+          read_output(cell_, schema::text(task->agent()), session_, key,
+                      streams_, [this](StreamKey of, std::string_view data) {
+                        return writer_->write(of, data);
+                      });
+      if (!good && good.error().code == Errc::io) return good;
+      if (!good && outcome_)
+        say(fmt::format("reeve: output of task {} from byte {} is missing: {}",
+                        key.rank, streams_.offset(key), good.error().text));
+    }
+  }
+  return {};
+}
+
+Status Follower::take_chunk(const schema::OutputChunk& chunk) {
+  const Piece piece = piece_of(chunk);
+  if (!wanted(piece.key)) return {};
+  auto taken = streams_.take(piece);
+  if (taken.gap) {
+    if (auto good = look(true); !good) return good;
+    taken = streams_.take(piece);
+  }
+  if (taken.data.empty()) return {};
+  return writer_->write(piece.key, taken.data);
+}
+
+void Follower::take_event(const schema::Event& event) {
+  if (const auto* ended = event.body_as_SessionEnded())
+    outcome_ =
+        Outcome{ended->state(), ended->reason(), ended->exit_code(),
+                ended->signal(), std::string(schema::text(ended->detail()))};
+}
+
+Status Follower::take_messages() {
+  for (;;) {
+    Inbox::Entry entry;
+    {
+      const std::lock_guard lock(inbox_->mutex);
+      if (inbox_->messages.empty()) return {};
+      entry = std::move(inbox_->messages.front());
+      inbox_->messages.pop_front();
+    }
+    if (entry.is_event) {
+      const auto* event = schema::verified_event(entry.message.data);
+      if (event != nullptr) take_event(*event);
+      continue;
+    }
+    const auto* chunk =
+        schema::verified<schema::OutputChunk>(entry.message.data);
+    if (chunk == nullptr || chunk->session() != session_.value) continue;
+    if (auto good = take_chunk(*chunk); !good) return good;
+  }
+}
+
+// The session has ended; now every byte of it must have been shown.
+Status Follower::finish() {
+  if (!all_complete() && outcome_->reason != schema::EndReason::start_failed) {
+    interrupts_.wait(last_pieces_ms);
+    if (auto good = take_messages(); !good) return good;
+    if (!all_complete())
+      if (auto good = look(true); !good) return good;
+  }
+  return writer_ ? writer_->finish() : Status{};
+}
+
+Expected<std::optional<Outcome>> Follower::follow(
+    const std::function<OnSignal(int)>& on_signal) {
+  if (auto good = subscribe(); !good) return tl::unexpected(good.error());
+  if (auto good = look(true); !good) return tl::unexpected(good.error());
+  if (!writer_) writer_.emplace(false);
+  std::uint64_t looked_ns = monotonic_ns();
+  for (;;) {
+    if (auto good = take_messages(); !good) return tl::unexpected(good.error());
+    if (outcome_) break;
+    const int signal = interrupts_.wait(look_every_ms);
+    if (signal != 0 && on_signal(signal) == OnSignal::leave)
+      return std::optional<Outcome>();
+    if (monotonic_ns() - looked_ns < look_every_ms * 1'000'000ull) continue;
+    if (auto good = look(false); !good) return tl::unexpected(good.error());
+    looked_ns = monotonic_ns();
+  }
+  if (auto good = finish(); !good) return tl::unexpected(good.error());
+  return outcome_;
+}
+
+}  // namespace reeve::tools

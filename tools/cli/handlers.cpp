@@ -1,0 +1,53 @@
+#include "tools/cli/handlers.hpp"
+
+#include "tools/args/commands.hpp"
+#include "tools/args/completion.hpp"
+
+namespace reeve::tools {
+
+Handler find_handler(std::string_view path) {
+  struct Entry {
+    std::string_view path;
+    Handler handler;
+  };
+  static constexpr Entry entries[] = {
+      {"up", command_up},
+      {"down", command_down},
+      {"status", command_status},
+      {"doctor", command_doctor},
+      {"config check", command_config_check},
+      {"bench", command_bench},
+      {"completion", command_completion},
+      {"run", command_run},
+      {"submit", command_submit},
+      {"ps", command_ps},
+      {"show", command_show},
+      {"logs", command_logs},
+      {"wait", command_wait},
+      {"cancel", command_cancel},
+      {"history", command_history},
+      {"why", command_why},
+      {"nodes", command_nodes},
+      {"node show", command_node_show},
+      {"node drain", command_node_drain},
+      {"node resume", command_node_resume},
+      {"node remove", command_node_remove},
+      {"gpus", command_gpus},
+      {"trace run", command_trace_run},
+      {"events", command_events},
+      {"state", command_state},
+  };
+  for (const auto& entry : entries)
+    if (entry.path == path) return entry.handler;
+  return nullptr;
+}
+
+Result command_completion(const Context&, const Arguments& arguments) {
+  const auto script =
+      completion_script(arguments.words[0], all_commands(), common_options());
+  if (!script) return tl::unexpected(script.error());
+  print(*script);
+  return 0;
+}
+
+}  // namespace reeve::tools

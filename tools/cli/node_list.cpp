@@ -1,0 +1,281 @@
+// nodes, node show, gpus.
+#include <fmt/format.h>
+
+#include <functional>
+
+#include "cluster/session_id.hpp"
+#include "cluster/units.hpp"
+#include "schema/json.hpp"
+#include "tools/cli/cell.hpp"
+#include "tools/cli/handlers.hpp"
+
+namespace reeve::tools {
+namespace {
+
+using std::string;
+using Align = Table::Align;
+
+constexpr std::uint64_t nodes_limit = 1'000;
+constexpr std::uint32_t page_nodes = 200;
+
+Expected<std::uint64_t> limit_of(const Arguments& arguments) {
+  const auto text = arguments.find("--limit");
+  if (!text) return nodes_limit;
+  const auto limit = parse_count(*text, "number of nodes", 1);
+  if (!limit)
+    return fail(Errc::usage, fmt::format("--limit: {}", limit.error().text));
+  return *limit;
+}
+
+// Calls visit(node) for up to `limit` nodes in order; true when there are
+// more.
+Expected<bool> each_node(
+    Cell& cell, std::uint64_t limit,
+    const std::function<void(const schema::NodeView&)>& visit) {
+  std::uint32_t from = 0;
+  std::uint64_t seen = 0;
+  for (;;) {
+    flatbuffers::FlatBufferBuilder builder(128);
+    const auto count = static_cast<std::uint32_t>(
+        std::min<std::uint64_t>(limit - seen, page_nodes));
+    const auto body = schema::CreateNodesQuery(builder, 0, from, count);
+    const auto answer =
+        cell.ask(builder, schema::QueryBody::NodesQuery, body.Union());
+    if (!answer) return tl::unexpected(answer.error());
+    const auto* nodes = (*answer)->body_as_NodesAnswer();
+    if (nodes == nullptr || nodes->nodes() == nullptr ||
+        nodes->nodes()->size() == 0)
+      return false;
+    for (const auto* node : *nodes->nodes()) {
+      from = node->node() + 1;
+      ++seen;
+      visit(*node);
+    }
+    if (!nodes->more() || seen >= limit) return nodes->more();
+  }
+}
+
+struct GpuSums {
+  std::size_t count = 0;
+  std::uint64_t free_milli = 0;
+  string models;
+};
+
+GpuSums gpu_sums(const schema::NodeView& node) {
+  GpuSums out;
+  if (node.devices() == nullptr) return out;
+  for (const auto* device : *node.devices()) {
+    ++out.count;
+    out.free_milli += device->free_milli();
+    const string model(schema::text(device->model()));
+    if (out.models.find(model) == string::npos)
+      out.models += (out.models.empty() ? "" : " ") + model;
+  }
+  return out;
+}
+
+string state_of(const schema::NodeView& node) {
+  string out(schema::text(node.state()));
+  if (node.simulated()) out += " (simulated)";
+  return out;
+}
+
+string node_json(const schema::NodeView& node) {
+  return schema::to_json(node);
+}
+
+void add_node(Table& table, const schema::NodeView& node) {
+  const GpuSums gpus = gpu_sums(node);
+  table.add(
+      {string(schema::text(node.name())), state_of(node),
+       fmt::format("{}/{}", format_milli(node.free_cpu_milli()),
+                   format_milli(node.cpu_milli())),
+       fmt::format("{}/{}", format_bytes(node.free_memory_bytes()),
+                   format_bytes(node.memory_bytes())),
+       gpus.count == 0
+           ? string()
+           : fmt::format("{}/{}", format_milli(gpus.free_milli), gpus.count),
+       gpus.models, fmt::format("{}", node.tasks()),
+       string(schema::text(node.group()))});
+  table.tone(1, tone_of(schema::text(node.state())));
+}
+
+string holders_text(const schema::DeviceView& device) {
+  string out;
+  if (device.holders() == nullptr) return out;
+  for (const auto* holder : *device.holders()) {
+    out += fmt::format("{}{}", out.empty() ? "" : ", ",
+                       to_text(SessionId{holder->session()}));
+    if (holder->milli() < 1000)
+      out += fmt::format(" ({})", format_milli(holder->milli()));
+  }
+  return out;
+}
+
+Table gpu_table() {
+  return Table({{"NODE", Align::left, 1},
+                {"GPU", Align::right},
+                {"MODEL", Align::left, 2},
+                {"FREE", Align::right},
+                {"FREE MEMORY", Align::right},
+                {"MEMORY", Align::right},
+                {"HELD BY", Align::left, 3}});
+}
+
+void add_gpu(Table& table, const schema::NodeView& node,
+             const schema::DeviceView& device) {
+  table.add(
+      {string(schema::text(node.name())), fmt::format("{}", device.index()),
+       string(schema::text(device.model())), format_milli(device.free_milli()),
+       format_bytes(device.free_memory_bytes()),
+       format_bytes(device.memory_bytes()), holders_text(device)});
+}
+
+string gpu_json(const schema::NodeView& node,
+                const schema::DeviceView& device) {
+  string inner;
+  schema::append_json(inner, &device, schema::DeviceViewTypeTable());
+  JsonObject head;
+  head.text("node", schema::text(node.name()))
+      .truth("simulated", node.simulated());
+  string out = head.done();
+  out.back() = ',';
+  return out + inner.substr(1);
+}
+
+void tell_more(const Context& context, bool more, std::uint64_t limit) {
+  if (more && !context.quiet)
+    say(fmt::format("there are more than {} nodes: --limit N shows them",
+                    limit));
+}
+
+}  // namespace
+
+Result command_nodes(const Context& context, const Arguments& arguments) {
+  const auto limit = limit_of(arguments);
+  if (!limit) return tl::unexpected(limit.error());
+  auto cell = Cell::connect(context);
+  if (!cell) return tl::unexpected(cell.error());
+  Table table({{"NAME", Align::left, 1},
+               {"STATE"},
+               {"CPUS FREE", Align::right},
+               {"MEMORY FREE", Align::right},
+               {"GPUS FREE", Align::right},
+               {"MODEL", Align::left, 2},
+               {"TASKS", Align::right},
+               {"GROUP", Align::left, 3}});
+  std::vector<string> documents;
+  const auto more =
+      each_node(**cell, *limit, [&](const schema::NodeView& node) {
+        if (context.json)
+          documents.push_back(node_json(node));
+        else
+          add_node(table, node);
+      });
+  if (!more) return tl::unexpected(more.error());
+  if (context.json) {
+    print(JsonObject()
+              .raw("nodes", json_array(documents))
+              .truth("more", *more)
+              .done() +
+          '\n');
+    return 0;
+  }
+  print(table.text(context.terminal));
+  tell_more(context, *more, *limit);
+  return 0;
+}
+
+Result command_gpus(const Context& context, const Arguments& arguments) {
+  const auto limit = limit_of(arguments);
+  if (!limit) return tl::unexpected(limit.error());
+  auto cell = Cell::connect(context);
+  if (!cell) return tl::unexpected(cell.error());
+  Table table = gpu_table();
+  std::vector<string> documents;
+  const auto more =
+      each_node(**cell, *limit, [&](const schema::NodeView& node) {
+        if (node.devices() == nullptr) return;
+        for (const auto* device : *node.devices()) {
+          if (context.json)
+            documents.push_back(gpu_json(node, *device));
+          else
+            add_gpu(table, node, *device);
+        }
+      });
+  if (!more) return tl::unexpected(more.error());
+  if (context.json) {
+    print(JsonObject()
+              .raw("gpus", json_array(documents))
+              .truth("more", *more)
+              .done() +
+          '\n');
+    return 0;
+  }
+  if (table.empty()) {
+    if (!context.quiet) say("no node of this cell has a GPU");
+    return 0;
+  }
+  print(table.text(context.terminal));
+  tell_more(context, *more, *limit);
+  return 0;
+}
+
+namespace {
+
+Sheet node_sheet(const schema::NodeView& node) {
+  Sheet sheet;
+  sheet.add("node", string(schema::text(node.name())));
+  sheet.add("number", fmt::format("{}", node.node()));
+  sheet.add("state", state_of(node));
+  sheet.add("drained because", string(schema::text(node.drain_reason())));
+  sheet.add("drained by", local_time(node.drain_deadline_at()));
+  sheet.add("agent", string(schema::text(node.agent())));
+  sheet.add("group", string(schema::text(node.group())));
+  sheet.add("CPUs",
+            fmt::format("{} of {} free", format_milli(node.free_cpu_milli()),
+                        format_milli(node.cpu_milli())));
+  sheet.add("memory",
+            fmt::format("{} of {} free", format_bytes(node.free_memory_bytes()),
+                        format_bytes(node.memory_bytes())));
+  sheet.add("tasks", fmt::format("{}", node.tasks()));
+  if (node.limits() != nullptr)
+    for (const auto* limit : *node.limits())
+      sheet.add("cannot do", limit->str());
+  return sheet;
+}
+
+}  // namespace
+
+Result command_node_show(const Context& context, const Arguments& arguments) {
+  auto cell = Cell::connect(context);
+  if (!cell) return tl::unexpected(cell.error());
+  flatbuffers::FlatBufferBuilder builder(128);
+  const string& name = arguments.words[0];
+  const auto body = schema::CreateNodesQueryDirect(builder, name.c_str(), 0, 1);
+  const auto answer =
+      (*cell)->ask(builder, schema::QueryBody::NodesQuery, body.Union());
+  if (!answer) return tl::unexpected(answer.error());
+  const auto* nodes = (*answer)->body_as_NodesAnswer();
+  if (nodes == nullptr || nodes->nodes() == nullptr ||
+      nodes->nodes()->size() == 0)
+    return fail(Errc::not_found,
+                fmt::format("there is no node \"{}\"; \"reeve nodes\" lists "
+                            "them",
+                            name));
+  const auto& node = *nodes->nodes()->Get(0);
+  if (context.json) {
+    print(node_json(node) + '\n');
+    return 0;
+  }
+  string out = node_sheet(node).text();
+  if (node.devices() != nullptr && node.devices()->size() > 0) {
+    Table table = gpu_table();
+    for (const auto* device : *node.devices()) add_gpu(table, node, *device);
+    out += '\n' + table.text(context.terminal);
+  }
+  print(out);
+  return 0;
+}
+
+}  // namespace reeve::tools

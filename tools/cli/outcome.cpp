@@ -1,0 +1,67 @@
+#include "tools/cli/outcome.hpp"
+
+#include <fmt/format.h>
+#include <string.h>
+
+namespace reeve::tools {
+namespace {
+
+using schema::EndReason;
+using schema::SessionState;
+
+std::string_view sentence(EndReason reason) {
+  switch (reason) {
+    case EndReason::memory_limit: return "was killed by its memory limit";
+    case EndReason::time_limit: return "was ended by its time limit";
+    case EndReason::cancelled: return "was cancelled";
+    case EndReason::start_failed: return "could not be started";
+    case EndReason::start_timeout: return "did not start in time";
+    case EndReason::stop_timeout: return "did not stop in time";
+    case EndReason::node_lost: return "was lost with its node";
+    case EndReason::task_lost: return "was lost: its node no longer knows it";
+    case EndReason::peer_failed: return "was ended because a task failed";
+    case EndReason::dependency_failed:
+      return "can never start: what it waits for ended otherwise";
+    case EndReason::wait_timeout: return "waited for longer than it may";
+    case EndReason::node_drained: return "was ended to drain its node";
+    case EndReason::cell_stopped: return "was ended with the cell";
+    case EndReason::signalled: return "was ended by a signal";
+    case EndReason::none:
+    case EndReason::exited: return {};
+  }
+  return {};
+}
+
+}  // namespace
+
+bool has_ended(SessionState state) {
+  return state >= SessionState::succeeded;
+}
+
+int exit_code_of(const Outcome& outcome) {
+  if (outcome.state == SessionState::succeeded) return 0;
+  if (outcome.signal > 0) return 128 + outcome.signal;
+  if (outcome.exit_code > 0 && outcome.exit_code < 256)
+    return outcome.exit_code;
+  if (outcome.state == SessionState::cancelled) return exit_cancelled;
+  if (outcome.reason == EndReason::start_failed)
+    return outcome.detail.find("No such file") == std::string::npos
+               ? exit_not_started
+               : exit_command_not_found;
+  return 1;
+}
+
+std::string explain(const Outcome& outcome) {
+  std::string out(sentence(outcome.reason));
+  if (out.empty() && outcome.state == SessionState::lost) out = "was lost";
+  if (outcome.reason == EndReason::signalled && outcome.signal > 0) {
+    const char* name = ::sigabbrev_np(outcome.signal);
+    out = name ? fmt::format("was ended by SIG{}", name)
+               : fmt::format("was ended by signal {}", outcome.signal);
+  }
+  if (!out.empty() && !outcome.detail.empty())
+    out += fmt::format(": {}", outcome.detail);
+  return out;
+}
+
+}  // namespace reeve::tools

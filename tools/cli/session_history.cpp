@@ -1,0 +1,91 @@
+// history, why.
+#include <fmt/format.h>
+
+#include "cluster/event_filter.hpp"
+#include "cluster/session_id.hpp"
+#include "schema/json.hpp"
+#include "tools/args/event_text.hpp"
+#include "tools/cli/cell.hpp"
+#include "tools/cli/handlers.hpp"
+
+namespace reeve::tools {
+
+Result command_history(const Context& context, const Arguments& arguments) {
+  const auto id = parse_session_id(arguments.words[0]);
+  if (!id) return tl::unexpected(id.error());
+  auto cell = Cell::connect(context);
+  if (!cell) return tl::unexpected(cell.error());
+  const auto view = (*cell)->session(*id);
+  if (!view) return tl::unexpected(view.error());
+  const std::int64_t offset = time_frame().utc_offset_s;
+  Progress progress(context.quiet);
+  std::string out;
+  const auto read = (*cell)->read_log(
+      (*view)->submitted_seq(), (*view)->last_seq(),
+      [&](const schema::Event& event, const bus::Buffer&) {
+        if (session_of(event) == id->value) {
+          out += context.json ? schema::to_json(event) + '\n'
+                              : event_line(event, offset);
+        } else if (progress.due()) {
+          progress.show(fmt::format("read up to event {} of {}", event.seq(),
+                                    (*view)->last_seq()));
+        }
+        return true;
+      });
+  progress.clear();
+  if (!read) return tl::unexpected(read.error());
+  print(out);
+  return 0;
+}
+
+namespace {
+
+std::string why_text(const schema::WhyAnswer& why) {
+  std::string out = fmt::format("{}\n", why.summary()->str());
+  const auto text = [](const flatbuffers::String* value) {
+    return std::string(schema::text(value));
+  };
+  if (why.reasons() != nullptr)
+    for (const auto* reason : *why.reasons())
+      out += fmt::format(
+          "{:>6} node{} {}\n", reason->nodes(),
+          reason->nodes() == 1 ? ": " : "s:", reason->reason()->str());
+  Sheet sheet;
+  const std::string lacks = text(why.nearest_lacks());
+  if (const std::string nearest = text(why.nearest_node()); !nearest.empty())
+    sheet.add("nearest node",
+              lacks.empty() ? nearest : fmt::format("{} ({})", nearest, lacks));
+  if (why.queue_length() != 0)
+    sheet.add("in the queue", fmt::format("{} of {}", why.queue_position(),
+                                          why.queue_length()));
+  if (why.blocked_by() != 0)
+    sheet.add("behind", to_text(SessionId{why.blocked_by()}));
+  sheet.add("expected start", local_time(why.expected_start_at()));
+  return out + sheet.text();
+}
+
+}  // namespace
+
+Result command_why(const Context& context, const Arguments& arguments) {
+  const auto id = parse_session_id(arguments.words[0]);
+  if (!id) return tl::unexpected(id.error());
+  auto cell = Cell::connect(context);
+  if (!cell) return tl::unexpected(cell.error());
+  flatbuffers::FlatBufferBuilder builder(128);
+  const auto body = schema::CreateWhyQuery(builder, id->value);
+  const auto answer =
+      (*cell)->ask(builder, schema::QueryBody::WhyQuery, body.Union());
+  if (!answer) return tl::unexpected(answer.error());
+  const auto* why = (*answer)->body_as_WhyAnswer();
+  if (why == nullptr)
+    return fail(Errc::internal, "the cell answered another question");
+  if (context.json) {
+    print(fmt::format("{{\"session_id\":\"{}\",{}\n", to_text(*id),
+                      schema::to_json(*why).substr(1)));
+    return 0;
+  }
+  print(why_text(*why));
+  return 0;
+}
+
+}  // namespace reeve::tools

@@ -1,0 +1,134 @@
+// show.
+#include <fmt/format.h>
+
+#include "cluster/session_id.hpp"
+#include "cluster/units.hpp"
+#include "tools/cli/cell.hpp"
+#include "tools/cli/handlers.hpp"
+#include "tools/cli/outcome.hpp"
+#include "tools/cli/session_text.hpp"
+
+namespace reeve::tools {
+namespace {
+
+using std::string;
+
+string ending_text(const schema::SessionView& view) {
+  if (!view.ended()) return {};
+  const Outcome outcome{view.state(), view.reason(), view.exit_code(),
+                        view.signal(), string(schema::text(view.detail()))};
+  const string why = explain(outcome);
+  return why.empty() ? fmt::format("exit code {}", view.exit_code()) : why;
+}
+
+string after_text(const schema::SessionView& view) {
+  string out;
+  if (view.after() == nullptr) return out;
+  for (const auto* one : *view.after())
+    out += fmt::format("{}{}:{}", out.empty() ? "" : ", ",
+                       to_text(SessionId{one->session()}),
+                       EnumNameDependencyKind(one->kind()));
+  return out;
+}
+
+string pairs_text(
+    const flatbuffers::Vector<flatbuffers::Offset<schema::KeyValue>>* pairs) {
+  string out;
+  if (pairs == nullptr) return out;
+  for (const auto* pair : *pairs)
+    out += fmt::format("{}{}={}", out.empty() ? "" : " ", pair->key()->str(),
+                       pair->value()->str());
+  return out;
+}
+
+Sheet session_sheet(const schema::SessionView& view) {
+  const auto text = [](const flatbuffers::String* value) {
+    return string(schema::text(value));
+  };
+  Sheet sheet;
+  sheet.add("session", to_text(SessionId{view.session()}));
+  sheet.add("name", text(view.name()));
+  sheet.add("state", EnumNameSessionState(view.state()));
+  sheet.add("ended", ending_text(view));
+  sheet.add("command", command_text(view));
+  sheet.add("user", text(view.user()));
+  sheet.add("project", text(view.project()));
+  sheet.add("group", text(view.group()));
+  sheet.add("each task", request_text(view.request()));
+  sheet.add("tasks", fmt::format("{}", view.tasks_wanted()));
+  sheet.add("attempt", view.requeue_max() == 0 && view.attempt() <= 1
+                           ? string()
+                           : fmt::format("{} of {}", view.attempt(),
+                                         view.requeue_max() + 1));
+  if (view.priority() != 0)
+    sheet.add("priority", fmt::format("{}", view.priority()));
+  sheet.add("on node", text(view.on_node()));
+  sheet.add("after", after_text(view));
+  sheet.add("not before", local_time(view.not_before_at()));
+  if (view.time_limit_ns() != 0)
+    sheet.add("time limit", format_duration(view.time_limit_ns()));
+  sheet.add("directory", text(view.workdir()));
+  sheet.add("labels", pairs_text(view.labels()));
+  sheet.add("submitted", local_time(view.submitted_at()));
+  sheet.add("placed", local_time(view.placed_at()));
+  sheet.add("started", local_time(view.started_at()));
+  sheet.add("over since", local_time(view.ended_at()));
+  if (view.started_at() != 0 && view.ended_at() >= view.started_at())
+    sheet.add("ran for", format_duration(view.ended_at() - view.started_at()));
+  if (!view.ended()) sheet.add("due", local_time(view.deadline_at()));
+  sheet.add("events",
+            fmt::format("{} to {}", view.submitted_seq(), view.last_seq()));
+  return sheet;
+}
+
+Table task_table(const schema::SessionView& view) {
+  using Align = Table::Align;
+  Table table({{"RANK", Align::right},
+               {"STATE"},
+               {"NODE", Align::left, 2},
+               {"PID", Align::right},
+               {"EXIT", Align::right},
+               {"PEAK MEMORY", Align::right},
+               {"CPU TIME", Align::right},
+               {"GPUS", Align::left, 3}});
+  for (const auto* task : *view.tasks()) {
+    const string state(schema::text(task->state()));
+    string exit;
+    if (task->ended_at() != 0)
+      exit = task->signal() != 0 ? fmt::format("signal {}", task->signal())
+                                 : fmt::format("{}", task->exit_code());
+    table.add({fmt::format("{}", task->rank()), state,
+               string(schema::text(task->node())),
+               task->pid() > 0 ? fmt::format("{}", task->pid()) : string(),
+               exit,
+               task->peak_memory_bytes() != 0
+                   ? format_bytes(task->peak_memory_bytes())
+                   : string(),
+               task->cpu_ns() != 0 ? format_duration(task->cpu_ns()) : string(),
+               devices_text(*task)});
+    table.tone(1, tone_of(state));
+  }
+  return table;
+}
+
+}  // namespace
+
+Result command_show(const Context& context, const Arguments& arguments) {
+  const auto id = parse_session_id(arguments.words[0]);
+  if (!id) return tl::unexpected(id.error());
+  auto cell = Cell::connect(context);
+  if (!cell) return tl::unexpected(cell.error());
+  const auto view = (*cell)->session(*id);
+  if (!view) return tl::unexpected(view.error());
+  if (context.json) {
+    print(session_json(**view) + '\n');
+    return 0;
+  }
+  string out = session_sheet(**view).text();
+  if ((*view)->tasks() != nullptr && (*view)->tasks()->size() > 0)
+    out += '\n' + task_table(**view).text(context.terminal);
+  print(out);
+  return 0;
+}
+
+}  // namespace reeve::tools

@@ -1,0 +1,237 @@
+// run, submit.
+#include <fmt/format.h>
+#include <pwd.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+
+#include "bus/pipeline.hpp"
+#include "cluster/session_id.hpp"
+#include "tools/args/commands.hpp"
+#include "tools/cli/cell.hpp"
+#include "tools/cli/follow.hpp"
+#include "tools/cli/handlers.hpp"
+#include "tools/cli/interrupts.hpp"
+#include "tools/cli/submission_file.hpp"
+
+extern char** environ;
+
+namespace reeve::tools {
+namespace {
+
+using std::string;
+
+Surroundings surroundings() {
+  Surroundings out;
+  out.uid = ::getuid();
+  out.gid = ::getgid();
+  const passwd* entry = ::getpwuid(out.uid);
+  out.user = entry ? string(entry->pw_name) : fmt::format("{}", out.uid);
+  std::error_code ignored;
+  out.directory = std::filesystem::current_path(ignored).string();
+  if (out.directory.empty()) out.directory = "/";
+  for (char** entry_text = environ; *entry_text != nullptr; ++entry_text) {
+    const char* equals = std::strchr(*entry_text, '=');
+    if (equals != nullptr)
+      out.variables.emplace_back(
+          string(static_cast<const char*>(*entry_text), equals), equals + 1);
+  }
+  out.time = time_frame();
+  return out;
+}
+
+Expected<Submission> submission_of(const Arguments& arguments,
+                                   const Surroundings& here) {
+  Submission out = blank_submission(here);
+  for (const auto& option : session_options())
+    for (const string& value : arguments.all(option.name))
+      if (auto good = set_key(out, option.name.substr(2), value, here); !good)
+        return fail(Errc::usage, fmt::format("--{}", good.error().text));
+  out.argv = arguments.rest;
+  return out;
+}
+
+string submitted_json(const schema::Reply& reply) {
+  return JsonObject()
+      .text("session_id", to_text(SessionId{reply.session()}))
+      .number("seq", reply.seq())
+      .done();
+}
+
+Expected<Held<schema::Reply>> submit_one(Cell& cell,
+                                         const Submission& submission) {
+  const schema::Id128 id = random_id();
+  return cell.command(encode_submit(submission, id.high(), id.low()));
+}
+
+Expected<string> read_all(const string& file) {
+  std::ostringstream text;
+  if (file == "-") {
+    string chunk(64 << 10, '\0');
+    for (ssize_t n; (n = ::read(STDIN_FILENO, chunk.data(), chunk.size())) > 0;)
+      text.write(chunk.data(), n);
+    return text.str();
+  }
+  std::ifstream in(file, std::ios::binary);
+  if (in) text << in.rdbuf();
+  if (!in || (text.view().empty() && std::filesystem::is_directory(file)))
+    return fail(Errc::not_found,
+                fmt::format("cannot read {}: {}", file, std::strerror(errno)));
+  if (text.view().size() > submission_file_bytes_max)
+    return fail(
+        Errc::usage,
+        fmt::format("{} has {} bytes; a file of sessions has at most "
+                    "{}",
+                    file, text.view().size(), submission_file_bytes_max));
+  return text.str();
+}
+
+// The answers to many submissions, in the order of the file.
+struct Answers {
+  struct One {
+    bool answered = false;
+    string json;
+    string id;
+    Error error;
+  };
+  std::vector<One> all;
+};
+
+Result print_answers(const Context& context, const Answers& answers) {
+  string out;
+  int code = 0;
+  for (std::size_t i = 0; i < answers.all.size(); ++i) {
+    const auto& one = answers.all[i];
+    if (one.answered) {
+      out += (context.json ? one.json : one.id) + '\n';
+      continue;
+    }
+    code = report(
+        {one.error.code, fmt::format("session {}: {}", i + 1, one.error.text)},
+        context.json);
+  }
+  print(out);
+  return code;
+}
+
+Result submit_file(const Context& context, const Arguments& arguments,
+                   const Submission& defaults, const Surroundings& here) {
+  const string file(arguments.text("--file"));
+  const auto text = read_all(file);
+  if (!text) return tl::unexpected(text.error());
+  const auto sessions = parse_submission_file(*text, file, defaults, here);
+  if (!sessions) return tl::unexpected(sessions.error());
+  auto cell = Cell::connect(context);
+  if (!cell) return tl::unexpected(cell.error());
+  auto answers = std::make_shared<Answers>();
+  answers->all.resize(sessions->size());
+  bus::Pipeline pipeline((*cell)->client());
+  for (std::size_t i = 0; i < sessions->size(); ++i) {
+    const schema::Id128 id = random_id();
+    const auto bytes = encode_submit((*sessions)[i], id.high(), id.low());
+    auto sent = pipeline.submit(bytes, [answers, i](auto buffer) {
+      auto& one = answers->all[i];
+      if (!buffer) {
+        one.error = buffer.error();
+        return;
+      }
+      const auto* reply = schema::verified<schema::Reply>(*buffer);
+      one.answered = reply->rejection() == nullptr;
+      if (one.answered) {
+        one.json = submitted_json(*reply);
+        one.id = to_text(SessionId{reply->session()});
+      } else {
+        one.error = rejection_error(*reply->rejection());
+      }
+    });
+    if (!sent) return tl::unexpected(sent.error());
+  }
+  if (auto good = pipeline.drain(std::chrono::minutes(10)); !good)
+    return tl::unexpected(good.error());
+  return print_answers(context, *answers);
+}
+
+// A first signal cancels the session, a second one leaves it.
+class Canceller {
+ public:
+  Canceller(Cell& cell, SessionId session) : cell_(cell), session_(session) {}
+
+  OnSignal operator()(int signal) {
+    if (signal == SIGHUP || asked_) {
+      cancel();
+      return OnSignal::leave;
+    }
+    asked_ = true;
+    say(fmt::format("reeve: cancelling {} (again to leave it)",
+                    to_text(session_)));
+    cancel();
+    return OnSignal::go_on;
+  }
+
+  void cancel() {
+    flatbuffers::FlatBufferBuilder builder(128);
+    const auto body = schema::CreateCancelSession(builder, session_.value);
+    const auto reply = cell_.command(
+        builder, schema::CommandBody::CancelSession, body.Union());
+    // One that has just ended cannot be cancelled, and need not be.
+    if (!reply && reply.error().code == Errc::unreachable)
+      say(fmt::format("reeve: {}", reply.error().text));
+  }
+
+ private:
+  Cell& cell_;
+  SessionId session_;
+  bool asked_ = false;
+};
+
+}  // namespace
+
+Result command_submit(const Context& context, const Arguments& arguments) {
+  const Surroundings here = surroundings();
+  auto submission = submission_of(arguments, here);
+  if (!submission) return tl::unexpected(submission.error());
+  if (arguments.has("--file"))
+    return submit_file(context, arguments, *submission, here);
+  if (auto good = check_submission(*submission); !good)
+    return tl::unexpected(good.error());
+  auto cell = Cell::connect(context);
+  if (!cell) return tl::unexpected(cell.error());
+  const auto reply = submit_one(**cell, *submission);
+  if (!reply) return tl::unexpected(reply.error());
+  print(context.json ? submitted_json(**reply) + '\n'
+                     : to_text(SessionId{(*reply)->session()}) + '\n');
+  return 0;
+}
+
+Result command_run(const Context& context, const Arguments& arguments) {
+  // Before the bus starts threads: they take over which signals are blocked.
+  Interrupts interrupts;
+  ::signal(SIGPIPE, SIG_IGN);
+  const auto submission = submission_of(arguments, surroundings());
+  if (!submission) return tl::unexpected(submission.error());
+  if (auto good = check_submission(*submission); !good)
+    return tl::unexpected(good.error());
+  auto cell = Cell::connect(context);
+  if (!cell) return tl::unexpected(cell.error());
+  const auto reply = submit_one(**cell, *submission);
+  if (!reply) return tl::unexpected(reply.error());
+  const SessionId session{(*reply)->session()};
+  if (context.json) say(submitted_json(**reply));
+  Canceller canceller(**cell, session);
+  Follower follower(**cell, interrupts, session, {});
+  const auto outcome = follower.follow(std::ref(canceller));
+  if (!outcome && outcome.error().code == Errc::io) canceller.cancel();
+  if (!outcome) return tl::unexpected(outcome.error());
+  if (!*outcome) return exit_cancelled;
+  const string why = explain(**outcome);
+  if (!why.empty() && !context.quiet)
+    say(fmt::format("reeve: {} {}", to_text(session), why));
+  return exit_code_of(**outcome);
+}
+
+}  // namespace reeve::tools

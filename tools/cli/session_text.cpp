@@ -1,0 +1,100 @@
+#include "tools/cli/session_text.hpp"
+
+#include <fmt/format.h>
+
+#include <vector>
+
+#include "cluster/session_id.hpp"
+#include "cluster/units.hpp"
+#include "schema/json.hpp"
+
+namespace reeve::tools {
+namespace {
+
+using std::string;
+using std::string_view;
+
+constexpr std::size_t places_shown = 2;
+
+string quoted(string_view word) {
+  const bool plain =
+      !word.empty() &&
+      word.find_first_of(" \t\n'\"\\$&|;<>()*?[]#~`!{}") == string_view::npos;
+  if (plain) return string(word);
+  string out = "'";
+  for (const char c : word) {
+    if (c == '\'')
+      out += "'\\''";
+    else
+      out += c;
+  }
+  return out + "'";
+}
+
+}  // namespace
+
+string session_json(const schema::SessionView& view) {
+  const string rest = schema::to_json(view);
+  return fmt::format("{{\"session_id\":\"{}\",{}",
+                     to_text(SessionId{view.session()}), rest.substr(1));
+}
+
+string request_text(const schema::ResourceRequest* request) {
+  if (request == nullptr) return {};
+  string out = fmt::format("{} {}", format_milli(request->cpu_milli()),
+                           request->cpu_milli() == 1000 ? "CPU" : "CPUs");
+  if (request->memory_bytes() != 0)
+    out += ", " + format_bytes(request->memory_bytes());
+  if (request->gpus() == 0) return out;
+  const bool share = request->gpu_milli() < 1000;
+  out += fmt::format(", {} {}",
+                     share ? format_milli(request->gpu_milli())
+                           : fmt::format("{}", request->gpus()),
+                     request->gpus() == 1 ? "GPU" : "GPUs");
+  if (request->gpu_models() == nullptr || request->gpu_models()->size() == 0)
+    return out;
+  string models;
+  for (const auto* model : *request->gpu_models())
+    models += (models.empty() ? "" : " or ") + model->str();
+  return fmt::format("{} ({})", out, models);
+}
+
+string command_text(const schema::SessionView& view) {
+  string out;
+  if (view.argv() != nullptr)
+    for (const auto* word : *view.argv())
+      out += (out.empty() ? "" : " ") + quoted(word->string_view());
+  return out.empty() && view.simulated() ? "(simulated)" : out;
+}
+
+string places_text(const schema::SessionView& view) {
+  std::vector<string> names;
+  if (view.tasks() != nullptr)
+    for (const auto* task : *view.tasks()) {
+      const string name = task->node() ? task->node()->str() : string();
+      if (!name.empty() && (names.empty() || names.back() != name))
+        names.push_back(name);
+    }
+  string out;
+  for (std::size_t i = 0; i < names.size() && i < places_shown; ++i)
+    out += (out.empty() ? "" : " ") + names[i];
+  if (names.size() > places_shown)
+    out += fmt::format(" and {} more", names.size() - places_shown);
+  return out;
+}
+
+string devices_text(const schema::TaskView& task) {
+  string out;
+  if (task.devices() == nullptr) return out;
+  for (const auto* device : *task.devices()) {
+    if (!out.empty()) out += ", ";
+    out +=
+        fmt::format("{}:{}", device->model() ? device->model()->str() : "gpu",
+                    device->device());
+    if (device->milli() < 1000)
+      out += fmt::format(" ({})", format_milli(device->milli()));
+  }
+  return out;
+}
+
+}  // namespace reeve::tools

@@ -1,0 +1,242 @@
+#include "tools/cli/submission.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "cluster/session_id.hpp"
+#include "cluster/types.hpp"
+
+namespace reeve::tools {
+namespace {
+
+using std::string;
+using std::string_view;
+
+template <class T, class U>
+Status take(T& out, Expected<U> value) {
+  if (!value) return tl::unexpected(value.error());
+  out = static_cast<T>(*value);
+  return {};
+}
+
+using Pairs = Submission::Pairs;
+
+void put(Pairs& pairs, string_view key, string_view value) {
+  for (auto& pair : pairs)
+    if (pair.first == key) {
+      pair.second = value;
+      return;
+    }
+  pairs.emplace_back(key, value);
+}
+
+// "K=V"; "K" alone takes the caller's value.
+Status add_env(Submission& out, string_view text, const Surroundings& here) {
+  const std::size_t equals = text.find('=');
+  const string_view key = text.substr(0, equals);
+  if (key.empty())
+    return fail(Errc::usage,
+                fmt::format("\"{}\" is no variable; write KEY=VALUE", text));
+  if (equals != string_view::npos) {
+    put(out.env, key, text.substr(equals + 1));
+    return {};
+  }
+  for (const auto& [name, value] : here.variables)
+    if (name == key) {
+      put(out.env, key, value);
+      return {};
+    }
+  return fail(Errc::usage,
+              fmt::format("{} is not set here; write {}=VALUE", key, key));
+}
+
+Status add_label(Submission& out, string_view text) {
+  const std::size_t equals = text.find('=');
+  if (equals == 0 || equals == string_view::npos)
+    return fail(Errc::usage,
+                fmt::format("\"{}\" is no label; write KEY=VALUE", text));
+  put(out.labels, text.substr(0, equals), text.substr(equals + 1));
+  return {};
+}
+
+Status add_after(Submission& out, string_view text) {
+  const std::size_t colon = text.find(':');
+  const auto id = parse_session_id(text.substr(0, colon));
+  if (!id) return tl::unexpected(id.error());
+  AfterKind kind = AfterKind::ok;
+  if (colon != string_view::npos) {
+    const string_view word = text.substr(colon + 1);
+    if (word == "any")
+      kind = AfterKind::any;
+    else if (word == "failed")
+      kind = AfterKind::failed;
+    else if (word != "ok")
+      return fail(Errc::usage,
+                  fmt::format("\"{}\" is none of ok, any, failed", word));
+  }
+  out.after.push_back({id->value, kind});
+  return {};
+}
+
+// "2", "0.25", "A100:2", "T4|P100:0.5".
+Status set_gpus(Submission& out, string_view text) {
+  const std::size_t colon = text.rfind(':');
+  const string_view number =
+      colon == string_view::npos ? text : text.substr(colon + 1);
+  string_view models =
+      colon == string_view::npos ? string_view() : text.substr(0, colon);
+  const auto milli = parse_milli(number, "number of GPUs");
+  if (!milli) return tl::unexpected(milli.error());
+  const bool share = *milli < milli_per_device;
+  if (!share && *milli % milli_per_device != 0)
+    return fail(Errc::usage,
+                fmt::format("\"{}\" GPUs: more than one GPU comes whole; ask "
+                            "for {} or {}, or for a share of one such as 0.5",
+                            number, *milli / milli_per_device,
+                            *milli / milli_per_device + 1));
+  const std::uint32_t count = share ? 1 : *milli / milli_per_device;
+  if (count > gpus_per_task_max)
+    return fail(Errc::usage, fmt::format("{} GPUs for one task; at most {}",
+                                         count, gpus_per_task_max));
+  out.gpus = *milli == 0 ? 0 : count;
+  out.gpu_milli = share && *milli != 0 ? *milli : milli_per_device;
+  out.gpu_models.clear();
+  if (colon != string_view::npos && models.empty())
+    return fail(Errc::usage,
+                fmt::format("\"{}\" names no model; write A100:2", text));
+  while (!models.empty()) {
+    const std::size_t end = std::min(models.find('|'), models.size());
+    if (end > 0) out.gpu_models.emplace_back(models.substr(0, end));
+    models.remove_prefix(std::min(end + 1, models.size()));
+  }
+  return {};
+}
+
+Status set_memory(std::uint64_t& out, string_view text) {
+  const auto bytes = parse_bytes(text);
+  if (!bytes) return tl::unexpected(bytes.error());
+  if (*bytes < memory_bytes_min)
+    return fail(Errc::usage,
+                fmt::format("\"{}\" is less than 1 MiB; for mebibytes write "
+                            "{}M",
+                            text, text));
+  out = *bytes;
+  return {};
+}
+
+Status set_cpus(Submission& out, string_view text) {
+  const auto milli = parse_milli(text, "number of CPUs");
+  if (!milli) return tl::unexpected(milli.error());
+  out.cpu_milli = *milli;
+  return {};
+}
+
+Status set_text(string& out, string_view text) {
+  if (text.empty()) return fail(Errc::usage, "a name is expected");
+  if (text.size() > 255)
+    return fail(Errc::usage,
+                fmt::format("{} bytes; a name has at most 255", text.size()));
+  out = text;
+  return {};
+}
+
+Status set_workdir(Submission& out, string_view text,
+                   const Surroundings& here) {
+  if (text.empty()) return fail(Errc::usage, "a directory is expected");
+  out.workdir = text[0] == '/' ? string(text)
+                               : fmt::format("{}/{}", here.directory, text);
+  return {};
+}
+
+Status not_yet(string_view what) {
+  return fail(Errc::usage,
+              fmt::format("this release has no {}; leave it out", what));
+}
+
+Status set_one(Submission& s, string_view key, string_view value,
+               const Surroundings& here) {
+  if (key == "name") return set_text(s.name, value);
+  if (key == "cpus") return set_cpus(s, value);
+  if (key == "mem") return set_memory(s.memory_bytes, value);
+  if (key == "gpus") return set_gpus(s, value);
+  if (key == "gpu-mem") return set_memory(s.gpu_memory_bytes, value);
+  if (key == "tasks")
+    return take(s.tasks, parse_count(value, "number of tasks", 1, tasks_max));
+  if (key == "nodes")
+    return take(s.nodes, parse_count(value, "number of nodes", 1, tasks_max));
+  if (key == "time") {
+    auto good = take(s.time_limit_ns, parse_duration(value));
+    if (good && s.time_limit_ns == 0)
+      return fail(Errc::usage, "a limit of 0 would end it at once");
+    return good;
+  }
+  if (key == "priority")
+    return take(s.priority, parse_integer(value, "priority", -priority_limit,
+                                          priority_limit));
+  if (key == "project") return set_text(s.project, value);
+  if (key == "group") return set_text(s.group, value);
+  if (key == "env") return add_env(s, value, here);
+  if (key == "workdir") return set_workdir(s, value, here);
+  if (key == "label") return add_label(s, value);
+  if (key == "after") return add_after(s, value);
+  if (key == "not-before")
+    return take(s.not_before_at, parse_time(value, here.time));
+  if (key == "requeue")
+    return take(s.requeue_max,
+                parse_count(value, "number of tries", 0, requeue_limit));
+  if (key == "on-node") return set_text(s.on_node, value);
+  if (key == "sim-duration") {
+    s.simulated = true;
+    return take(s.sim_duration_ns, parse_duration(value));
+  }
+  if (key == "array") return not_yet("arrays of sessions");
+  if (key == "constraint") return not_yet("constraints on node labels");
+  if (key == "image") return not_yet("container images");
+  if (key == "volume") return not_yet("volumes");
+  return fail(Errc::usage, "there is no such key");
+}
+
+}  // namespace
+
+Submission blank_submission(const Surroundings& here) {
+  Submission out;
+  out.user = here.user;
+  out.uid = here.uid;
+  out.gid = here.gid;
+  out.workdir = here.directory;
+  for (const auto& [key, value] : here.variables) {
+    const bool kept =
+        key == "PATH" || key == "HOME" || key == "USER" || key == "LANG";
+    if (kept) out.env.emplace_back(key, value);
+  }
+  return out;
+}
+
+Status set_key(Submission& submission, string_view key, string_view value,
+               const Surroundings& here) {
+  auto good = set_one(submission, key, value, here);
+  if (!good)
+    return fail(good.error().code,
+                fmt::format("{}: {}", key, good.error().text));
+  return {};
+}
+
+Status check_submission(const Submission& s) {
+  if (s.argv.empty() && !s.simulated)
+    return fail(Errc::usage,
+                "there is no command; it stands after \"--\": reeve run -- "
+                "hostname");
+  if (!s.argv.empty() && s.argv[0].empty())
+    return fail(Errc::usage, "the command is an empty word");
+  if (s.nodes > s.tasks)
+    return fail(Errc::usage,
+                fmt::format("nodes: {} nodes for {} tasks; each node runs at "
+                            "least one task",
+                            s.nodes, s.tasks));
+  if (s.gpu_memory_bytes != 0 && s.gpus == 0)
+    return fail(Errc::usage, "gpu-mem: it needs gpus too, such as 0.25");
+  return {};
+}
+
+}  // namespace reeve::tools

@@ -1,0 +1,86 @@
+// What a person wants to run, as options or keys of a file tell it. Pure: the
+// person's surroundings (user, directory, variables) come in.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "cluster/error.hpp"
+#include "cluster/units.hpp"
+
+namespace reeve::tools {
+
+inline constexpr std::uint32_t tasks_max = 65'536;
+inline constexpr std::uint32_t gpus_per_task_max = 1'024;
+inline constexpr std::int32_t priority_limit = 1'000'000;
+inline constexpr std::uint32_t requeue_limit = 1'000;
+// Less memory than this is a slip: "512" for "512M".
+inline constexpr std::uint64_t memory_bytes_min = 1 << 20;
+
+enum class AfterKind : std::uint8_t { ok = 0, any = 1, failed = 2 };
+
+struct Submission {
+  using Pairs = std::vector<std::pair<std::string, std::string>>;
+  struct After {
+    std::uint64_t session;
+    AfterKind kind;
+  };
+
+  std::string name;
+  std::string user;
+  std::string project;
+  std::string group;
+  std::string on_node;
+  std::string workdir;
+  std::int32_t priority = 0;
+  std::uint32_t tasks = 1;
+  std::uint32_t nodes = 0;
+  std::uint32_t cpu_milli = 1000;
+  std::uint64_t memory_bytes = 0;
+  std::uint32_t gpus = 0;
+  std::uint32_t gpu_milli = 1000;
+  std::uint64_t gpu_memory_bytes = 0;
+  std::vector<std::string> gpu_models;
+  std::uint64_t time_limit_ns = 0;
+  std::uint64_t not_before_at = 0;
+  std::uint32_t requeue_max = 0;
+  std::vector<After> after;
+  Pairs labels;
+  Pairs env;
+  std::vector<std::string> argv;
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+  bool simulated = false;
+  std::uint64_t sim_duration_ns = 0;
+};
+
+// Who asks, from where. A task sees PATH, HOME, USER, LANG and what --env
+// names, nothing else of the caller's variables.
+struct Surroundings {
+  std::string user;
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+  std::string directory;
+  Submission::Pairs variables;
+  TimeFrame time;
+};
+
+Submission blank_submission(const Surroundings& here);
+
+// Sets what one option (its name without dashes) says. Errors name the option.
+Status set_key(Submission& submission, std::string_view key,
+               std::string_view value, const Surroundings& here);
+
+// What no single key can tell: a command is there, sizes are sensible.
+Status check_submission(const Submission& submission);
+
+// A finished schema::Command with this id.
+std::vector<std::byte> encode_submit(const Submission& submission,
+                                     std::uint64_t id_high,
+                                     std::uint64_t id_low);
+
+}  // namespace reeve::tools

@@ -1,0 +1,23 @@
+// Many sessions in one file: JSON lines (one object per line) or TOML (keys at
+// the top are defaults, each [[session]] is one). Keys are the options'
+// names without dashes, and `command`: an array of words, or a text for
+// "sh -c". `env` and `label` are objects or lists of "K=V".
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tools/cli/submission.hpp"
+
+namespace reeve::tools {
+
+inline constexpr std::size_t submission_file_bytes_max = 256u << 20;
+
+// `defaults` is what options on the command line said. Errors name file, line
+// or session, and key; nothing of a file with an error is submitted.
+Expected<std::vector<Submission>> parse_submission_file(
+    std::string_view text, std::string_view file, const Submission& defaults,
+    const Surroundings& here);
+
+}  // namespace reeve::tools

@@ -1,0 +1,185 @@
+#include "tools/cli/submission.hpp"
+
+#include <boost/test/unit_test.hpp>
+
+#include "schema/wire.hpp"
+#include "tools/args/commands.hpp"
+#include "tools/cli/submission_file.hpp"
+
+namespace reeve::tools {
+namespace {
+
+const Surroundings here{
+    "ann",
+    1000,
+    1001,
+    "/home/ann",
+    {{"PATH", "/bin"}, {"HOME", "/home/ann"}, {"SECRET", "x"}, {"SEED", "7"}},
+    {1'795'183'200ull * 1'000'000'000, 0}};
+
+std::string refusal(std::string_view key, std::string_view value) {
+  Submission submission = blank_submission(here);
+  const auto good = set_key(submission, key, value, here);
+  return good ? "accepted" : good.error().text;
+}
+
+bool contains(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
+
+Submission with(std::string_view key, std::string_view value) {
+  Submission out = blank_submission(here);
+  const auto good = set_key(out, key, value, here);
+  BOOST_REQUIRE_MESSAGE(good.has_value(), key);
+  return out;
+}
+
+BOOST_AUTO_TEST_SUITE(submission)
+
+BOOST_AUTO_TEST_CASE(gpus_are_whole_shares_or_of_a_model) {
+  const auto whole = with("gpus", "2");
+  BOOST_TEST(whole.gpus == 2u);
+  BOOST_TEST(whole.gpu_milli == 1000u);
+  const auto share = with("gpus", "0.25");
+  BOOST_TEST(share.gpus == 1u);
+  BOOST_TEST(share.gpu_milli == 250u);
+  const auto model = with("gpus", "T4|P100:2");
+  BOOST_TEST(model.gpus == 2u);
+  BOOST_TEST((model.gpu_models == std::vector<std::string>{"T4", "P100"}));
+  BOOST_TEST(with("gpus", "0").gpus == 0u);
+  BOOST_TEST(contains(refusal("gpus", "1.5"), "comes whole"));
+  BOOST_TEST(contains(refusal("gpus", ":2"), "names no model"));
+  BOOST_TEST(contains(refusal("gpus", "A100"), "number of GPUs"));
+  BOOST_TEST(contains(refusal("gpus", "2000"), "at most 1024"));
+}
+
+BOOST_AUTO_TEST_CASE(each_value_that_does_not_parse_names_its_key) {
+  for (const auto& [key, value] :
+       {std::pair{"cpus", "x"}, {"mem", "4X"},
+        {"mem", "512"},         {"tasks", "0"},
+        {"nodes", "-1"},        {"time", "90"},
+        {"time", "0"},          {"priority", "high"},
+        {"env", "=1"},          {"env", "UNSET"},
+        {"label", "x"},         {"after", "12:soon"},
+        {"after", "x"},         {"not-before", "soon"},
+        {"requeue", "-1"},      {"sim-duration", "5"},
+        {"array", "1-9"},       {"constraint", "a"},
+        {"image", "i"},         {"volume", "v"},
+        {"gpu-mem", "1"},       {"name", ""}})
+    BOOST_TEST_CONTEXT(key << " " << value) {
+      BOOST_TEST(refusal(key, value).starts_with(std::string(key) + ": "));
+    }
+  BOOST_TEST(contains(refusal("mem", "512"), "write 512M"));
+}
+
+BOOST_AUTO_TEST_CASE(every_option_is_a_key) {
+  for (const auto& option : session_options())
+    BOOST_TEST(!contains(refusal(option.name.substr(2), "1"), "no such key"));
+}
+
+BOOST_AUTO_TEST_CASE(a_task_sees_few_variables_and_those_asked_for) {
+  auto submission = blank_submission(here);
+  BOOST_REQUIRE(set_key(submission, "env", "SEED", here).has_value());
+  BOOST_REQUIRE(set_key(submission, "env", "PATH=/usr/games", here).has_value());
+  const Submission::Pairs expected = {
+      {"PATH", "/usr/games"}, {"HOME", "/home/ann"}, {"SEED", "7"}};
+  BOOST_TEST((submission.env == expected));
+  BOOST_TEST(with("workdir", "sub").workdir == "/home/ann/sub");
+  BOOST_TEST(with("workdir", "/tmp").workdir == "/tmp");
+}
+
+BOOST_AUTO_TEST_CASE(what_no_key_tells_alone_is_checked_together) {
+  auto submission = blank_submission(here);
+  BOOST_TEST(!check_submission(submission).has_value());
+  submission.argv = {"true"};
+  BOOST_TEST(check_submission(submission).has_value());
+  submission.nodes = 2;
+  BOOST_TEST(!check_submission(submission).has_value());
+  submission.nodes = 0;
+  submission.gpu_memory_bytes = 1 << 30;
+  BOOST_TEST(!check_submission(submission).has_value());
+  BOOST_TEST(check_submission(with("sim-duration", "5s")).has_value());
+}
+
+BOOST_AUTO_TEST_CASE(a_submission_survives_its_encoding) {
+  auto submission = with("gpus", "A100:2");
+  submission.argv = {"python3", "train.py"};
+  submission.after = {{7, AfterKind::any}};
+  const auto bytes = encode_submit(submission, 1, 2);
+  std::vector<std::uint64_t> aligned(bytes.size() / 8 + 1);
+  std::copy(bytes.begin(), bytes.end(),
+            reinterpret_cast<std::byte*>(aligned.data()));
+  const auto* command = schema::verified<schema::Command>(
+      {reinterpret_cast<const std::byte*>(aligned.data()), bytes.size()});
+  BOOST_REQUIRE(command);
+  BOOST_TEST(command->id()->low() == 2u);
+  const auto* spec = command->body_as_SubmitSession()->spec();
+  BOOST_TEST(spec->user()->str() == "ann");
+  BOOST_TEST(spec->uid() == 1000u);
+  BOOST_TEST(spec->request()->gpus() == 2u);
+  BOOST_TEST(spec->argv()->size() == 2u);
+  BOOST_TEST(spec->after()->Get(0)->session() == 7u);
+}
+
+Expected<std::vector<Submission>> parse(std::string_view text) {
+  return parse_submission_file(text, "f", blank_submission(here), here);
+}
+
+BOOST_AUTO_TEST_CASE(json_lines_give_one_session_each) {
+  const auto sessions = parse(
+      "{\"command\": [\"echo\", 1], \"cpus\": 0.5, \"mem\": \"1G\", "
+      "\"env\": {\"A\": \"1\"}, \"after\": [\"s-1:any\", \"s-2\"]}\n\n"
+      "{\"command\": \"echo $A\", \"label\": [\"k=v\"]}\n");
+  BOOST_REQUIRE(sessions);
+  BOOST_REQUIRE(sessions->size() == 2u);
+  BOOST_TEST(sessions->at(0).cpu_milli == 500u);
+  BOOST_TEST(sessions->at(0).argv.at(1) == "1");
+  BOOST_TEST(sessions->at(0).after.size() == 2u);
+  BOOST_TEST(sessions->at(0).env.back().first == "A");
+  BOOST_TEST(sessions->at(1).argv.at(2) == "echo $A");
+  BOOST_TEST(sessions->at(1).labels.at(0).second == "v");
+}
+
+BOOST_AUTO_TEST_CASE(toml_has_defaults_and_sessions) {
+  const auto sessions = parse(
+      "cpus = 2\nnot-before = 2026-11-20T15:00:00Z\n"
+      "[[session]]\ncommand = [\"a\"]\n"
+      "[[session]]\ncommand = \"b\"\ncpus = 1\nenv = { X = \"y\" }\n");
+  BOOST_REQUIRE(sessions);
+  BOOST_REQUIRE(sessions->size() == 2u);
+  BOOST_TEST(sessions->at(0).cpu_milli == 2000u);
+  BOOST_TEST(sessions->at(0).not_before_at ==
+             here.time.now_at + 3600ull * 1'000'000'000);
+  BOOST_TEST(sessions->at(1).cpu_milli == 1000u);
+  const auto alone = parse("command = [\"a\"]\n");
+  BOOST_REQUIRE(alone);
+  BOOST_TEST(alone->size() == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(an_error_in_a_file_names_the_place) {
+  const struct {
+    const char* text;
+    const char* part;
+  } cases[] = {
+      {"", "holds no session"},
+      {"{\"command\":[\"a\"]}\n{\"comand\":[\"a\"]}\n",
+       "f:2: there is no key \"comand\"; did you mean \"command\"?"},
+      {"{\"command\":\n", "f:1: this line is no JSON"},
+      {"{\"command\":[\"a\"],\"cpus\":[1]}\n", "f:1: cpus: one value"},
+      {"{\"command\":[[]]}\n", "a list of words"},
+      {"{\"cpus\":1}\n", "there is no command"},
+      {"cpus = \"x\"\n", "f:1: cpus: "},
+      {"[[session]]\ncommand = \"a\"\nmem = \"1\"\n", "session 1: mem: "},
+      {"session = 1\n", "stand as [[session]]"}};
+  for (const auto& c : cases) BOOST_TEST_CONTEXT(c.text) {
+      const auto sessions = parse(c.text);
+      BOOST_REQUIRE(!sessions);
+      BOOST_TEST_INFO(sessions.error().text);
+      BOOST_TEST(contains(sessions.error().text, c.part));
+    }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace
+}  // namespace reeve::tools

@@ -1,0 +1,58 @@
+#include <span>
+
+#include "cluster/spec.hpp"
+#include "schema/wire.hpp"
+#include "tools/cli/submission.hpp"
+
+namespace reeve::tools {
+namespace {
+
+cluster::Spec view(const Submission& s) {
+  cluster::Spec out;
+  out.name = s.name;
+  out.user = s.user;
+  out.project = s.project;
+  out.group = s.group;
+  out.on_node = s.on_node;
+  out.workdir = s.workdir;
+  out.priority = s.priority;
+  out.tasks = s.tasks;
+  out.nodes = s.nodes;
+  out.cpu_milli = s.cpu_milli;
+  out.memory_bytes = s.memory_bytes;
+  out.gpus = s.gpus;
+  out.gpu_milli = s.gpu_milli;
+  out.gpu_memory_bytes = s.gpu_memory_bytes;
+  out.gpu_models.assign(s.gpu_models.begin(), s.gpu_models.end());
+  out.time_limit_ns = s.time_limit_ns;
+  out.not_before_at = s.not_before_at;
+  out.requeue_max = s.requeue_max;
+  for (const auto& after : s.after)
+    out.after.emplace_back(after.session,
+                           static_cast<schema::DependencyKind>(after.kind));
+  out.labels.assign(s.labels.begin(), s.labels.end());
+  out.env.assign(s.env.begin(), s.env.end());
+  out.argv.assign(s.argv.begin(), s.argv.end());
+  out.uid = s.uid;
+  out.gid = s.gid;
+  out.simulated = s.simulated;
+  out.sim_duration_ns = s.sim_duration_ns;
+  return out;
+}
+
+}  // namespace
+
+std::vector<std::byte> encode_submit(const Submission& submission,
+                                     std::uint64_t id_high,
+                                     std::uint64_t id_low) {
+  flatbuffers::FlatBufferBuilder builder(1024);
+  const auto spec = cluster::build_spec(builder, view(submission));
+  const auto body = schema::CreateSubmitSession(builder, spec);
+  const schema::Id128 id(id_high, id_low);
+  const auto command = schema::CreateCommand(
+      builder, &id, schema::CommandBody::SubmitSession, body.Union());
+  const auto bytes = schema::finish(builder, command);
+  return {bytes.begin(), bytes.end()};
+}
+
+}  // namespace reeve::tools

@@ -1,0 +1,162 @@
+// trace run: a recorded workload through a running cell.
+#include <fmt/format.h>
+
+#include <cstdlib>
+
+#include "cluster/units.hpp"
+#include "tools/cli/cell.hpp"
+#include "tools/cli/child_output.hpp"
+#include "tools/cli/handlers.hpp"
+#include "tools/cli/log_tool.hpp"
+#include "tools/cli/sim_nodes.hpp"
+#include "tools/cli/trace_workload.hpp"
+
+namespace reeve::tools {
+namespace {
+
+using std::string;
+
+Expected<TraceOptions> trace_options(const Arguments& arguments) {
+  TraceOptions out;
+  if (const auto text = arguments.find("--compress")) {
+    char* end = nullptr;
+    const string word(*text);
+    out.compress = std::strtod(word.c_str(), &end);
+    if (word.empty() || *end != '\0' || !(out.compress >= 0) ||
+        out.compress > 1e12)
+      return fail(Errc::usage,
+                  fmt::format("--compress: \"{}\" is no factor; write 0 for "
+                              "all at once, or for example 10000",
+                              word));
+  }
+  if (const auto text = arguments.find("--window")) {
+    const auto window = parse_count(*text, "number of submissions", 1, 65'536);
+    if (!window)
+      return fail(Errc::usage,
+                  fmt::format("--window: {}", window.error().text));
+    out.window = *window;
+  }
+  return out;
+}
+
+Expected<std::vector<TraceRequest>> read_requests(const Arguments& arguments) {
+  const string& file = arguments.words[0];
+  const auto text = read_text_file(file);
+  if (!text) return tl::unexpected(text.error());
+  auto requests = parse_openb_requests(*text, file);
+  if (!requests) return requests;
+  if (const auto limit = arguments.find("--limit")) {
+    const auto count = parse_count(*limit, "number of requests", 1);
+    if (!count)
+      return fail(Errc::usage, fmt::format("--limit: {}", count.error().text));
+    if (*count < requests->size()) requests->resize(*count);
+  }
+  if (requests->empty())
+    return fail(Errc::usage, fmt::format("{} holds no request", file));
+  return requests;
+}
+
+struct SequenceDigest {
+  std::uint64_t sequence = 0;
+  string digest;
+};
+
+Expected<SequenceDigest> live_digest(Cell& cell) {
+  flatbuffers::FlatBufferBuilder builder(64);
+  const auto body = schema::CreateDigestQuery(builder);
+  const auto answer =
+      cell.ask(builder, schema::QueryBody::DigestQuery, body.Union());
+  if (!answer) return tl::unexpected(answer.error());
+  const auto* digest = (*answer)->body_as_DigestAnswer();
+  if (digest == nullptr)
+    return fail(Errc::internal, "the cell answered another question");
+  return SequenceDigest{answer->seq(), digest->digest()->str()};
+}
+
+Expected<string> replay_digest(const Context& context, std::uint64_t sequence) {
+  return output_of({(context.programs / log_program).string(), "replay",
+                    "--log", context.data.string(), "--to",
+                    fmt::format("{}", sequence), "--digest", "--quiet"});
+}
+
+string summary_json(const TraceSummary& summary, const SequenceDigest& live,
+                    const string& replayed) {
+  JsonObject refused;
+  for (const auto& [reason, count] : summary.refused)
+    refused.number(reason, count);
+  JsonObject waits;
+  waits.real("p50", summary.submit_to_placed_p50_ms)
+      .real("p99", summary.submit_to_placed_p99_ms);
+  return JsonObject()
+      .number("accepted", summary.accepted)
+      .number("placed", summary.placed)
+      .number("finished", summary.finished)
+      .raw("refused", refused.done())
+      .number("tried_again", summary.tried_again)
+      .real("wall_s", summary.wall_s)
+      .real("sessions_per_s", summary.sessions_per_s)
+      .real("placements_per_s", summary.placements_per_s)
+      .raw("submit_to_placed_ms", waits.done())
+      .number("head_seq", live.sequence)
+      .text("live_digest", live.digest)
+      .text("replay_digest", replayed)
+      .truth("digest_equal", live.digest == replayed)
+      .done();
+}
+
+string summary_text(const TraceSummary& summary, const SequenceDigest& live,
+                    bool equal) {
+  Sheet sheet;
+  sheet.add("accepted", fmt::format("{}", summary.accepted));
+  sheet.add("placed", fmt::format("{}", summary.placed));
+  sheet.add("finished", fmt::format("{}", summary.finished));
+  for (const auto& [reason, count] : summary.refused)
+    sheet.add("refused", fmt::format("{}: {}", count, reason));
+  sheet.add("took", fmt::format("{:.2f} s", summary.wall_s));
+  sheet.add("sessions/s", fmt::format("{:.0f}", summary.sessions_per_s));
+  sheet.add("placements/s", fmt::format("{:.0f}", summary.placements_per_s));
+  sheet.add("submit to placed", fmt::format("p50 {:.1f} ms, p99 {:.1f} ms",
+                                            summary.submit_to_placed_p50_ms,
+                                            summary.submit_to_placed_p99_ms));
+  sheet.add("digest",
+            fmt::format("live and replayed {} at event {}",
+                        equal ? "are equal" : "DIFFER", live.sequence));
+  return sheet.text();
+}
+
+}  // namespace
+
+Result command_trace_run(const Context& context, const Arguments& arguments) {
+  const auto options = trace_options(arguments);
+  if (!options) return tl::unexpected(options.error());
+  const auto requests = read_requests(arguments);
+  if (!requests) return tl::unexpected(requests.error());
+  std::vector<TraceNode> nodes;
+  if (const auto file = arguments.find("--nodes")) {
+    auto read = read_sim_nodes(string(*file));
+    if (!read) return tl::unexpected(read.error());
+    nodes = std::move(*read);
+  }
+  auto cell = Cell::connect(context);
+  if (!cell) return tl::unexpected(cell.error());
+  if (!nodes.empty() && !context.quiet)
+    say(fmt::format("declaring {} simulated nodes", nodes.size()));
+  if (auto good = register_sim_nodes(**cell, nodes); !good)
+    return tl::unexpected(good.error());
+  if (!context.quiet)
+    say(fmt::format("submitting {} sessions", requests->size()));
+  const auto summary = run_trace(**cell, *requests, *options, context.quiet);
+  if (!summary) return tl::unexpected(summary.error());
+  const auto live = live_digest(**cell);
+  if (!live) return tl::unexpected(live.error());
+  if (!context.quiet) say(fmt::format("replaying {} events", live->sequence));
+  const auto replayed = replay_digest(context, live->sequence);
+  if (!replayed) return tl::unexpected(replayed.error());
+  const bool equal = *replayed == live->digest;
+  if (!context.json && !context.quiet)
+    say(summary_text(*summary, *live, equal));
+  print(summary_json(*summary, *live, *replayed) + '\n');
+  return equal ? 0 : exit_code(Errc::damaged);
+}
+
+}  // namespace reeve::tools

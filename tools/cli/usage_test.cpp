@@ -1,0 +1,218 @@
+// The program as a process: what a person gets who makes a mistake, or asks
+// for help, where no cell runs.
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <boost/json/parse.hpp>
+#include <boost/json/value.hpp>
+#include <boost/test/unit_test.hpp>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+namespace reeve::tools {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string read_file(const fs::path& file) {
+  std::ifstream in(file);
+  std::ostringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+struct Ran {
+  int code = -1;
+  std::string out;
+  std::string error;
+};
+
+struct Program {
+  Program() {
+    char name[] = "/tmp/reeve-usage-XXXXXX";
+    BOOST_REQUIRE(::mkdtemp(name) != nullptr);
+    directory = name;
+  }
+  ~Program() { fs::remove_all(directory); }
+
+  Ran run(std::vector<std::string> words) const {
+    words.insert(words.begin(), REEVE_BINARY_DIR "/bin/reeve");
+    return spawn(std::move(words));
+  }
+
+  Ran spawn(std::vector<std::string> words) const {
+    std::vector<char*> argv;
+    for (auto& word : words) argv.push_back(word.data());
+    argv.push_back(nullptr);
+    const fs::path out = directory / "out";
+    const fs::path error = directory / "error";
+    const std::string data = (directory / "data").string();
+    const pid_t child = ::fork();
+    if (child == 0) {
+      const int flags = O_WRONLY | O_CREAT | O_TRUNC;
+      ::dup2(::open(out.c_str(), flags, 0600), STDOUT_FILENO);
+      ::dup2(::open(error.c_str(), flags, 0600), STDERR_FILENO);
+      ::setenv("REEVE_DATA", data.c_str(), 1);
+      ::execv(argv[0], argv.data());
+      ::_exit(99);
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_file(out),
+            read_file(error)};
+  }
+
+  fs::path directory;
+};
+
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+BOOST_FIXTURE_TEST_SUITE(usage, Program)
+
+BOOST_AUTO_TEST_CASE(wrong_usage_exits_with_2_and_says_what_is_meant) {
+  const struct {
+    std::vector<std::string> words;
+    const char* part;
+  } cases[] = {
+      {{"sumbit"}, "did you mean \"submit\"?"},
+      {{"run", "--cpu", "1", "--", "true"}, "did you mean \"--cpus\"?"},
+      {{"run"}, "there is no command"},
+      {{"run", "--mem", "4X", "--", "true"}, "--mem: \"4X\" is no size"},
+      {{"run", "--time", "90", "--", "true"}, "--time: \"90\" has no unit"},
+      {{"run", "--gpus", "1.5", "--", "true"}, "--gpus: "},
+      {{"submit", "--array", "1-9", "--", "true"}, "this release has no"},
+      {{"submit", "--image", "x", "--", "true"}, "this release has no"},
+      {{"show", "x-1"}, "ids look like s-12"},
+      {{"show"}, "needs ID"},
+      {{"ps", "--state", "runing"}, "did you mean \"running\"?"},
+      {{"logs", "s-1", "--task", "x"}, "--task: "},
+      {{"events", "--filter", "kind=x"}, "^"},
+      {{"node", "drian", "n"}, "did you mean \"drain\"?"},
+      {{"node", "drain", "n", "--deadline", "soon"}, "--deadline: "},
+      {{"up", "--port", "70000"}, "--port: "},
+      {{"completion", "csh"}, "bash, zsh and fish"},
+      {{"bench", "comit"}, "did you mean \"commit\"?"},
+      {{"trace", "run", "/dev/null", "--compress", "x"}, "--compress: "},
+  };
+  for (const auto& c : cases) BOOST_TEST_CONTEXT(c.part) {
+      const Ran ran = run(c.words);
+      BOOST_TEST(ran.code == 2);
+      BOOST_TEST_INFO(ran.error);
+      BOOST_TEST(contains(ran.error, c.part));
+      BOOST_TEST(ran.out == "");
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_cell_that_does_not_run_exits_with_5) {
+  for (const auto& words :
+       std::vector<std::vector<std::string>>{{"status"},
+                                             {"ps"},
+                                             {"run", "--", "true"},
+                                             {"nodes"},
+                                             {"submit", "--", "true"},
+                                             {"wait", "s-1"},
+                                             {"events"}}) {
+    const Ran ran = run(words);
+    BOOST_TEST(ran.code == 5);
+    BOOST_TEST(contains(ran.error, "reeve up --data"));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(what_is_not_there_exits_with_4) {
+  BOOST_TEST(run({"config", "check", "/nonexistent"}).code == 4);
+  BOOST_TEST(run({"trace", "run", "/nonexistent"}).code == 4);
+  BOOST_TEST(run({"submit", "--file", "/nonexistent"}).code == 4);
+  BOOST_TEST(run({"log", "cat", "--log", "/nonexistent"}).code == 4);
+}
+
+BOOST_AUTO_TEST_CASE(a_directory_that_is_no_log_exits_with_6) {
+  std::ofstream(directory / "something") << "else";
+  for (const auto& words : std::vector<std::vector<std::string>>{
+           {"log", "verify"}, {"log", "stats"}, {"replay"}, {"state"}}) {
+    auto all = words;
+    all.insert(all.end(), {"--log", directory.string()});
+    const Ran ran = run(all);
+    BOOST_TEST_INFO(ran.error);
+    BOOST_TEST(ran.code == 6);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(up_refuses_a_directory_that_holds_something_else) {
+  fs::create_directories(directory / "data");
+  std::ofstream(directory / "data" / "precious") << "x";
+  const Ran ran = run({"up", "--detach"});
+  BOOST_TEST(ran.code == 6);
+  BOOST_TEST(contains(ran.error, "holds something that is no cell"));
+  BOOST_TEST(fs::exists(directory / "data" / "precious"));
+  BOOST_TEST(!fs::exists(directory / "data" / "cell.toml"));
+}
+
+BOOST_AUTO_TEST_CASE(a_config_typo_is_named_with_its_line) {
+  const fs::path file = directory / "reeved.toml";
+  std::ofstream(file) << "\n[agent]\nnmae = \"x\"\n";
+  const Ran ran = run({"config", "check", file.string()});
+  BOOST_TEST(ran.code == 2);
+  BOOST_TEST(contains(ran.error,
+                      ":3: there is no key \"agent.nmae\"; did you "
+                      "mean \"agent.name\"?"));
+  std::ofstream(file) << "[agent]\nname = \"x\"\n";
+  BOOST_TEST(run({"config", "check", file.string()}).code == 0);
+}
+
+BOOST_AUTO_TEST_CASE(errors_are_json_on_standard_error_when_asked) {
+  const Ran ran = run({"--json", "show", "x"});
+  BOOST_TEST(ran.code == 2);
+  BOOST_TEST(ran.out == "");
+  const auto error = boost::json::parse(ran.error).at("error");
+  BOOST_TEST(error.at("code").as_string() == "usage");
+  BOOST_TEST(!error.at("text").as_string().empty());
+}
+
+BOOST_AUTO_TEST_CASE(help_and_version_go_to_standard_output) {
+  for (const auto& words :
+       std::vector<std::vector<std::string>>{{},
+                                             {"--help"},
+                                             {"help", "run"},
+                                             {"run", "--help"},
+                                             {"--version"},
+                                             {"log", "verify", "--help"},
+                                             {"node", "-h"}}) {
+    const Ran ran = run(words);
+    BOOST_TEST(ran.code == 0);
+    BOOST_TEST(!ran.out.empty());
+    BOOST_TEST(ran.error == "");
+  }
+  BOOST_TEST(run({"help", "xyzzy"}).code == 2);
+}
+
+BOOST_AUTO_TEST_CASE(completion_scripts_parse_in_bash) {
+  const fs::path file = directory / "completion";
+  std::ofstream(file) << run({"completion", "bash"}).out;
+  BOOST_TEST(spawn({"/bin/bash", "-n", file.string()}).code == 0);
+}
+
+BOOST_AUTO_TEST_CASE(doctor_tells_each_finding_in_json) {
+  const Ran ran = run({"doctor", "--json"});
+  BOOST_TEST((ran.code == 0 || ran.code == 1));
+  const auto document = boost::json::parse(ran.out);
+  BOOST_TEST(document.at("findings").as_array().size() >= 8u);
+  const bool wrong = document.at("wrong").to_number<int>() > 0;
+  BOOST_TEST(wrong == (ran.code == 1));
+}
+
+BOOST_AUTO_TEST_CASE(down_without_a_cell_is_no_failure) {
+  const Ran ran = run({"down"});
+  BOOST_TEST(ran.code == 0);
+  BOOST_TEST(contains(ran.error, "no cell runs"));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace
+}  // namespace reeve::tools

@@ -1,0 +1,18 @@
+// What each command on logs does. A handler returns the exit code, or why not.
+#pragma once
+
+#include "cluster/error.hpp"
+#include "tools/args/arguments.hpp"
+#include "tools/cli/context.hpp"
+
+namespace reeve::tools {
+
+using Result = Expected<int>;
+
+Result log_cat(const Context&, const Arguments&);
+Result log_stats(const Context&, const Arguments&);
+Result log_verify(const Context&, const Arguments&);
+Result log_replay(const Context&, const Arguments&);
+Result log_state(const Context&, const Arguments&);
+
+}  // namespace reeve::tools

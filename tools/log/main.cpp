@@ -1,0 +1,53 @@
+// reeve-log: the commands of `reeve` that read a log. `reeve` becomes this
+// program for them, with its own words.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "tools/args/commands.hpp"
+#include "tools/log/handlers.hpp"
+
+namespace reeve::tools {
+namespace {
+
+Result dispatch(const Arguments& arguments) {
+  struct Entry {
+    std::string_view path;
+    Result (*handler)(const Context&, const Arguments&);
+  };
+  static constexpr Entry entries[] = {{"log cat", log_cat},
+                                      {"log stats", log_stats},
+                                      {"log verify", log_verify},
+                                      {"replay", log_replay},
+                                      {"state", log_state}};
+  const auto context = make_context(arguments);
+  if (!context) return tl::unexpected(context.error());
+  for (const auto& entry : entries)
+    if (entry.path == arguments.command->path)
+      return entry.handler(*context, arguments);
+  return fail(Errc::usage,
+              fmt::format("reeve-log has no command \"{}\"; "
+                          "\"reeve {}\" does it",
+                          arguments.command->path, arguments.command->path));
+}
+
+int run(const std::vector<std::string>& words) {
+  const bool json =
+      std::find(words.begin(), words.end(), "--json") != words.end();
+  const auto invocation =
+      parse_arguments(all_commands(), common_options(), words);
+  if (!invocation) return report(invocation.error(), json);
+  if (invocation->kind != Invocation::Kind::run) {
+    print(help_text(all_commands(), common_options(), invocation->topic));
+    return 0;
+  }
+  const auto result = dispatch(invocation->arguments);
+  return result ? *result : report(result.error(), json);
+}
+
+}  // namespace
+}  // namespace reeve::tools
+
+int main(int argc, char** argv) {
+  return reeve::tools::run({argv + 1, argv + argc});
+}

@@ -1,0 +1,32 @@
+// The state at a moment, rebuilt from a log.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "cluster/error.hpp"
+#include "cluster/state.hpp"
+#include "tools/log/log_range.hpp"
+
+namespace reeve::tools {
+
+struct RebuildOptions {
+  std::uint64_t to = 0;
+  // Begin with the newest snapshot at or before `to`; else with nothing.
+  bool use_snapshot = false;
+  Trust trust = Trust::chain;
+  bool quiet = false;
+};
+
+struct Rebuilt {
+  cluster::State state;
+  std::uint64_t events = 0;    // applied
+  std::uint64_t snapshot = 0;  // begun from; 0: from the first event
+  std::uint64_t duration_ns = 0;
+};
+
+// Shows the rate and how far it is while it works. Errc::damaged names the
+// event that does not fit.
+Expected<Rebuilt> rebuild(store::LogReader& log, const RebuildOptions& options);
+
+}  // namespace reeve::tools
