@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <sstream>
@@ -188,6 +189,7 @@ int main(int argc, char** argv) {
   (void)client->shutdown(0);
   while (client->dispatch({}, 10'000)) {
   }
-  std::string remove = "rm -rf " + std::string(directory);
-  return ::system(remove.c_str()) == 0 ? 0 : 1;
+  std::error_code failed;
+  std::filesystem::remove_all(directory, failed);
+  return failed ? 1 : 0;
 }

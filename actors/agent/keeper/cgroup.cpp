@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -62,7 +63,7 @@ void clear_groups(const std::string& parent) {
     }
     kill_members(parent);
     if (!left && (::rmdir(parent.c_str()) == 0 || errno != EBUSY)) return;
-    ::usleep(10'000);
+    ::poll(nullptr, 0, 10);
   }
 }
 

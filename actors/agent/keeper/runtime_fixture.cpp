@@ -1,14 +1,13 @@
 #include "actors/agent/keeper/runtime_fixture.hpp"
 
 #include <dirent.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <thread>
 
 namespace reeve::keeper::test {
 
@@ -20,7 +19,7 @@ std::string why(const Expected<T>& value) {
 }  // namespace
 
 void nap() {
-  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  ::poll(nullptr, 0, 20);
 }
 
 TempDirectory::TempDirectory() {

@@ -1,6 +1,7 @@
 // What a keeper does with the journal of the one before it: tasks died with
 // that one (their inits ask for it), so what has no end is lost.
 #include <ftw.h>
+#include <poll.h>
 #include <signal.h>
 #include <time.h>
 #include <unistd.h>
@@ -41,7 +42,7 @@ void kill_init(int pid, std::uint64_t boot_ns) {
   constexpr int tries_max = 500;  // five seconds
   for (int tries = 0; tries < tries_max && is_init_of(pid, boot_ns); ++tries) {
     ::kill(pid, SIGKILL);
-    ::usleep(10'000);
+    ::poll(nullptr, 0, 10);
   }
 }
 
