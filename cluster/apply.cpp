@@ -33,6 +33,10 @@ Status State::apply(const schema::Event& event) {
     return fail(Errc::damaged,
                 fmt::format("event {} follows event {}: the log has a hole",
                             event.seq(), last_sequence_.value));
+  if (event.epoch() < epoch_.value)
+    return contradiction(
+        event, fmt::format("it is of epoch {}, and {} has begun before it",
+                           event.epoch(), epoch_.value));
   using schema::EventBody;
   Status status;
   switch (event.body_type()) {
@@ -121,7 +125,7 @@ void State::load_node(Node& node, std::string_view agent,
     for (const auto* limit : *spec.limits())
       node.limits.emplace_back(view(limit));
   const std::size_t count = spec.devices() ? spec.devices()->size() : 0;
-  node.devices.resize(std::max(count, node.devices.size()));
+  node.devices.resize(count);
   for (std::size_t i = 0; i < count; ++i) {
     const auto* from = spec.devices()->Get(static_cast<unsigned>(i));
     Device& device = node.devices[i];
@@ -143,6 +147,14 @@ Status State::apply_node_registered(const schema::NodeRegistered& body) {
     node_by_name_[std::string(view(body.spec()->name()))] = body.node();
   }
   Node& node = nodes_[body.node()];
+  const std::size_t count =
+      body.spec()->devices() ? body.spec()->devices()->size() : 0;
+  for (std::size_t i = count; i < node.devices.size(); ++i)
+    if (node.devices[i].used_milli > 0)
+      return fail(Errc::damaged,
+                  fmt::format("node {} is registered without device {}, which "
+                              "a task holds",
+                              body.node(), i));
   uncount_shape(node);
   load_node(node, view(body.agent()), *body.spec());
   count_shape(node, shape_of(*body.spec()));
@@ -232,6 +244,8 @@ Status State::apply_placed(const schema::Event& event,
   Session* session = find(body.session());
   if (!session || session->state != SessionState::pending)
     return contradiction(event, "the session does not wait");
+  if (session->attempt != body.attempt())
+    return contradiction(event, "the session is at another attempt");
   session->tasks.resize(body.tasks()->size());
   for (unsigned rank = 0; rank < body.tasks()->size(); ++rank) {
     const auto* from = body.tasks()->Get(rank);
@@ -249,7 +263,6 @@ Status State::apply_placed(const schema::Event& event,
     }
     hold(*session, task);
   }
-  session->attempt = body.attempt();
   session->placed_at = Time{event.time_at()};
   session->last_seq = Sequence{event.seq()};
   set_state(*session, SessionState::placed, Time{event.time_at()});
@@ -264,9 +277,13 @@ Status State::apply_started(const schema::Event& event,
   Task& task = session->tasks[body.rank()];
   if (task.phase != TaskPhase::placed)
     return contradiction(event, "the task has started before");
+  if (session->attempt != body.attempt())
+    return contradiction(event, "the session is at another attempt");
   task.phase = TaskPhase::started;
   task.pid = body.pid();
-  task.facts.mutate_started_at(body.started_at());
+  // Never 0: this is how a snapshot knows that an exited task had started.
+  task.facts.mutate_started_at(body.started_at() ? body.started_at()
+                                                 : event.time_at());
   ++session->tasks_started;
   session->last_seq = Sequence{event.seq()};
   if (session->state == SessionState::stopping) return {};
@@ -286,12 +303,14 @@ Status State::apply_exited(const schema::Event& event,
   Task& task = session->tasks[body.rank()];
   if (task.phase == TaskPhase::exited)
     return contradiction(event, "the task has exited before");
+  if (session->attempt != body.attempt())
+    return contradiction(event, "the session is at another attempt");
   release(*session, task);
   task.phase = TaskPhase::exited;
   task.reason = body.reason();
   const std::uint64_t started_at = task.facts.started_at();
   if (body.facts()) task.facts = *body.facts();
-  if (task.facts.started_at() == 0) task.facts.mutate_started_at(started_at);
+  task.facts.mutate_started_at(started_at);
   ++session->tasks_exited;
   session->last_seq = Sequence{event.seq()};
   return {};
@@ -321,6 +340,7 @@ Status State::apply_requeued(const schema::Event& event,
   session->tasks_started = session->tasks_exited = 0;
   session->attempt = body.attempt();
   session->reason = body.reason();
+  session->detail.reset();
   session->not_before = Time{body.not_before_at()};
   session->placed_at = session->started_at = Time{};
   session->last_seq = Sequence{event.seq()};

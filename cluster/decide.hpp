@@ -80,6 +80,9 @@ FactOutcome decide_fact(const State& state, std::string_view agent,
 void decide_node_lost(const State& state, const Node& node,
                       std::uint64_t silent_ns, const Origin& origin,
                       EventWriter& writer);
+// It is back without a word of its agent: for simulated ones only.
+void decide_node_returned(const Node& node, const Origin& origin,
+                          EventWriter& writer);
 // The first live task of the session on a lost node ends; false: it has none.
 bool decide_task_lost(const State& state, const Session& session,
                       const Origin& origin, EventWriter& writer);

@@ -22,6 +22,7 @@ TaskEnd end_of(const schema::Fact& fact, const Origin& origin) {
   TaskEnd end;
   end.rank = fact.rank();
   end.detail = view(fact.detail());
+  if (end.detail.size() > detail_bytes_max) end.detail.resize(detail_bytes_max);
   if (fact.facts()) end.facts = *fact.facts();
   if (end.facts.ended_at() == 0) end.facts.mutate_ended_at(origin.now.value);
   switch (fact.kind()) {
@@ -63,7 +64,12 @@ FactOutcome decide_fact(const State& state, std::string_view agent,
   }
   writer.begin(origin);
   const TaskEnd end = end_of(fact, origin);
-  write_exit(*session, end, origin, session->last_seq, writer);
+  Sequence cause = session->last_seq;
+  // It ran, and the fact that said so never came.
+  if (task.phase == TaskPhase::placed &&
+      fact.kind() == schema::FactKind::exited && end.facts.started_at() != 0)
+    cause = write_started(*session, fact, end.facts.started_at(), writer);
+  write_exit(*session, end, origin, cause, writer);
   return FactOutcome::recorded;
 }
 

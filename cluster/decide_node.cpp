@@ -26,19 +26,52 @@ std::string_view group_of(const schema::NodeSpec& spec) {
   return spec.group() ? view(spec.group()) : std::string_view("default");
 }
 
+std::size_t device_count(const schema::NodeSpec& spec) {
+  return spec.devices() ? spec.devices()->size() : 0;
+}
+
+bool same_device(const Device& known, const schema::NodeSpec& spec,
+                 std::size_t index) {
+  if (index >= device_count(spec)) return false;
+  const auto* device = spec.devices()->Get(static_cast<unsigned>(index));
+  return view(device->uuid()) == known.uuid &&
+         view(device->model()) == known.model &&
+         device->memory_bytes() == known.memory_bytes &&
+         device->numa_node() == known.numa_node;
+}
+
 bool same_devices(const Node& node, const schema::NodeSpec& spec) {
-  const std::size_t count = spec.devices() ? spec.devices()->size() : 0;
-  if (count != node.devices.size()) return false;
-  for (std::size_t i = 0; i < count; ++i) {
-    const auto* device = spec.devices()->Get(static_cast<unsigned>(i));
-    const Device& known = node.devices[i];
-    if (view(device->uuid()) != known.uuid ||
-        view(device->model()) != known.model ||
-        device->memory_bytes() != known.memory_bytes ||
-        device->numa_node() != known.numa_node)
-      return false;
-  }
+  if (device_count(spec) != node.devices.size()) return false;
+  for (std::size_t i = 0; i < node.devices.size(); ++i)
+    if (!same_device(node.devices[i], spec, i)) return false;
   return true;
+}
+
+// What a task holds must stay what and where it is.
+std::optional<Rejection> check_held_devices(const Node& node,
+                                            const schema::NodeSpec& spec) {
+  for (std::size_t i = 0; i < node.devices.size(); ++i) {
+    const Device& device = node.devices[i];
+    if (device.used_milli == 0 || same_device(device, spec, i)) continue;
+    return reject(
+        RejectCode::wrong_state, "device_in_use",
+        fmt::format("device {} of node {} ({}) is held by a task and is not "
+                    "in the new inventory: end the tasks that hold it first",
+                    i, node.name, device.uuid),
+        0, device.used_milli);
+  }
+  return std::nullopt;
+}
+
+// Texts may be shared inside a message, so a small one can hold a lot.
+std::size_t text_bytes(const schema::NodeSpec& spec) {
+  std::size_t bytes = view(spec.name()).size() + view(spec.group()).size();
+  if (spec.devices())
+    for (const auto* device : *spec.devices())
+      bytes += view(device->uuid()).size() + view(device->model()).size();
+  if (spec.limits())
+    for (const auto* limit : *spec.limits()) bytes += view(limit).size();
+  return bytes;
 }
 
 bool same_limits(const Node& node, const schema::NodeSpec& spec) {
@@ -63,7 +96,7 @@ std::optional<Rejection> check_spec(const State& state, const Node* known,
                                     std::string_view agent,
                                     const schema::NodeSpec& spec) {
   const std::string_view name = view(spec.name());
-  const std::size_t devices = spec.devices() ? spec.devices()->size() : 0;
+  const std::size_t devices = device_count(spec);
   if (name.empty() || name.size() > name_bytes_max)
     return reject(RejectCode::malformed, "node_name",
                   fmt::format("a node's name has 1 to {} bytes, not {}",
@@ -75,6 +108,19 @@ std::optional<Rejection> check_spec(const State& state, const Node* known,
                               "possible",
                               name, devices, devices_per_node_max),
                   devices_per_node_max, devices);
+  const std::size_t limits = spec.limits() ? spec.limits()->size() : 0;
+  if (limits > node_limits_max)
+    return reject(RejectCode::over_limit, "node_limits_max",
+                  fmt::format("node {} names {} limits; at most {} are "
+                              "possible",
+                              name, limits, node_limits_max),
+                  node_limits_max, limits);
+  if (const std::size_t bytes = text_bytes(spec); bytes > node_spec_bytes_max)
+    return reject(RejectCode::over_limit, "node_spec_bytes_max",
+                  fmt::format("the texts of node {} have {} bytes; at most {} "
+                              "are possible",
+                              name, bytes, node_spec_bytes_max),
+                  node_spec_bytes_max, bytes);
   if (!known && state.nodes().size() >= nodes_max)
     return reject(
         RejectCode::over_limit, "nodes_max",
@@ -89,6 +135,7 @@ std::optional<Rejection> check_spec(const State& state, const Node* known,
     return reject(
         RejectCode::wrong_state, "node_taken",
         fmt::format("node {} is run by agent {}", name, known->agent));
+  if (known) return check_held_devices(*known, spec);
   return std::nullopt;
 }
 
@@ -172,6 +219,13 @@ Decision decide_drain(const State& state, const schema::DrainNode& command,
                       const Origin& origin, EventWriter& writer) {
   const Node* node = state.node(view(command.node()));
   if (!node) return tl::unexpected(unknown_node(view(command.node())));
+  if (command.deadline_ns() > drain_ns_max)
+    return tl::unexpected(
+        reject(RejectCode::over_limit, "drain_ns_max",
+               fmt::format("the deadline is {} ns away; at most {} are "
+                           "possible",
+                           command.deadline_ns(), drain_ns_max),
+               drain_ns_max, command.deadline_ns()));
   writer.begin(origin);
   auto& builder = writer.builder();
   const auto reason = build_text(builder, view(command.reason()));
@@ -218,6 +272,13 @@ void decide_node_lost(const State&, const Node& node, std::uint64_t silent_ns,
                       const Origin& origin, EventWriter& writer) {
   writer.begin(origin);
   writer.add(schema::CreateNodeLost(writer.builder(), node.id.value, silent_ns),
+             Sequence{});
+}
+
+void decide_node_returned(const Node& node, const Origin& origin,
+                          EventWriter& writer) {
+  writer.begin(origin);
+  writer.add(schema::CreateNodeReturned(writer.builder(), node.id.value),
              Sequence{});
 }
 

@@ -45,8 +45,7 @@ Outcome outcome_of(const Session& session, std::uint32_t exiting_rank,
       session.reason != EndReason::peer_failed) {
     const bool by_wish = session.reason == EndReason::cancelled ||
                          session.reason == EndReason::cell_stopped;
-    outcome.state =
-        by_wish ? SessionState::cancelled : SessionState::failed;
+    outcome.state = by_wish ? SessionState::cancelled : SessionState::failed;
     outcome.reason = session.reason;
   }
   return outcome;
@@ -136,7 +135,9 @@ Decision decide_cancel(const State& state, const schema::CancelSession& command,
         reject(RejectCode::wrong_state, "session_ended",
                fmt::format("s-{} has ended already: {}", command.session(),
                            schema::EnumNameSessionState(session->state))));
-  if (session->state == SessionState::stopping)
+  // One that is to be tried again must not be, from now on.
+  if (session->state == SessionState::stopping &&
+      !may_requeue(*session, session->reason))
     return Accepted{session->last_seq, session->id};
   writer.begin(origin);
   const Sequence first = writer.next();
@@ -238,8 +239,8 @@ bool decide_evict(const State&, const Session& session, const Origin& origin,
 
 bool decide_cell_stop(const Session& session, const Origin& origin,
                       EventWriter& writer) {
-  return stop_if_held(session, EndReason::cell_stopped,
-                      "the cell was stopped", origin, writer);
+  return stop_if_held(session, EndReason::cell_stopped, "the cell was stopped",
+                      origin, writer);
 }
 
 bool decide_dependent(const State& state, const Session& waiting,

@@ -34,7 +34,21 @@ Check least(const char* rule, std::string_view what, std::uint64_t value,
       value);
 }
 
-Check check_bounds(const Spec& spec) {
+// Texts may be shared inside a message, so a small one can hold a lot.
+std::uint64_t text_bytes(const Spec& spec) {
+  std::uint64_t bytes = spec.name.size() + spec.user.size() +
+                        spec.project.size() + spec.group.size() +
+                        spec.on_node.size() + spec.workdir.size();
+  for (const auto text : spec.argv) bytes += text.size();
+  for (const auto text : spec.gpu_models) bytes += text.size();
+  for (const auto* pairs : {&spec.env, &spec.labels})
+    for (const auto& [key, value] : *pairs) bytes += key.size() + value.size();
+  return bytes;
+}
+
+Check check_bounds(const Spec& spec, Time now) {
+  const std::uint64_t wait_ns =
+      spec.not_before_at > now.value ? spec.not_before_at - now.value : 0;
   const Check checks[] = {
       bound("name_bytes_max", "the length of the name", spec.name.size(),
             name_bytes_max),
@@ -60,6 +74,10 @@ Check check_bounds(const Spec& spec) {
             requeue_count_max),
       bound("time_limit_ns_max", "the time limit (in nanoseconds)",
             spec.time_limit_ns, time_limit_ns_max),
+      bound("not_before_ns_max", "the time until it may start (in nanoseconds)",
+            wait_ns, not_before_ns_max),
+      bound("spec_bytes_max", "the length of all texts together",
+            text_bytes(spec), spec_bytes_max),
   };
   for (const Check& check : checks)
     if (check) return check;
@@ -79,6 +97,24 @@ bool contains(const std::vector<std::string>& names, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
+// Only the owner says whose a user id is.
+Check check_uid(const State& state, const Spec& spec,
+                std::string_view principal) {
+  if (principal == state.owner()) return std::nullopt;
+  for (const User& user : state.users()) {
+    if (user.name != spec.user) continue;
+    if (user.uid == spec.uid) return std::nullopt;
+    return reject(RejectCode::forbidden, "uid_foreign",
+                  fmt::format("{} has user id {} and may not run as {}",
+                              spec.user, user.uid, spec.uid),
+                  user.uid, spec.uid);
+  }
+  return reject(RejectCode::forbidden, "user_unknown",
+                fmt::format("there is no user '{}' yet: {} has to submit for "
+                            "{} once",
+                            spec.user, state.owner(), spec.user));
+}
+
 Check check_names(const State& state, const Spec& spec,
                   std::string_view principal) {
   if (!contains(state.groups(), spec.group))
@@ -92,6 +128,7 @@ Check check_names(const State& state, const Spec& spec,
   if (spec.user != principal && principal != state.owner())
     return reject(RejectCode::forbidden, "user_foreign",
                   fmt::format("{} may not submit as {}", principal, spec.user));
+  if (auto no = check_uid(state, spec, principal)) return no;
   if (!spec.on_node.empty() && !state.node(spec.on_node))
     return reject(RejectCode::not_found, "node_unknown",
                   fmt::format("there is no node '{}' (reeve nodes lists them)",
@@ -181,7 +218,7 @@ Decision decide_submit(const State& state, const schema::SubmitSession& command,
   if (spec.project.empty()) spec.project = "default";
   if (spec.group.empty()) spec.group = default_group;
   if (auto no = check_room(state, admission)) return tl::unexpected(*no);
-  if (auto no = check_bounds(spec)) return tl::unexpected(*no);
+  if (auto no = check_bounds(spec, origin.now)) return tl::unexpected(*no);
   if (auto no = check_names(state, spec, origin.principal))
     return tl::unexpected(*no);
   if (auto no = check_dependencies(state, spec)) return tl::unexpected(*no);

@@ -67,8 +67,18 @@ Status check_node(const Node& node, const NodeUse& use) {
 
 Status check_session(const Session& session) {
   std::size_t exited = 0;
-  for (const Task& task : session.tasks)
+  std::size_t started = 0;
+  for (const Task& task : session.tasks) {
     exited += task.phase == TaskPhase::exited ? 1 : 0;
+    started += task.facts.started_at() != 0 ? 1 : 0;
+    if (task.phase == TaskPhase::started && task.facts.started_at() == 0)
+      return broken(fmt::format("s-{} has a task that runs since never",
+                                session.id.value));
+  }
+  if (started != session.tasks_started)
+    return broken(fmt::format("s-{}: {} tasks have started, {} are counted",
+                              session.id.value, started,
+                              session.tasks_started));
   if (exited != session.tasks_exited)
     return broken(fmt::format("s-{}: {} tasks have exited, {} are counted",
                               session.id.value, exited, session.tasks_exited));

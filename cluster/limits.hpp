@@ -19,9 +19,19 @@ inline constexpr std::uint32_t gpus_per_task_max = 64;
 inline constexpr std::uint32_t requeue_count_max = 1000;
 inline constexpr std::uint64_t time_limit_ns_max =
     365ull * 24 * 3600 * second_ns;
+// From the submission to the first moment at which it may start.
+inline constexpr std::uint64_t not_before_ns_max =
+    365ull * 24 * 3600 * second_ns;
+// All its texts together: an event of it stays within the bound of an event.
+inline constexpr std::uint64_t spec_bytes_max = 256 << 10;
+// What an agent says about an end; the rest is cut off.
+inline constexpr std::uint32_t detail_bytes_max = 4096;
 
 // A node, as an agent may declare it.
 inline constexpr std::uint32_t devices_per_node_max = 64;
+inline constexpr std::uint32_t node_limits_max = 64;
+inline constexpr std::uint64_t node_spec_bytes_max = 64 << 10;
+inline constexpr std::uint64_t drain_ns_max = 365ull * 24 * 3600 * second_ns;
 inline constexpr std::uint32_t nodes_per_command_max = 4096;
 inline constexpr std::uint32_t nodes_max = 1'000'000;
 

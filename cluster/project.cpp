@@ -70,8 +70,8 @@ class Teller {
                                       task.facts.started_at()),
             session.started_at);
       if (task.phase == TaskPhase::exited)
-        say(schema::CreateTaskExited(builder, session.id.value,
-                                     session.attempt, rank, task.reason),
+        say(schema::CreateTaskExited(builder, session.id.value, session.attempt,
+                                     rank, task.reason),
             session.state_at);
     }
   }

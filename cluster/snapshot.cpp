@@ -223,7 +223,9 @@ struct SnapshotReader {
       if (from_task->facts()) task.facts = *from_task->facts();
       if (from_task->devices())
         for (const auto* share : *from_task->devices()) {
-          if (share->device() >= state.nodes_[task.node.value].devices.size())
+          // One that was held may be gone from its node by now.
+          if (task.phase != TaskPhase::exited &&
+              share->device() >= state.nodes_[task.node.value].devices.size())
             return broken("a task has no such device");
           task.devices.push_back(*share);
         }
@@ -232,8 +234,7 @@ struct SnapshotReader {
       } else {
         state.hold(session, task);
       }
-      if (task.facts.started_at() != 0 || task.phase == TaskPhase::started)
-        ++session.tasks_started;
+      if (task.facts.started_at() != 0) ++session.tasks_started;
     }
     return {};
   }

@@ -166,20 +166,35 @@ std::string_view State::user(const Session& session) const {
   return spec.user;
 }
 
+namespace {
+
+// The session that the answer to the event's command names.
+SessionId answered_session(const schema::Event& event) {
+  using schema::EventBody;
+  switch (event.body_type()) {
+    case EventBody::SessionSubmitted:
+      return SessionId{event.body_as_SessionSubmitted()->session()};
+    case EventBody::SessionStopping:
+      return SessionId{event.body_as_SessionStopping()->session()};
+    case EventBody::SessionEnded:
+      return SessionId{event.body_as_SessionEnded()->session()};
+    default: return SessionId{};
+  }
+}
+
+}  // namespace
+
 void State::remember(const schema::Event& event) {
   const auto* id = event.command_id();
   if (!id || (id->high() == 0 && id->low() == 0)) return;
-  const auto* submitted = event.body_as_SessionSubmitted();
+  const SessionId session = answered_session(event);
   const std::array<std::uint64_t, 2> key{id->high(), id->low()};
   if (const auto found = command_index_.find(key);
       found != command_index_.end()) {
-    if (submitted)
-      commands_[found->second].answer.session = SessionId{submitted->session()};
+    if (session.value != 0) commands_[found->second].answer.session = session;
     return;
   }
-  push_command({key,
-                {Sequence{event.seq()},
-                 SessionId{submitted ? submitted->session() : 0}}});
+  push_command({key, {Sequence{event.seq()}, session}});
 }
 
 void State::push_command(const RecentCommand& command) {

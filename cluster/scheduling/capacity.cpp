@@ -48,7 +48,7 @@ std::string gib(std::uint64_t bytes) {
 }
 
 std::string cpus(std::uint32_t milli) {
-  return fmt::format("{:.4g} CPUs", milli / 1000.0);
+  return fmt::format("{} CPUs", milli / 1000.0);
 }
 
 std::string listed(const std::vector<std::string>& names) {

@@ -1,0 +1,296 @@
+#include "cluster/testing.hpp"
+
+#include <fmt/format.h>
+
+#include "cluster/check.hpp"
+#include "schema/wire.hpp"
+
+namespace reeve::cluster::testing {
+namespace {
+
+using Builder = flatbuffers::FlatBufferBuilder;
+
+flatbuffers::Offset<schema::NodeSpec> build_node(Builder& builder,
+                                                 const NodeOptions& node) {
+  std::vector<flatbuffers::Offset<schema::DeviceSpec>> devices;
+  for (std::uint32_t i = 0; i < node.devices; ++i) {
+    const auto uuid =
+        builder.CreateString(fmt::format("GPU-{}-{}", node.name, i));
+    const auto model = builder.CreateString(node.model);
+    devices.push_back(schema::CreateDeviceSpec(builder, uuid, model,
+                                               node.device_memory_bytes, 0));
+  }
+  const std::vector<std::string_view> limits(node.limits, "no namespaces");
+  const auto device_list = builder.CreateVector(devices);
+  const auto limit_list = build_texts(builder, limits);
+  const auto name = builder.CreateString(node.name);
+  const auto group = build_text(builder, node.group);
+  return schema::CreateNodeSpec(builder, name, group, node.cpu_milli,
+                                node.memory_bytes, device_list, node.simulated,
+                                limit_list);
+}
+
+template <class Table>
+const Table* root(Builder& builder, flatbuffers::Offset<Table> table) {
+  builder.Finish(table);
+  return flatbuffers::GetRoot<Table>(builder.GetBufferPointer());
+}
+
+std::size_t event_size(std::span<const std::byte> bytes) {
+  return flatbuffers::GetPrefixedSize(
+             reinterpret_cast<const std::uint8_t*>(bytes.data())) +
+         sizeof(flatbuffers::uoffset_t);
+}
+
+}  // namespace
+
+Spec one_task() {
+  Spec spec;
+  spec.name = "one";
+  spec.user = "root";
+  spec.cpu_milli = 1000;
+  spec.memory_bytes = gib;
+  spec.argv = {"/bin/true"};
+  return spec;
+}
+
+Spec tasks_of(std::uint32_t count) {
+  Spec spec = one_task();
+  spec.tasks = count;
+  return spec;
+}
+
+schema::Id128 id_of(std::uint64_t number) {
+  return {77, number};
+}
+
+Cell::Cell() : writer(Sequence{1}, Epoch{1}) {
+  decide_creation("cell", "root", 0, origin(), writer);
+  decide_epoch("m0", origin(), writer);
+  settle();
+}
+
+void Cell::settle() {
+  kinds.clear();
+  const auto bytes = writer.take();
+  for (std::size_t at = 0; at < bytes.size();) {
+    const auto rest = std::span(bytes).subspan(at);
+    const std::size_t size = event_size(rest);
+    const schema::Event* event = schema::verified_event(rest.first(size));
+    REEVE_CHECK(event != nullptr, "an event that fails verification");
+    const Status applied = state.apply(*event);
+    REEVE_CHECK(applied.has_value(), applied.error().text);
+    if (deliver_to) {
+      const Status also = deliver_to->apply(*event);
+      REEVE_CHECK(also.has_value(), also.error().text);
+    }
+    if (!kinds.empty()) kinds += ' ';
+    kinds += schema::EnumNameEventBody(event->body_type());
+    if (keeps_log) offsets_.push_back(log_.size() + at);
+    at += size;
+  }
+  if (keeps_log) log_.insert(log_.end(), bytes.begin(), bytes.end());
+  if (!checks) return;
+  const Status sound = state.check_invariants();
+  REEVE_CHECK(sound.has_value(), sound.error().text);
+}
+
+const schema::Event& Cell::event(Sequence sequence) const {
+  return schema::event_of(std::span(log_).subspan(offset_of(sequence)));
+}
+
+Decision Cell::register_node(const NodeOptions& node, bool reconciled) {
+  Builder builder;
+  const auto* spec = root(builder, build_node(builder, node));
+  const std::string agent = node.agent.empty() ? node.name : node.agent;
+  auto decision =
+      decide_register(state, agent, *spec, reconciled, origin(), writer);
+  settle();
+  return decision;
+}
+
+NodeId Cell::add(const NodeOptions& node) {
+  const auto decision = register_node(node);
+  REEVE_CHECK(decision.has_value(), decision.error().text);
+  return state.node(node.name)->id;
+}
+
+Decision Cell::drain(std::string_view node, std::uint64_t deadline_ns) {
+  Builder builder;
+  const auto name = builder.CreateString(node.data(), node.size());
+  const auto reason = builder.CreateString("repair");
+  auto decision = decide_drain(
+      state,
+      *root(builder,
+            schema::CreateDrainNode(builder, name, reason, deadline_ns)),
+      origin(), writer);
+  settle();
+  return decision;
+}
+
+Decision Cell::resume(std::string_view node) {
+  Builder builder;
+  const auto name = builder.CreateString(node.data(), node.size());
+  auto decision = decide_resume(
+      state, *root(builder, schema::CreateResumeNode(builder, name)), origin(),
+      writer);
+  settle();
+  return decision;
+}
+
+Decision Cell::remove(std::string_view node) {
+  Builder builder;
+  const auto name = builder.CreateString(node.data(), node.size());
+  auto decision = decide_remove(
+      state, *root(builder, schema::CreateRemoveNode(builder, name)), origin(),
+      writer);
+  settle();
+  return decision;
+}
+
+void Cell::lose(std::string_view node) {
+  decide_node_lost(state, *state.node(node), 15 * second_ns, origin(), writer);
+  settle();
+}
+
+Decision Cell::try_submit(const Spec& spec, std::string_view principal,
+                          schema::Id128 id) {
+  Builder builder;
+  const auto packed = build_spec(builder, spec);
+  const auto* command =
+      root(builder, schema::CreateSubmitSession(builder, packed));
+  if (id.high() == 0 && id.low() == 0) id = {1, ++commands_};
+  auto decision =
+      decide_submit(state, *command, admission, origin(principal, id), writer);
+  settle();
+  return decision;
+}
+
+SessionId Cell::submit(const Spec& spec) {
+  const auto decision = try_submit(spec);
+  REEVE_CHECK(decision.has_value(), decision.error().text);
+  return decision->session;
+}
+
+Decision Cell::cancel(SessionId session, std::string_view principal,
+                      schema::Id128 id) {
+  Builder builder;
+  if (id.high() == 0 && id.low() == 0) id = {1, ++commands_};
+  auto decision = decide_cancel(
+      state,
+      *root(builder, schema::CreateCancelSession(builder, session.value)),
+      origin(principal, id), writer);
+  settle();
+  return decision;
+}
+
+Decision Cell::try_place(SessionId id, const std::vector<std::string>& nodes,
+                         const std::vector<DeviceGrant>& devices) {
+  Proposal proposal;
+  proposal.session = id;
+  proposal.attempt = state.session(id) ? session(id).attempt : 1;
+  for (const std::string& name : nodes)
+    proposal.tasks.push_back({state.node(name)->id, devices});
+  auto decision = decide_place(state, proposal, origin(), writer);
+  settle();
+  return decision;
+}
+
+void Cell::place(SessionId id, const std::vector<std::string>& nodes,
+                 const std::vector<DeviceGrant>& devices) {
+  const auto decision = try_place(id, nodes, devices);
+  REEVE_CHECK(decision.has_value(), decision.error().text);
+}
+
+FactOutcome Cell::fact(SessionId id, const FactOptions& options) {
+  Builder builder;
+  const Session* known = state.session(id);
+  const std::uint32_t attempt =
+      options.attempt ? options.attempt : (known ? known->attempt : 1);
+  std::string agent = options.agent;
+  if (agent.empty() && known && options.rank < known->tasks.size())
+    agent = state.node(known->tasks[options.rank].node)->agent;
+  const auto detail = build_text(builder, options.detail);
+  schema::ExitFacts facts;
+  facts.mutate_exit_code(options.exit_code);
+  facts.mutate_started_at(options.started_at);
+  facts.mutate_ended_at(options.ended_at);
+  const auto* fact =
+      root(builder, schema::CreateFact(builder, options.kind, id.value, attempt,
+                                       options.rank, 4711, options.reason,
+                                       &facts, detail));
+  const FactOutcome outcome =
+      decide_fact(state, agent, *fact, origin("agent-" + agent), writer);
+  settle();
+  return outcome;
+}
+
+void Cell::start(SessionId session, std::uint32_t rank) {
+  const auto outcome =
+      fact(session, {.kind = schema::FactKind::started, .rank = rank});
+  REEVE_CHECK(outcome == FactOutcome::recorded, "the start was not recorded");
+}
+
+void Cell::exit(SessionId session, std::uint32_t rank, std::int32_t exit_code) {
+  const auto outcome = fact(session, {.rank = rank, .exit_code = exit_code});
+  REEVE_CHECK(outcome == FactOutcome::recorded, "the exit was not recorded");
+}
+
+bool Cell::deadline(SessionId id) {
+  const bool passed = decide_deadline(state, session(id), origin(), writer);
+  settle();
+  return passed;
+}
+
+bool Cell::task_lost(SessionId id) {
+  const bool lost = decide_task_lost(state, session(id), origin(), writer);
+  settle();
+  return lost;
+}
+
+bool Cell::evict(SessionId id) {
+  const bool evicted = decide_evict(state, session(id), origin(), writer);
+  settle();
+  return evicted;
+}
+
+bool Cell::dependent(SessionId waiting, SessionId ended) {
+  const bool decided = decide_dependent(state, session(waiting), session(ended),
+                                        origin(), writer);
+  settle();
+  return decided;
+}
+
+SessionId Cell::running(const Spec& spec) {
+  const SessionId id = submit(spec);
+  place(id, std::vector<std::string>(spec.tasks, "n0"));
+  for (std::uint32_t rank = 0; rank < spec.tasks; ++rank) start(id, rank);
+  return id;
+}
+
+void replay(State& state, const Cell& cell, Sequence from) {
+  const std::span log(cell.log());
+  std::size_t at =
+      from > cell.state.last_sequence() ? log.size() : cell.offset_of(from);
+  while (at < log.size()) {
+    const auto rest = log.subspan(at);
+    const Status applied = state.apply(schema::event_of(rest));
+    REEVE_CHECK(applied.has_value(), applied.error().text);
+    at += event_size(rest);
+  }
+}
+
+std::string replayed_digest(const Cell& cell) {
+  State again;
+  replay(again, cell, Sequence{1});
+  return again.digest_hex();
+}
+
+std::string verdict(const Decision& decision) {
+  if (decision) return "accepted";
+  const Rejection& no = decision.error();
+  return fmt::format("{} {} {} {}", schema::EnumNameRejectCode(no.code),
+                     no.rule, no.limit, no.value);
+}
+
+}  // namespace reeve::cluster::testing

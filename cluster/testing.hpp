@@ -1,0 +1,129 @@
+// For tests and benchmarks: a cell without manager or bus. Decisions go
+// through decide, what they write is applied at once, and the whole log is
+// kept, so that a replay can be compared at any moment.
+#pragma once
+
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cluster/decide.hpp"
+
+namespace reeve::cluster::testing {
+
+inline constexpr std::uint64_t gib = std::uint64_t{1} << 30;
+
+struct NodeOptions {
+  std::string name = "n0";
+  std::uint32_t cpu_milli = 16'000;
+  std::uint64_t memory_bytes = 64 * gib;
+  std::uint32_t devices = 0;
+  std::uint64_t device_memory_bytes = 80 * gib;
+  std::string model = "H100";
+  std::string group{};
+  std::string agent{};  // empty: the node's name
+  bool simulated = false;
+  std::uint32_t limits = 0;  // sentences about what it cannot do
+};
+
+// A fact about a task that the session has now.
+struct FactOptions {
+  schema::FactKind kind = schema::FactKind::exited;
+  std::uint32_t rank = 0;
+  std::int32_t exit_code = 0;
+  EndReason reason = EndReason::exited;
+  std::uint32_t attempt = 0;  // 0: the present one
+  std::string agent{};        // empty: the one that runs the task
+  std::uint64_t started_at = 0;
+  std::uint64_t ended_at = 0;
+  std::string detail{};
+};
+
+// One task of a command: 1 CPU, 1 GiB.
+Spec one_task();
+Spec tasks_of(std::uint32_t count);
+
+schema::Id128 id_of(std::uint64_t number);
+
+class Cell {
+ public:
+  Cell();
+
+  State state;
+  EventWriter writer;
+  Time now{1'000 * second_ns};
+  Admission admission;
+
+  void pass(std::uint64_t duration_ns) { now.value += duration_ns; }
+  Origin origin(std::string_view principal = {}, schema::Id128 id = {}) const {
+    return {now, principal, id};
+  }
+
+  Decision register_node(const NodeOptions& node, bool reconciled = false);
+  NodeId add(const NodeOptions& node);
+  Decision drain(std::string_view node, std::uint64_t deadline_ns = 0);
+  Decision resume(std::string_view node);
+  Decision remove(std::string_view node);
+  void lose(std::string_view node);
+
+  // A fresh command id when none is given.
+  Decision try_submit(const Spec& spec, std::string_view principal = "root",
+                      schema::Id128 id = {});
+  SessionId submit(const Spec& spec);
+  Decision cancel(SessionId session, std::string_view principal = "root",
+                  schema::Id128 id = {});
+  // Each task on the named node, by rank, with the devices given for it.
+  Decision try_place(SessionId session, const std::vector<std::string>& nodes,
+                     const std::vector<DeviceGrant>& devices = {});
+  void place(SessionId session, const std::vector<std::string>& nodes,
+             const std::vector<DeviceGrant>& devices = {});
+  FactOutcome fact(SessionId session, const FactOptions& fact);
+  void start(SessionId session, std::uint32_t rank = 0);
+  void exit(SessionId session, std::uint32_t rank = 0,
+            std::int32_t exit_code = 0);
+  bool deadline(SessionId session);
+  bool task_lost(SessionId session);
+  bool evict(SessionId session);
+  bool dependent(SessionId waiting, SessionId ended);
+
+  // Submitted, placed on n0 and started.
+  SessionId running(const Spec& spec);
+
+  const Session& session(SessionId id) const { return *state.session(id); }
+  SessionState state_of(SessionId id) const { return session(id).state; }
+
+  // Applies what was written since; keeps the kinds in `kinds`. Every
+  // invariant is checked.
+  void settle();
+  // Kinds of the events of the last decision, with blanks between.
+  std::string kinds;
+
+  const std::vector<std::byte>& log() const { return log_; }
+  const schema::Event& event(Sequence sequence) const;
+  std::size_t offset_of(Sequence sequence) const {
+    return offsets_[sequence.value - 1];
+  }
+
+  // Turned off where a test is about the amount.
+  bool checks = true;
+  bool keeps_log = true;
+  // Gets every event as well.
+  State* deliver_to = nullptr;
+
+ private:
+  std::vector<std::byte> log_;
+  std::vector<std::size_t> offsets_;
+  std::uint64_t commands_ = 0;
+};
+
+// The events from `from` on, applied; ends the test at an error.
+void replay(State& state, const Cell& cell, Sequence from);
+
+// The digest of a replay of everything from the first event.
+std::string replayed_digest(const Cell& cell);
+
+// "over_limit tasks_per_session_max 4096 4097", or "accepted".
+std::string verdict(const Decision& decision);
+
+}  // namespace reeve::cluster::testing
