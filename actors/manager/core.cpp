@@ -37,15 +37,17 @@ void Core::start(std::string_view cell, std::string_view owner,
   cluster::decide_epoch(manager, origin(now), writer_);
   absorb();
   for (const auto& node : state_.nodes())
-    if (!node.removed) agents_[node.agent].seen = now;
+    if (!node.removed) {
+      Agent& agent = agents_[node.agent];
+      agent.seen = now;
+      agent.lost = agent.lost || node.lost;
+    }
   state_.visit_sessions(SessionId{}, [&](const Session& session) {
     if (has_ended(session.state)) return true;
     link_dependencies(session);
     arm(session);
-    if (session.simulated && (session.state == SessionState::starting ||
-                              session.state == SessionState::running))
-      want_launch(session);
-    if (session.state == SessionState::placed) want_launch(session);
+    // Of tasks that have started, only simulated ones are launched again.
+    want_launch(session);
     if (session.state == SessionState::stopping) want_stop(session);
     for (const auto& task : session.tasks)
       if (task.phase != cluster::TaskPhase::exited &&
@@ -158,6 +160,14 @@ Decision Core::register_nodes(const schema::RegisterNodes& command,
         Rejection{schema::RejectCode::over_limit, "nodes_per_command_max",
                   "too many nodes in one command",
                   cluster::nodes_per_command_max, command.nodes()->size()});
+  // Tried first, each alone: with a rejection nothing changes.
+  for (const auto* spec : *command.nodes()) {
+    cluster::EventWriter unused(writer_.next(), writer_.epoch());
+    const Decision one =
+        cluster::decide_register(state_, agent, *spec, command.reconciled(),
+                                 origin(now, principal), unused);
+    if (!one) return one;
+  }
   cluster::Accepted accepted{state_.last_sequence(), {}};
   bool first = true;
   for (const auto* spec : *command.nodes()) {
@@ -195,8 +205,7 @@ Decision Core::report_facts(const schema::ReportFacts& command,
     if (fact->kind() == schema::FactKind::started)
       want_stop(agent, fact->session(), fact->attempt(), fact->rank());
   }
-  if (const auto found = agents_.find(agent); found != agents_.end())
-    found->second.seen = now;
+  on_heartbeat(agent, now);
   return cluster::Accepted{state_.last_sequence(), {}};
 }
 
@@ -227,6 +236,7 @@ void Core::on_heartbeat(std::string_view agent, Time now) {
   const auto found = agents_.find(agent);
   if (found == agents_.end()) return;
   found->second.seen = now;
+  found->second.known = true;
 }
 
 // ---- what follows from events
@@ -268,8 +278,9 @@ void Core::react(const schema::Event& event) {
       const Session* session = live(event.body_as_TaskStarted()->session());
       if (session->state == SessionState::stopping) {
         want_stop(*session);
-      } else {
-        arm(*session);
+      } else if (session->state == SessionState::running ||
+                 session->tasks_started == 1) {
+        arm(*session);  // it has entered this state by this event
       }
       break;
     }
@@ -298,8 +309,12 @@ void Core::react(const schema::Event& event) {
 
 void Core::link_dependencies(const Session& session) {
   if (!session.depends) return;
-  for (const auto& dependency : state_.spec(session).after)
+  for (const auto& dependency : state_.spec(session).after) {
     dependents_[dependency.session()].push_back(session.id.value);
+    const Session* other = state_.session(SessionId{dependency.session()});
+    if (other && has_ended(other->state))
+      ended_.push_back(dependency.session());
+  }
 }
 
 void Core::follow_up(Time now) {
@@ -387,16 +402,37 @@ void Core::on_tick(Time now) {
 }
 
 void Core::check_agents(Time now) {
+  // Whoever did not listen must not say that others were silent.
+  const bool deaf = checked_at_.value != 0 && now.value - checked_at_.value >
+                                                  options_.heartbeat_ns_max / 2;
+  checked_at_ = now;
   for (auto& [name, agent] : agents_) {
+    if (deaf) agent.seen = now;
     const std::uint64_t silent_ns =
         now.value > agent.seen.value ? now.value - agent.seen.value : 0;
-    if (silent_ns <= options_.heartbeat_ns_max) continue;
-    agent.seen = now;
-    for (const auto& node : state_.nodes()) {
-      if (node.agent != name || node.lost || node.removed) continue;
-      cluster::decide_node_lost(state_, node, silent_ns, origin(now), writer_);
-      absorb();
-    }
+    const bool silent = silent_ns > options_.heartbeat_ns_max;
+    if (silent && !agent.lost) lose_nodes(name, silent_ns, now);
+    if (!silent && agent.lost && agent.known) return_simulated(name, now);
+    if (silent || agent.known) agent.lost = silent;
+  }
+}
+
+void Core::lose_nodes(std::string_view agent, std::uint64_t silent_ns,
+                      Time now) {
+  for (const auto& node : state_.nodes()) {
+    if (node.agent != agent || node.lost || node.removed) continue;
+    cluster::decide_node_lost(state_, node, silent_ns, origin(now), writer_);
+    absorb();
+  }
+}
+
+// On a simulated node nothing is left to reconcile; no agent declares it.
+void Core::return_simulated(std::string_view agent, Time now) {
+  for (const auto& node : state_.nodes()) {
+    if (node.agent != agent || !node.lost || node.removed || !node.simulated)
+      continue;
+    cluster::decide_node_returned(node, origin(now), writer_);
+    absorb();
   }
 }
 

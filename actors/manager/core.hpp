@@ -123,7 +123,8 @@ class Core {
   struct Agent {
     schema::Id128 boot;
     Time seen;
-    bool known = false;
+    bool known = false;  // heard since the start
+    bool lost = false;   // and its nodes with it
   };
   struct Timer {
     Time due;
@@ -145,6 +146,8 @@ class Core {
   void rebuild_timers();
   void on_due(const Session& session, Time now);
   void check_agents(Time now);
+  void lose_nodes(std::string_view agent, std::uint64_t silent_ns, Time now);
+  void return_simulated(std::string_view agent, Time now);
   void check_drains(Time now);
   void link_dependencies(const Session& session);
   std::vector<std::byte> status_answer() const;
@@ -177,6 +180,7 @@ class Core {
   cluster::EventWriter writer_;
   std::size_t absorbed_ = 0;  // bytes of the writer's that are applied
   Time now_;
+  Time checked_at_;  // when the agents were last looked at
   Counters counters_;
   std::map<std::string, std::uint64_t, std::less<>> outside_counters_;
   bool stopping_ = false;

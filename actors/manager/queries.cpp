@@ -78,7 +78,11 @@ flatbuffers::Offset<schema::TaskView> AnswerWriter::view(const Session& session,
   const auto node_name = builder_.CreateString(node.name);
   std::vector<flatbuffers::Offset<schema::DeviceHolding>> devices;
   for (const auto& share : task.devices) {
-    const cluster::Device& device = node.devices[share.device()];
+    // An exited task may have held one that its node has no more.
+    static const cluster::Device gone;
+    const cluster::Device& device = share.device() < node.devices.size()
+                                        ? node.devices[share.device()]
+                                        : gone;
     const auto uuid = builder_.CreateString(device.uuid);
     const auto model = builder_.CreateString(device.model);
     devices.push_back(schema::CreateDeviceHolding(
@@ -100,8 +104,10 @@ flatbuffers::Offset<schema::SessionView> AnswerWriter::view(
     const Session& session) {
   const cluster::Spec spec = state_.spec(session);
   std::vector<flatbuffers::Offset<schema::TaskView>> tasks;
-  for (std::uint32_t rank = 0; rank < session.tasks.size(); ++rank)
+  for (std::uint32_t rank = 0; rank < session.tasks.size(); ++rank) {
+    if (builder_.GetSize() >= answer_detail_bytes_max) break;
     tasks.push_back(view(session, rank));
+  }
   const auto task_list = builder_.CreateVector(tasks);
   const auto name = builder_.CreateString(std::string(spec.name));
   const auto user = builder_.CreateString(std::string(spec.user));
@@ -189,6 +195,7 @@ flatbuffers::Offset<schema::DeviceView> AnswerWriter::view(
   std::vector<flatbuffers::Offset<schema::Holder>> holders;
   if (device.used_milli > 0)
     for (const SessionId id : node.holders) {
+      if (builder_.GetSize() >= answer_detail_bytes_max) break;
       const Session& session = *state_.session(id);
       for (std::uint32_t rank = 0; rank < session.tasks.size(); ++rank) {
         const auto& task = session.tasks[rank];

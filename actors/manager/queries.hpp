@@ -16,6 +16,9 @@ namespace reeve::manager {
 // A page of a list ends before the answer comes near the bus's bound.
 inline constexpr std::size_t answer_bytes_max = 600 << 10;
 inline constexpr std::uint32_t answer_rows_max = 1000;
+// Beyond this the last tasks of a session and the last holders of a device
+// are left out.
+inline constexpr std::size_t answer_detail_bytes_max = 700 << 10;
 
 class AnswerWriter {
  public:
