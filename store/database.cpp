@@ -27,7 +27,7 @@ class SilentLogger final : public rocksdb::Logger {
 rocksdb::ColumnFamilyOptions family_options(const DatabaseOptions& options) {
   rocksdb::ColumnFamilyOptions family;
   family.write_buffer_size = options.write_buffer_bytes;
-  family.max_write_buffer_number = 4;
+  family.max_write_buffer_number = write_buffers_max;
   family.target_file_size_base = 64u << 20;
   family.compression = rocksdb::kLZ4Compression;
   rocksdb::BlockBasedTableOptions table;
@@ -53,6 +53,7 @@ rocksdb::DBOptions database_options(const DatabaseOptions& options,
   database.max_total_wal_size = 8 * options.write_buffer_bytes;
   database.max_background_jobs = 2;
   database.max_open_files = -1;
+  database.max_file_opening_threads = 2;
   database.stats_dump_period_sec = 0;
   database.stats_persist_period_sec = 0;
   database.allow_concurrent_memtable_write = false;

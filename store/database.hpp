@@ -20,6 +20,9 @@ namespace reeve::store {
 
 enum class Access { read_only, read_write, create };
 
+// Memory tables of one column family, filling and being written out.
+inline constexpr int write_buffers_max = 2;
+
 struct DatabaseOptions {
   rocksdb::Env* env = nullptr;
   std::uint64_t write_buffer_bytes = 16u << 20;

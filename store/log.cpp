@@ -31,11 +31,23 @@ const Head& Log::Prepared::head() const {
   return body_->head;
 }
 
+namespace {
+
+// What a flush of all memory tables may write.
+std::uint64_t kept_bytes(const LogOptions& options) {
+  return options.floor_bytes == 0
+             ? 0
+             : write_buffers_max * options.write_buffer_bytes;
+}
+
+}  // namespace
+
 struct Log::Core {
   Core(OpenedLog opened, const LogOptions& options)
       : database(std::move(opened.database)),
         head(std::make_shared<HeadCell>()),
-        reserve(opened.layout.ballast(), options.floor_bytes),
+        reserve(opened.layout.ballast(), options.floor_bytes,
+                kept_bytes(options)),
         marks(std::move(opened.mark), options.mark_interval_ms,
               options.mark_lag_commits_max),
         prepared_head(opened.head) {

@@ -44,31 +44,39 @@ Expected<Layout> find_or_make(const LogOptions& options) {
 
 bool database_exists(const Layout& layout) {
   std::error_code ignored;
-  return std::filesystem::exists(layout.database() / "CURRENT", ignored);
+  return std::filesystem::exists(layout.database(), ignored);
 }
 
-// Creates the database, or finishes a creation that was cut short.
-Expected<std::shared_ptr<Database>> make_database(const Layout& layout,
-                                                  const LogOptions& options,
-                                                  const Mark& mark) {
+// Made under another name and renamed when it is whole and named, so that a
+// creation that was cut short leaves nothing that looks like a log.
+Status make_database(const Layout& layout, const LogOptions& options,
+                     const Mark& mark) {
   if (mark.head.sequence != 0)
     return fail(Errc::damaged,
                 "the database in " + layout.directory.string() +
                     " is gone, but event " +
                     std::to_string(mark.head.sequence) +
                     " was acknowledged: restore the directory from a copy");
-  auto database = Database::open(layout.database(), Access::create,
-                                 database_options(options));
-  if (!database) return database;
-  if (Status named = (*database)->write_identity(mark.log_id); !named)
-    return tl::unexpected(named.error());
-  return database;
+  const auto unfinished = layout.directory / "db.new";
+  std::error_code error;
+  std::filesystem::remove_all(unfinished, error);
+  {
+    const auto database =
+        Database::open(unfinished, Access::create, database_options(options));
+    if (!database) return tl::unexpected(database.error());
+    if (Status named = (*database)->write_identity(mark.log_id); !named)
+      return named;
+  }
+  std::filesystem::rename(unfinished, layout.database(), error);
+  if (error)
+    return fail(Errc::io, "cannot rename " + unfinished.string() + ": " +
+                              error.message());
+  return sync_directory(layout.directory);
 }
 
-// Proves everything while nothing can be changed yet. False when the database
-// is a creation that was cut short.
-Expected<bool> prove(const Layout& layout, const LogOptions& options,
-                     const Mark& mark) {
+// Proves everything while nothing can be changed yet.
+Status prove(const Layout& layout, const LogOptions& options,
+             const Mark& mark) {
   auto database = Database::open(layout.database(), Access::read_only,
                                  database_options(options));
   if (!database) {
@@ -79,22 +87,22 @@ Expected<bool> prove(const Layout& layout, const LogOptions& options,
   }
   const auto log_id = (*database)->read_identity();
   if (!log_id) return tl::unexpected(log_id.error());
-  if (!log_id->has_value() && mark.head.sequence == 0) return false;
   if (*log_id != mark.log_id)
     return fail(Errc::damaged, "the database in " + layout.directory.string() +
                                    " is not the one its head mark belongs to");
   const auto head = verify_head(**database, mark, layout.directory);
   if (!head) return tl::unexpected(head.error());
-  return true;
+  return {};
 }
 
 Expected<std::shared_ptr<Database>> open_proved(const Layout& layout,
                                                 const LogOptions& options,
                                                 const Mark& mark) {
-  if (!database_exists(layout)) return make_database(layout, options, mark);
-  const auto whole = prove(layout, options, mark);
-  if (!whole) return tl::unexpected(whole.error());
-  if (!*whole) return make_database(layout, options, mark);
+  if (!database_exists(layout))
+    if (Status made = make_database(layout, options, mark); !made)
+      return tl::unexpected(made.error());
+  if (Status proved = prove(layout, options, mark); !proved)
+    return tl::unexpected(proved.error());
   return Database::open(layout.database(), Access::read_write,
                         database_options(options));
 }

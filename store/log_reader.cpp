@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -13,10 +15,22 @@ namespace reeve::store {
 
 namespace {
 
-// A live log drops files while we open it; that passes. Each try starts from
-// the directory anew.
-constexpr int open_tries_max = 5;
-constexpr std::chrono::milliseconds open_retry_delay{50};
+// A live log drops files while they are being opened; that passes. Each try
+// starts from the directory anew, and none is made when nothing changed.
+constexpr int open_tries_max = 10;
+constexpr std::chrono::milliseconds open_retry_delay{20};
+
+// Names and sizes of the database's files: a live log changes them.
+std::map<std::string, std::uintmax_t> look_at(const Layout& layout) {
+  std::map<std::string, std::uintmax_t> files;
+  std::error_code ignored;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(layout.database(), ignored)) {
+    std::error_code gone;
+    files[entry.path().filename().string()] = entry.file_size(gone);
+  }
+  return files;
+}
 
 struct Opened {
   std::shared_ptr<Database> database;
@@ -43,12 +57,13 @@ Expected<Opened> open_once(const Layout& layout) {
 Expected<Opened> open_directory(const std::filesystem::path& path) {
   const auto layout = find_log(path);
   if (!layout) return tl::unexpected(layout.error());
-  auto opened = open_once(*layout);
-  for (int tries = 1; tries < open_tries_max && !opened; ++tries) {
+  for (int tries = 1;; ++tries) {
+    const auto before = look_at(*layout);
+    auto opened = open_once(*layout);
+    if (opened || tries == open_tries_max || look_at(*layout) == before)
+      return opened;
     std::this_thread::sleep_for(open_retry_delay);
-    opened = open_once(*layout);
   }
-  return opened;
 }
 
 }  // namespace

@@ -30,8 +30,11 @@ std::uint64_t allocated_bytes(const std::filesystem::path& file) {
 
 }  // namespace
 
-Reserve::Reserve(std::filesystem::path ballast, std::uint64_t floor_bytes)
-    : ballast_(std::move(ballast)), floor_bytes_(floor_bytes) {
+Reserve::Reserve(std::filesystem::path ballast, std::uint64_t floor_bytes,
+                 std::uint64_t kept_bytes)
+    : ballast_(std::move(ballast)),
+      floor_bytes_(floor_bytes),
+      kept_bytes_(kept_bytes) {
   ballast_held_ =
       floor_bytes_ != 0 && allocated_bytes(ballast_) >= floor_bytes_;
   look();
@@ -46,13 +49,12 @@ bool Reserve::admission_open() {
 Status Reserve::allow(std::uint64_t bytes) {
   const std::lock_guard guard(mutex_);
   const std::uint64_t free_bytes = look();
-  const std::uint64_t kept_bytes = floor_bytes_ / 4;
-  if (free_bytes >= bytes && free_bytes - bytes >= kept_bytes) return {};
+  if (free_bytes >= bytes && free_bytes - bytes >= kept_bytes_) return {};
   return fail(Errc::no_space,
               "the disk under " + ballast_.parent_path().string() + " has " +
                   std::to_string(free_bytes) + " bytes free, and " +
                   std::to_string(bytes) + " more would leave less than " +
-                  std::to_string(kept_bytes) + ": free some space");
+                  std::to_string(kept_bytes_) + ": free some space");
 }
 
 // Returns the free bytes beside the ballast.

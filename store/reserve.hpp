@@ -17,7 +17,8 @@ class Reserve {
  public:
   // Lays the ballast if there is room for it and the floor beside it; with
   // less room the log opens with admission closed.
-  Reserve(std::filesystem::path ballast, std::uint64_t floor_bytes);
+  Reserve(std::filesystem::path ballast, std::uint64_t floor_bytes,
+          std::uint64_t kept_bytes);
   Reserve(const Reserve&) = delete;
   Reserve& operator=(const Reserve&) = delete;
 
@@ -25,7 +26,8 @@ class Reserve {
   bool admission_open();
 
   // Errc::no_space, before anything is written, when `bytes` more would leave
-  // less than a quarter of the floor even without the ballast.
+  // less than `kept_bytes` even without the ballast: the room the database
+  // needs to write out what it holds in memory.
   Status allow(std::uint64_t bytes);
 
   // No look is older than this.
@@ -39,6 +41,7 @@ class Reserve {
   std::mutex mutex_;
   std::filesystem::path ballast_;
   std::uint64_t floor_bytes_;
+  std::uint64_t kept_bytes_;
   bool ballast_held_ = false;
   bool admission_open_ = false;
   std::int64_t looked_at_ms_ = 0;

@@ -10,23 +10,36 @@ namespace reeve::store {
 
 namespace {
 
-// Chunk 0 is the header; the bytes are in chunks 1 to chunk_count.
-using ChunkKey = std::array<char, 12>;
+// Headers have keys of their own kind, after all chunks, so that listing the
+// snapshots reads no chunk, damaged as it may be.
+constexpr char chunk_kind = 'c';
+constexpr char header_kind = 'h';
+using SnapshotKey = std::array<char, 13>;
 
-ChunkKey chunk_key(std::uint64_t sequence, std::uint32_t index) {
+SnapshotKey make_key(char kind, std::uint64_t sequence, std::uint32_t index) {
   const std::uint64_t sequence_be = __builtin_bswap64(sequence);
   const std::uint32_t index_be = __builtin_bswap32(index);
-  ChunkKey key;
-  std::memcpy(key.data(), &sequence_be, 8);
-  std::memcpy(key.data() + 8, &index_be, 4);
+  SnapshotKey key;
+  key[0] = kind;
+  std::memcpy(key.data() + 1, &sequence_be, 8);
+  std::memcpy(key.data() + 9, &index_be, 4);
   return key;
 }
 
-rocksdb::Slice slice_of_key(const ChunkKey& key) {
+// Chunks are counted from 0.
+SnapshotKey chunk_key(std::uint64_t sequence, std::uint32_t index) {
+  return make_key(chunk_kind, sequence, index);
+}
+
+SnapshotKey header_key(std::uint64_t sequence) {
+  return make_key(header_kind, sequence, 0);
+}
+
+rocksdb::Slice slice_of_key(const SnapshotKey& key) {
   return {key.data(), key.size()};
 }
 
-// The value of chunk 0.
+// The value of a header.
 struct Header {
   std::uint8_t format = snapshot_format;
   std::array<std::uint8_t, 3> zero{};
@@ -51,7 +64,7 @@ std::uint32_t chunks_for(std::size_t size_bytes) {
                                     snapshot_chunk_bytes);
 }
 
-Status put_unlogged(const Database& database, const ChunkKey& key,
+Status put_unlogged(const Database& database, const SnapshotKey& key,
                     std::span<const std::byte> value) {
   rocksdb::WriteOptions write;
   write.disableWAL = true;
@@ -68,24 +81,33 @@ Status flush(const Database& database) {
   return {};
 }
 
-// Everything before the oldest that is kept goes, half-written ones too.
-Status remove_older(const Database& database) {
-  const auto kept = list_snapshots(database);
-  if (!kept) return tl::unexpected(kept.error());
-  if (kept->size() <= snapshots_kept) return {};
-  const ChunkKey begin = chunk_key(0, 0);
-  const ChunkKey end = chunk_key((*kept)[snapshots_kept - 1], 0);
+rocksdb::Status remove_range(const Database& database, const SnapshotKey& begin,
+                             const SnapshotKey& end) {
   const rocksdb::Slice from = slice_of_key(begin);
   const rocksdb::Slice to = slice_of_key(end);
   rocksdb::WriteOptions write;
   write.disableWAL = true;
+  rocksdb::DB& db = database.db();
+  rocksdb::Status status = db.DeleteRange(write, database.snapshot(), from, to);
+  if (status.ok())
+    status = db.Flush(rocksdb::FlushOptions(), database.snapshot());
+  if (status.ok())
+    status = db.CompactRange(rocksdb::CompactRangeOptions(),
+                             database.snapshot(), &from, &to);
+  return status;
+}
+
+// Everything before the oldest that is kept goes, half-written ones too;
+// headers first, so that none is left without its bytes.
+Status remove_older(const Database& database) {
+  const auto kept = list_snapshots(database);
+  if (!kept) return tl::unexpected(kept.error());
+  if (kept->size() <= snapshots_kept) return {};
+  const std::uint64_t oldest = (*kept)[snapshots_kept - 1];
   rocksdb::Status status =
-      database.db().DeleteRange(write, database.snapshot(), from, to);
+      remove_range(database, header_key(0), header_key(oldest));
   if (status.ok())
-    status = database.db().Flush(rocksdb::FlushOptions(), database.snapshot());
-  if (status.ok())
-    status = database.db().CompactRange(rocksdb::CompactRangeOptions(),
-                                        database.snapshot(), &from, &to);
+    status = remove_range(database, chunk_key(0, 0), chunk_key(oldest, 0));
   if (!status.ok()) return fail_status(status, "cannot remove old snapshots");
   return {};
 }
@@ -95,7 +117,7 @@ Expected<Snapshot> read_one(const Database& database, std::uint64_t sequence) {
   const rocksdb::ReadOptions read;
   std::string text;
   rocksdb::Status status = database.db().Get(
-      read, database.snapshot(), slice_of_key(chunk_key(sequence, 0)), &text);
+      read, database.snapshot(), slice_of_key(header_key(sequence)), &text);
   if (!status.ok()) return fail_status(status, name + " cannot be read");
   Header header;
   if (text.size() != sizeof(header))
@@ -108,13 +130,13 @@ Expected<Snapshot> read_one(const Database& database, std::uint64_t sequence) {
   if (header.chunk_count != chunks_for(header.size_bytes))
     return fail(Errc::damaged, name + " has a damaged header");
   Snapshot snapshot{sequence, header.digest, {}};
-  for (std::uint32_t index = 1; index <= header.chunk_count; ++index) {
+  for (std::uint32_t index = 0; index < header.chunk_count; ++index) {
     rocksdb::PinnableSlice chunk;
     status =
         database.db().Get(read, database.snapshot(),
                           slice_of_key(chunk_key(sequence, index)), &chunk);
     if (!status.ok()) return fail_status(status, name + " cannot be read");
-    if (index == 1) snapshot.bytes.reserve(header.size_bytes);
+    if (index == 0) snapshot.bytes.reserve(header.size_bytes);
     const auto bytes = bytes_of(chunk);
     snapshot.bytes.insert(snapshot.bytes.end(), bytes.begin(), bytes.end());
   }
@@ -137,11 +159,11 @@ Status write_snapshot(const Database& database, std::uint64_t sequence,
     const std::size_t offset = index * snapshot_chunk_bytes;
     const auto chunk = bytes.subspan(
         offset, std::min(snapshot_chunk_bytes, bytes.size() - offset));
-    Status put = put_unlogged(database, chunk_key(sequence, index + 1), chunk);
+    Status put = put_unlogged(database, chunk_key(sequence, index), chunk);
     if (!put) return put;
   }
   if (Status done = flush(database); !done) return done;
-  Status put = put_unlogged(database, chunk_key(sequence, 0),
+  Status put = put_unlogged(database, header_key(sequence),
                             std::as_bytes(std::span(&header, 1)));
   if (!put) return put;
   if (Status done = flush(database); !done) return done;
@@ -152,22 +174,16 @@ Expected<std::vector<std::uint64_t>> list_snapshots(const Database& database) {
   std::vector<std::uint64_t> sequences;
   const std::unique_ptr<rocksdb::Iterator> iterator(
       database.db().NewIterator(rocksdb::ReadOptions(), database.snapshot()));
-  const ChunkKey past_all = chunk_key(~std::uint64_t{0}, ~std::uint32_t{0});
-  iterator->SeekForPrev(slice_of_key(past_all));
-  while (iterator->Valid()) {
+  const SnapshotKey first = header_key(0);
+  iterator->Seek(slice_of_key(first));
+  for (; iterator->Valid(); iterator->Next()) {
     const rocksdb::Slice key = iterator->key();
-    if (key.size() != sizeof(ChunkKey))
+    if (key.size() != sizeof(SnapshotKey) || key[0] != header_kind)
       return fail(Errc::damaged, "a snapshot has a key of " +
                                      std::to_string(key.size()) + " bytes");
     std::uint64_t sequence_be;
-    std::memcpy(&sequence_be, key.data(), sizeof(sequence_be));
-    const std::uint64_t sequence = __builtin_bswap64(sequence_be);
-    // Straight to the header, past the chunks.
-    const ChunkKey header = chunk_key(sequence, 0);
-    iterator->SeekForPrev(slice_of_key(header));
-    if (!iterator->Valid() || iterator->key() != slice_of_key(header)) continue;
-    sequences.push_back(sequence);
-    iterator->Prev();
+    std::memcpy(&sequence_be, key.data() + 1, sizeof(sequence_be));
+    sequences.insert(sequences.begin(), __builtin_bswap64(sequence_be));
   }
   if (!iterator->status().ok())
     return fail_status(iterator->status(), "cannot list the snapshots");
