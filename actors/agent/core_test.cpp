@@ -1,0 +1,618 @@
+#include "actors/agent/core.hpp"
+
+#include <algorithm>
+#include <boost/test/unit_test.hpp>
+#include <optional>
+#include <string>
+
+#include "actors/agent/core_launch.hpp"
+#include "actors/agent/test_orders.hpp"
+
+namespace reeve::agent {
+namespace {
+
+using schema::EndReason;
+using schema::FactKind;
+using testing::Heard;
+using testing::Orders;
+
+constexpr Time noon{1'000 * second_ns};
+
+// A real agent whose runtime is up and whose node is registered.
+struct Agent {
+  explicit Agent(bool simulated = false) : core(options(simulated)) {}
+
+  static Options options(bool simulated) {
+    Options all;
+    all.agent = simulated ? "sim" : "n1";
+    all.simulated = simulated;
+    all.node.name = "n1";
+    all.node.cpu_milli = 4000;
+    all.node.devices = {{"GPU-a", "A100", 80, 0, {"/dev/nvidia3"}}};
+    all.node.common_device_paths = {"/dev/nvidiactl"};
+    all.run = 77;
+    all.seed = 1;
+    return all;
+  }
+
+  void step() {
+    Effects now_effects = core.take_effects(now);
+    core.check_invariants();
+    for (auto& command : now_effects.commands) heard.take(command);
+    for (auto& spec : now_effects.launches) launched.push_back(std::move(spec));
+    for (auto& one : now_effects.stops) stopped.push_back(one);
+    for (auto& key : now_effects.forgets) forgotten.push_back(key);
+    if (!now_effects.heartbeat.empty()) ++heartbeats;
+  }
+  void order(const std::vector<std::byte>& bytes) {
+    core.on_order(testing::order_of(bytes), now);
+    step();
+  }
+  void answer(const schema::Id128& id, bool accepted = true) {
+    const auto bytes = testing::make_reply(id, accepted);
+    core.on_reply(testing::reply_of(bytes), now);
+    step();
+  }
+  void answer_report() { answer(heard.report_id); }
+  void answer_registration() { answer(heard.registration_id); }
+  void tick(std::uint64_t ns) {
+    now.value += ns;
+    core.on_tick(now);
+    step();
+  }
+  void ready(const std::vector<keeper::TaskStatus>& tasks = {}) {
+    core.on_runtime_ready(tasks, Epoch{}, {"no cgroups"}, now);
+    step();
+  }
+  // All that a fresh agent without tasks needs to be registered.
+  void registered() {
+    ready();
+    answer_registration();
+    order(Orders(1).list(heard.boot, {}));
+    answer_registration();
+    BOOST_REQUIRE(core.registered());
+  }
+
+  Time now = noon;
+  Core core;
+  Heard heard;
+  std::vector<TaskSpec> launched;
+  std::vector<StopTask> stopped;
+  std::vector<TaskKey> forgotten;
+  int heartbeats = 0;
+};
+
+struct Ready : Agent {
+  Ready() { registered(); }
+};
+
+struct Simulated : Agent {
+  Simulated() : Agent(true) {
+    ready();
+    answer_registration();
+  }
+};
+
+const TaskKey one{5, 1, 0};
+const TaskKey two{6, 1, 0};
+
+keeper::ExitFacts exited_with(int code) {
+  keeper::ExitFacts facts;
+  facts.exit_code = code;
+  facts.started_at = 10;
+  facts.ended_at = 20;
+  return facts;
+}
+
+std::string value_of(const TaskSpec& spec, const std::string& name) {
+  for (const std::string& line : spec.env)
+    if (line.starts_with(name + "=")) return line.substr(name.size() + 1);
+  return "(unset)";
+}
+
+// ---- launches
+
+BOOST_FIXTURE_TEST_CASE(a_launch_is_started_once_however_often_it_comes,
+                        Ready) {
+  order(Orders(1).launch({one}));
+  order(Orders(1).launch({one}));
+  BOOST_TEST(launched.size() == 1u);
+  BOOST_TEST(heard.facts.empty());
+}
+
+BOOST_FIXTURE_TEST_CASE(a_start_is_reported_at_once, Ready) {
+  order(Orders(1).launch({one}));
+  core.on_started(one, 42, 123, "");
+  step();
+  BOOST_REQUIRE_EQUAL(heard.facts.size(), 1u);
+  BOOST_TEST((heard.facts[0].kind == FactKind::started));
+  BOOST_TEST(heard.facts[0].pid == 42);
+  BOOST_TEST(heard.facts[0].started_at == 123u);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_launch_of_a_running_task_tells_its_start_again,
+                        Ready) {
+  order(Orders(1).launch({one}));
+  core.on_started(one, 42, 123, "");
+  step();
+  answer_report();
+  order(Orders(1).launch({one}));
+  BOOST_TEST(launched.size() == 1u);
+  BOOST_TEST(heard.facts.size() == 2u);
+  BOOST_TEST((heard.facts[1].kind == FactKind::started));
+}
+
+BOOST_FIXTURE_TEST_CASE(an_order_of_an_older_epoch_is_refused, Ready) {
+  order(Orders(4).launch({one}));
+  order(Orders(3).launch({two}));
+  order(Orders(3).stop({one}));
+  BOOST_TEST(launched.size() == 1u);
+  BOOST_TEST(stopped.empty());
+  BOOST_TEST(core.counters().orders_stale == 2u);
+}
+
+BOOST_FIXTURE_TEST_CASE(the_runtimes_epoch_counts_as_seen, Agent) {
+  core.on_runtime_ready({}, Epoch{9}, {}, now);
+  order(Orders(8).launch({one}));
+  BOOST_TEST(launched.empty());
+  BOOST_TEST(core.counters().orders_stale == 1u);
+}
+
+BOOST_FIXTURE_TEST_CASE(orders_before_the_runtime_is_there_are_dropped, Agent) {
+  order(Orders(1).launch({one}));
+  BOOST_TEST(core.tasks() == 0u);
+  BOOST_TEST(core.counters().orders_early == 1u);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_launch_of_the_other_kind_fails, Ready) {
+  order(Orders(1).launch_simulated({one}, 5));
+  BOOST_REQUIRE_EQUAL(heard.facts.size(), 1u);
+  BOOST_TEST((heard.facts[0].kind == FactKind::start_failed));
+}
+
+BOOST_FIXTURE_TEST_CASE(launches_over_the_bound_are_dropped_and_counted,
+                        Ready) {
+  std::vector<TaskKey> keys;
+  for (std::uint64_t id = 1; id <= tasks_max; ++id) keys.push_back({id, 1, 0});
+  for (std::size_t at = 0; at < keys.size(); at += 256)
+    order(Orders(1).launch(
+        {keys.begin() + static_cast<long>(at),
+         keys.begin() + static_cast<long>(std::min(at + 256, keys.size()))}));
+  order(Orders(1).launch({{tasks_max + 1, 1, 0}}));
+  BOOST_TEST(launched.size() == tasks_max);
+  BOOST_TEST(core.counters().launches_dropped == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(a_task_gets_what_distributed_programs_expect) {
+  Ready agent;
+  agent.order(Orders(3).launch({{12, 2, 1}}));
+  BOOST_REQUIRE_EQUAL(agent.launched.size(), 1u);
+  const TaskSpec& spec = agent.launched[0];
+  BOOST_TEST(spec.epoch == 3u);
+  BOOST_TEST(spec.argv[0] == "true");
+  BOOST_TEST(spec.uid == 1000u);
+  const std::pair<const char*, const char*> expected[] = {
+      {"RANK", "1"},
+      {"WORLD_SIZE", "2"},
+      {"LOCAL_RANK", "1"},
+      {"MASTER_ADDR", "127.0.0.1"},
+      {"MASTER_PORT", "20012"},
+      {"CUDA_VISIBLE_DEVICES", "GPU-a"},
+      {"REEVE_SESSION_ID", "s-12"},
+      {"REEVE_SESSION_NAME", "job"},
+      {"REEVE_ATTEMPT", "2"},
+      {"REEVE_RANK", "1"},
+      {"REEVE_TASKS", "2"},
+      {"REEVE_NODE", "n1"},
+      {"REEVE_USER", "ann"},
+      {"REEVE_CPUS", "1.500"},
+      {"REEVE_MEMORY_BYTES", "4096"},
+      {"GIVEN", "1"},
+      {"PATH", search_path_default},
+  };
+  for (const auto& [name, value] : expected)
+    BOOST_TEST(value_of(spec, name) == value, name);
+  BOOST_TEST(std::count_if(spec.env.begin(), spec.env.end(), [](auto& line) {
+               return line.starts_with("RANK=");
+             }) == 1);
+  const std::vector<std::string> paths = {"/dev/nvidiactl", "/dev/nvidia3"};
+  BOOST_TEST(spec.device_paths == paths, boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(the_master_is_named_where_it_is_another_node) {
+  Ready agent;
+  agent.order(Orders(1).on_master("n2").launch({one}));
+  BOOST_TEST(value_of(agent.launched.at(0), "MASTER_ADDR") == "n2");
+}
+
+BOOST_AUTO_TEST_CASE(a_task_whose_device_is_gone_does_not_start) {
+  Ready agent;
+  agent.order(Orders(1).with_device("GPU-z").launch({one}));
+  BOOST_TEST(agent.launched.empty());
+  BOOST_REQUIRE_EQUAL(agent.heard.facts.size(), 1u);
+  BOOST_TEST((agent.heard.facts[0].kind == FactKind::start_failed));
+  BOOST_TEST(agent.heard.facts[0].detail.find("GPU-z") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(master_ports_stay_in_their_range) {
+  for (const std::uint64_t session : {0ull, 1ull, 9'999ull, 10'000ull, ~0ull}) {
+    BOOST_TEST(master_port(session) >= 20'000u);
+    BOOST_TEST(master_port(session) <= 29'999u);
+  }
+}
+
+// ---- ends
+
+struct EndCase {
+  const char* name;
+  keeper::ExitFacts facts;
+  FactKind kind;
+  EndReason reason;
+};
+
+BOOST_AUTO_TEST_CASE(each_way_to_end_is_told_as_it_was) {
+  keeper::ExitFacts killed = exited_with(137);
+  killed.signal = 9;
+  keeper::ExitFacts hog = killed;
+  hog.memory_killed = true;
+  keeper::ExitFacts lost;
+  lost.lost = true;
+  const EndCase cases[] = {
+      {"by itself", exited_with(3), FactKind::exited, EndReason::exited},
+      {"by a signal", killed, FactKind::exited, EndReason::signalled},
+      {"by its memory limit", hog, FactKind::exited, EndReason::memory_limit},
+      {"unknown", lost, FactKind::unknown, EndReason::none},
+  };
+  for (const EndCase& each : cases) {
+    BOOST_TEST_CONTEXT(each.name) {
+      Ready agent;
+      agent.order(Orders(1).launch({one}));
+      agent.core.on_started(one, 42, 10, "");
+      agent.core.on_exited(one, each.facts);
+      agent.step();
+      BOOST_REQUIRE_EQUAL(agent.heard.facts.size(), 2u);
+      BOOST_TEST((agent.heard.facts[1].kind == each.kind));
+      BOOST_TEST((agent.heard.facts[1].reason == each.reason));
+      BOOST_TEST(agent.heard.facts[1].exit_code == each.facts.exit_code);
+    }
+  }
+}
+
+BOOST_FIXTURE_TEST_CASE(an_end_is_forgotten_only_once_it_was_accepted, Ready) {
+  order(Orders(1).launch({one}));
+  core.on_started(one, 42, 10, "");
+  core.on_exited(one, exited_with(0));
+  step();
+  BOOST_TEST(forgotten.empty());
+  BOOST_TEST(core.tasks() == 1u);
+  answer_report();
+  BOOST_REQUIRE_EQUAL(forgotten.size(), 1u);
+  BOOST_TEST((forgotten[0] == one));
+  BOOST_TEST(core.tasks() == 0u);
+  BOOST_TEST(core.ended(one));
+}
+
+BOOST_FIXTURE_TEST_CASE(a_rejected_report_is_sent_again_later, Ready) {
+  order(Orders(1).launch({one}));
+  core.on_exited(one, exited_with(0));
+  step();
+  const auto first = heard.report_id;
+  answer(first, false);
+  BOOST_TEST(forgotten.empty());
+  tick(retry_longest_ns);
+  BOOST_TEST(heard.reports == 2);
+  BOOST_TEST(heard.report_id.low() == first.low());
+  answer_report();
+  BOOST_TEST(forgotten.size() == 1u);
+}
+
+BOOST_FIXTURE_TEST_CASE(one_report_is_in_flight_and_the_rest_is_gathered,
+                        Ready) {
+  order(Orders(1).launch({one, two}));
+  core.on_started(one, 1, 10, "");
+  step();
+  core.on_started(two, 2, 10, "");
+  step();
+  core.on_exited(two, exited_with(0));
+  step();
+  BOOST_TEST(heard.reports == 1);
+  answer_report();
+  BOOST_TEST(heard.reports == 2);
+  BOOST_TEST(heard.facts.size() == 3u);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_report_holds_a_bounded_number_of_facts, Ready) {
+  std::vector<TaskKey> keys;
+  for (std::uint64_t id = 1; id <= facts_per_report_max + 1; ++id)
+    keys.push_back({id, 1, 0});
+  order(Orders(1).stop(keys));
+  BOOST_TEST(heard.facts.size() == facts_per_report_max);
+  answer_report();
+  BOOST_TEST(heard.facts.size() == facts_per_report_max + 1);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_report_of_long_details_stays_a_valid_command, Ready) {
+  const std::string novel(10'000, 'x');
+  std::vector<TaskKey> keys;
+  for (std::uint64_t id = 1; id <= 900; ++id) keys.push_back({id, 1, 0});
+  order(Orders(1).launch(keys));
+  for (const TaskKey& key : keys) core.on_start_failed(key, novel);
+  step();  // Heard verifies each command
+  BOOST_TEST(heard.facts.size() < 900u);
+  BOOST_TEST(heard.facts[0].detail.size() == fact_detail_bytes_max);
+  for (int i = 0; i < 8; ++i) answer_report();
+  BOOST_TEST(heard.facts.size() == 900u);
+  BOOST_TEST(core.tasks() == 0u);
+}
+
+BOOST_FIXTURE_TEST_CASE(an_unanswered_report_is_sent_again_with_the_same_id,
+                        Ready) {
+  order(Orders(1).launch({one}));
+  core.on_started(one, 1, 10, "");
+  step();
+  const auto first = heard.report_id;
+  tick(retry_first_ns);
+  BOOST_TEST(heard.reports == 2);
+  BOOST_TEST(heard.report_id.low() == first.low());
+  answer_report();
+  tick(retry_longest_ns);
+  BOOST_TEST(heard.reports == 2);
+}
+
+// ---- stops
+
+BOOST_FIXTURE_TEST_CASE(a_stop_goes_to_the_runtime_with_its_grace, Ready) {
+  order(Orders(1).launch({one}));
+  order(Orders(1).stop({one}, 2 * second_ns));
+  BOOST_REQUIRE_EQUAL(stopped.size(), 1u);
+  BOOST_TEST(stopped[0].grace_ms == 2'000u);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_stop_of_an_unknown_task_bars_a_late_launch, Ready) {
+  order(Orders(1).stop({one}));
+  BOOST_REQUIRE_EQUAL(heard.facts.size(), 1u);
+  BOOST_TEST((heard.facts[0].kind == FactKind::unknown));
+  order(Orders(1).launch({one}));
+  answer_report();
+  order(Orders(1).launch({one}));
+  BOOST_TEST(launched.empty());
+  BOOST_TEST(core.counters().launches_late == 1u);
+  BOOST_TEST(heard.facts.size() == 2u);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_stop_of_an_ended_task_tells_its_end_again, Ready) {
+  order(Orders(1).launch({one}));
+  core.on_exited(one, exited_with(4));
+  step();
+  order(Orders(1).stop({one}));
+  BOOST_TEST(stopped.empty());
+  BOOST_TEST(heard.facts.size() == 1u);  // it is on its way already
+}
+
+BOOST_FIXTURE_TEST_CASE(tombstones_are_bounded_oldest_first, Ready) {
+  for (std::uint64_t id = 1; id <= tombstones_max + 1; ++id) {
+    core.on_order(testing::order_of(Orders(1).stop({{id, 1, 0}})), now);
+    if (id % 500 == 0) {
+      step();
+      answer_report();
+    }
+  }
+  step();
+  while (core.facts_waiting() > 0) answer_report();
+  order(Orders(1).launch({{2, 1, 0}}));
+  BOOST_TEST(launched.empty());
+  order(Orders(1).launch({{1, 1, 0}}));
+  BOOST_TEST(launched.size() == 1u);
+}
+
+BOOST_FIXTURE_TEST_CASE(what_the_runtime_refuses_is_told, Ready) {
+  order(Orders(1).launch({one, two}));
+  core.on_refused(one, Errc::busy, "20000 tasks");
+  core.on_refused(two, Errc::rejected, "it has ended");
+  step();
+  BOOST_REQUIRE_EQUAL(heard.facts.size(), 2u);
+  BOOST_TEST((heard.facts[0].kind == FactKind::start_failed));
+  BOOST_TEST((heard.facts[1].kind == FactKind::unknown));
+}
+
+// ---- registration and reconciling
+
+BOOST_FIXTURE_TEST_CASE(the_node_is_declared_with_what_it_does_not_give,
+                        Agent) {
+  ready();
+  BOOST_TEST(heard.registrations == 1);
+  BOOST_TEST(heard.node == "n1");
+  BOOST_TEST(!heard.reconciled);
+  BOOST_REQUIRE_EQUAL(heard.limits.size(), 1u);
+  BOOST_TEST(heard.limits[0] == "no cgroups");
+  tick(retry_first_ns);
+  BOOST_TEST(heard.registrations == 2);
+  answer_registration();
+  order(Orders(1).list(heard.boot, {}));
+  BOOST_TEST(heard.reconciled);
+}
+
+keeper::TaskStatus running(const TaskKey& key) {
+  keeper::TaskStatus status;
+  status.key = key;
+  status.state = keeper::TaskState::running;
+  status.pid = 9;
+  status.started_at = 10;
+  return status;
+}
+
+BOOST_FIXTURE_TEST_CASE(adopted_tasks_are_told_before_the_node_registers,
+                        Agent) {
+  keeper::TaskStatus over = running(two);
+  over.state = keeper::TaskState::exited;
+  over.exit = exited_with(3);
+  ready({running(one), over});
+  BOOST_TEST(heard.registrations == 0);
+  BOOST_TEST(heard.facts.size() == 3u);  // two starts, one end
+  answer_report();
+  BOOST_TEST(heard.registrations == 1);
+  BOOST_REQUIRE_EQUAL(forgotten.size(), 1u);
+  BOOST_TEST((forgotten[0] == two));
+  order(Orders(1).list(heard.boot, {one}));
+  BOOST_TEST(stopped.empty());
+  BOOST_TEST(heard.reconciled);
+}
+
+BOOST_FIXTURE_TEST_CASE(what_is_not_listed_ends_before_the_node_is_reconciled,
+                        Agent) {
+  ready({running(one), running(two)});
+  answer_report();
+  answer_registration();
+  order(Orders(1).list(heard.boot, {two}));
+  BOOST_REQUIRE_EQUAL(stopped.size(), 1u);
+  BOOST_TEST((stopped[0].key == one));
+  BOOST_TEST(!heard.reconciled);
+  core.on_exited(one, exited_with(143));
+  step();
+  BOOST_TEST(heard.reconciled);
+}
+
+BOOST_FIXTURE_TEST_CASE(what_is_listed_but_not_here_is_unknown, Agent) {
+  ready();
+  order(Orders(1).list(heard.boot, {one}));
+  BOOST_REQUIRE_EQUAL(heard.facts.size(), 1u);
+  BOOST_TEST((heard.facts[0].kind == FactKind::unknown));
+}
+
+BOOST_FIXTURE_TEST_CASE(
+    a_list_does_not_stop_what_was_launched_after_it_was_asked, Agent) {
+  ready();
+  order(Orders(1).launch({one}));
+  core.on_started(one, 1, 10, "");
+  step();
+  answer_report();
+  order(Orders(1).list(heard.boot, {}));
+  BOOST_TEST(stopped.empty());
+  BOOST_TEST(heard.reconciled);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_list_for_an_earlier_registration_is_ignored, Agent) {
+  ready({running(one)});
+  answer_report();
+  const schema::Id128 earlier = heard.boot;
+  core.on_reconnected(now);
+  step();
+  BOOST_TEST(heard.boot.low() != earlier.low());
+  order(Orders(1).list(earlier, {}));
+  BOOST_TEST(stopped.empty());
+  BOOST_TEST(core.counters().lists_stale == 1u);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_list_that_never_comes_is_asked_for_again, Agent) {
+  ready();
+  answer_registration();
+  const auto first = heard.boot.low();
+  tick(list_ns_max);
+  BOOST_TEST(heard.boot.low() == first + 1);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_new_manager_and_a_stall_register_the_node_again,
+                        Ready) {
+  const int before = heard.registrations;
+  order(Orders(2).launch({one}));
+  BOOST_TEST(heard.registrations == before + 1);
+  answer_registration();
+  order(Orders(2).list(heard.boot, {}));
+  answer_registration();
+  tick(1 * second_ns);
+  const int quiet = heard.registrations;
+  tick(stall_ns_max + 1);
+  BOOST_TEST(heard.registrations == quiet + 1);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_runtime_that_comes_back_empty_lost_its_tasks, Ready) {
+  order(Orders(1).launch({one, two}));
+  core.on_started(one, 1, 10, "");
+  step();
+  answer_report();
+  core.on_runtime_lost();
+  ready();
+  // What ran is lost; what was on its way may be launched again.
+  BOOST_REQUIRE_EQUAL(heard.facts.size(), 2u);
+  BOOST_TEST((heard.facts[1].kind == FactKind::unknown));
+  BOOST_TEST(heard.facts[1].session == one.session);
+  order(Orders(1).launch({two}));
+  BOOST_TEST(launched.size() == 3u);
+}
+
+BOOST_FIXTURE_TEST_CASE(heartbeats_come_each_second, Ready) {
+  heartbeats = 0;
+  for (int i = 0; i < 20; ++i) tick(heartbeat_ns / 2);
+  BOOST_TEST(heartbeats == 10);
+  BOOST_TEST(core.next_wakeup().value <= now.value + heartbeat_ns);
+}
+
+// ---- simulated tasks
+
+BOOST_FIXTURE_TEST_CASE(a_simulated_task_lasts_its_time, Simulated) {
+  order(Orders(1).launch_simulated({one}, 3 * second_ns));
+  BOOST_REQUIRE_EQUAL(heard.facts.size(), 1u);
+  BOOST_TEST((heard.facts[0].kind == FactKind::started));
+  answer_report();
+  tick(2 * second_ns);
+  BOOST_TEST(heard.facts.size() == 1u);
+  BOOST_TEST(core.next_wakeup().value <= noon.value + 3 * second_ns);
+  tick(1 * second_ns);
+  BOOST_REQUIRE_EQUAL(heard.facts.size(), 2u);
+  BOOST_TEST((heard.facts[1].kind == FactKind::exited));
+  BOOST_TEST(heard.facts[1].exit_code == 0);
+  BOOST_TEST(heard.facts[1].ended_at == noon.value + 3 * second_ns);
+  answer_report();
+  BOOST_TEST(core.tasks() == 0u);
+  BOOST_TEST(forgotten.empty());
+}
+
+BOOST_FIXTURE_TEST_CASE(a_simulated_task_of_no_time_is_one_report, Simulated) {
+  order(Orders(1).launch_simulated({one, two}, 0));
+  BOOST_TEST(heard.reports == 1);
+  BOOST_TEST(heard.facts.size() == 4u);
+  BOOST_TEST(launched.empty());
+}
+
+BOOST_FIXTURE_TEST_CASE(a_resumed_simulated_task_goes_on_with_its_rest,
+                        Simulated) {
+  const std::uint64_t started = noon.value - 2 * second_ns;
+  order(Orders(1).launch_simulated({one}, 3 * second_ns, started));
+  BOOST_TEST(heard.facts.empty());  // its start is known
+  order(Orders(1).launch_simulated({one}, 3 * second_ns, started));
+  BOOST_TEST(heard.facts.empty());
+  tick(1 * second_ns);
+  BOOST_REQUIRE_EQUAL(heard.facts.size(), 1u);
+  BOOST_TEST((heard.facts[0].kind == FactKind::exited));
+  order(Orders(1).launch_simulated({two}, 3 * second_ns,
+                                   noon.value - 9 * second_ns));
+  answer_report();
+  BOOST_TEST(heard.facts.size() == 2u);  // over long ago
+}
+
+BOOST_FIXTURE_TEST_CASE(a_stopped_simulated_task_ends_at_once_and_once,
+                        Simulated) {
+  order(Orders(1).launch_simulated({one}, ~0ull));
+  answer_report();
+  order(Orders(1).stop({one}));
+  BOOST_REQUIRE_EQUAL(heard.facts.size(), 2u);
+  BOOST_TEST((heard.facts[1].reason == EndReason::signalled));
+  BOOST_TEST(heard.facts[1].exit_code == 143);
+  answer_report();
+  tick(10 * second_ns);
+  BOOST_TEST(heard.facts.size() == 2u);
+}
+
+BOOST_FIXTURE_TEST_CASE(an_agent_of_simulated_nodes_declares_none, Simulated) {
+  BOOST_TEST(heard.registrations == 1);
+  BOOST_TEST(heard.node.empty());
+  BOOST_TEST(core.registered());
+  order(Orders(1).launch_simulated({one}, 3 * second_ns));
+  answer_report();
+  order(Orders(1).list(heard.boot, {}));
+  tick(1 * second_ns);
+  BOOST_TEST(!core.ended(one));
+}
+
+}  // namespace
+}  // namespace reeve::agent

@@ -1,0 +1,166 @@
+#include "actors/agent/test_orders.hpp"
+
+#include <boost/test/unit_test.hpp>
+
+#include "schema/wire.hpp"
+
+namespace reeve::agent::testing {
+namespace {
+
+using Builder = flatbuffers::FlatBufferBuilder;
+
+template <class Table>
+std::vector<std::byte> finished(Builder& builder,
+                                flatbuffers::Offset<Table> root) {
+  const auto bytes = schema::finish(builder, root);
+  return {bytes.begin(), bytes.end()};
+}
+
+template <class Body>
+std::vector<std::byte> order(Builder& builder, std::uint64_t epoch,
+                             flatbuffers::Offset<Body> body) {
+  return finished(builder,
+                  schema::CreateAgentOrder(
+                      builder, epoch, schema::OrderBodyTraits<Body>::enum_value,
+                      body.Union()));
+}
+
+std::vector<schema::TaskRef> refs(const std::vector<TaskKey>& keys) {
+  std::vector<schema::TaskRef> all;
+  for (const TaskKey& key : keys)
+    all.emplace_back(key.session, key.attempt, key.rank);
+  return all;
+}
+
+template <class Table>
+const Table& verified(const std::vector<std::byte>& bytes) {
+  const Table* table = schema::verified<Table>(bytes);
+  BOOST_REQUIRE(table != nullptr);
+  return *table;
+}
+
+}  // namespace
+
+Orders& Orders::on_master(std::string node) {
+  master_ = std::move(node);
+  return *this;
+}
+
+Orders& Orders::with_device(std::string uuid) {
+  device_ = std::move(uuid);
+  return *this;
+}
+
+std::vector<std::byte> Orders::make(const std::vector<TaskKey>& keys,
+                                    bool simulated, std::uint64_t duration_ns,
+                                    std::uint64_t started_at) const {
+  Builder builder;
+  std::vector<flatbuffers::Offset<schema::TaskOrder>> tasks;
+  for (const TaskKey& key : keys) {
+    const auto node = builder.CreateString("n1");
+    const auto name = builder.CreateString("job");
+    const auto user = builder.CreateString("ann");
+    const auto master = builder.CreateString(master_);
+    const auto argv =
+        builder.CreateVectorOfStrings(std::vector<std::string>{"true"});
+    const auto rank_key = builder.CreateString("RANK");
+    const auto rank_value = builder.CreateString("9");
+    const auto given_key = builder.CreateString("GIVEN");
+    const auto given_value = builder.CreateString("1");
+    const std::vector<flatbuffers::Offset<schema::KeyValue>> pairs = {
+        schema::CreateKeyValue(builder, rank_key, rank_value),
+        schema::CreateKeyValue(builder, given_key, given_value)};
+    const auto env = builder.CreateVector(pairs);
+    const auto uuid = builder.CreateString(device_);
+    const std::vector<flatbuffers::Offset<schema::DeviceGrant>> grants = {
+        schema::CreateDeviceGrant(builder, uuid, 0, 1000, 80)};
+    const auto devices = builder.CreateVector(grants);
+    tasks.push_back(schema::CreateTaskOrder(
+        builder, key.session, key.attempt, key.rank, 2, key.rank, node, name,
+        user, master, argv, env, 0, 1000, 1000, 1500, 4096, devices, simulated,
+        duration_ns, started_at));
+  }
+  const auto list = builder.CreateVector(tasks);
+  return order(builder, epoch_, schema::CreateLaunchOrder(builder, list));
+}
+
+std::vector<std::byte> Orders::launch(const std::vector<TaskKey>& keys) const {
+  return make(keys, false, 0, 0);
+}
+
+std::vector<std::byte> Orders::launch_simulated(
+    const std::vector<TaskKey>& keys, std::uint64_t duration_ns,
+    std::uint64_t started_at) const {
+  return make(keys, true, duration_ns, started_at);
+}
+
+std::vector<std::byte> Orders::stop(const std::vector<TaskKey>& keys,
+                                    std::uint64_t grace_ns) const {
+  Builder builder;
+  const auto list = builder.CreateVectorOfStructs(refs(keys));
+  return order(builder, epoch_,
+               schema::CreateStopOrder(builder, list, grace_ns));
+}
+
+std::vector<std::byte> Orders::list(const schema::Id128& boot,
+                                    const std::vector<TaskKey>& keys) const {
+  Builder builder;
+  const auto list = builder.CreateVectorOfStructs(refs(keys));
+  return order(builder, epoch_,
+               schema::CreateReconcileOrder(builder, &boot, list));
+}
+
+std::vector<std::byte> make_reply(const schema::Id128& id, bool accepted) {
+  Builder builder;
+  flatbuffers::Offset<schema::Rejection> rejection;
+  if (!accepted) {
+    const auto text = builder.CreateString("try again");
+    rejection = schema::CreateRejection(builder, schema::RejectCode::try_again,
+                                        0, text);
+  }
+  return finished(builder, schema::CreateReply(builder, &id, 1, 0, rejection));
+}
+
+const schema::AgentOrder& order_of(const std::vector<std::byte>& bytes) {
+  return verified<schema::AgentOrder>(bytes);
+}
+const schema::Reply& reply_of(const std::vector<std::byte>& bytes) {
+  return verified<schema::Reply>(bytes);
+}
+const schema::Command& command_of(const std::vector<std::byte>& bytes) {
+  return verified<schema::Command>(bytes);
+}
+
+void Heard::take(const SendCommand& sent) {
+  const schema::Command& command = command_of(sent.bytes);
+  if (const auto* body = command.body_as_RegisterNodes()) {
+    ++registrations;
+    registration_id = *command.id();
+    boot = *body->boot();
+    reconciled = body->reconciled();
+    node.clear();
+    limits.clear();
+    for (const auto* spec : *body->nodes()) {
+      node = schema::text(spec->name());
+      if (!spec->limits()) continue;
+      for (const auto* limit : *spec->limits()) limits.push_back(limit->str());
+    }
+    return;
+  }
+  const auto* body = command.body_as_ReportFacts();
+  BOOST_REQUIRE(body != nullptr);
+  ++reports;
+  const schema::Id128& id = *command.id();
+  if (id.high() == report_id.high() && id.low() == report_id.low()) return;
+  report_id = id;
+  for (const auto* fact : *body->facts()) {
+    const schema::ExitFacts none;
+    const schema::ExitFacts& seen = fact->facts() ? *fact->facts() : none;
+    facts.push_back({fact->kind(), fact->session(), fact->attempt(),
+                     fact->rank(), fact->pid(), fact->reason(),
+                     seen.started_at(), seen.ended_at(), seen.exit_code(),
+                     std::string(schema::text(fact->detail()))});
+  }
+}
+
+}  // namespace reeve::agent::testing

@@ -1,0 +1,76 @@
+// What the agent's tests share: orders as a manager makes them, answers, and
+// an ear for what the agent sends.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "actors/agent/core.hpp"
+
+namespace reeve::agent::testing {
+
+// Orders of one epoch: { RANK=9 GIVEN=1 } is in the environment, rank and
+// local rank are those of the key, of two tasks on node n1, with device GPU-a.
+class Orders {
+ public:
+  explicit Orders(std::uint64_t epoch) : epoch_(epoch) {}
+  Orders& on_master(std::string node);
+  Orders& with_device(std::string uuid);
+
+  std::vector<std::byte> launch(const std::vector<TaskKey>& keys) const;
+  std::vector<std::byte> launch_simulated(const std::vector<TaskKey>& keys,
+                                          std::uint64_t duration_ns,
+                                          std::uint64_t started_at = 0) const;
+  std::vector<std::byte> stop(const std::vector<TaskKey>& keys,
+                              std::uint64_t grace_ns = second_ns) const;
+  std::vector<std::byte> list(const schema::Id128& boot,
+                              const std::vector<TaskKey>& keys) const;
+
+ private:
+  std::vector<std::byte> make(const std::vector<TaskKey>& keys, bool simulated,
+                              std::uint64_t duration_ns,
+                              std::uint64_t started_at) const;
+  std::uint64_t epoch_;
+  std::string master_ = "n1";
+  std::string device_ = "GPU-a";
+};
+
+std::vector<std::byte> make_reply(const schema::Id128& id, bool accepted);
+
+// Verified; fails the test otherwise.
+const schema::AgentOrder& order_of(const std::vector<std::byte>& bytes);
+const schema::Reply& reply_of(const std::vector<std::byte>& bytes);
+const schema::Command& command_of(const std::vector<std::byte>& bytes);
+
+struct HeardFact {
+  schema::FactKind kind;
+  std::uint64_t session;
+  std::uint32_t attempt;
+  std::uint32_t rank;
+  int pid;
+  schema::EndReason reason;
+  std::uint64_t started_at;
+  std::uint64_t ended_at;
+  int exit_code;
+  std::string detail;
+  TaskKey key() const { return {session, attempt, rank}; }
+};
+
+struct Heard {
+  // A report sent again adds no facts.
+  void take(const SendCommand& command);
+
+  int reports = 0;
+  int registrations = 0;
+  schema::Id128 report_id;
+  schema::Id128 registration_id;
+  schema::Id128 boot;
+  bool reconciled = false;
+  std::string node;
+  std::vector<std::string> limits;
+  std::vector<HeardFact> facts;
+};
+
+}  // namespace reeve::agent::testing
