@@ -248,6 +248,15 @@ bool EventFilter::passes(const Event& event) {
   });
 }
 
+void EventFilter::know_node(std::uint32_t node, std::string name) {
+  node_names_[node] = std::move(name);
+}
+
+bool EventFilter::names_nodes() const {
+  return std::any_of(terms_.begin(), terms_.end(),
+                     [](const Term& term) { return term.key == Key::node; });
+}
+
 std::uint64_t EventFilter::only_session() const {
   for (const Term& term : terms_)
     if (term.key == Key::session && !term.negated && term.values.size() == 1)

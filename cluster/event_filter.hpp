@@ -33,6 +33,11 @@ class EventFilter {
   // the ones that tell them, so later ones can be judged by name.
   bool passes(const schema::Event& event);
 
+  // Names a node that was registered before the first event to come.
+  void know_node(std::uint32_t node, std::string name);
+
+  // Whether names of nodes matter to it.
+  bool names_nodes() const;
   bool empty() const { return terms_.empty(); }
   // The one session that the filter is about; 0 when there are more or none.
   std::uint64_t only_session() const;

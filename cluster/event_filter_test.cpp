@@ -85,6 +85,17 @@ BOOST_AUTO_TEST_CASE(each_key_selects_the_events_that_speak_of_it) {
     }
 }
 
+BOOST_AUTO_TEST_CASE(a_node_of_before_is_known_by_the_name_it_is_told) {
+  auto filter = EventFilter::parse("node=host-a");
+  BOOST_REQUIRE(filter);
+  BOOST_TEST(filter->names_nodes());
+  BOOST_TEST(!EventFilter::parse("user=ann")->names_nodes());
+  const auto* placed = flatbuffers::GetRoot<schema::Event>(buffers[2].data());
+  BOOST_TEST(!filter->passes(*placed));
+  filter->know_node(0, "host-a");
+  BOOST_TEST(filter->passes(*placed));
+}
+
 BOOST_AUTO_TEST_CASE(an_error_points_at_the_spot) {
   const struct {
     const char* expression;

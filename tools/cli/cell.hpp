@@ -69,6 +69,12 @@ class Cell {
   Expected<Held<schema::StatusAnswer>> status(
       std::chrono::milliseconds timeout = query_timeout);
 
+  // Calls visit(node) for up to `limit` nodes in order; true when there are
+  // more.
+  Expected<bool> each_node(
+      std::uint64_t limit,
+      const std::function<void(const schema::NodeView&)>& visit);
+
   // Carries out a finished schema::Command. A rejection is an error.
   Expected<Held<schema::Reply>> command(std::span<const std::byte> bytes);
   Expected<Held<schema::Reply>> command(flatbuffers::FlatBufferBuilder& builder,

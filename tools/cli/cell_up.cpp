@@ -16,6 +16,7 @@
 #include "tools/cli/handlers.hpp"
 #include "tools/cli/interrupts.hpp"
 #include "tools/cli/sim_nodes.hpp"
+#include "tools/config/config.hpp"
 
 namespace reeve::tools {
 namespace {
@@ -164,6 +165,7 @@ Expected<DaemonStart> daemon_start(const Context& context,
   if (const auto file = arguments.find("--config"))
     config = fs::absolute(*file).string();
   start.arguments.insert(start.arguments.end(), {"--config", config});
+  start.config = config;
   return start;
 }
 
@@ -190,6 +192,9 @@ Result command_up(const Context& context, const Arguments& arguments) {
   }
   if (auto good = prepare_data(context.data); !good)
     return tl::unexpected(good.error());
+  // A slip in the settings is told at once, not found in a log.
+  if (const auto config = load_config(start->config); !config)
+    return tl::unexpected(config.error());
   const auto child = start_daemon(*start);
   if (!child) return tl::unexpected(child.error());
   auto good = wait_ready(context, *child, interrupts);

@@ -34,6 +34,7 @@ std::uint64_t process_start_ticks(pid_t pid);
 struct DaemonStart {
   std::filesystem::path program;
   std::vector<std::string> arguments;
+  std::filesystem::path config;  // the settings that the arguments name
   // In a session of its own with its output in `log`; else it ends with us.
   bool detach = false;
   std::filesystem::path log;

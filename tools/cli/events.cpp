@@ -144,6 +144,13 @@ Result command_events(const Context& context, const Arguments& arguments) {
   // Following starts with what comes; else all there is.
   const auto from = start_of(**cell, arguments, follow ? 0 : 1);
   if (!from) return tl::unexpected(from.error());
+  if (filter->names_nodes() && *from != 1) {
+    const auto more =
+        (*cell)->each_node(UINT32_MAX, [&](const schema::NodeView& node) {
+          filter->know_node(node.node(), string(schema::text(node.name())));
+        });
+    if (!more) return tl::unexpected(more.error());
+  }
   Printer printer(context, std::move(*filter));
   if (follow) return follow_events(context, **cell, *from, interrupts, printer);
   bool interrupted = false;

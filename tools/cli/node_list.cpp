@@ -1,8 +1,6 @@
 // nodes, node show, gpus.
 #include <fmt/format.h>
 
-#include <functional>
-
 #include "cluster/session_id.hpp"
 #include "cluster/units.hpp"
 #include "schema/json.hpp"
@@ -16,7 +14,6 @@ using std::string;
 using Align = Table::Align;
 
 constexpr std::uint64_t nodes_limit = 1'000;
-constexpr std::uint32_t page_nodes = 200;
 
 Expected<std::uint64_t> limit_of(const Arguments& arguments) {
   const auto text = arguments.find("--limit");
@@ -25,34 +22,6 @@ Expected<std::uint64_t> limit_of(const Arguments& arguments) {
   if (!limit)
     return fail(Errc::usage, fmt::format("--limit: {}", limit.error().text));
   return *limit;
-}
-
-// Calls visit(node) for up to `limit` nodes in order; true when there are
-// more.
-Expected<bool> each_node(
-    Cell& cell, std::uint64_t limit,
-    const std::function<void(const schema::NodeView&)>& visit) {
-  std::uint32_t from = 0;
-  std::uint64_t seen = 0;
-  for (;;) {
-    flatbuffers::FlatBufferBuilder builder(128);
-    const auto count = static_cast<std::uint32_t>(
-        std::min<std::uint64_t>(limit - seen, page_nodes));
-    const auto body = schema::CreateNodesQuery(builder, 0, from, count);
-    const auto answer =
-        cell.ask(builder, schema::QueryBody::NodesQuery, body.Union());
-    if (!answer) return tl::unexpected(answer.error());
-    const auto* nodes = (*answer)->body_as_NodesAnswer();
-    if (nodes == nullptr || nodes->nodes() == nullptr ||
-        nodes->nodes()->size() == 0)
-      return false;
-    for (const auto* node : *nodes->nodes()) {
-      from = node->node() + 1;
-      ++seen;
-      visit(*node);
-    }
-    if (!nodes->more() || seen >= limit) return nodes->more();
-  }
 }
 
 struct GpuSums {
@@ -166,7 +135,7 @@ Result command_nodes(const Context& context, const Arguments& arguments) {
                {"GROUP", Align::left, 3}});
   std::vector<string> documents;
   const auto more =
-      each_node(**cell, *limit, [&](const schema::NodeView& node) {
+      (*cell)->each_node(*limit, [&](const schema::NodeView& node) {
         if (context.json)
           documents.push_back(node_json(node));
         else
@@ -194,7 +163,7 @@ Result command_gpus(const Context& context, const Arguments& arguments) {
   Table table = gpu_table();
   std::vector<string> documents;
   const auto more =
-      each_node(**cell, *limit, [&](const schema::NodeView& node) {
+      (*cell)->each_node(*limit, [&](const schema::NodeView& node) {
         if (node.devices() == nullptr) return;
         for (const auto* device : *node.devices()) {
           if (context.json)

@@ -34,9 +34,15 @@ string quoted(string_view word) {
 }  // namespace
 
 string session_json(const schema::SessionView& view) {
-  const string rest = schema::to_json(view);
-  return fmt::format("{{\"session_id\":\"{}\",{}",
-                     to_text(SessionId{view.session()}), rest.substr(1));
+  string out = fmt::format("{{\"session_id\":\"{}\",{}",
+                           to_text(SessionId{view.session()}),
+                           schema::to_json(view).substr(1));
+  // Scripts rely on this key; a list that is absent on the wire is empty.
+  if (view.tasks() == nullptr) {
+    out.pop_back();
+    out += ",\"tasks\":[]}";
+  }
+  return out;
 }
 
 string request_text(const schema::ResourceRequest* request) {

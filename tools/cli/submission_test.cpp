@@ -80,7 +80,8 @@ BOOST_AUTO_TEST_CASE(every_option_is_a_key) {
 BOOST_AUTO_TEST_CASE(a_task_sees_few_variables_and_those_asked_for) {
   auto submission = blank_submission(here);
   BOOST_REQUIRE(set_key(submission, "env", "SEED", here).has_value());
-  BOOST_REQUIRE(set_key(submission, "env", "PATH=/usr/games", here).has_value());
+  BOOST_REQUIRE(
+      set_key(submission, "env", "PATH=/usr/games", here).has_value());
   const Submission::Pairs expected = {
       {"PATH", "/usr/games"}, {"HOME", "/home/ann"}, {"SEED", "7"}};
   BOOST_TEST((submission.env == expected));
