@@ -323,9 +323,7 @@ void CgroupPool::begin_accounts(int index) {
       (void)write_kernel_file(directory + "/memory.max_usage_in_bytes", "0");
     }
   }
-  auto now = totals(index);
-  group.kills_before = now.memory_kills;
-  group.cpu_before_ns = now.cpu_ns;
+  group.before = group.latest;
 }
 
 CgroupUsage CgroupPool::totals(int index) const {
@@ -343,11 +341,11 @@ CgroupUsage CgroupPool::totals(int index) const {
   return usage;
 }
 
-CgroupUsage CgroupPool::usage(int index) const {
-  const auto& group = groups_[static_cast<std::size_t>(index)];
-  auto usage = totals(index);
-  usage.memory_kills -= std::min(usage.memory_kills, group.kills_before);
-  usage.cpu_ns -= std::min(usage.cpu_ns, group.cpu_before_ns);
+CgroupUsage CgroupPool::usage(int index) {
+  auto& group = groups_[static_cast<std::size_t>(index)];
+  auto usage = group.latest = totals(index);
+  usage.memory_kills -= std::min(usage.memory_kills, group.before.memory_kills);
+  usage.cpu_ns -= std::min(usage.cpu_ns, group.before.cpu_ns);
   if (memory_.empty()) return usage;
   if (group.peak_fd >= 0) {
     char text[32];

@@ -70,7 +70,7 @@ class CgroupPool {
   Expected<int> take(const CgroupLimits& limits);
   // The files a process writes "0" to, to enter the group.
   std::vector<std::string> entries(int group) const;
-  CgroupUsage usage(int group) const;
+  CgroupUsage usage(int group);
   // The task is gone: nothing runs in the group any more.
   void release(int group);
   // Processes that are still in any group of ours.
@@ -81,8 +81,10 @@ class CgroupPool {
   struct Group {
     bool used = false;
     CgroupLimits limits;
-    std::uint64_t kills_before = 0;
-    std::uint64_t cpu_before_ns = 0;
+    // The kernel's counters only grow: these are they when the task began and
+    // when they were read last. Nothing runs in a group between two tasks.
+    CgroupUsage before;
+    CgroupUsage latest;
     int peak_fd = -1;  // v2: the reset holds for this descriptor only
   };
 

@@ -125,15 +125,22 @@ BOOST_AUTO_TEST_CASE(v2_limits_are_written_as_the_kernel_reads_them) {
   BOOST_CHECK_EQUAL(entries[0], fake.group + "/cgroup.procs");
 }
 
-BOOST_AUTO_TEST_CASE(v2_accounts_count_from_the_start_of_the_task) {
+BOOST_AUTO_TEST_CASE(v2_accounts_of_a_group_used_again_start_at_nothing) {
   FakeV2 fake;
+  write(fake.group + "/memory.events", "oom 0\noom_kill 2\n");
+  write(fake.group + "/cpu.stat", "usage_usec 500\n");
   CgroupPool pool(fake.layout, "reeve-x", 0);
-  auto group = pool.take({1u << 20, 0, 0});
-  BOOST_REQUIRE(group);
+  auto first = pool.take({1u << 20, 0, 0});
+  BOOST_REQUIRE(first);
+  BOOST_CHECK_EQUAL(pool.usage(*first).memory_kills, 2);
+  BOOST_CHECK_EQUAL(pool.usage(*first).cpu_ns, 500'000);
+  pool.release(*first);
+  auto again = pool.take({1u << 20, 0, 0});
+  BOOST_REQUIRE(again && *again == *first);
   write(fake.group + "/memory.events", "oom 2\noom_kill 5\n");
   write(fake.group + "/cpu.stat", "usage_usec 2500\n");
   write(fake.group + "/memory.peak", "777216\n");
-  auto usage = pool.usage(*group);
+  auto usage = pool.usage(*again);
   BOOST_CHECK_EQUAL(usage.memory_kills, 3);
   BOOST_CHECK_EQUAL(usage.cpu_ns, 2'000'000);
   BOOST_CHECK_EQUAL(usage.peak_memory_bytes, 777216);

@@ -1,6 +1,7 @@
 #include "actors/agent/keeper/init.hpp"
 
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/fsuid.h>
@@ -44,16 +45,44 @@ bool only_to_visit(const std::string& path) {
   return false;
 }
 
+std::string path_of(int fd) {
+  char path[PATH_MAX];
+  auto link = "/proc/self/fd/" + std::to_string(fd);
+  auto size = ::readlink(link.c_str(), path, sizeof path);
+  return size > 0 ? std::string(path, static_cast<std::size_t>(size)) : "/";
+}
+
+// Opens a directory and finds its path without links. Most are given so, and
+// asking the kernel costs an entry in /proc for each process.
+int open_directory(const std::string& given, std::string& path) {
+  open_how how{};
+  how.flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+  how.resolve = RESOLVE_NO_SYMLINKS;
+  auto fd = static_cast<int>(
+      ::syscall(SYS_openat2, AT_FDCWD, given.c_str(), &how, sizeof how));
+  bool plain = given.starts_with('/') && given.find("//") == given.npos &&
+               given.find("/.") == given.npos &&
+               (given.size() == 1 || given.back() != '/');
+  if (fd >= 0 && plain) {
+    path = given;
+    return fd;
+  }
+  if (fd < 0) fd = ::open(given.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (fd >= 0) path = path_of(fd);
+  return fd;
+}
+
 // The caller's rights decide whether a path may be entered: look at it with
 // the user's file system identity.
-int open_as_user(const TaskSpec& spec, const LaunchSetting& setting) {
+int open_as_user(const TaskSpec& spec, const LaunchSetting& setting,
+                 std::string& path) {
   bool change = !setting.user_mode;
   if (change) {
     ::syscall(SYS_setgroups, spec.groups.size(), spec.groups.data());
     ::setfsgid(spec.gid);
     ::setfsuid(spec.uid);
   }
-  int fd = ::open(spec.workdir.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+  int fd = open_directory(spec.workdir, path);
   int error = errno;
   if (fd >= 0 && ::syscall(SYS_faccessat2, fd, "", X_OK,
                            AT_EMPTY_PATH | AT_EACCESS) != 0) {
@@ -76,13 +105,6 @@ bool is_hidden(const LaunchSetting& setting, const std::string& path) {
   return false;
 }
 
-std::string path_of(int fd) {
-  char path[PATH_MAX];
-  auto link = "/proc/self/fd/" + std::to_string(fd);
-  auto size = ::readlink(link.c_str(), path, sizeof path);
-  return size > 0 ? std::string(path, static_cast<std::size_t>(size)) : "/";
-}
-
 StepResult prepare_scratch(const LaunchSetting& setting,
                            const LaunchOrder& order, Workdir& workdir) {
   const auto& path = order.scratch;
@@ -103,8 +125,7 @@ StepResult find_workdir(const LaunchSetting& setting, const LaunchOrder& order,
                         Workdir& workdir) {
   const auto& spec = *order.spec;
   if (!spec.workdir.empty()) {
-    int fd = open_as_user(spec, setting);
-    if (fd >= 0) workdir.path = path_of(fd);
+    int fd = open_as_user(spec, setting, workdir.path);
     if (fd >= 0 && is_hidden(setting, workdir.path)) {
       ::close(fd);
       fd = -1;

@@ -94,6 +94,7 @@ void Supervisor::start(Task& task, int mounts_fd) {
 void Supervisor::fail_start(Task& task, std::string error) {
   task.state = TaskState::start_failed;
   task.error = std::move(error);
+  task.drop_strings();
   journal_->start_failed(task.spec.key, task.error);
   emit_(StartFailed{task.spec.key, task.error});
 }
@@ -132,6 +133,7 @@ void Supervisor::on_reports() {
       switch (report.kind) {
         case Report::Kind::started:
           task->told_started = true;
+          task->drop_strings();
           if (report.value != 0) {
             task->in_scratch = true;
             task->note = "the working directory " + task->spec.workdir +

@@ -16,6 +16,14 @@ struct Supervisor::Task {
         err_file(output_path(output_directory, spec.key, Stream::err),
                  spec.output_bytes_max) {}
 
+  // The order's long parts are of no more use once the command runs. This
+  // process stays small: each start copies its page tables.
+  void drop_strings() {
+    spec.argv = {};
+    spec.env = {};
+    spec.device_paths = {};
+  }
+
   TaskSpec spec;
   TaskState state = TaskState::queued;
   std::uint32_t id = 0;  // in by_id_ while it lives
