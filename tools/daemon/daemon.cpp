@@ -223,15 +223,14 @@ Status Daemon::Impl::spawn_agents() {
   const Config::Agent& settings = options.config.agent;
   if (!settings.enabled) return {};
   agent::ShellOptions real;
-  real.node = agent::take_inventory();
-  if (!settings.name.empty()) real.node.name = settings.name;
-  if (settings.cpu_milli != 0) real.node.cpu_milli = settings.cpu_milli;
-  if (settings.memory_bytes != 0)
-    real.node.memory_bytes = settings.memory_bytes;
+  auto node = agent::read_host(
+      {settings.name, {}, settings.cpu_milli, settings.memory_bytes});
+  if (!node) return tl::unexpected(node.error());
+  real.node = std::move(*node);
   real.agent = real.node.name;
   real.keeper = keeper_config();
   real.output_bytes_max = settings.output_bytes_max;
-  real.on_status = [to = manager](const agent::Status& status) {
+  real.on_status = [to = manager](const agent::AgentStatus& status) {
     caf::anon_send(
         to, actors::Reported{"keeper_pid",
                              static_cast<std::uint64_t>(status.keeper_pid)});

@@ -7,6 +7,7 @@
 #include "actors/manager/messages.hpp"
 #include "actors/system/messages.hpp"
 #include "actors/system/traced.hpp"
+#include "bus/retry.hpp"
 #include "bus/verified.hpp"
 
 namespace reeve::tools {
@@ -39,7 +40,7 @@ std::optional<std::string> asker(const Ingress& ingress,
 void refuse_busy(const Ingress& ingress, const schema::Command& command,
                  const bus::Message& message, std::uint64_t depth) {
   cluster::Rejection busy{
-      cluster::RejectCode::try_again, "mailbox_messages_max",
+      cluster::RejectCode::try_again, bus::unread_rule,
       fmt::format("{} messages wait for the manager and the bound is {}: try "
                   "again",
                   depth, ingress.mailbox_messages_max),
