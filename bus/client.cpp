@@ -10,7 +10,7 @@ namespace reeve::bus {
 namespace {
 
 template <class Table>
-bool is(Bytes bytes) {
+bool is(Bytes bytes, int) {
   return schema::verified<Table>(bytes) != nullptr;
 }
 
@@ -41,11 +41,12 @@ Expected<Buffer> Client::command(Bytes command, std::string_view kind,
     return fail(Errc::usage,
                 fmt::format("{} bytes that are no command (at most {})",
                             command.size(), schema::command_bytes_max));
-  const auto acceptable = [id = *parsed->id()](Bytes bytes) {
+  const auto acceptable = [id = *parsed->id()](Bytes bytes, int sendings) {
     const auto* reply = schema::verified<schema::Reply>(bytes);
     return reply != nullptr && reply->command_id() != nullptr &&
            reply->command_id()->high() == id.high() &&
-           reply->command_id()->low() == id.low();
+           reply->command_id()->low() == id.low() &&
+           speaks_for_all(*reply, sendings);
   };
   return request_until_answered(connection_,
                                 subjects_.command(principal_, kind), aligned,

@@ -10,6 +10,7 @@
 
 #include "bus/connection.hpp"
 #include "bus/pipeline.hpp"
+#include "bus/retry.hpp"
 #include "bus/test_support.hpp"
 #include "bus/verified.hpp"
 
@@ -163,6 +164,70 @@ BOOST_AUTO_TEST_CASE(a_reply_to_another_command_is_not_taken) {
   BOOST_TEST(asked >= 2);
   BOOST_TEST(schema::verified<schema::Reply>(*reply)->command_id()->low() ==
              5u);
+}
+
+Buffer make_unread(std::uint64_t id) {
+  flatbuffers::FlatBufferBuilder builder;
+  const schema::Id128 id128(1, id);
+  const auto rejection = schema::CreateRejectionDirect(
+      builder, schema::RejectCode::try_again, unread_rule, "try again");
+  return Buffer::copy(schema::finish(
+      builder, schema::CreateReply(builder, &id128, 0, 0, rejection)));
+}
+
+// The first sending waits in a queue; from `busy_from` on they are refused
+// unread, and after some of them the first one is carried out.
+struct BusyManager {
+  BusyManager(Connection& connection, const Subjects& subjects, int busy_from) {
+    const auto status = connection.subscribe(
+        subjects.commands(), [this, &connection, busy_from](const Message& m) {
+          const int sending = ++received;
+          if (sending >= busy_from)
+            (void)connection.publish(m.reply, make_unread(5));
+          if (sending == 4) (void)connection.publish(m.reply, make_reply(5, 8));
+        });
+    BOOST_REQUIRE(status.has_value());
+    BOOST_REQUIRE(connection.flush(patience).has_value());
+  }
+  std::atomic<int> received{0};
+};
+
+BOOST_AUTO_TEST_CASE(a_sending_refused_unread_does_not_speak_for_earlier_ones) {
+  Cell cell;
+  auto daemon = cell.connect(Role::daemon);
+  auto user = cell.connect(Role::user);
+  BusyManager manager(*daemon, cell.subjects, 2);
+  Client client(*user, cell.subjects, "local", eager);
+  const auto reply = client.command(make_command(5), patience);
+  BOOST_REQUIRE(reply.has_value());
+  BOOST_TEST(sequence_of(*reply) == 8u);
+}
+
+BOOST_AUTO_TEST_CASE(in_a_pipeline_neither) {
+  Cell cell;
+  auto daemon = cell.connect(Role::daemon);
+  auto user = cell.connect(Role::user);
+  BusyManager manager(*daemon, cell.subjects, 2);
+  Client client(*user, cell.subjects, "local", eager);
+  std::atomic<std::uint64_t> sequence{0};
+  Pipeline pipeline(client);
+  BOOST_REQUIRE(pipeline.submit(make_command(5), [&](auto reply) {
+    if (reply) sequence = sequence_of(*reply);
+  }));
+  BOOST_REQUIRE(pipeline.drain(patience).has_value());
+  BOOST_TEST(sequence == 8u);
+}
+
+BOOST_AUTO_TEST_CASE(a_first_sending_refused_unread_is_refused) {
+  Cell cell;
+  auto daemon = cell.connect(Role::daemon);
+  auto user = cell.connect(Role::user);
+  BusyManager manager(*daemon, cell.subjects, 1);
+  Client client(*user, cell.subjects, "local");
+  const auto reply = client.command(make_command(5), patience);
+  BOOST_REQUIRE(reply.has_value());
+  BOOST_TEST(schema::verified<schema::Reply>(*reply)->rejection() != nullptr);
+  BOOST_TEST(manager.received == 1);
 }
 
 BOOST_AUTO_TEST_CASE(what_is_no_command_is_not_sent) {

@@ -10,6 +10,7 @@
 
 #include "bus/client.hpp"
 #include "bus/connection.hpp"
+#include "bus/retry.hpp"
 #include "schema/wire.hpp"
 
 namespace reeve::bus {
@@ -27,6 +28,7 @@ struct Pipeline::State : std::enable_shared_from_this<State> {
     Backoff backoff;
     Clock::time_point due;
     Clock::time_point deadline;
+    int sendings = 1;
   };
 
   State(Client& of, PipelineOptions given)
@@ -77,7 +79,8 @@ void Pipeline::State::on_message(std::uint64_t ticket, const Message& message) {
     if (found == entries.end()) return;
     const schema::Id128& id = found->second.id;
     if (reply->command_id()->high() != id.high() ||
-        reply->command_id()->low() != id.low())
+        reply->command_id()->low() != id.low() ||
+        !speaks_for_all(*reply, found->second.sendings))
       return;
   }
   finish(ticket, message.buffer());
@@ -115,6 +118,7 @@ void Pipeline::State::resend_due() {
         late.push_back(ticket);
       } else if (now >= entry.due) {
         entry.due = now + entry.backoff.next(random_jitter());
+        ++entry.sendings;
         again.push_back({entry.subject, entry.reply, entry.command});
       }
     }

@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "bus/connection.hpp"
+#include "schema/wire.hpp"
 
 namespace reeve::bus {
 namespace {
@@ -49,7 +50,7 @@ class Request {
   }
 
   Expected<Buffer> run(std::chrono::milliseconds timeout, Backoff backoff,
-                       const std::function<bool(Bytes)>& acceptable) {
+                       const std::function<bool(Bytes, int)>& acceptable) {
     auto reply = connection_.open_reply(
         subject_, [inbox = inbox_](const Message& m) { inbox->put(m); });
     if (!reply) return tl::unexpected(reply.error());
@@ -72,7 +73,7 @@ class Request {
               fmt::format("these credentials may not publish on {}", subject_));
         if (message->delivery == Delivery::no_responders) {
           why = "nobody listens there";
-        } else if (acceptable(message->data)) {
+        } else if (acceptable(message->data, sent)) {
           return message->buffer();
         } else {
           why = "the answer was not understood";
@@ -95,10 +96,15 @@ class Request {
 
 }  // namespace
 
+bool speaks_for_all(const schema::Reply& reply, int sendings) {
+  return sendings <= 1 || reply.rejection() == nullptr ||
+         schema::text(reply.rejection()->rule()) != unread_rule;
+}
+
 Expected<Buffer> request_until_answered(
     Connection& connection, std::string_view subject, Bytes data,
     std::chrono::milliseconds timeout, const RetryOptions& retry,
-    const std::function<bool(Bytes)>& acceptable) {
+    const std::function<bool(Bytes, int)>& acceptable) {
   return Request(connection, subject, data)
       .run(timeout, Backoff(retry), acceptable);
 }

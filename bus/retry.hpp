@@ -10,15 +10,27 @@
 #include "bus/buffer.hpp"
 #include "cluster/error.hpp"
 
+namespace reeve::schema {
+struct Reply;
+}
+
 namespace reeve::bus {
 
 class Connection;
 
+// The rule of a rejection that one sending gets unread, from before the queue.
+inline constexpr const char* unread_rule = "mailbox_messages_max";
+
+// Whether `reply` speaks for the command. One that was refused unread may
+// have been sent before, and that sending may be in the queue.
+bool speaks_for_all(const schema::Reply& reply, int sendings);
+
 // Blocks. Errc::unreachable after `timeout`, Errc::rejected at once when the
-// server forbids the subject. Answers that `acceptable` refuses are ignored.
+// server forbids the subject. Answers that `acceptable(bytes, sendings so far)`
+// refuses are ignored.
 Expected<Buffer> request_until_answered(
     Connection& connection, std::string_view subject, Bytes data,
     std::chrono::milliseconds timeout, const RetryOptions& retry,
-    const std::function<bool(Bytes)>& acceptable);
+    const std::function<bool(Bytes, int)>& acceptable);
 
 }  // namespace reeve::bus
