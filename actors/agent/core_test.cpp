@@ -206,7 +206,7 @@ BOOST_AUTO_TEST_CASE(a_task_gets_what_distributed_programs_expect) {
       {"REEVE_NODE", "n1"},
       {"REEVE_USER", "ann"},
       {"REEVE_CPUS", "1.500"},
-      {"REEVE_MEMORY_BYTES", "4096"},
+      {"REEVE_MEMORY_BYTES", "67108864"},
       {"GIVEN", "1"},
       {"PATH", search_path_default},
   };

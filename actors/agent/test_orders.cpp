@@ -1,11 +1,16 @@
 #include "actors/agent/test_orders.hpp"
 
+#include <unistd.h>
+
 #include <boost/test/unit_test.hpp>
 
 #include "schema/wire.hpp"
 
 namespace reeve::agent::testing {
 namespace {
+
+// Enough for a shell.
+constexpr std::uint64_t memory_bytes = 64u << 20;
 
 using Builder = flatbuffers::FlatBufferBuilder;
 
@@ -51,6 +56,14 @@ Orders& Orders::with_device(std::string uuid) {
   return *this;
 }
 
+Orders& Orders::command(std::vector<std::string> argv) {
+  argv_ = std::move(argv);
+  device_.clear();
+  uid_ = ::getuid();
+  gid_ = ::getgid();
+  return *this;
+}
+
 std::vector<std::byte> Orders::make(const std::vector<TaskKey>& keys,
                                     bool simulated, std::uint64_t duration_ns,
                                     std::uint64_t started_at) const {
@@ -61,8 +74,7 @@ std::vector<std::byte> Orders::make(const std::vector<TaskKey>& keys,
     const auto name = builder.CreateString("job");
     const auto user = builder.CreateString("ann");
     const auto master = builder.CreateString(master_);
-    const auto argv =
-        builder.CreateVectorOfStrings(std::vector<std::string>{"true"});
+    const auto argv = builder.CreateVectorOfStrings(argv_);
     const auto rank_key = builder.CreateString("RANK");
     const auto rank_value = builder.CreateString("9");
     const auto given_key = builder.CreateString("GIVEN");
@@ -72,13 +84,14 @@ std::vector<std::byte> Orders::make(const std::vector<TaskKey>& keys,
         schema::CreateKeyValue(builder, given_key, given_value)};
     const auto env = builder.CreateVector(pairs);
     const auto uuid = builder.CreateString(device_);
-    const std::vector<flatbuffers::Offset<schema::DeviceGrant>> grants = {
-        schema::CreateDeviceGrant(builder, uuid, 0, 1000, 80)};
+    std::vector<flatbuffers::Offset<schema::DeviceGrant>> grants;
+    if (!device_.empty())
+      grants.push_back(schema::CreateDeviceGrant(builder, uuid, 0, 1000, 80));
     const auto devices = builder.CreateVector(grants);
     tasks.push_back(schema::CreateTaskOrder(
         builder, key.session, key.attempt, key.rank, 2, key.rank, node, name,
-        user, master, argv, env, 0, 1000, 1000, 1500, 4096, devices, simulated,
-        duration_ns, started_at));
+        user, master, argv, env, 0, uid_, gid_, 1500, memory_bytes, devices,
+        simulated, duration_ns, started_at));
   }
   const auto list = builder.CreateVector(tasks);
   return order(builder, epoch_, schema::CreateLaunchOrder(builder, list));

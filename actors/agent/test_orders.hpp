@@ -18,6 +18,8 @@ class Orders {
   explicit Orders(std::uint64_t epoch) : epoch_(epoch) {}
   Orders& on_master(std::string node);
   Orders& with_device(std::string uuid);
+  // Instead of `true`, without a device and as the user of this process.
+  Orders& command(std::vector<std::string> argv);
 
   std::vector<std::byte> launch(const std::vector<TaskKey>& keys) const;
   std::vector<std::byte> launch_simulated(const std::vector<TaskKey>& keys,
@@ -35,6 +37,9 @@ class Orders {
   std::uint64_t epoch_;
   std::string master_ = "n1";
   std::string device_ = "GPU-a";
+  std::vector<std::string> argv_ = {"true"};
+  std::uint32_t uid_ = 1000;
+  std::uint32_t gid_ = 1000;
 };
 
 std::vector<std::byte> make_reply(const schema::Id128& id, bool accepted);

@@ -1,0 +1,213 @@
+// The shell with a real bus and a real keeper; the manager is a few lines.
+#include "actors/agent/shell.hpp"
+
+#include <boost/test/unit_test.hpp>
+#include <caf/all.hpp>
+#include <mutex>
+#include <string>
+
+#include "actors/agent/test_orders.hpp"
+#include "bus/client.hpp"
+#include "bus/quarantine.hpp"
+#include "bus/test_support.hpp"
+#include "schema/wire.hpp"
+
+namespace reeve::agent {
+namespace {
+
+using bus::testing::eventually;
+using bus::testing::patience;
+using schema::FactKind;
+using testing::Orders;
+
+// Says yes to all, and lists what has started and not ended.
+class Manager {
+ public:
+  explicit Manager(bus::Connection& connection) : connection_(connection) {
+    const auto good = connection_.subscribe(
+        subjects_.commands(), [this](const bus::Message& m) { on_command(m); });
+    BOOST_REQUIRE(good.has_value());
+  }
+
+  void order(const std::vector<std::byte>& bytes) {
+    BOOST_REQUIRE(
+        connection_.publish(subjects_.agent("n1", "order"), bytes).has_value());
+  }
+  std::vector<testing::HeardFact> facts() {
+    const std::lock_guard lock(mutex_);
+    return heard_.facts;
+  }
+  bool has(const TaskKey& key, FactKind kind) {
+    for (const auto& fact : facts())
+      if (fact.key() == key && fact.kind == kind) return true;
+    return false;
+  }
+  int reconciled() {
+    const std::lock_guard lock(mutex_);
+    return reconciled_;
+  }
+
+ private:
+  void on_command(const bus::Message& message) {
+    const auto* command = schema::verified<schema::Command>(message.data);
+    if (command == nullptr) return;
+    const std::lock_guard lock(mutex_);
+    heard_.take(
+        {*command->id(), "", {message.data.begin(), message.data.end()}});
+    (void)connection_.publish(message.reply,
+                              testing::make_reply(*command->id(), true));
+    const auto* nodes = command->body_as_RegisterNodes();
+    if (nodes != nullptr && nodes->reconciled()) ++reconciled_;
+    if (nodes == nullptr || nodes->reconciled()) return;
+    std::vector<TaskKey> running;
+    for (const auto& fact : heard_.facts) {
+      std::erase(running, fact.key());
+      if (fact.kind == FactKind::started) running.push_back(fact.key());
+    }
+    (void)connection_.publish(subjects_.agent("n1", "order"),
+                              Orders(1).list(heard_.boot, running));
+  }
+
+  bus::Connection& connection_;
+  bus::Subjects subjects_{"c"};
+  std::mutex mutex_;
+  testing::Heard heard_;
+  int reconciled_ = 0;
+};
+
+struct Node {
+  Node() {
+    config.set("scheduler.max-threads", std::size_t{2});
+    system = std::make_unique<caf::actor_system>(config);
+    begin();
+  }
+  ~Node() {
+    end();
+    auto keeper = keeper::Client::open(keeper_config());
+    if (keeper) {
+      (void)keeper->shutdown(0);
+      while (keeper->dispatch({}, 60'000)) {
+      }
+    }
+    connection.reset();
+    system.reset();
+  }
+
+  keeper::ClientConfig keeper_config() const {
+    return {cell.directory.path().string() + "/node", REEVE_KEEPER, {}};
+  }
+  void begin() {
+    connection = cell.connect(bus::Role::daemon);
+    ShellOptions options;
+    options.connection = connection.get();
+    options.quarantine = &quarantine;
+    options.subjects = cell.subjects;
+    options.agent = "n1";
+    options.node.name = "n1";
+    options.node.cpu_milli = 2000;
+    options.node.devices = {{"GPU-a", "A100", 80, 0, {}}};
+    options.keeper = keeper_config();
+    auto spawned = spawn_agent(*system, options);
+    BOOST_REQUIRE(spawned.has_value());
+    agent = *spawned;
+  }
+  // As a crash does: the keeper and its tasks stay.
+  void end() {
+    caf::scoped_actor self(*system);
+    self->monitor(agent);
+    caf::anon_send_exit(agent, caf::exit_reason::user_shutdown);
+    self->receive([](const caf::down_msg&) {});
+    agent = nullptr;
+  }
+
+  bus::testing::Cell cell;
+  bus::Quarantine quarantine;
+  std::unique_ptr<bus::Connection> manager_connection =
+      cell.connect(bus::Role::daemon);
+  Manager manager{*manager_connection};
+  caf::actor_system_config config;
+  std::unique_ptr<caf::actor_system> system;
+  std::unique_ptr<bus::Connection> connection;
+  caf::actor agent;
+};
+
+Orders shell_order(const std::string& script) {
+  Orders orders(1);
+  orders.command({"/bin/sh", "-c", script});
+  return orders;
+}
+
+BOOST_FIXTURE_TEST_CASE(a_command_runs_and_its_output_is_read, Node) {
+  BOOST_REQUIRE(eventually([&] { return manager.reconciled() > 0; }));
+  const TaskKey key{1, 1, 0};
+  manager.order(shell_order("echo $REEVE_SESSION_ID; exit 3").launch({key}));
+  BOOST_REQUIRE(eventually([&] { return manager.has(key, FactKind::exited); }));
+  const auto facts = manager.facts();
+  BOOST_REQUIRE_EQUAL(facts.size(), 2u);
+  BOOST_TEST((facts[0].kind == FactKind::started));
+  BOOST_TEST(facts[1].exit_code == 3);
+
+  bus::Client client(*manager_connection, cell.subjects, "reeved");
+  flatbuffers::FlatBufferBuilder builder;
+  const auto read = schema::finish(
+      builder, schema::CreateOutputRead(builder, 1, 1, 0, 1, 1, 1'000));
+  const auto answer = client.output("n1", read, patience);
+  BOOST_REQUIRE(answer.has_value());
+  const auto* chunk = schema::verified<schema::OutputChunk>(*answer);
+  BOOST_TEST(chunk->finished());
+  BOOST_TEST(chunk->offset() == 1u);
+  BOOST_TEST(chunk->end() == 4u);
+  BOOST_REQUIRE(chunk->data() != nullptr);
+  BOOST_TEST(std::string(chunk->data()->begin(), chunk->data()->end()) ==
+             "-1\n");
+}
+
+BOOST_FIXTURE_TEST_CASE(live_output_ends_with_the_size_of_each_stream, Node) {
+  std::mutex mutex;
+  std::string seen;
+  std::uint64_t ends[3] = {};
+  int finished = 0;
+  const auto good = manager_connection->subscribe(
+      cell.subjects.outputs(), [&](const bus::Message& message) {
+        const auto* chunk = schema::verified<schema::OutputChunk>(message.data);
+        if (chunk == nullptr) return;
+        const std::lock_guard lock(mutex);
+        if (chunk->data())
+          seen.append(chunk->data()->begin(), chunk->data()->end());
+        if (!chunk->finished()) return;
+        ends[chunk->stream()] = chunk->end();
+        ++finished;
+      });
+  BOOST_REQUIRE(good.has_value());
+  BOOST_REQUIRE(manager_connection->flush(patience).has_value());
+  BOOST_REQUIRE(eventually([&] { return manager.reconciled() > 0; }));
+  manager.order(shell_order("echo hello").launch({{1, 1, 0}}));
+  BOOST_REQUIRE(eventually([&] {
+    const std::lock_guard lock(mutex);
+    return finished == 2;
+  }));
+  const std::lock_guard lock(mutex);
+  BOOST_TEST(seen == "hello\n");
+  BOOST_TEST(ends[1] == 6u);
+  BOOST_TEST(ends[2] == 0u);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_running_task_survives_its_agent_and_can_be_stopped,
+                        Node) {
+  BOOST_REQUIRE(eventually([&] { return manager.reconciled() > 0; }));
+  const TaskKey key{1, 1, 0};
+  manager.order(shell_order("exec sleep 1000").launch({key}));
+  BOOST_REQUIRE(
+      eventually([&] { return manager.has(key, FactKind::started); }));
+  const int before = manager.reconciled();
+  end();
+  begin();
+  BOOST_REQUIRE(eventually([&] { return manager.reconciled() > before; }));
+  BOOST_TEST(!manager.has(key, FactKind::exited));
+  manager.order(Orders(1).stop({key}));
+  BOOST_REQUIRE(eventually([&] { return manager.has(key, FactKind::exited); }));
+  BOOST_TEST((manager.facts().back().reason == schema::EndReason::signalled));
+}
+
+}  // namespace
+}  // namespace reeve::agent
