@@ -1,5 +1,6 @@
 // Orders to agents, gathered until the batch that they follow from.
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "actors/manager/core.hpp"
@@ -106,7 +107,13 @@ void Core::flush_launches() {
 }
 
 void Core::flush_stops() {
+  const auto key = [](const schema::TaskRef& task) {
+    return std::tuple(task.session(), task.attempt(), task.rank());
+  };
   for (auto& [agent, tasks] : stops_) {
+    std::ranges::sort(tasks, {}, key);
+    const auto same = std::ranges::unique(tasks, {}, key);
+    tasks.erase(same.begin(), same.end());
     for (std::size_t at = 0; at < tasks.size();
          at += options_.tasks_per_order_max) {
       const std::size_t count =

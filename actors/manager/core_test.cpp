@@ -1,0 +1,511 @@
+// The manager, decision by decision: what leaves, when, and to whom.
+#include "actors/manager/core.hpp"
+
+#include <boost/test/unit_test.hpp>
+
+#include "actors/manager/test_harness.hpp"
+
+using namespace reeve;
+using namespace reeve::manager;
+using namespace reeve::manager::testing;
+using cluster::Spec;
+using cluster::testing::one_task;
+using cluster::testing::tasks_of;
+using schema::EndReason;
+using schema::FactKind;
+using schema::SessionState;
+
+namespace {
+
+struct Fixture : Harness {
+  Fixture() {
+    commit();
+    join({.name = "n0", .devices = 2});
+    join({.name = "n1"});
+    orders();
+  }
+
+  const cluster::State& state() const { return core->state(); }
+  SessionState state_of(std::uint64_t session) const {
+    return state().session(SessionId{session})->state;
+  }
+  std::uint64_t submitted(const Spec& spec) {
+    const auto id = submit(spec);
+    commit();
+    BOOST_REQUIRE(session_of(id) != 0);
+    return session_of(id);
+  }
+  // Placed on n0 and started.
+  std::uint64_t running(const Spec& spec) {
+    const std::uint64_t session = submitted(spec);
+    place(session, std::vector<std::string>(spec.tasks, "n0"));
+    for (std::uint32_t rank = 0; rank < spec.tasks; ++rank)
+      start(session, rank);
+    commit();
+    orders();
+    return session;
+  }
+  // Time goes on and both agents are heard.
+  void wait(std::uint64_t duration_ns) {
+    for (std::uint64_t at = 0; at < duration_ns; at += second_ns) {
+      core->on_heartbeat("n0", now);
+      core->on_heartbeat("n1", now);
+      tick(std::min(second_ns, duration_ns - at));
+      commit();
+    }
+  }
+};
+
+}  // namespace
+
+BOOST_FIXTURE_TEST_SUITE(manager_core, Fixture)
+
+// ---- answers
+
+BOOST_AUTO_TEST_CASE(an_answer_leaves_only_after_its_commit) {
+  const auto id = submit(one_task());
+  collect();
+  BOOST_CHECK_EQUAL(verdict(id), "none");
+  begin_commit();
+  BOOST_CHECK_EQUAL(verdict(id), "none");
+  finish_commit();
+  BOOST_CHECK_EQUAL(verdict(id), "accepted s-1");
+}
+
+BOOST_AUTO_TEST_CASE(an_answer_waits_for_its_own_commit_not_for_an_earlier) {
+  const auto first = submit(one_task());
+  begin_commit();
+  const auto second = submit(one_task());
+  finish_commit();
+  BOOST_CHECK_EQUAL(verdict(first), "accepted s-1");
+  BOOST_CHECK_EQUAL(verdict(second), "none");
+  commit();
+  BOOST_CHECK_EQUAL(verdict(second), "accepted s-2");
+}
+
+BOOST_AUTO_TEST_CASE(a_rejection_waits_for_what_it_was_decided_on) {
+  submit(one_task());
+  Spec wrong = one_task();
+  wrong.group = "none";
+  const auto id = submit(wrong);
+  collect();
+  BOOST_CHECK_EQUAL(verdict(id), "none");
+  commit();
+  BOOST_CHECK_EQUAL(verdict(id), "not_found group_unknown");
+  const auto alone = submit(wrong);
+  collect();
+  BOOST_CHECK_EQUAL(verdict(alone), "not_found group_unknown");
+  BOOST_CHECK_EQUAL(core->counters().rejections, 2);
+}
+
+BOOST_AUTO_TEST_CASE(a_repeated_command_gets_its_first_answer) {
+  const auto id = submit(one_task());
+  commit();
+  const Bytes first = replies.at(text_of(id));
+  replies.clear();
+  submit(tasks_of(3), "root", id);
+  collect();
+  BOOST_CHECK(replies.at(text_of(id)) == first);
+  BOOST_CHECK_EQUAL(state().count(SessionState::pending), 1);
+  BOOST_CHECK_EQUAL(core->counters().repeats, 1);
+  restart();
+  replies.clear();
+  submit(one_task(), "root", id);
+  commit();
+  BOOST_CHECK(replies.at(text_of(id)) == first);
+}
+
+BOOST_AUTO_TEST_CASE(a_repeat_before_the_commit_waits_for_it_too) {
+  const auto id = submit(one_task());
+  submit(one_task(), "root", id);
+  collect();
+  BOOST_CHECK_EQUAL(verdict(id), "none");
+  commit();
+  BOOST_CHECK_EQUAL(verdict(id), "accepted s-1");
+  BOOST_CHECK_EQUAL(state().count(SessionState::pending), 1);
+}
+
+BOOST_AUTO_TEST_CASE(only_the_owner_changes_nodes) {
+  const auto id = drain("n0", 0, "eve");
+  collect();
+  BOOST_CHECK_EQUAL(verdict(id), "forbidden owner_only");
+  BOOST_CHECK(!state().node("n0")->draining);
+}
+
+BOOST_AUTO_TEST_CASE(an_agent_speaks_for_itself_only) {
+  const auto nodes = register_nodes("n0", {{.name = "n0"}}, true, "agent-n1");
+  const auto facts = report("n0", 1, {}, "agent-n1");
+  const auto by_owner = report("n0", 1, {}, "root");
+  collect();
+  BOOST_CHECK_EQUAL(verdict(nodes), "forbidden agent_foreign");
+  BOOST_CHECK_EQUAL(verdict(facts), "forbidden agent_foreign");
+  BOOST_CHECK_EQUAL(verdict(by_owner), "forbidden agent_foreign");
+}
+
+BOOST_AUTO_TEST_CASE(a_registration_is_taken_whole_or_not_at_all) {
+  const auto id =
+      register_nodes("n5", {{.name = "n5"}, {.name = "n0"}, {.name = "n6"}});
+  collect();
+  BOOST_CHECK_EQUAL(verdict(id), "wrong_state node_taken");
+  BOOST_CHECK(!state().node("n5"));
+  std::vector<NodeOptions> many(cluster::nodes_per_command_max + 1,
+                                {.name = "s"});
+  const auto over = register_nodes("n5", many);
+  collect();
+  BOOST_CHECK_EQUAL(verdict(over), "over_limit nodes_per_command_max");
+}
+
+BOOST_AUTO_TEST_CASE(a_stopping_cell_admits_and_places_nothing) {
+  const std::uint64_t waiting = submitted(one_task());
+  const std::uint64_t session = running(one_task());
+  core->stop_all(now);
+  commit();
+  BOOST_CHECK_EQUAL(orders(), "n0 stop 2.1.0");
+  const auto id = submit(one_task());
+  collect();
+  BOOST_CHECK_EQUAL(verdict(id), "stopping cell_stopping");
+  Proposal proposal{SessionId{waiting}, 1, {{NodeId{0}, {}}}};
+  BOOST_CHECK_EQUAL(core->on_proposals({proposal}, now).size(), 1);
+  BOOST_CHECK_EQUAL(core->real_tasks(), 1);
+  report("n0", session, {.exit_code = 1});
+  BOOST_CHECK_EQUAL(core->real_tasks(), 0);
+}
+
+// ---- orders
+
+BOOST_AUTO_TEST_CASE(a_launch_follows_its_placement_after_the_commit) {
+  const std::uint64_t session = submitted(tasks_of(3));
+  place(session, {"n0", "n1", "n0"});
+  begin_commit();
+  BOOST_CHECK_EQUAL(orders(), "");
+  finish_commit();
+  BOOST_CHECK_EQUAL(orders(), "n0 launch 1.1.0 1.1.2; n1 launch 1.1.1");
+}
+
+BOOST_AUTO_TEST_CASE(a_launch_tells_all_that_a_task_needs) {
+  Spec spec = tasks_of(2);
+  spec.env = {{"A", "b"}};
+  spec.workdir = "/tmp";
+  spec.uid = 5;
+  const std::uint64_t session = submitted(spec);
+  Proposal proposal{SessionId{session},
+                    1,
+                    {{NodeId{0}, {{1, 500, 7}}}, {NodeId{0}, {{0, 1000, 9}}}}};
+  BOOST_CHECK(core->on_proposals({proposal}, now).empty());
+  commit();
+  BOOST_REQUIRE_EQUAL(sent.size(), 1);
+  const auto& order = sent[0].order();
+  BOOST_CHECK_EQUAL(order.epoch(), 1);
+  const auto& task = *order.body_as_LaunchOrder()->tasks()->Get(1);
+  BOOST_CHECK_EQUAL(task.world_size(), 2);
+  BOOST_CHECK_EQUAL(task.local_rank(), 1);
+  BOOST_CHECK_EQUAL(task.node()->str(), "n0");
+  BOOST_CHECK_EQUAL(task.master_node()->str(), "n0");
+  BOOST_CHECK_EQUAL(task.argv()->Get(0)->str(), "/bin/true");
+  BOOST_CHECK_EQUAL(task.env()->Get(0)->key()->str(), "A");
+  BOOST_CHECK_EQUAL(task.uid(), 5);
+  BOOST_CHECK_EQUAL(task.cpu_milli(), 1000);
+  BOOST_CHECK_EQUAL(task.devices()->Get(0)->uuid()->str(), "GPU-n0-0");
+  BOOST_CHECK_EQUAL(task.devices()->Get(0)->milli(), 1000);
+}
+
+BOOST_AUTO_TEST_CASE(what_was_not_heard_is_sent_again) {
+  const std::uint64_t session = submitted(tasks_of(2));
+  place(session, {"n0", "n1"});
+  commit();
+  orders();
+  wait(4 * second_ns);
+  BOOST_CHECK_EQUAL(orders(), "");
+  wait(second_ns);
+  BOOST_CHECK_EQUAL(orders(), "n0 launch 1.1.0; n1 launch 1.1.1");
+  start(session, 0);
+  wait(5 * second_ns);
+  BOOST_CHECK_EQUAL(orders(), "n1 launch 1.1.1");
+  start(session, 1);
+  wait(30 * second_ns);
+  BOOST_CHECK_EQUAL(orders(), "");
+}
+
+BOOST_AUTO_TEST_CASE(a_starting_gang_is_sent_again_once_per_interval) {
+  const std::uint64_t session = submitted(tasks_of(8));
+  place(session, std::vector<std::string>(8, "n0"));
+  for (std::uint32_t rank = 0; rank < 7; ++rank) start(session, rank);
+  commit();
+  orders();
+  const std::uint64_t before = core->counters().orders;
+  wait(20 * second_ns);
+  BOOST_CHECK_EQUAL(core->counters().orders - before, 4);
+}
+
+BOOST_AUTO_TEST_CASE(a_cancel_stops_the_tasks_until_they_have_ended) {
+  const std::uint64_t session = running(tasks_of(2));
+  cancel(session);
+  commit();
+  BOOST_CHECK_EQUAL(orders(), "n0 stop 1.1.0 1.1.1");
+  report("n0", session, {.rank = 0, .reason = EndReason::signalled});
+  wait(5 * second_ns);
+  BOOST_CHECK_EQUAL(orders(), "n0 stop 1.1.1");
+  report("n0", session, {.rank = 1, .reason = EndReason::signalled});
+  wait(30 * second_ns);
+  BOOST_CHECK_EQUAL(orders(), "");
+  BOOST_CHECK(state_of(session) == SessionState::cancelled);
+}
+
+BOOST_AUTO_TEST_CASE(orders_that_wait_for_a_slow_disk_are_sent_once) {
+  const std::uint64_t session = running(one_task());
+  cancel(session);
+  begin_commit();
+  for (int i = 0; i < 20; ++i) {
+    core->on_heartbeat("n0", now);
+    core->on_heartbeat("n1", now);
+    tick(second_ns);
+  }
+  commit();
+  BOOST_CHECK_EQUAL(orders(), "n0 stop 1.1.0; n0 stop 1.1.0");
+}
+
+BOOST_AUTO_TEST_CASE(a_task_that_starts_while_it_is_stopped_is_stopped_again) {
+  const std::uint64_t session = submitted(one_task());
+  place(session, {"n0"});
+  cancel(session);
+  commit();
+  BOOST_CHECK_EQUAL(orders(), "n0 stop 1.1.0");
+  start(session);
+  commit();
+  BOOST_CHECK_EQUAL(orders(), "n0 stop 1.1.0");
+}
+
+BOOST_AUTO_TEST_CASE(a_failing_task_stops_its_peers) {
+  const std::uint64_t session = running(tasks_of(3));
+  report("n0", session, {.rank = 1, .exit_code = 1});
+  commit();
+  BOOST_CHECK_EQUAL(orders(), "n0 stop 1.1.0 1.1.2");
+}
+
+BOOST_AUTO_TEST_CASE(a_start_that_nobody_ordered_is_stopped) {
+  report("n0", 77, {.kind = FactKind::started});
+  report("n0", 78, {.kind = FactKind::exited});
+  commit();
+  BOOST_CHECK_EQUAL(orders(), "n0 stop 77.1.0");
+  BOOST_CHECK_EQUAL(core->counters().facts_foreign, 2);
+}
+
+BOOST_AUTO_TEST_CASE(orders_are_cut_at_their_bound) {
+  restart();
+  commit();
+  Harness small({.tasks_per_order_max = 2});
+  small.commit();
+  small.join({.name = "n0"});
+  const auto id = small.submit(tasks_of(5));
+  small.commit();
+  small.orders();
+  small.place(small.session_of(id), std::vector<std::string>(5, "n0"));
+  small.commit();
+  BOOST_CHECK_EQUAL(small.orders(),
+                    "n0 launch 1.1.0 1.1.1; n0 launch 1.1.2 1.1.3; "
+                    "n0 launch 1.1.4");
+  small.cancel(small.session_of(id));
+  small.commit();
+  BOOST_CHECK_EQUAL(small.orders(),
+                    "n0 stop 1.1.0 1.1.1; n0 stop 1.1.2 1.1.3; n0 stop 1.1.4");
+}
+
+// ---- agents
+
+BOOST_AUTO_TEST_CASE(a_registration_is_answered_with_all_that_should_run) {
+  const std::uint64_t session = running(tasks_of(2));
+  const std::uint64_t placed = submitted(one_task());
+  place(placed, {"n0"});
+  const std::uint64_t elsewhere = submitted(one_task());
+  place(elsewhere, {"n1"});
+  report("n0", session, {.rank = 0});
+  commit();
+  orders();
+  register_nodes("n0", {{.name = "n0", .devices = 2}});
+  commit();
+  BOOST_CHECK_EQUAL(orders(), "n0 launch 2.1.0; n0 reconcile 1.1.1 2.1.0");
+}
+
+BOOST_AUTO_TEST_CASE(the_list_answers_the_boot_that_asked) {
+  register_nodes("n0", {{.name = "n0", .devices = 2}});
+  commit();
+  const auto* list = sent.back().order().body_as_ReconcileOrder();
+  BOOST_REQUIRE(list);
+  BOOST_CHECK_EQUAL(list->boot()->high(), 5);
+  BOOST_CHECK_EQUAL(list->boot()->low(), 6);
+}
+
+BOOST_AUTO_TEST_CASE(a_silent_agent_loses_its_node_and_what_ran_there) {
+  Spec again = one_task();
+  again.requeue_max = 1;
+  const std::uint64_t failing = running(one_task());
+  const std::uint64_t requeued = running(again);
+  for (int i = 0; i < 12; ++i) {
+    core->on_heartbeat("n1", now);
+    tick(second_ns);
+    commit();
+    BOOST_CHECK_EQUAL(state().node("n0")->lost, i >= 10);
+  }
+  BOOST_CHECK(state().node("n1")->offered());
+  BOOST_CHECK(state_of(failing) == SessionState::failed);
+  BOOST_CHECK(state_of(requeued) == SessionState::pending);
+  core->on_heartbeat("n0", now);
+  wait(2 * second_ns);
+  BOOST_CHECK(state().node("n0")->lost);
+  register_nodes("n0", {{.name = "n0", .devices = 2}}, true);
+  BOOST_CHECK(state().node("n0")->offered());
+  wait(5 * second_ns);
+  BOOST_CHECK(state().node("n0")->offered());
+}
+
+BOOST_AUTO_TEST_CASE(a_gang_with_a_part_on_a_lost_node_is_stopped_elsewhere) {
+  const std::uint64_t session = submitted(tasks_of(2));
+  place(session, {"n0", "n1"});
+  start(session, 0);
+  start(session, 1);
+  commit();
+  orders();
+  for (int i = 0; i < 11; ++i) {
+    core->on_heartbeat("n1", now);
+    tick(second_ns);
+  }
+  commit();
+  BOOST_CHECK_EQUAL(orders(), "n1 stop 1.1.1");
+  report("n1", session, {.rank = 1, .reason = EndReason::signalled});
+  BOOST_CHECK(state_of(session) == SessionState::failed);
+  BOOST_CHECK(state().session(SessionId{session})->reason ==
+              EndReason::node_lost);
+}
+
+BOOST_AUTO_TEST_CASE(a_manager_that_slept_does_not_lose_its_nodes) {
+  const std::uint64_t session = running(one_task());
+  wait(second_ns);
+  tick(1'000 * second_ns);
+  commit();
+  BOOST_CHECK(state().node("n0")->offered());
+  BOOST_CHECK(state_of(session) == SessionState::running);
+  for (int i = 0; i < 11; ++i) tick(second_ns);
+  BOOST_CHECK(state().node("n0")->lost);
+}
+
+BOOST_AUTO_TEST_CASE(simulated_nodes_come_back_with_their_agent) {
+  join({.name = "s0", .agent = "sim", .simulated = true});
+  core->on_heartbeat("sim", now);
+  wait(12 * second_ns);
+  BOOST_CHECK(state().node("s0")->lost);
+  wait(5 * second_ns);
+  BOOST_CHECK(state().node("s0")->lost);
+  core->on_heartbeat("sim", now);
+  wait(second_ns);
+  BOOST_CHECK(state().node("s0")->offered());
+}
+
+BOOST_AUTO_TEST_CASE(a_drain_stops_what_is_left_at_its_deadline) {
+  const std::uint64_t session = running(one_task());
+  drain("n0", 3 * second_ns);
+  wait(2 * second_ns);
+  BOOST_CHECK_EQUAL(orders(), "");
+  BOOST_CHECK(state_of(session) == SessionState::running);
+  wait(2 * second_ns);
+  BOOST_CHECK_EQUAL(orders(), "n0 stop 1.1.0");
+  report("n0", session, {.reason = EndReason::signalled});
+  BOOST_CHECK(state().session(SessionId{session})->reason ==
+              EndReason::node_drained);
+}
+
+// ---- time and dependencies
+
+BOOST_AUTO_TEST_CASE(every_deadline_is_noticed) {
+  Spec limited = one_task();
+  limited.time_limit_ns = 7 * second_ns;
+  const std::uint64_t session = running(limited);
+  wait(6 * second_ns);
+  BOOST_CHECK(state_of(session) == SessionState::running);
+  wait(second_ns);
+  BOOST_CHECK(state_of(session) == SessionState::stopping);
+  wait(cluster::stopping_ns_max);
+  BOOST_CHECK(state_of(session) == SessionState::lost);
+  BOOST_CHECK(state().node("n0")->draining);
+}
+
+BOOST_AUTO_TEST_CASE(the_end_of_one_decides_those_that_wait_for_it) {
+  const std::uint64_t first = running(one_task());
+  Spec spec = one_task();
+  spec.after = {{first, schema::DependencyKind::ok}};
+  const std::uint64_t second = submitted(spec);
+  spec.after = {{second, schema::DependencyKind::ok}};
+  const std::uint64_t third = submitted(spec);
+  spec.after = {{first, schema::DependencyKind::failed}};
+  const std::uint64_t other = submitted(spec);
+  report("n0", first, {.exit_code = 1});
+  commit();
+  BOOST_CHECK(state_of(second) == SessionState::cancelled);
+  BOOST_CHECK(state_of(third) == SessionState::cancelled);
+  BOOST_CHECK(state_of(other) == SessionState::pending);
+}
+
+// ---- a new manager
+
+BOOST_AUTO_TEST_CASE(what_was_not_committed_never_was) {
+  const auto id = submit(one_task());
+  begin_commit();
+  restart();
+  commit();
+  BOOST_CHECK_EQUAL(verdict(id), "none");
+  BOOST_CHECK_EQUAL(state().live_sessions(), 0);
+}
+
+BOOST_AUTO_TEST_CASE(a_new_manager_begins_an_epoch_and_takes_up_the_rest) {
+  join({.name = "s0", .agent = "sim", .simulated = true});
+  Spec simulated = one_task();
+  simulated.simulated = true;
+  simulated.sim_duration_ns = second_ns;
+  const std::uint64_t sim = submitted(simulated);
+  place(sim, {"s0"});
+  start(sim);
+  const std::uint64_t real = running(one_task());
+  const std::uint64_t placed = submitted(one_task());
+  place(placed, {"n0"});
+  const std::uint64_t stopping = running(one_task());
+  cancel(stopping);
+  commit();
+  restart();
+  commit();
+  BOOST_CHECK_EQUAL(state().epoch().value, 2);
+  BOOST_CHECK_EQUAL(sent[0].order().epoch(), 2);
+  BOOST_CHECK_EQUAL(orders(),
+                    "n0 launch 3.1.0; sim launch 1.1.0; n0 stop 4.1.0");
+  BOOST_CHECK(state_of(real) == SessionState::running);
+}
+
+BOOST_AUTO_TEST_CASE(a_new_manager_keeps_the_deadlines) {
+  Spec limited = one_task();
+  limited.time_limit_ns = 7 * second_ns;
+  const std::uint64_t session = running(limited);
+  wait(5 * second_ns);
+  restart();
+  wait(second_ns);
+  BOOST_CHECK(state_of(session) == SessionState::running);
+  wait(2 * second_ns);
+  BOOST_CHECK(state_of(session) == SessionState::stopping);
+}
+
+BOOST_AUTO_TEST_CASE(a_new_manager_loses_who_is_silent_from_then_on) {
+  const std::uint64_t session = running(one_task());
+  now.value += 100 * second_ns;
+  restart();
+  for (int i = 0; i < 10; ++i) tick(second_ns);
+  BOOST_CHECK(state().node("n0")->offered());
+  tick(second_ns);
+  BOOST_CHECK(state().node("n0")->lost);
+  BOOST_CHECK(state_of(session) == SessionState::failed);
+}
+
+BOOST_AUTO_TEST_CASE(live_and_replayed_state_are_the_same) {
+  running(one_task());
+  cancel(running(tasks_of(2)));
+  wait(3 * second_ns);
+  BOOST_CHECK_EQUAL(replayed().digest_hex(), state().digest_hex());
+}
+
+BOOST_AUTO_TEST_SUITE_END()

@@ -1,0 +1,235 @@
+// Questions and their answers.
+#include "actors/manager/queries.hpp"
+
+#include <boost/test/unit_test.hpp>
+
+#include "actors/manager/test_harness.hpp"
+#include "schema/wire.hpp"
+
+using namespace reeve;
+using namespace reeve::manager;
+using namespace reeve::manager::testing;
+using cluster::Spec;
+using cluster::testing::one_task;
+using cluster::testing::tasks_of;
+
+namespace {
+
+struct Fixture : Harness {
+  Fixture() {
+    commit();
+    join({.name = "n0",
+          .cpu_milli = 5'000'000,
+          .memory_bytes = 5'000 * cluster::testing::gib,
+          .devices = 2});
+  }
+  std::uint64_t submitted(const Spec& spec) {
+    const auto id = submit(spec);
+    commit();
+    return session_of(id);
+  }
+  const schema::SessionsAnswer* sessions(std::uint64_t after,
+                                         std::uint32_t limit, bool all = false,
+                                         const char* user = "") {
+    return ask<schema::SessionsQuery>([=](Builder& b) {
+             return schema::CreateSessionsQueryDirect(b, all, nullptr, user,
+                                                      after, limit);
+           })
+        ->body_as_SessionsAnswer();
+  }
+  const schema::Answer* session(std::uint64_t id) {
+    return ask<schema::SessionQuery>(
+        [=](Builder& b) { return schema::CreateSessionQuery(b, id); });
+  }
+  std::string why(std::uint64_t id) {
+    const auto* answer = ask<schema::WhyQuery>(
+        [=](Builder& b) { return schema::CreateWhyQuery(b, id); });
+    if (for_scheduler) return "scheduler";
+    if (answer->error()) return answer->error()->str();
+    return answer->body_as_WhyAnswer()->summary()->str();
+  }
+};
+
+}  // namespace
+
+BOOST_FIXTURE_TEST_SUITE(queries, Fixture)
+
+BOOST_AUTO_TEST_CASE(sessions_come_in_pages) {
+  for (int i = 0; i < 5; ++i) submitted(one_task());
+  const auto* page = sessions(0, 2);
+  BOOST_REQUIRE_EQUAL(page->sessions()->size(), 2);
+  BOOST_CHECK(page->more());
+  BOOST_CHECK_EQUAL(page->sessions()->Get(1)->session(), 2);
+  page = sessions(4, 2);
+  BOOST_REQUIRE_EQUAL(page->sessions()->size(), 1);
+  BOOST_CHECK(!page->more());
+  BOOST_CHECK_EQUAL(sessions(5, 2)->sessions()->size(), 0);
+}
+
+BOOST_AUTO_TEST_CASE(no_page_is_longer_than_its_bound) {
+  for (std::uint32_t i = 0; i < answer_rows_max + 1; ++i) submit(one_task());
+  commit();
+  const auto* page = sessions(0, 0);
+  BOOST_CHECK_EQUAL(page->sessions()->size(), answer_rows_max);
+  BOOST_CHECK(page->more());
+  BOOST_CHECK_EQUAL(sessions(0, 5'000)->sessions()->size(), answer_rows_max);
+}
+
+BOOST_AUTO_TEST_CASE(no_answer_is_over_the_bound_of_a_message) {
+  Spec spec = tasks_of(cluster::tasks_per_session_max);
+  const std::uint64_t large = submitted(spec);
+  place(large, std::vector<std::string>(spec.tasks, "n0"));
+  const std::string word(50'000, 'w');
+  Spec wordy = one_task();
+  wordy.argv = {word, word, word, word, word};
+  for (int i = 0; i < 20; ++i) submit(wordy);
+  commit();
+  const auto* one = session(large)->body_as_SessionView();
+  BOOST_REQUIRE(one);
+  BOOST_CHECK_GT(one->tasks()->size(), 100);
+  BOOST_CHECK_EQUAL(one->tasks_wanted(), cluster::tasks_per_session_max);
+  BOOST_CHECK_LT(replies.at("q").size(), schema::message_bytes_max);
+  const auto* page = sessions(large, 0);
+  BOOST_CHECK(page->more());
+  BOOST_CHECK_LT(replies.at("q").size(), schema::message_bytes_max);
+  sessions(0, 0);
+  BOOST_CHECK_LT(replies.at("q").size(), schema::message_bytes_max);
+}
+
+BOOST_AUTO_TEST_CASE(ended_sessions_are_shown_when_asked_for) {
+  const std::uint64_t id = submitted(one_task());
+  cancel(id);
+  submitted(one_task());
+  commit();
+  BOOST_CHECK_EQUAL(sessions(0, 0)->sessions()->size(), 1);
+  BOOST_CHECK_EQUAL(sessions(0, 0, true)->sessions()->size(), 2);
+  BOOST_CHECK_EQUAL(sessions(0, 0, true, "root")->sessions()->size(), 2);
+  BOOST_CHECK_EQUAL(sessions(0, 0, true, "bob")->sessions()->size(), 0);
+  const auto* cancelled = ask<schema::SessionsQuery>([](Builder& b) {
+                            const std::vector<schema::SessionState> states{
+                                schema::SessionState::cancelled};
+                            const auto list = b.CreateVector(states);
+                            return schema::CreateSessionsQuery(b, false, list);
+                          })->body_as_SessionsAnswer();
+  BOOST_REQUIRE_EQUAL(cancelled->sessions()->size(), 1);
+  BOOST_CHECK_EQUAL(cancelled->sessions()->Get(0)->session(), id);
+}
+
+BOOST_AUTO_TEST_CASE(an_unknown_session_or_node_is_not_found) {
+  const auto* answer = session(99);
+  BOOST_CHECK(answer->not_found());
+  BOOST_CHECK_EQUAL(answer->error()->str(), "there is no session s-99");
+  BOOST_CHECK(session(0)->not_found());
+  answer = ask<schema::NodesQuery>(
+      [](Builder& b) { return schema::CreateNodesQueryDirect(b, "n9"); });
+  BOOST_CHECK(answer->not_found());
+  BOOST_CHECK_EQUAL(why(99), "there is no session s-99");
+}
+
+BOOST_AUTO_TEST_CASE(nodes_show_what_is_free_and_who_holds_the_rest) {
+  const std::uint64_t id = submitted(one_task());
+  Proposal proposal{SessionId{id}, 1, {{NodeId{0}, {{1, 300, 7}}}}};
+  BOOST_CHECK(core->on_proposals({proposal}, now).empty());
+  commit();
+  join({.name = "n1"});
+  const auto* nodes = ask<schema::NodesQuery>([](Builder& b) {
+                        return schema::CreateNodesQueryDirect(b, "", 0, 1);
+                      })->body_as_NodesAnswer();
+  BOOST_REQUIRE_EQUAL(nodes->nodes()->size(), 1);
+  BOOST_CHECK(nodes->more());
+  const auto* node = nodes->nodes()->Get(0);
+  BOOST_CHECK_EQUAL(node->free_cpu_milli(), 4'999'000);
+  BOOST_CHECK_EQUAL(node->tasks(), 1);
+  BOOST_CHECK_EQUAL(node->state()->str(), "up");
+  const auto* device = node->devices()->Get(1);
+  BOOST_CHECK_EQUAL(device->free_milli(), 700);
+  BOOST_CHECK_EQUAL(device->holders()->Get(0)->session(), id);
+  BOOST_CHECK_EQUAL(device->holders()->Get(0)->milli(), 300);
+  nodes = ask<schema::NodesQuery>([](Builder& b) {
+            return schema::CreateNodesQueryDirect(b, "", 1, 0);
+          })->body_as_NodesAnswer();
+  BOOST_REQUIRE_EQUAL(nodes->nodes()->size(), 1);
+  BOOST_CHECK(!nodes->more());
+  BOOST_CHECK_EQUAL(nodes->nodes()->Get(0)->name()->str(), "n1");
+}
+
+BOOST_AUTO_TEST_CASE(a_device_that_is_gone_does_not_hurt_its_history) {
+  const std::uint64_t id = submitted(one_task());
+  Proposal proposal{SessionId{id}, 1, {{NodeId{0}, {{1, 300, 7}}}}};
+  BOOST_CHECK(core->on_proposals({proposal}, now).empty());
+  start(id);
+  report("n0", id, {});
+  register_nodes("n0", {{.name = "n0"}}, true);
+  commit();
+  BOOST_CHECK_EQUAL(core->state().node("n0")->devices.size(), 0);
+  const auto* view = session(id)->body_as_SessionView();
+  BOOST_CHECK_EQUAL(view->tasks()->Get(0)->devices()->Get(0)->device(), 1);
+}
+
+BOOST_AUTO_TEST_CASE(why_has_a_sentence_for_each_state) {
+  const std::uint64_t id = submitted(tasks_of(2));
+  BOOST_CHECK_EQUAL(why(id), "scheduler");
+  place(id, {"n0", "n0"});
+  commit();
+  BOOST_CHECK_EQUAL(why(id),
+                    "it has its place and waits for its node to start it");
+  start(id, 0);
+  commit();
+  BOOST_CHECK_EQUAL(why(id), "1 of 2 tasks have started");
+  start(id, 1);
+  commit();
+  BOOST_CHECK_EQUAL(why(id).substr(0, 13), "it runs since");
+  report("n0", id, {.rank = 0, .exit_code = 4});
+  commit();
+  BOOST_CHECK_EQUAL(
+      why(id), "it is being stopped (peer_failed): 1 of 2 tasks have ended");
+  report("n0", id, {.rank = 1, .exit_code = 1});
+  commit();
+  BOOST_CHECK_EQUAL(why(id),
+                    "it has ended as failed: exit code 4 (task 0 failed)");
+}
+
+BOOST_AUTO_TEST_CASE(why_of_one_that_waits_comes_from_the_scheduler) {
+  const std::uint64_t id = submitted(one_task());
+  cluster::Why why;
+  why.reason = cluster::WaitReason::no_room;
+  why.tasks = 1;
+  why.nodes.total = 3;
+  why.nodes.cpu_short = 3;
+  why.nearest.emplace();
+  why.nearest->name = "n0";
+  why.nearest->cpu_free_milli = 500;
+  why.nearest->cpu_lacking_milli = 1500;
+  core->answer_why(SessionId{id}, why, "w");
+  collect();
+  const auto* answer =
+      flatbuffers::GetRoot<schema::Answer>(replies.at("w").data())
+          ->body_as_WhyAnswer();
+  BOOST_CHECK_EQUAL(answer->summary()->str(),
+                    "0 of 1 tasks fit on the 3 nodes now; the nearest, n0, "
+                    "lacks 1.5 CPUs (has 0.5 free)");
+  BOOST_CHECK_EQUAL(answer->reasons()->Get(0)->nodes(), 3);
+}
+
+BOOST_AUTO_TEST_CASE(the_status_counts_and_the_digest_is_the_states) {
+  submitted(one_task());
+  const auto* status = ask<schema::StatusQuery>([](Builder& b) {
+                         return schema::CreateStatusQuery(b);
+                       })->body_as_StatusAnswer();
+  BOOST_CHECK_EQUAL(status->cell()->str(), "cell");
+  BOOST_CHECK_EQUAL(status->nodes_up(), 1);
+  BOOST_CHECK_EQUAL(status->sessions()->Get(0)->count(), 1);
+  const auto* answer = ask<schema::DigestQuery>(
+      [](Builder& b) { return schema::CreateDigestQuery(b); });
+  BOOST_CHECK_EQUAL(answer->body_as_DigestAnswer()->digest()->str(),
+                    core->state().digest_hex());
+}
+
+BOOST_AUTO_TEST_CASE(an_answer_waits_for_the_commit_it_tells_of) {
+  submit(one_task());
+  BOOST_CHECK(session(1) == nullptr);
+  commit();
+  BOOST_CHECK(replies.contains("q"));
+}
+
+BOOST_AUTO_TEST_SUITE_END()

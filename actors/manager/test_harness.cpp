@@ -1,0 +1,264 @@
+#include "actors/manager/test_harness.hpp"
+
+#include <fmt/format.h>
+
+#include "cluster/check.hpp"
+#include "schema/wire.hpp"
+
+namespace reeve::manager::testing {
+
+using cluster::State;
+
+std::string text_of(const schema::Id128& id) {
+  return fmt::format("{}/{}", id.high(), id.low());
+}
+
+std::string text_of(const schema::AgentOrder& order) {
+  const auto ref = [](const auto& task) {
+    return fmt::format(" {}.{}.{}", task.session(), task.attempt(),
+                       task.rank());
+  };
+  std::string text;
+  if (const auto* launch = order.body_as_LaunchOrder()) {
+    text = "launch";
+    for (const auto* task : *launch->tasks()) text += ref(*task);
+  } else if (const auto* stop = order.body_as_StopOrder()) {
+    text = "stop";
+    for (const auto* task : *stop->tasks()) text += ref(*task);
+  } else if (const auto* list = order.body_as_ReconcileOrder()) {
+    text = "reconcile";
+    for (const auto* task : *list->tasks()) text += ref(*task);
+  }
+  return text;
+}
+
+void for_each(const Batch& batch,
+              const std::function<void(const schema::Event&)>& visit) {
+  std::span<const std::byte> rest(batch.events);
+  while (!rest.empty()) {
+    const std::size_t size =
+        flatbuffers::GetPrefixedSize(
+            reinterpret_cast<const std::uint8_t*>(rest.data())) +
+        sizeof(flatbuffers::uoffset_t);
+    visit(schema::event_of(rest.first(size)));
+    rest = rest.subspan(size);
+  }
+}
+
+flatbuffers::Offset<schema::RegisterNodes> build_register(
+    Builder& builder, std::string_view agent, const schema::Id128& boot,
+    const std::vector<NodeOptions>& nodes, bool reconciled) {
+  std::vector<flatbuffers::Offset<schema::NodeSpec>> specs;
+  for (const NodeOptions& node : nodes) {
+    std::vector<flatbuffers::Offset<schema::DeviceSpec>> devices;
+    for (std::uint32_t i = 0; i < node.devices; ++i) {
+      const auto uuid = fmt::format("GPU-{}-{}", node.name, i);
+      devices.push_back(schema::CreateDeviceSpecDirect(
+          builder, uuid.c_str(), node.model.c_str(), node.device_memory_bytes));
+    }
+    specs.push_back(schema::CreateNodeSpecDirect(
+        builder, node.name.c_str(), "default", node.cpu_milli,
+        node.memory_bytes, &devices, node.simulated));
+  }
+  const auto list = builder.CreateVector(specs);
+  const auto name = builder.CreateString(agent.data(), agent.size());
+  return schema::CreateRegisterNodes(builder, name, &boot, list, reconciled);
+}
+
+Harness::Harness(Options options) : options_(options) {
+  restart();
+}
+
+State Harness::replayed() const {
+  State state;
+  for (const Batch& batch : log)
+    for_each(batch, [&](const schema::Event& event) {
+      const Status applied = state.apply(event);
+      REEVE_CHECK(applied.has_value(), applied.error().text);
+    });
+  return state;
+}
+
+void Harness::restart() {
+  in_flight.reset();
+  sent.clear();
+  core.emplace(replayed(), options_);
+  core->start("cell", "root", 0, "m0", now);
+}
+
+void Harness::begin_commit() {
+  Batch batch = core->take_batch();
+  if (batch.count == 0) return collect();
+  in_flight = std::move(batch);
+  collect();
+}
+
+void Harness::finish_commit() {
+  if (in_flight) {
+    const Sequence last{in_flight->first.value + in_flight->count - 1};
+    log.push_back(std::move(*in_flight));
+    in_flight.reset();
+    core->committed(last);
+  }
+  collect();
+}
+
+void Harness::commit() {
+  finish_commit();
+  begin_commit();
+  finish_commit();
+}
+
+void Harness::collect() {
+  for (Effect& effect : core->take_effects()) {
+    if (auto* reply = std::get_if<SendReply>(&effect)) {
+      replies[reply->reply_to] = std::move(reply->bytes);
+    } else {
+      auto& order = std::get<SendOrder>(effect);
+      REEVE_CHECK(schema::verified<schema::AgentOrder>(order.bytes),
+                  "an order fails verification");
+      sent.push_back({order.agent, std::move(order.bytes)});
+    }
+  }
+}
+
+schema::Id128 Harness::submit(const cluster::Spec& spec,
+                              std::string_view principal,
+                              std::optional<schema::Id128> id) {
+  Builder builder;
+  const schema::Id128 used = id ? *id : next_id();
+  const auto packed = cluster::build_spec(builder, spec);
+  core->on_command(
+      command_of(builder, used, schema::CreateSubmitSession(builder, packed)),
+      principal, text_of(used), now);
+  return used;
+}
+
+schema::Id128 Harness::cancel(std::uint64_t session,
+                              std::string_view principal) {
+  Builder builder;
+  const schema::Id128 id = next_id();
+  core->on_command(
+      command_of(builder, id, schema::CreateCancelSession(builder, session)),
+      principal, text_of(id), now);
+  return id;
+}
+
+schema::Id128 Harness::register_nodes(std::string_view agent,
+                                      const std::vector<NodeOptions>& nodes,
+                                      bool reconciled,
+                                      std::string_view principal) {
+  Builder builder;
+  const schema::Id128 id = next_id();
+  const auto body = build_register(builder, agent, {5, 6}, nodes, reconciled);
+  const std::string own = "agent-" + std::string(agent);
+  core->on_command(command_of(builder, id, body),
+                   principal.empty() ? own : principal, text_of(id), now);
+  return id;
+}
+
+schema::Id128 Harness::report(std::string_view agent, std::uint64_t session,
+                              const FactOptions& options,
+                              std::string_view principal) {
+  Builder builder;
+  const schema::Id128 id = next_id();
+  const auto* known = core->state().session(SessionId{session});
+  schema::ExitFacts facts;
+  facts.mutate_exit_code(options.exit_code);
+  facts.mutate_started_at(options.started_at);
+  const std::uint32_t attempt =
+      options.attempt ? options.attempt : (known ? known->attempt : 1);
+  const std::vector list{schema::CreateFact(builder, options.kind, session,
+                                            attempt, options.rank, 1,
+                                            options.reason, &facts)};
+  const auto fact_list = builder.CreateVector(list);
+  const auto name = builder.CreateString(agent.data(), agent.size());
+  const std::string own = "agent-" + std::string(agent);
+  core->on_command(
+      command_of(builder, id,
+                 schema::CreateReportFacts(builder, name, fact_list)),
+      principal.empty() ? own : principal, text_of(id), now);
+  return id;
+}
+
+schema::Id128 Harness::drain(std::string_view node, std::uint64_t deadline_ns,
+                             std::string_view principal) {
+  Builder builder;
+  const schema::Id128 id = next_id();
+  const auto name = builder.CreateString(node.data(), node.size());
+  core->on_command(
+      command_of(builder, id,
+                 schema::CreateDrainNode(builder, name, 0, deadline_ns)),
+      principal, text_of(id), now);
+  return id;
+}
+
+schema::Id128 Harness::resume(std::string_view node) {
+  Builder builder;
+  const schema::Id128 id = next_id();
+  const auto name = builder.CreateString(node.data(), node.size());
+  core->on_command(
+      command_of(builder, id, schema::CreateResumeNode(builder, name)), "root",
+      text_of(id), now);
+  return id;
+}
+
+void Harness::join(const NodeOptions& node) {
+  const std::string agent = node.agent.empty() ? node.name : node.agent;
+  register_nodes(agent, {node}, true,
+                 node.simulated ? std::string_view("root") : "");
+  commit();
+  REEVE_CHECK(core->state().node(node.name), "the node was not registered");
+}
+
+void Harness::place(std::uint64_t session,
+                    const std::vector<std::string>& nodes) {
+  Proposal proposal;
+  proposal.session = SessionId{session};
+  proposal.attempt = core->state().session(proposal.session)->attempt;
+  for (const std::string& name : nodes)
+    proposal.tasks.push_back({core->state().node(name)->id, {}});
+  REEVE_CHECK(core->on_proposals({proposal}, now).empty(), "it was refused");
+}
+
+void Harness::start(std::uint64_t session, std::uint32_t rank) {
+  const auto& state = core->state();
+  const auto& task = state.session(SessionId{session})->tasks[rank];
+  report(state.node(task.node)->agent, session,
+         {.kind = schema::FactKind::started, .rank = rank});
+}
+
+void Harness::tick(std::uint64_t after_ns) {
+  now.value += after_ns;
+  core->on_tick(now);
+}
+
+std::string Harness::verdict(const schema::Id128& id) const {
+  const auto found = replies.find(text_of(id));
+  if (found == replies.end()) return "none";
+  const auto* reply = schema::verified<schema::Reply>(found->second);
+  REEVE_CHECK(reply, "a reply fails verification");
+  if (const auto* no = reply->rejection())
+    return fmt::format("{} {}", schema::EnumNameRejectCode(no->code()),
+                       schema::text(no->rule()));
+  return reply->session() ? fmt::format("accepted s-{}", reply->session())
+                          : "accepted";
+}
+
+std::uint64_t Harness::session_of(const schema::Id128& id) const {
+  const auto found = replies.find(text_of(id));
+  if (found == replies.end()) return 0;
+  return flatbuffers::GetRoot<schema::Reply>(found->second.data())->session();
+}
+
+std::string Harness::orders() {
+  std::string text;
+  for (const Sent& one : sent) {
+    if (!text.empty()) text += "; ";
+    text += one.agent + " " + text_of(one.order());
+  }
+  sent.clear();
+  return text;
+}
+
+}  // namespace reeve::manager::testing
