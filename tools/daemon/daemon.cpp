@@ -254,6 +254,10 @@ void Daemon::Impl::end_keeper() {
 
 void Daemon::Impl::finish(Leave leave) {
   requests.reset();
+  // A handle that is left keeps a detached actor's thread alive.
+  ingress.reset();
+  // An actor with a thread of its own ends with the last who names it.
+  ingress.reset();
   if (system) {
     for (const caf::actor& actor : agents)
       caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
