@@ -94,6 +94,13 @@ Decision decide_place(const State& state, const Proposal& proposal,
                           proposal.tasks.size(), session->tasks_wanted)));
   if (session->not_before > origin.now)
     return tl::unexpected(stale("the session may not start yet"));
+  if (session->depends)
+    for (const auto& dependency : state.spec(*session).after) {
+      const Session* other = state.session(SessionId{dependency.session()});
+      if (other && !(has_ended(other->state) &&
+                     satisfied(dependency.kind(), other->state)))
+        return tl::unexpected(stale("what it depends on has not ended so"));
+    }
   std::vector<Taken> taken;
   for (const TaskProposal& task : proposal.tasks) {
     const Node* node = state.node(task.node);
