@@ -60,7 +60,7 @@ FaultRun run_with_faults(const fs::path& directory, Faults& faults,
 }
 
 void check_each_failing_sync(bool lose_unsynced) {
-  constexpr std::uint32_t records = 30;
+  constexpr std::uint32_t records = 14;
   std::uint64_t failures = 0;
   for (std::uint64_t failing = 1; failing < 80; ++failing) {
     const TemporaryDirectory root;

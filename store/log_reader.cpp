@@ -15,14 +15,19 @@ namespace reeve::store {
 
 namespace {
 
-// A live log drops files while they are being opened; that passes. Each try
-// starts from the directory anew, and none is made when nothing changed.
-constexpr int open_tries_max = 10;
-constexpr std::chrono::milliseconds open_retry_delay{20};
+// A live log moves under the reader: when it writes a table and drops a
+// write-ahead log between our look at the one and at the other, a piece is
+// missing in the middle of what was opened. So a try counts only when neither
+// the manifest nor the set of write-ahead logs changed around it, and a
+// failure counts only when nothing at all changed.
+constexpr int open_tries_max = 200;
+constexpr std::chrono::milliseconds open_retry_delay{10};
 
-// Names and sizes of the database's files: a live log changes them.
-std::map<std::string, std::uintmax_t> look_at(const Layout& layout) {
-  std::map<std::string, std::uintmax_t> files;
+// Names and sizes of the database's files.
+using Files = std::map<std::string, std::uintmax_t>;
+
+Files look_at(const Layout& layout) {
+  Files files;
   std::error_code ignored;
   for (const auto& entry :
        std::filesystem::directory_iterator(layout.database(), ignored)) {
@@ -30,6 +35,16 @@ std::map<std::string, std::uintmax_t> look_at(const Layout& layout) {
     files[entry.path().filename().string()] = entry.file_size(gone);
   }
   return files;
+}
+
+bool stood_still(const Files& before, const Files& after) {
+  for (const auto& [name, size] : before) {
+    const auto found = after.find(name);
+    if (name.ends_with(".log") && found == after.end()) return false;
+    if (!name.starts_with("MANIFEST-")) continue;
+    if (found == after.end() || found->second != size) return false;
+  }
+  return true;
 }
 
 struct Opened {
@@ -57,13 +72,17 @@ Expected<Opened> open_once(const Layout& layout) {
 Expected<Opened> open_directory(const std::filesystem::path& path) {
   const auto layout = find_log(path);
   if (!layout) return tl::unexpected(layout.error());
-  for (int tries = 1;; ++tries) {
-    const auto before = look_at(*layout);
+  for (int tries = 0; tries < open_tries_max; ++tries) {
+    if (tries > 0) std::this_thread::sleep_for(open_retry_delay);
+    const Files before = look_at(*layout);
     auto opened = open_once(*layout);
-    if (opened || tries == open_tries_max || look_at(*layout) == before)
-      return opened;
-    std::this_thread::sleep_for(open_retry_delay);
+    const Files after = look_at(*layout);
+    if (opened ? stood_still(before, after) : before == after) return opened;
   }
+  return fail(Errc::busy, "the log in " + layout->directory.string() +
+                              " changed during each of " +
+                              std::to_string(open_tries_max) +
+                              " tries to open it: try again");
 }
 
 }  // namespace

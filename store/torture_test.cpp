@@ -220,7 +220,7 @@ BOOST_AUTO_TEST_CASE(a_flipped_byte_anywhere_in_the_wal_is_refused) {
 
 BOOST_AUTO_TEST_CASE(a_flipped_byte_of_a_table_never_makes_a_silent_gap) {
   KilledLog log;
-  const Tally tally = flip_through(log, log.newest(".sst"), 0, 400);
+  const Tally tally = flip_through(log, log.newest(".sst"), 0, 250);
   tally.report("flipped table");
   BOOST_TEST(tally.refused > 0u);
 }
@@ -231,10 +231,10 @@ BOOST_AUTO_TEST_CASE(a_flipped_byte_of_the_manifest_never_makes_a_silent_gap) {
   for (const auto& entry : fs::directory_iterator(log.directory / "db"))
     if (entry.path().filename().string().starts_with("MANIFEST"))
       manifest = log.scratch / "db" / entry.path().filename();
-  const Tally tally = flip_through(log, manifest, 0, 300);
+  const Tally tally = flip_through(log, manifest, 0, 150);
   tally.report("flipped manifest");
   flip_through(log, log.scratch / "db" / "CURRENT", 0, 20).report("CURRENT");
-  flip_through(log, log.scratch / "head.mark", 0, 100).report("head.mark");
+  flip_through(log, log.scratch / "head.mark", 0, 50).report("head.mark");
 }
 
 BOOST_AUTO_TEST_CASE(a_deleted_file_never_makes_a_silent_gap) {
