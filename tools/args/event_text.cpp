@@ -163,7 +163,7 @@ string event_sentence(const Event& event) {
 string event_line(const Event& event, std::int64_t utc_offset_s) {
   const string cause =
       event.cause() == 0 ? string() : fmt::format("  (from {})", event.cause());
-  return fmt::format("{:>8}  {}.{:03}  {:<17} {}{}\n", event.seq(),
+  return fmt::format("{:>8}  {}.{:03}  {:<17}  {}{}\n", event.seq(),
                      format_time(event.time_at(), utc_offset_s),
                      event.time_at() / 1'000'000 % 1'000, kind_of(event),
                      event_sentence(event), cause);

@@ -1,6 +1,7 @@
 #include "tools/cli/cell.hpp"
 
 #include <fmt/format.h>
+#include <openssl/ssl.h>
 #include <sys/random.h>
 
 #include <algorithm>
@@ -16,6 +17,17 @@ namespace {
 
 constexpr std::uint32_t log_read_bytes = 512 << 10;
 constexpr std::uint32_t page_nodes = 200;
+
+// The bus library sets OpenSSL up in full, its texts and configuration
+// included, though no connection here is encrypted. Set up without them
+// beforehand, that takes 2 ms less of a program that takes 10.
+void spare_tls() {
+  ::OPENSSL_init_ssl(
+      OPENSSL_INIT_NO_LOAD_SSL_STRINGS | OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS |
+          OPENSSL_INIT_NO_ADD_ALL_CIPHERS | OPENSSL_INIT_NO_ADD_ALL_DIGESTS |
+          OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT,
+      nullptr);
+}
 
 tl::unexpected<Error> not_running(const Context& context,
                                   const std::string& why) {
@@ -84,6 +96,7 @@ Expected<std::unique_ptr<Cell>> Cell::connect(
   options.name = "reeve";
   options.low_latency = true;
   options.on_state = std::move(on_state);
+  spare_tls();
   auto connection = bus::Connection::connect(options);
   if (!connection && connection.error().code == Errc::unreachable)
     return not_running(context, connection.error().text);

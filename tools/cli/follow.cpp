@@ -17,8 +17,12 @@ using schema::EventBody;
 
 // How often a silent session is asked for: events on the bus may be lost.
 constexpr int look_every_ms = 2'000;
+constexpr std::uint64_t million = 1'000'000;
 // The last live pieces may be behind the event that tells the end.
 constexpr int last_pieces_ms = 3;
+// What was written before we listened is read after this silence: of a task
+// that ends at once, the last live piece tells that there is nothing to read.
+constexpr int catch_up_after_ms = 40;
 constexpr std::uint32_t output_read_bytes = 512 << 10;
 constexpr std::chrono::milliseconds output_timeout{5'000};
 
@@ -228,18 +232,26 @@ Status Follower::finish() {
 Expected<std::optional<Outcome>> Follower::follow(
     const std::function<OnSignal(int)>& on_signal) {
   if (auto good = subscribe(); !good) return tl::unexpected(good.error());
-  if (auto good = look(true); !good) return tl::unexpected(good.error());
+  if (auto good = look(false); !good) return tl::unexpected(good.error());
   if (!writer_) writer_.emplace(false);
-  std::uint64_t looked_ns = monotonic_ns();
+  const std::uint64_t begun_ns = monotonic_ns();
+  std::uint64_t looked_ns = begun_ns;
+  bool caught_up = !options_.output;
   for (;;) {
     if (auto good = take_messages(); !good) return tl::unexpected(good.error());
     if (outcome_) break;
-    const int signal = interrupts_.wait(look_every_ms);
+    const int signal =
+        interrupts_.wait(caught_up ? look_every_ms : catch_up_after_ms);
     if (signal != 0 && on_signal(signal) == OnSignal::leave)
       return std::optional<Outcome>();
-    if (monotonic_ns() - looked_ns < look_every_ms * 1'000'000ull) continue;
-    if (auto good = look(false); !good) return tl::unexpected(good.error());
-    looked_ns = monotonic_ns();
+    const std::uint64_t now_ns = monotonic_ns();
+    const bool late = now_ns - begun_ns >= catch_up_after_ms * million;
+    const bool silent = now_ns - looked_ns >= look_every_ms * million;
+    if (!silent && (caught_up || !late)) continue;
+    if (auto good = look(!caught_up); !good)
+      return tl::unexpected(good.error());
+    caught_up = true;
+    looked_ns = now_ns;
   }
   if (auto good = finish(); !good) return tl::unexpected(good.error());
   return outcome_;

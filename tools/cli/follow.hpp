@@ -35,8 +35,12 @@ using Write = std::function<Status(StreamKey, std::string_view)>;
 Status read_output(Cell& cell, std::string_view agent, SessionId session,
                    StreamKey key, OutputStreams& streams, const Write& write);
 
+// The error's text when nobody reads our output any more.
+inline constexpr std::string_view reader_is_gone =
+    "nobody reads the output any more";
+
 // Writes to standard output and error; lines of several tasks get their rank
-// in front. Errc::io when the reader went away.
+// in front. Errc::io when that fails.
 class OutputWriter {
  public:
   explicit OutputWriter(bool label_ranks) : label_ranks_(label_ranks) {}

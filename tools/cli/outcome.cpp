@@ -32,6 +32,12 @@ std::string_view sentence(EndReason reason) {
   return {};
 }
 
+// As the agent says it: by the name of the error, or of the search.
+bool not_found(const std::string& detail) {
+  return detail.find("No such file") != std::string::npos ||
+         detail.find("was not found") != std::string::npos;
+}
+
 }  // namespace
 
 bool has_ended(SessionState state) {
@@ -45,9 +51,8 @@ int exit_code_of(const Outcome& outcome) {
     return outcome.exit_code;
   if (outcome.state == SessionState::cancelled) return exit_cancelled;
   if (outcome.reason == EndReason::start_failed)
-    return outcome.detail.find("No such file") == std::string::npos
-               ? exit_not_started
-               : exit_command_not_found;
+    return not_found(outcome.detail) ? exit_command_not_found
+                                     : exit_not_started;
   return 1;
 }
 

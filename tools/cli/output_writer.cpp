@@ -21,6 +21,8 @@ Status write_to(int file, std::string_view data) {
     } else if (errno == EAGAIN) {
       pollfd ready{file, POLLOUT, 0};
       ::poll(&ready, 1, -1);
+    } else if (errno == EPIPE) {
+      return fail(Errc::io, std::string(reader_is_gone));
     } else if (errno != EINTR) {
       return fail(Errc::io, fmt::format("cannot write the output: {}",
                                         std::strerror(errno)));

@@ -205,7 +205,7 @@ Result command_submit(const Context& context, const Arguments& arguments) {
   if (!reply) return tl::unexpected(reply.error());
   print(context.json ? submitted_json(**reply) + '\n'
                      : to_text(SessionId{(*reply)->session()}) + '\n');
-  return 0;
+  leave(0);
 }
 
 Result command_run(const Context& context, const Arguments& arguments) {
@@ -226,12 +226,14 @@ Result command_run(const Context& context, const Arguments& arguments) {
   Follower follower(**cell, interrupts, session, {});
   const auto outcome = follower.follow(std::ref(canceller));
   if (!outcome && outcome.error().code == Errc::io) canceller.cancel();
+  // As any program that writes into a pipe, without a word.
+  if (!outcome && outcome.error().text == reader_is_gone) leave(128 + SIGPIPE);
   if (!outcome) return tl::unexpected(outcome.error());
   if (!*outcome) return exit_cancelled;
   const string why = explain(**outcome);
   if (!why.empty() && !context.quiet)
     say(fmt::format("reeve: {} {}", to_text(session), why));
-  return exit_code_of(**outcome);
+  leave(exit_code_of(**outcome));
 }
 
 }  // namespace reeve::tools
