@@ -13,8 +13,8 @@ const Surroundings here{
     "ann",
     1000,
     1001,
-    "/home/ann",
-    {{"PATH", "/bin"}, {"HOME", "/home/ann"}, {"SECRET", "x"}, {"SEED", "7"}},
+    "/users/ann",
+    {{"PATH", "/bin"}, {"HOME", "/users/ann"}, {"SECRET", "x"}, {"SEED", "7"}},
     {1'795'183'200ull * 1'000'000'000, 0}};
 
 std::string refusal(std::string_view key, std::string_view value) {
@@ -83,9 +83,9 @@ BOOST_AUTO_TEST_CASE(a_task_sees_few_variables_and_those_asked_for) {
   BOOST_REQUIRE(
       set_key(submission, "env", "PATH=/usr/games", here).has_value());
   const Submission::Pairs expected = {
-      {"PATH", "/usr/games"}, {"HOME", "/home/ann"}, {"SEED", "7"}};
+      {"PATH", "/usr/games"}, {"HOME", "/users/ann"}, {"SEED", "7"}};
   BOOST_TEST((submission.env == expected));
-  BOOST_TEST(with("workdir", "sub").workdir == "/home/ann/sub");
+  BOOST_TEST(with("workdir", "sub").workdir == "/users/ann/sub");
   BOOST_TEST(with("workdir", "/srv").workdir == "/srv");
 }
 
