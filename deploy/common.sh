@@ -66,6 +66,8 @@ build_preset() {
     return 0
   fi
   say "building $preset (log: $log)"
+  # Generated headers first: what depends on them is looked at after that.
+  logged "schema" "$log" ninja -C "$dir" reeve_schema_code
   logged "build" "$log" ninja -C "$dir" "$@"
 }
 
