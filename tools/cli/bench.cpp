@@ -22,12 +22,12 @@ struct Bench {
 constexpr Bench benches[] = {
     {"commit", "commit_bench", "durable events/s by group size, and a file's"},
     {"replay", "replay_bench", "events/s from the log into state"},
-    {"run-latency", "run_latency", "reeve run -- true, submit to exit"},
-    {"throughput", "throughput", "2,000 sessions of true on one node"},
+    {"run-latency", "run_latency.py", "reeve run -- true, submit to exit"},
+    {"throughput", "throughput.py", "2,000 sessions of true on one node"},
     {"decisions", "decisions_bench", "placements/s of the scheduler's core"},
-    {"openb", "openb", "a recorded workload through a whole cell"},
+    {"openb", "openb.py", "a recorded workload through a whole cell"},
     {"keeper", "keeper_bench", "isolated task starts/s, and plain ones"},
-    {"memory", "memory_bench", "memory per waiting session"},
+    {"memory", "memory.py", "memory and restart with many waiting sessions"},
 };
 
 // Beside this program, or in the source tree that it was built from.
