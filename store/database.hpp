@@ -22,6 +22,8 @@ enum class Access { read_only, read_write, create };
 
 // Memory tables of one column family, filling and being written out.
 inline constexpr int write_buffers_max = 2;
+// RocksDB makes no smaller ones.
+inline constexpr std::uint64_t write_buffer_bytes_min = 64u << 10;
 
 struct DatabaseOptions {
   rocksdb::Env* env = nullptr;

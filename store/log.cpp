@@ -2,6 +2,7 @@
 
 #include <rocksdb/write_batch.h>
 
+#include <algorithm>
 #include <atomic>
 #include <mutex>
 #include <optional>
@@ -126,7 +127,23 @@ Log::~Log() {
   [[maybe_unused]] const Status done = close();
 }
 
-Expected<std::unique_ptr<Log>> Log::open(const LogOptions& options) {
+namespace {
+
+// Half the floor holds what a flush of all memory tables may write, so that
+// the other half of a given-up ballast is room for facts.
+LogOptions within_floor(LogOptions options) {
+  if (options.floor_bytes != 0)
+    options.write_buffer_bytes =
+        std::min(options.write_buffer_bytes,
+                 std::max(write_buffer_bytes_min,
+                          options.floor_bytes / (2 * write_buffers_max)));
+  return options;
+}
+
+}  // namespace
+
+Expected<std::unique_ptr<Log>> Log::open(const LogOptions& given) {
+  const LogOptions options = within_floor(given);
   auto opened = open_log(options);
   if (!opened) return tl::unexpected(opened.error());
   return std::unique_ptr<Log>(

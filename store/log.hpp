@@ -27,6 +27,7 @@ struct LogOptions {
   bool create_if_missing = false;
   // Ballast and floor of free space, see reserve.hpp; 0 watches nothing.
   std::uint64_t floor_bytes = 64u << 20;
+  // Smaller where the floor is: see log.cpp.
   std::uint64_t write_buffer_bytes = 16u << 20;
   // How far the head mark may lag behind the head.
   std::uint32_t mark_interval_ms = 50;

@@ -59,12 +59,14 @@ class Committer : public TracedActor {
     Expected<store::Head> head = append(batch);
     // Without any room nothing was written: hold on until there is some. The
     // manager gathers meanwhile and answers nobody.
+    const bool full = !head && head.error().code == Errc::no_space;
+    if (full) spdlog::error("the log has no room: {}", head.error().text);
     while (!head && head.error().code == Errc::no_space) {
-      spdlog::error("the log has no room: {}", head.error().text);
       send(manager_, committed());
       std::this_thread::sleep_for(full_disk_wait);
       head = append(batch);
     }
+    if (full && head) spdlog::info("the log has room again");
     if (!head) {
       send(manager_, CommitFailed{head.error().text});
       return;
