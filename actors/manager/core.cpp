@@ -32,6 +32,7 @@ Origin Core::origin(Time now, std::string_view principal) const {
 void Core::start(std::string_view cell, std::string_view owner,
                  std::uint32_t owner_uid, std::string_view manager, Time now) {
   now_ = now;
+  checked_at_ = now;
   if (state_.last_sequence().value == 0)
     cluster::decide_creation(cell, owner, owner_uid, origin(now), writer_);
   cluster::decide_epoch(manager, origin(now), writer_);
@@ -403,8 +404,8 @@ void Core::on_tick(Time now) {
 
 void Core::check_agents(Time now) {
   // Whoever did not listen must not say that others were silent.
-  const bool deaf = checked_at_.value != 0 && now.value - checked_at_.value >
-                                                  options_.heartbeat_ns_max / 2;
+  const bool deaf =
+      now.value - checked_at_.value > options_.heartbeat_ns_max / 2;
   checked_at_ = now;
   for (auto& [name, agent] : agents_) {
     if (deaf) agent.seen = now;
