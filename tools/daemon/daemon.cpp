@@ -170,6 +170,7 @@ void Daemon::Impl::spawn_actors() {
   core->start(options.config.cell, owner.name, owner.uid, "main",
               actors::wall_time());
   core->set_pids(::getpid(), server->pid());
+  core->set_counter("quarantined", quarantine->count());
   core->set_admission(log->admission_open());
 
   actors::ManagerOptions manager_options;
