@@ -18,7 +18,7 @@ SEED = int(os.environ.get("REEVE_SEED", "20261123"))
 class HostileMessagesTest(CellTest):
     def setUp(self):
         self.bus = RawBus(self.cell.data)
-        self.before = self.quarantined()
+        self.before = self.settled()
         self.head = self.cell.status()["head_seq"]
         self.pid = self.cell.daemon_pid()
 
@@ -30,6 +30,14 @@ class HostileMessagesTest(CellTest):
 
     def quarantined(self):
         return self.cell.status()["counters"]["quarantined"]
+
+    def settled(self):
+        """The figure of the daemon's last look, once no more comes."""
+        while True:
+            before = self.quarantined()
+            time.sleep(0.5)
+            if self.quarantined() == before:
+                return before
 
     def expect_quarantined(self, count):
         wait_until(f"{count} more are in quarantine, "
@@ -155,7 +163,8 @@ class StandingStillTest(CellTest):
         self.cell.reeve("wait", done.out.strip())
         now = self.cell.show(long_one)
         self.assertEqual(("running", 1, shown["tasks"][0]["pid"]), (
-            now["state"], now["attempt"], now["tasks"][0]["pid"]))
+            now["state"], now["attempt"], now["tasks"][0]["pid"]),
+            self.cell.reeve("history", long_one).out)
         live, replayed = self.cell.digests()
         self.assertEqual(live, replayed)
 

@@ -73,13 +73,14 @@ def processes_of(directory):
     return {pid for pid in found | children_of(found) if is_running(pid)}
 
 
-def groups():
-    """The control groups that keepers made."""
-    found = set()
-    for base, names, _ in os.walk("/sys/fs/cgroup"):
-        found |= {os.path.join(base, name) for name in names
-                  if name.startswith("reeve-") and name != "reeve-daemon"}
-    return found
+def groups_of(directory):
+    """The control groups of the keeper of a directory, named as it does."""
+    hashed = 14695981039346656037
+    for byte in directory.encode():
+        hashed = (hashed ^ byte) * 1099511628211 % (1 << 64)
+    name = f"reeve-{(hashed ^ hashed >> 32) & 0xffffffff:08x}"
+    return [os.path.join(base, name)
+            for base, names, _ in os.walk("/sys/fs/cgroup") if name in names]
 
 
 class Done:
@@ -112,7 +113,6 @@ class Cell:
         os.makedirs(self.data)
         self.settings(settings)
         self.started = []
-        self.groups_before = groups()
 
     def settings(self, text):
         path = os.path.join(self.data, "cell.toml")
@@ -211,7 +211,7 @@ class Cell:
             except ProcessLookupError:
                 pass
         left += [f"control group {group}"
-                 for group in sorted(groups() - self.groups_before)]
+                 for group in groups_of(os.path.join(self.data, "node"))]
         left += [f"mount {line}" for line in
                  read("/proc/self/mountinfo").splitlines()
                  if self.base + "/" in line]

@@ -102,7 +102,7 @@ class GpuTest(CellTest):
         self.assertEqual({"small"}, {t["node"] for t in shown["tasks"]})
         done = self.cell.reeve("submit", "--sim-duration", "1s", "--gpus",
                                "V100:1", code=3)
-        self.assertIn("V100", done.err)
+        self.assertIn("v100", done.err.lower())
 
     def test_whole_devices_are_held_by_one_and_come_back(self):
         one = self.simulate("--gpus", "A100:4", "--cpus", "1")
