@@ -205,13 +205,14 @@ Status State::apply_node_change(const schema::Event& event) {
 }
 
 void State::load_spec(Session& session, const schema::SessionSpec& spec) {
-  session.name = texts_.intern(view(spec.name()));
+  pack_own(spec, scratch_);
+  session.own = std::make_unique_for_overwrite<char[]>(scratch_.size());
+  session.own_bytes = static_cast<std::uint32_t>(scratch_.size());
+  std::copy(scratch_.begin(), scratch_.end(), session.own.get());
   pack_request(spec, scratch_);
   session.request = texts_.intern(scratch_);
   pack_context(spec, scratch_);
   session.context = texts_.intern(scratch_);
-  pack_argv(spec, scratch_);
-  session.argv = texts_.intern(scratch_);
   session.priority = spec.priority();
   session.cpu_milli = spec.request()->cpu_milli();
   session.memory_bytes = spec.request()->memory_bytes();

@@ -1,10 +1,11 @@
 // Byte strings kept once, with a count of their users. Ids are dense and are
-// used again after the last release.
+// used again after the last release. Growth and release never look at the
+// bytes of other strings, so steady coming and going stays cheap.
 #pragma once
 
-#include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -19,10 +20,57 @@ class Interner {
 
   // One more user of `text`.
   Id intern(std::string_view text) {
-    if (const auto found = ids_.find(text); found != ids_.end()) {
-      ++entries_[found->second].users;
-      return found->second;
-    }
+    const std::uint32_t hash = hash_of(text);
+    if (!buckets_.empty())
+      for (Id id = bucket(hash); id != none; id = entries_[id].next)
+        if (entries_[id].hash == hash && get(id) == text) {
+          ++entries_[id].users;
+          return id;
+        }
+    if (size_ >= buckets_.size()) grow();
+    const Id id = new_entry(text, hash);
+    entries_[id].next = bucket(hash);
+    bucket(hash) = id;
+    ++size_;
+    return id;
+  }
+
+  void release(Id id) {
+    Entry& entry = entries_[id];
+    REEVE_CHECK(entry.users > 0, "a text was released once too often");
+    if (--entry.users > 0) return;
+    Id* link = &bucket(entry.hash);
+    while (*link != id) link = &entries_[*link].next;
+    *link = entry.next;
+    entry.bytes.reset();
+    free_.push_back(id);
+    --size_;
+  }
+
+  std::string_view get(Id id) const {
+    return {entries_[id].bytes.get(), entries_[id].size};
+  }
+  std::size_t size() const { return size_; }
+
+ private:
+  static constexpr Id none = ~Id{0};
+  struct Entry {
+    std::unique_ptr<char[]> bytes;
+    std::uint32_t size = 0;
+    std::uint32_t users = 0;
+    std::uint32_t hash = 0;
+    Id next = none;  // in its bucket
+  };
+
+  static std::uint32_t hash_of(std::string_view text) {
+    const std::uint64_t hash = std::hash<std::string_view>{}(text);
+    return static_cast<std::uint32_t>(hash ^ (hash >> 32));
+  }
+  Id& bucket(std::uint32_t hash) {
+    return buckets_[hash & (buckets_.size() - 1)];
+  }
+
+  Id new_entry(std::string_view text, std::uint32_t hash) {
     Id id = static_cast<Id>(entries_.size());
     if (free_.empty()) {
       entries_.emplace_back();
@@ -35,35 +83,23 @@ class Interner {
     if (!text.empty()) std::memcpy(entry.bytes.get(), text.data(), text.size());
     entry.size = static_cast<std::uint32_t>(text.size());
     entry.users = 1;
-    ids_.emplace(view(entry), id);
+    entry.hash = hash;
     return id;
   }
 
-  void release(Id id) {
-    Entry& entry = entries_[id];
-    REEVE_CHECK(entry.users > 0, "a text was released once too often");
-    if (--entry.users > 0) return;
-    ids_.erase(view(entry));
-    entry.bytes.reset();
-    free_.push_back(id);
-  }
-
-  std::string_view get(Id id) const { return view(entries_[id]); }
-  std::size_t size() const { return ids_.size(); }
-
- private:
-  struct Entry {
-    std::unique_ptr<char[]> bytes;
-    std::uint32_t size = 0;
-    std::uint32_t users = 0;
-  };
-  static std::string_view view(const Entry& entry) {
-    return {entry.bytes.get(), entry.size};
+  void grow() {
+    buckets_.assign(buckets_.empty() ? 16 : 2 * buckets_.size(), none);
+    for (Id id = 0; id < entries_.size(); ++id) {
+      if (entries_[id].users == 0) continue;
+      entries_[id].next = bucket(entries_[id].hash);
+      bucket(entries_[id].hash) = id;
+    }
   }
 
   std::vector<Entry> entries_;
   std::vector<Id> free_;
-  boost::unordered_flat_map<std::string_view, Id> ids_;
+  std::vector<Id> buckets_;  // a power of two of them
+  std::size_t size_ = 0;
 };
 
 }  // namespace reeve::cluster

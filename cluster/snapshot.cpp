@@ -100,13 +100,11 @@ std::vector<std::byte> State::encode_snapshot() const {
   const auto session_list = builder.CreateVector(sessions);
   std::vector<schema::CommandRecord> commands;
   commands.reserve(commands_.size());
-  for (std::size_t i = 0; i < commands_.size(); ++i) {
-    const RecentCommand& command =
-        commands_[(command_next_ + i) % commands_.size()];
-    commands.emplace_back(schema::Id128(command.id[0], command.id[1]),
-                          command.answer.seq.value,
-                          command.answer.session.value);
-  }
+  commands_.visit(
+      [&](const CommandRing::Key& key, const CommandAnswer& answer) {
+        commands.emplace_back(schema::Id128(key[0], key[1]), answer.seq.value,
+                              answer.session.value);
+      });
   const auto command_list = builder.CreateVectorOfStructs(commands);
   const auto root = schema::CreateStateSnapshot(
       builder, last_sequence_.value, last_time_.value, epoch_.value, cell,
@@ -142,9 +140,9 @@ struct SnapshotReader {
     state.next_session_ = from.next_session();
     if (from.commands())
       for (const auto* command : *from.commands())
-        state.push_command(
-            {{command->id().high(), command->id().low()},
-             {Sequence{command->seq()}, SessionId{command->session()}}});
+        state.commands_.push(
+            {command->id().high(), command->id().low()},
+            {Sequence{command->seq()}, SessionId{command->session()}});
     return {};
   }
 

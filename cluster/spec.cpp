@@ -26,6 +26,18 @@ void put_text(std::string& out, std::string_view text) {
   out.append(text);
 }
 
+// Seven bits a byte, the last one below 128: most are a byte.
+void put_count(std::string& out, std::uint32_t count) {
+  for (; count >= 128; count >>= 7)
+    out.push_back(static_cast<char>(count | 128));
+  out.push_back(static_cast<char>(count));
+}
+
+void put_short(std::string& out, std::string_view text) {
+  put_count(out, static_cast<std::uint32_t>(text.size()));
+  out.append(text);
+}
+
 template <class Strings>
 void put_texts(std::string& out, const Strings* texts) {
   put(out, texts ? static_cast<std::uint32_t>(texts->size()) : 0u);
@@ -56,8 +68,17 @@ class Source {
     rest_.remove_prefix(sizeof value);
     return value;
   }
-  std::string_view text() {
-    const auto size = get<std::uint32_t>();
+  std::uint32_t count() {
+    std::uint32_t value = 0;
+    for (unsigned shift = 0;; shift += 7) {
+      const auto byte = get<std::uint8_t>();
+      value |= (byte & 127u) << shift;
+      if (byte < 128) return value;
+    }
+  }
+  std::string_view short_text() { return bytes(count()); }
+  std::string_view text() { return bytes(get<std::uint32_t>()); }
+  std::string_view bytes(std::size_t size) {
     REEVE_CHECK(rest_.size() >= size, "a packed text ends early");
     const std::string_view out = rest_.substr(0, size);
     rest_.remove_prefix(size);
@@ -167,13 +188,23 @@ void unpack_context(std::string_view packed, Spec& spec) {
   }
 }
 
-void pack_argv(const schema::SessionSpec& spec, std::string& out) {
+void pack_own(const schema::SessionSpec& spec, std::string& out) {
   out.clear();
-  put_texts(out, spec.argv());
+  put_short(out, view(spec.name()));
+  put_count(out, spec.argv() ? spec.argv()->size() : 0);
+  if (!spec.argv()) return;
+  for (const auto* word : *spec.argv()) put_short(out, view(word));
 }
 
-void unpack_argv(std::string_view packed, Spec& spec) {
-  spec.argv = Source(packed).texts();
+void unpack_own(std::string_view packed, Spec& spec) {
+  Source source(packed);
+  spec.name = source.short_text();
+  spec.argv.resize(source.count());
+  for (auto& word : spec.argv) word = source.short_text();
+}
+
+std::string_view unpack_name(std::string_view packed_own) {
+  return Source(packed_own).short_text();
 }
 
 Spec spec_of(const schema::SessionSpec& from) {

@@ -1,5 +1,6 @@
-// A session's specification outside its message: packed into three byte
-// strings that sessions share, and unpacked into plain fields when needed.
+// A session's specification outside its message: packed into two byte strings
+// that sessions share and one of its own, and unpacked into plain fields when
+// needed.
 #pragma once
 
 #include <cstdint>
@@ -45,15 +46,17 @@ struct Spec {
   std::uint64_t sim_duration_ns = 0;
 };
 
-// `out` is cleared first. What differs from session to session (name,
-// priority, times) is in none of the three.
+// `out` is cleared first. The request and the context are what sessions tend
+// to have in common; the own part is the name and the command. Numbers that
+// the state keeps in fields (priority, times) are in none of them.
 void pack_request(const schema::SessionSpec& spec, std::string& out);
 void pack_context(const schema::SessionSpec& spec, std::string& out);
-void pack_argv(const schema::SessionSpec& spec, std::string& out);
+void pack_own(const schema::SessionSpec& spec, std::string& out);
 
 void unpack_request(std::string_view packed, Spec& spec);
 void unpack_context(std::string_view packed, Spec& spec);
-void unpack_argv(std::string_view packed, Spec& spec);
+void unpack_own(std::string_view packed, Spec& spec);
+std::string_view unpack_name(std::string_view packed_own);
 
 Spec spec_of(const schema::SessionSpec& spec);
 

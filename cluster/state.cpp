@@ -74,9 +74,8 @@ void State::evict_oldest_ended() {
   ++ended_evicted_;
   std::uint32_t& slot = slots_[id - first_session_];
   Session& session = at_slot(slot);
-  for (const auto text :
-       {session.name, session.request, session.context, session.argv})
-    texts_.release(text);
+  texts_.release(session.request);
+  texts_.release(session.context);
   --counts_[static_cast<std::size_t>(session.state)];
   session = Session{};
   free_slots_.push_back(slot);
@@ -150,8 +149,7 @@ Spec State::spec(const Session& session) const {
   Spec spec;
   unpack_request(texts_.get(session.request), spec);
   unpack_context(texts_.get(session.context), spec);
-  unpack_argv(texts_.get(session.argv), spec);
-  spec.name = texts_.get(session.name);
+  unpack_own({session.own.get(), session.own_bytes}, spec);
   spec.priority = session.priority;
   spec.time_limit_ns = session.time_limit_ns;
   spec.not_before_at = session.not_before.value;
@@ -188,33 +186,17 @@ void State::remember(const schema::Event& event) {
   const auto* id = event.command_id();
   if (!id || (id->high() == 0 && id->low() == 0)) return;
   const SessionId session = answered_session(event);
-  const std::array<std::uint64_t, 2> key{id->high(), id->low()};
-  if (const auto found = command_index_.find(key);
-      found != command_index_.end()) {
-    if (session.value != 0) commands_[found->second].answer.session = session;
-    return;
-  }
-  push_command({key, {Sequence{event.seq()}, session}});
-}
-
-void State::push_command(const RecentCommand& command) {
-  if (commands_.size() < recent_commands_max) {
-    command_index_[command.id] = commands_.size();
-    commands_.push_back(command);
-    return;
-  }
-  command_index_.erase(commands_[command_next_].id);
-  commands_[command_next_] = command;
-  command_index_[command.id] = command_next_;
-  command_next_ = (command_next_ + 1) % recent_commands_max;
+  const CommandRing::Key key{id->high(), id->low()};
+  CommandAnswer* known = commands_.find(key);
+  if (!known) return commands_.push(key, {Sequence{event.seq()}, session});
+  if (session.value != 0) known->session = session;
 }
 
 std::optional<CommandAnswer> State::answered(
     const schema::Id128& command) const {
-  const auto found = command_index_.find(
-      std::array<std::uint64_t, 2>{command.high(), command.low()});
-  if (found == command_index_.end()) return std::nullopt;
-  return commands_[found->second].answer;
+  const auto* known = commands_.find({command.high(), command.low()});
+  if (!known) return std::nullopt;
+  return *known;
 }
 
 Time deadline_of(const Session& session) {

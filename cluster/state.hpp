@@ -16,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cluster/command_ring.hpp"
 #include "cluster/error.hpp"
 #include "cluster/interner.hpp"
 #include "cluster/limits.hpp"
@@ -84,10 +85,10 @@ struct Task {
 
 struct Session {
   SessionId id;
-  Interner::Id name = 0;
+  std::unique_ptr<char[]> own;  // its name and command, see spec.hpp
+  std::uint32_t own_bytes = 0;
   Interner::Id request = 0;
   Interner::Id context = 0;
-  Interner::Id argv = 0;
   std::int32_t priority = 0;
   std::uint32_t cpu_milli = 0;
   std::uint64_t memory_bytes = 0;
@@ -114,12 +115,6 @@ struct Session {
   Time not_before;
   std::vector<Task> tasks;
   std::unique_ptr<std::string> detail;
-};
-
-// What a command was answered with, for the client that asks again.
-struct CommandAnswer {
-  Sequence seq;
-  SessionId session;
 };
 
 struct User {
@@ -177,7 +172,7 @@ class State {
   // The whole specification of a session; views live as long as it does.
   Spec spec(const Session& session) const;
   std::string_view name(const Session& session) const {
-    return texts_.get(session.name);
+    return unpack_name({session.own.get(), session.own_bytes});
   }
   std::string_view user(const Session& session) const;
 
@@ -200,16 +195,6 @@ class State {
 
  private:
   friend struct SnapshotReader;
-  struct CommandKeyHash {
-    std::size_t operator()(const std::array<std::uint64_t, 2>& key) const {
-      return static_cast<std::size_t>(key[0] ^ (key[1] * 0x9E3779B97F4A7C15));
-    }
-  };
-  struct RecentCommand {
-    std::array<std::uint64_t, 2> id{};
-    CommandAnswer answer;
-  };
-
   Session* find(std::uint64_t id);
   Session& create_session(std::uint64_t id);
   void evict_oldest_ended();
@@ -218,7 +203,6 @@ class State {
   void release(Session& session, Task& task);
   void release_all(Session& session);
   void remember(const schema::Event& event);
-  void push_command(const RecentCommand& command);
 
   Status apply_cell_created(const schema::CellCreated& body);
   Status apply_node_registered(const schema::NodeRegistered& body);
@@ -274,11 +258,7 @@ class State {
   Interner texts_;
   std::string scratch_;
 
-  std::vector<RecentCommand> commands_;  // a ring once full
-  std::size_t command_next_ = 0;
-  boost::unordered_flat_map<std::array<std::uint64_t, 2>, std::size_t,
-                            CommandKeyHash>
-      command_index_;
+  CommandRing commands_;
 };
 
 // The deadline of the session's present state; never 0 for one that lives.
