@@ -46,10 +46,29 @@ const schema::Event& EventWriter::last() const {
       {bytes_.data() + last_offset_, bytes_.size() - last_offset_});
 }
 
-std::vector<std::byte> EventWriter::take() {
-  first_ = next_;
+EventWriter::Taken EventWriter::take(std::size_t bytes_max) {
   last_offset_ = 0;
-  return std::exchange(bytes_, {});
+  if (bytes_.size() <= bytes_max) {
+    Taken all{first_, count(), std::exchange(bytes_, {})};
+    first_ = next_;
+    return all;
+  }
+  Taken part{first_, 0, {}};
+  std::size_t cut = 0;
+  while (cut < bytes_.size()) {
+    const std::size_t size =
+        sizeof(flatbuffers::uoffset_t) +
+        flatbuffers::GetPrefixedSize(
+            reinterpret_cast<const std::uint8_t*>(bytes_.data() + cut));
+    if (part.count > 0 && cut + size > bytes_max) break;
+    cut += size;
+    ++part.count;
+  }
+  const auto end = bytes_.begin() + static_cast<std::ptrdiff_t>(cut);
+  part.bytes.assign(bytes_.begin(), end);
+  bytes_.erase(bytes_.begin(), end);
+  first_.value += part.count;
+  return part;
 }
 
 }  // namespace reeve::cluster

@@ -49,8 +49,14 @@ class EventWriter {
   const schema::Event& last() const;
   std::size_t last_offset() const { return last_offset_; }
 
-  // Hands over what was written; the next event continues the sequence.
-  std::vector<std::byte> take();
+  // Hands over what was written, whole events of at most `bytes_max` bytes
+  // (one event is always taken); what is left goes with the next call.
+  struct Taken {
+    Sequence first;
+    std::uint32_t count = 0;
+    std::vector<std::byte> bytes;
+  };
+  Taken take(std::size_t bytes_max = ~std::size_t{0});
   Epoch epoch() const { return epoch_; }
   void set_epoch(Epoch epoch) { epoch_ = epoch; }
 

@@ -72,7 +72,7 @@ Cell::Cell() : writer(Sequence{1}, Epoch{1}) {
 
 void Cell::settle() {
   kinds.clear();
-  const auto bytes = writer.take();
+  const auto bytes = writer.take().bytes;
   for (std::size_t at = 0; at < bytes.size();) {
     const auto rest = std::span(bytes).subspan(at);
     const std::size_t size = event_size(rest);

@@ -4,7 +4,7 @@
 
 #include <caf/actor_system.hpp>
 #include <chrono>
-#include <thread>
+#include <utility>
 
 #include "actors/journal/snapshotter.hpp"
 #include "actors/system/messages.hpp"
@@ -36,7 +36,10 @@ class Committer : public TracedActor {
   caf::behavior make_behavior() override {
     delayed_send(this, space_check_interval, tick_atom::value);
     return {
-        [this](const Decided& decided) { commit(*decided.batch); },
+        [this](const Decided& decided) { commit(decided.batch); },
+        [this](wake_atom) {
+          if (held_) commit(held_);
+        },
         [this](tick_atom) {
           send(manager_, committed());
           delayed_send(this, space_check_interval, tick_atom::value);
@@ -55,24 +58,25 @@ class Committer : public TracedActor {
     return {options_.log->head().sequence, options_.log->admission_open()};
   }
 
-  void commit(const manager::Batch& batch) {
-    Expected<store::Head> head = append(batch);
-    // Without any room nothing was written: hold on until there is some. The
-    // manager gathers meanwhile and answers nobody.
-    const bool full = !head && head.error().code == Errc::no_space;
-    if (full) spdlog::error("the log has no room: {}", head.error().text);
-    while (!head && head.error().code == Errc::no_space) {
+  // Without any room nothing is written: hold on until there is some. The
+  // manager gathers meanwhile and answers nobody.
+  void commit(std::shared_ptr<const manager::Batch> batch) {
+    const Expected<store::Head> head = append(*batch);
+    if (!head && head.error().code == Errc::no_space) {
+      if (!held_) spdlog::error("the log has no room: {}", head.error().text);
+      held_ = std::move(batch);
       send(manager_, committed());
-      std::this_thread::sleep_for(full_disk_wait);
-      head = append(batch);
+      delayed_send(this, full_disk_wait, wake_atom::value);
+      return;
     }
-    if (full && head) spdlog::info("the log has room again");
+    if (std::exchange(held_, nullptr) && head)
+      spdlog::info("the log has room again");
     if (!head) {
       send(manager_, CommitFailed{head.error().text});
       return;
     }
     send(manager_, committed());
-    publish(batch);
+    publish(*batch);
     if (snapshots_.due(head->sequence))
       spawn_snapshotter(system(), options_.log->reader(), options_.log,
                         caf::actor_cast<caf::actor>(this));
@@ -97,6 +101,7 @@ class Committer : public TracedActor {
   JournalOptions options_;
   caf::actor manager_;
   journal::SnapshotClock snapshots_;
+  std::shared_ptr<const manager::Batch> held_;  // waits for room
 };
 
 class Reader : public TracedActor {

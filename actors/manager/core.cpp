@@ -469,10 +469,9 @@ void Core::reply(std::string_view reply_to, std::vector<std::byte> bytes) {
 
 Batch Core::take_batch() {
   flush_orders();
-  Batch batch{writer_.first(), writer_.count(), writer_.epoch(), {}};
-  batch.events = writer_.take();
-  absorbed_ = 0;
-  return batch;
+  auto taken = writer_.take(options_.batch_bytes_max);
+  absorbed_ -= taken.bytes.size();
+  return {taken.first, taken.count, writer_.epoch(), std::move(taken.bytes)};
 }
 
 void Core::committed(Sequence sequence) {

@@ -33,6 +33,8 @@ struct Options {
   std::uint64_t waiting_max = cluster::sessions_waiting_max;
   std::uint64_t heartbeat_ns_max = 10 * second_ns;
   std::uint64_t resend_ns = 5 * second_ns;
+  // Events of one commit, far below what a record of the log may hold.
+  std::size_t batch_bytes_max = 8 << 20;
   // Tasks in one message to an agent, so that it stays within its bound.
   std::size_t tasks_per_order_max = 256;
 };

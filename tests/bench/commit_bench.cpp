@@ -205,7 +205,10 @@ void measure_scan(const fs::path& root, std::uint32_t group, int rounds) {
 
 int main(int argc, char** argv) {
   const fs::path base = argc > 1 ? fs::path(argv[1]) : fs::current_path();
-  const int rounds = argc > 2 ? std::max(1, std::atoi(argv[2])) : 7;
+  const int rounds =
+      argc > 2
+          ? std::max(1, static_cast<int>(std::strtol(argv[2], nullptr, 10)))
+          : 7;
   std::string name = (base / "commit-bench-XXXXXX").string();
   if (::mkdtemp(name.data()) == nullptr) {
     fmt::print(stderr, "cannot make a directory in {}\n", base.string());

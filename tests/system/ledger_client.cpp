@@ -195,7 +195,8 @@ int main(int argc, char** argv) {
   options.name = "ledger";
   auto connection = bus::Connection::connect(options);
   if (!connection) return complain(connection.error());
-  const auto end = Clock::now() + std::chrono::seconds(std::atoi(argv[3]));
+  const auto end =
+      Clock::now() + std::chrono::seconds(std::strtol(argv[3], nullptr, 10));
   const auto done = run(**connection, *credentials, argv[2],
                         std::strtoull(argv[4], nullptr, 10), end);
   return done ? 0 : complain(done.error());
