@@ -24,7 +24,7 @@ from cell import Cell, wait_until
 KILLS = int(os.environ.get("REEVE_KILLS", "200"))
 SEED = int(os.environ.get("REEVE_SEED", str(random.randrange(1 << 32))))
 # A life of the daemon under load; some are cut while it still starts.
-LIFE_S_MAX = 0.6
+LIFE_S_MAX = 0.4
 CLIENT_S = 1800
 SIMULATED_NODES = 4
 SETTINGS = """[agent]
@@ -169,6 +169,7 @@ class CrashTest(unittest.TestCase):
     def compare(self, paths):
         submitted = collections.defaultdict(list)
         ended = collections.Counter()
+        ends = collections.Counter()
         starts = collections.Counter()
         sequence = 0
         log = self.cell.reeve("log", "cat", "--json", seconds=300)
@@ -181,6 +182,7 @@ class CrashTest(unittest.TestCase):
                     (event["seq"], body["session"]))
             elif kind == "session_ended":
                 ended[body["session"]] += 1
+                ends[body["state"], body["reason"]] += 1
             elif kind == "task_started":
                 starts[body["session"], body["attempt"],
                        body.get("rank", 0)] += 1
@@ -205,8 +207,9 @@ class CrashTest(unittest.TestCase):
             ours |= ledger.intents
         for command, events in submitted.items():
             for _, session in events:
-                ends = 1 if command in ours else 0
-                self.assertEqual(ends, ended[session], f"ends of s-{session}")
+                self.assertEqual(int(command in ours), ended[session],
+                                 f"ends of s-{session}")
+        self.assertEqual({("succeeded", "exited")}, set(ends), ends)
         self.assertEqual([], [key for key, n in starts.items() if n > 1])
         self.assertEqual([], [line for line, n in markers.items() if n > 1],
                          "processes that were started twice")

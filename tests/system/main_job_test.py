@@ -35,7 +35,7 @@ class MainJobTest(CellTest):
 
     def test_a_command_that_is_not_there_is_127(self):
         done = self.cell.reeve("run", "--", "no-such-program", code=127)
-        self.assertIn("No such file", done.err)
+        self.assertIn("not found", done.err)
 
     def test_run_brings_all_of_a_large_output_in_order(self):
         done = self.cell.reeve("run", "--", "seq", "1", "100000")
