@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 
 #include "tools/cli/handlers.hpp"
@@ -59,9 +60,12 @@ Result list(const Context& context) {
 }
 
 Result run(const std::filesystem::path& path,
+           const std::filesystem::path& programs,
            const std::vector<string>& words) {
   std::vector<string> all = {path.string()};
   all.insert(all.end(), words.begin(), words.end());
+  // The scripts start the very programs that stand beside this one.
+  ::setenv("REEVE_BIN", programs.c_str(), 1);
   std::vector<char*> argv;
   for (string& word : all) argv.push_back(word.data());
   argv.push_back(nullptr);
@@ -80,7 +84,7 @@ Result command_bench(const Context& context, const Arguments& arguments) {
     names.push_back(bench.name);
     if (bench.name != name) continue;
     const auto path = find_program(context, bench.program);
-    if (!path.empty()) return run(path, arguments.rest);
+    if (!path.empty()) return run(path, context.programs, arguments.rest);
     return fail(Errc::not_found,
                 fmt::format("the benchmark \"{}\" is not installed: there is "
                             "no program {} in {}",
