@@ -29,7 +29,8 @@ Expected<Buffer> Client::command(Bytes command,
   const auto* parsed = schema::verified<schema::Command>(aligned);
   if (parsed == nullptr || command_kind(*parsed).empty())
     return fail(Errc::usage,
-                fmt::format("{} bytes that are no command", command.size()));
+                fmt::format("{} bytes that are no command (at most {})",
+                            command.size(), schema::command_bytes_max));
   return this->command(aligned, command_kind(*parsed), timeout);
 }
 

@@ -156,7 +156,7 @@ int main(int argc, char** argv) {
   fs::create_directories(data, ignored);
   options.data = fs::absolute(data);
   options.programs = fs::read_symlink("/proc/self/exe").parent_path();
-  if (config_file.empty() && fs::exists(options.data / "cell.toml"))
+  if (config_file.empty() && fs::exists(options.data / "cell.toml", ignored))
     config_file = (options.data / "cell.toml").string();
   if (!config_file.empty()) {
     auto config = load_config(config_file);

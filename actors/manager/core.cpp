@@ -467,6 +467,12 @@ void Core::reply(std::string_view reply_to, std::vector<std::byte> bytes) {
   gate(SendReply{std::string(reply_to), std::move(bytes)});
 }
 
+void Core::reply_read(std::string_view reply_to, std::vector<std::byte> bytes) {
+  if (admission_.open) return reply(reply_to, std::move(bytes));
+  if (reply_to.empty()) return;
+  effects_.push_back(SendReply{std::string(reply_to), std::move(bytes)});
+}
+
 Batch Core::take_batch() {
   flush_orders();
   auto taken = writer_.take(options_.batch_bytes_max);

@@ -116,6 +116,9 @@ class Core {
 
   // Adds an answer that holds for the newest decided state.
   void reply(std::string_view reply_to, std::vector<std::byte> bytes);
+  // The same for a question. While the disk is full it does not wait: it may
+  // tell of what is decided and not yet kept.
+  void reply_read(std::string_view reply_to, std::vector<std::byte> bytes);
 
   const State& state() const { return state_; }
   const Counters& counters() const { return counters_; }

@@ -61,32 +61,33 @@ bool Core::on_query(const schema::Query& query, std::string_view reply_to) {
   AnswerWriter writer(state_);
   using schema::QueryBody;
   switch (query.body_type()) {
-    case QueryBody::StatusQuery: reply(reply_to, status_answer()); break;
+    case QueryBody::StatusQuery: reply_read(reply_to, status_answer()); break;
     case QueryBody::SessionsQuery:
-      reply(reply_to, writer.sessions(*query.body_as_SessionsQuery()));
+      reply_read(reply_to, writer.sessions(*query.body_as_SessionsQuery()));
       break;
     case QueryBody::SessionQuery:
-      reply(reply_to, writer.session(*query.body_as_SessionQuery()));
+      reply_read(reply_to, writer.session(*query.body_as_SessionQuery()));
       break;
     case QueryBody::NodesQuery:
-      reply(reply_to, writer.nodes(*query.body_as_NodesQuery()));
+      reply_read(reply_to, writer.nodes(*query.body_as_NodesQuery()));
       break;
-    case QueryBody::DigestQuery: reply(reply_to, writer.digest()); break;
+    case QueryBody::DigestQuery: reply_read(reply_to, writer.digest()); break;
     case QueryBody::WhyQuery: {
       const std::uint64_t id = query.body_as_WhyQuery()->session();
       const Session* session = state_.session(SessionId{id});
       if (!session) {
-        reply(reply_to,
-              writer.not_found(fmt::format("there is no session s-{}", id)));
+        reply_read(reply_to, writer.not_found(
+                                 fmt::format("there is no session s-{}", id)));
         break;
       }
       if (session->state == schema::SessionState::pending) return false;
-      reply(reply_to, writer.why_settled(*session));
+      reply_read(reply_to, writer.why_settled(*session));
       break;
     }
     default:
-      reply(reply_to, writer.failed("this program does not know the question: "
-                                    "it is older than the one that asks"));
+      reply_read(reply_to,
+                 writer.failed("this program does not know the question: "
+                               "it is older than the one that asks"));
   }
   return true;
 }
@@ -96,12 +97,12 @@ void Core::answer_why(SessionId id, const cluster::Why& why,
   AnswerWriter writer(state_);
   const Session* session = state_.session(id);
   if (!session) {
-    reply(reply_to,
-          writer.not_found(fmt::format("there is no session s-{}", id.value)));
+    reply_read(reply_to, writer.not_found(fmt::format(
+                             "there is no session s-{}", id.value)));
   } else if (session->state == schema::SessionState::pending) {
-    reply(reply_to, writer.why_waiting(*session, why));
+    reply_read(reply_to, writer.why_waiting(*session, why));
   } else {
-    reply(reply_to, writer.why_settled(*session));
+    reply_read(reply_to, writer.why_settled(*session));
   }
 }
 

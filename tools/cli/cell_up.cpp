@@ -26,7 +26,8 @@ namespace fs = std::filesystem;
 
 // A long log is read again before the daemon serves.
 constexpr std::uint64_t up_timeout_ns = 300'000'000'000;
-constexpr std::uint64_t down_timeout_ns = 30'000'000'000;
+// More than the daemon gives its tasks, its keeper and its log together.
+constexpr std::uint64_t down_timeout_ns = 90'000'000'000;
 constexpr std::chrono::milliseconds probe_timeout{1'000};
 
 constexpr const char* cell_file_text =
@@ -46,7 +47,8 @@ Status prepare_data(const fs::path& data) {
     return fail(Errc::io, fmt::format("cannot make {}: {}", data.string(),
                                       broken.message()));
   if (fs::exists(cell_file(data), broken)) return {};
-  const bool ours = fs::is_empty(data, broken) || fs::exists(data / "log");
+  const bool ours = fs::is_empty(data, broken) ||
+                    (!broken && fs::exists(data / "log", broken));
   if (broken || !ours)
     return fail(Errc::damaged,
                 fmt::format("{} holds something that is no cell; name an empty "
@@ -68,12 +70,23 @@ Expected<int> answering_daemon(const Context& context) {
   return (*status)->daemon_pid();
 }
 
+// The daemon's exit codes are those of the command line.
+Errc code_of(int status) {
+  if (!WIFEXITED(status)) return Errc::io;
+  for (const Errc code : {Errc::usage, Errc::busy, Errc::not_found,
+                          Errc::unreachable, Errc::damaged})
+    if (exit_code(code) == WEXITSTATUS(status)) return code;
+  return Errc::io;
+}
+
 // How the daemon ended, if it did.
-std::optional<string> exit_of(pid_t child) {
+std::optional<Error> end_of(pid_t child) {
   int status = 0;
   if (::waitpid(child, &status, WNOHANG) != child) return std::nullopt;
-  if (WIFSIGNALED(status)) return fmt::format("by signal {}", WTERMSIG(status));
-  return fmt::format("with code {}", WEXITSTATUS(status));
+  return Error{code_of(status),
+               WIFSIGNALED(status)
+                   ? fmt::format("by signal {}", WTERMSIG(status))
+                   : fmt::format("with code {}", WEXITSTATUS(status))};
 }
 
 Status wait_ready(const Context& context, pid_t child, Interrupts& interrupts) {
@@ -83,12 +96,12 @@ Status wait_ready(const Context& context, pid_t child, Interrupts& interrupts) {
   for (;;) {
     const auto pid = answering_daemon(context);
     if (pid && *pid == child) return {};
-    if (const auto how = exit_of(child)) {
+    if (const auto end = end_of(child)) {
       progress.clear();
-      return fail(Errc::io,
+      return fail(end->code,
                   fmt::format("the daemon ended {}; its last words, from {}:"
                               "\n{}",
-                              *how, daemon_log_file(context.data).string(),
+                              end->text, daemon_log_file(context.data).string(),
                               log_tail(daemon_log_file(context.data))));
     }
     const std::uint64_t waited = monotonic_ns() - begun;

@@ -154,7 +154,7 @@ Status stop_daemon(const DaemonPid& daemon, std::uint64_t timeout_ns) {
     return fail(Errc::io, fmt::format("cannot end the daemon, pid {}: {}",
                                       daemon.pid, std::strerror(why)));
   if (polled > 0 || sent != 0) return {};
-  return fail(Errc::busy,
+  return fail(Errc::io,
               fmt::format("the daemon, pid {}, has not ended within {} ms; "
                           "\"kill -9 {}\" ends it, nothing acknowledged is "
                           "lost by that",

@@ -164,7 +164,8 @@ Finding check_gpus() {
 
 Finding check_settings(const Context& context) {
   const auto file = cell_file(context.data);
-  if (!fs::exists(file))
+  std::error_code ignored;
+  if (!fs::exists(file, ignored))
     return {Level::note, "settings", "no cell in this directory yet", ""};
   const auto config = load_config(file);
   if (config) return {Level::good, "settings", file.string(), ""};

@@ -255,8 +255,6 @@ void Daemon::Impl::end_keeper() {
 
 void Daemon::Impl::finish(Leave leave) {
   requests.reset();
-  // A handle that is left keeps a detached actor's thread alive.
-  ingress.reset();
   // An actor with a thread of its own ends with the last who names it.
   ingress.reset();
   if (system) {
@@ -316,6 +314,9 @@ Expected<std::unique_ptr<Daemon>> Daemon::start(DaemonOptions options) {
                       {impl->journal.committer, impl->scheduler});
     return std::unique_ptr<Daemon>(new Daemon(std::move(impl)));
   }
+  // A server that this start began serves nobody; one that was there may
+  // have clients of a daemon to come.
+  if (impl->server && !impl->server->adopted()) impl->server->stop();
   impl->finish(Leave::tasks);
   return tl::unexpected(status.error());
 }
