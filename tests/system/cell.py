@@ -113,6 +113,7 @@ class Cell:
         os.makedirs(self.data)
         self.settings(settings)
         self.started = []
+        self.identity = {}  # of the calls: user, group, extra_groups
 
     def settings(self, text):
         path = os.path.join(self.data, "cell.toml")
@@ -126,7 +127,7 @@ class Cell:
         """A call that goes on; ended with the test."""
         how = {"cwd": self.work, "env": self.environment(), "text": True,
                "stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE,
-               "stderr": subprocess.PIPE, **how}
+               "stderr": subprocess.PIPE, **self.identity, **how}
         child = subprocess.Popen([os.path.join(BIN, "reeve"), *arguments],
                                  **how)
         self.started.append(child)
@@ -143,7 +144,7 @@ class Cell:
             [os.path.join(BIN, "reeve"), *arguments],
             cwd=how.pop("cwd", self.work), env=self.environment(),
             capture_output=True, text=True, timeout=seconds, check=False,
-            **({"input": given} if given is not None
+            **self.identity, **({"input": given} if given is not None
                else {"stdin": subprocess.DEVNULL}), **how)
         done = Done(arguments, done.returncode, done.stdout, done.stderr)
         if code is not None and done.code != code:

@@ -1,7 +1,8 @@
 """Kills the daemon again and again under load and compares what clients were
 told with what the log holds.
 
-Faults: SIGKILL of reeved at random moments (also while it starts), many times.
+Faults: SIGKILL of reeved at random moments (also while it starts), many times,
+now and then together with the bus server.
 The seed is printed; REEVE_SEED=N repeats the moments, REEVE_KILLS=N the count.
 Checked at the end: no acknowledged command is missing, none was carried out
 twice, every session ended exactly once, no process was started twice, long
@@ -9,6 +10,7 @@ processes kept their pid, the live state equals the replayed log, and the
 chain of the log is whole.
 """
 import collections
+import json
 import os
 import random
 import signal
@@ -24,7 +26,9 @@ from cell import Cell, wait_until
 KILLS = int(os.environ.get("REEVE_KILLS", "200"))
 SEED = int(os.environ.get("REEVE_SEED", str(random.randrange(1 << 32))))
 # A life of the daemon under load; some are cut while it still starts.
-LIFE_S_MAX = 0.4
+LIFE_S_MAX = 0.3
+# How often the bus server is killed with it.
+BUS_KILLED_TOO = 0.1
 CLIENT_S = 1800
 SIMULATED_NODES = 4
 SETTINGS = """[agent]
@@ -98,6 +102,10 @@ class CrashTest(unittest.TestCase):
                           + self.cell.last_words())
         return False
 
+    def bus_pid(self):
+        text = cells.read(os.path.join(self.cell.data, "bus", "server.json"))
+        return json.loads(text)["pid"]
+
     def kill(self, daemon):
         daemon.send_signal(signal.SIGKILL)
         daemon.wait()
@@ -160,6 +168,8 @@ class CrashTest(unittest.TestCase):
                 self.serving_s.append(time.monotonic() - at)
                 time.sleep(self.random.random() * LIFE_S_MAX)
             self.kill(daemon)
+            if self.random.random() < BUS_KILLED_TOO:
+                os.kill(self.bus_pid(), signal.SIGKILL)
         wall = time.monotonic() - begun
         print(f"{KILLS} kills in {wall:.1f} s, {cut_early} while starting; "
               f"start to serving: median "
