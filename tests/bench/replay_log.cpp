@@ -73,7 +73,7 @@ void LogMaker::submit() {
   spec.memory_bytes = std::uint64_t{16} << 30;
   spec.argv = {"/usr/bin/python3", "train.py", "--epochs=90", output};
   spec.env = {{"PYTHONUNBUFFERED", "1"}, {"DATASET", "/data/imagenet"}};
-  spec.workdir = "/home/alice/resnet";
+  spec.workdir = "/data/alice/resnet";
   spec.uid = 1000;
   spec.gid = 1000;
   spec.gpus = number % 8 == 0 ? 1 : 0;
