@@ -25,7 +25,7 @@ caf::actor spawn_snapshotter(caf::actor_system& system,
 // The state at the log's head: its newest whole snapshot and the events since.
 // `from_snapshot` tells the snapshot's sequence, 0 when there was none.
 Expected<cluster::State> fold_log(store::LogReader& reader,
-                                    std::uint64_t* from_snapshot = nullptr);
+                                  std::uint64_t* from_snapshot = nullptr);
 
 }  // namespace reeve::actors
 
