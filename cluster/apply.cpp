@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "cluster/state.hpp"
 
@@ -142,9 +143,12 @@ Status State::apply_node_registered(const schema::NodeRegistered& body) {
                 fmt::format("node {} is registered, but the next new one is {}",
                             body.node(), nodes_.size()));
   if (body.node() == nodes_.size()) {
+    const std::string name(view(body.spec()->name()));
+    const auto [bearer, fresh] = node_by_name_.try_emplace(name, body.node());
+    if (!fresh)
+      nodes_[std::exchange(bearer->second, body.node())].barred = false;
     nodes_.emplace_back();
     nodes_.back().id = NodeId{body.node()};
-    node_by_name_[std::string(view(body.spec()->name()))] = body.node();
   }
   Node& node = nodes_[body.node()];
   const std::size_t count =
@@ -191,13 +195,15 @@ Status State::apply_node_change(const schema::Event& event) {
       node->draining = false;
       node->drain_reason.clear();
       node->drain_deadline = Time{};
+      // Removed it stays: who bears the name next is a new node.
+      if (std::exchange(node->barred, false)) node_by_name_.erase(node->name);
       break;
     default:
       node = get(body_of<schema::NodeRemoved>(event).node());
       if (!node) break;
-      node->removed = true;
+      if (std::exchange(node->removed, true)) break;
+      node->barred = true;
       uncount_shape(*node);
-      node_by_name_.erase(node->name);
       break;
   }
   if (!node) return contradiction(event, "there is no such node");
@@ -285,6 +291,8 @@ Status State::apply_started(const schema::Event& event,
   // Never 0: this is how a snapshot knows that an exited task had started.
   task.facts.mutate_started_at(body.started_at() ? body.started_at()
                                                  : event.time_at());
+  if (body.detail())
+    session->detail = std::make_unique<std::string>(view(body.detail()));
   ++session->tasks_started;
   session->last_seq = Sequence{event.seq()};
   if (session->state == SessionState::stopping) return {};

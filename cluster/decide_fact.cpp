@@ -11,10 +11,13 @@ std::string_view view(const flatbuffers::String* text) {
 }
 
 Sequence write_started(const Session& session, const schema::Fact& fact,
-                       std::uint64_t started_at, EventWriter& writer) {
+                       std::uint64_t started_at, std::string_view detail,
+                       EventWriter& writer) {
+  const auto text =
+      build_text(writer.builder(), detail.substr(0, detail_bytes_max));
   return writer.add(schema::CreateTaskStarted(
                         writer.builder(), session.id.value, session.attempt,
-                        fact.rank(), fact.pid(), started_at),
+                        fact.rank(), fact.pid(), started_at, text),
                     session.last_seq);
 }
 
@@ -59,7 +62,7 @@ FactOutcome decide_fact(const State& state, std::string_view agent,
     const std::uint64_t started_at = fact.facts() && fact.facts()->started_at()
                                          ? fact.facts()->started_at()
                                          : origin.now.value;
-    write_started(*session, fact, started_at, writer);
+    write_started(*session, fact, started_at, view(fact.detail()), writer);
     return FactOutcome::recorded;
   }
   writer.begin(origin);
@@ -68,7 +71,7 @@ FactOutcome decide_fact(const State& state, std::string_view agent,
   // It ran, and the fact that said so never came.
   if (task.phase == TaskPhase::placed &&
       fact.kind() == schema::FactKind::exited && end.facts.started_at() != 0)
-    cause = write_started(*session, fact, end.facts.started_at(), writer);
+    cause = write_started(*session, fact, end.facts.started_at(), {}, writer);
   write_exit(*session, end, origin, cause, writer);
   return FactOutcome::recorded;
 }

@@ -11,7 +11,12 @@ Rejection reject(RejectCode code, const char* rule, std::string text,
   return {code, rule, std::move(text), limit, value};
 }
 
-Rejection unknown_node(std::string_view name) {
+Rejection unknown_node(const State& state, std::string_view name) {
+  if (state.barred_node(name))
+    return reject(RejectCode::not_found, "node_removed",
+                  fmt::format("node {} was removed; \"reeve node resume {}\" "
+                              "lets it join again",
+                              name, name));
   return reject(
       RejectCode::not_found, "node_unknown",
       fmt::format("there is no node '{}' (reeve nodes lists them)", name));
@@ -94,7 +99,8 @@ bool same_inventory(const Node& node, std::string_view agent,
 
 std::optional<Rejection> check_spec(const State& state, const Node* known,
                                     std::string_view agent,
-                                    const schema::NodeSpec& spec) {
+                                    const schema::NodeSpec& spec,
+                                    const Origin& origin) {
   const std::string_view name = view(spec.name());
   const std::size_t devices = device_count(spec);
   if (name.empty() || name.size() > name_bytes_max)
@@ -121,6 +127,13 @@ std::optional<Rejection> check_spec(const State& state, const Node* known,
                               "are possible",
                               name, bytes, node_spec_bytes_max),
                   node_spec_bytes_max, bytes);
+  // Its owner may add it again by hand; an agent only joins where it may.
+  if (!known && origin.principal != state.owner() && state.barred_node(name))
+    return reject(RejectCode::wrong_state, "node_removed",
+                  fmt::format("node {} was removed from the cell: \"reeve node "
+                              "resume {}\" lets it join again; to be rid of "
+                              "it, stop its daemon",
+                              name, name));
   if (!known && state.nodes().size() >= nodes_max)
     return reject(
         RejectCode::over_limit, "nodes_max",
@@ -195,7 +208,7 @@ Decision decide_register(const State& state, std::string_view agent,
                          const schema::NodeSpec& spec, bool reconciled,
                          const Origin& origin, EventWriter& writer) {
   const Node* known = state.node(view(spec.name()));
-  if (auto no = check_spec(state, known, agent, spec))
+  if (auto no = check_spec(state, known, agent, spec, origin))
     return tl::unexpected(std::move(*no));
   writer.begin(origin);
   const Sequence first = writer.next();
@@ -218,7 +231,7 @@ Decision decide_register(const State& state, std::string_view agent,
 Decision decide_drain(const State& state, const schema::DrainNode& command,
                       const Origin& origin, EventWriter& writer) {
   const Node* node = state.node(view(command.node()));
-  if (!node) return tl::unexpected(unknown_node(view(command.node())));
+  if (!node) return tl::unexpected(unknown_node(state, view(command.node())));
   if (command.deadline_ns() > drain_ns_max)
     return tl::unexpected(
         reject(RejectCode::over_limit, "drain_ns_max",
@@ -239,9 +252,12 @@ Decision decide_drain(const State& state, const schema::DrainNode& command,
 
 Decision decide_resume(const State& state, const schema::ResumeNode& command,
                        const Origin& origin, EventWriter& writer) {
-  const Node* node = state.node(view(command.node()));
-  if (!node) return tl::unexpected(unknown_node(view(command.node())));
-  if (!node->draining) return Accepted{state.last_sequence(), {}};
+  const std::string_view name = view(command.node());
+  const Node* node = state.node(name);
+  if (!node) node = state.barred_node(name);
+  if (!node) return tl::unexpected(unknown_node(state, name));
+  if (!node->draining && !node->barred)
+    return Accepted{state.last_sequence(), {}};
   writer.begin(origin);
   return Accepted{
       writer.add(schema::CreateNodeResumed(writer.builder(), node->id.value),
@@ -252,14 +268,15 @@ Decision decide_resume(const State& state, const schema::ResumeNode& command,
 Decision decide_remove(const State& state, const schema::RemoveNode& command,
                        const Origin& origin, EventWriter& writer) {
   const Node* node = state.node(view(command.node()));
-  if (!node) return tl::unexpected(unknown_node(view(command.node())));
+  if (!node) return tl::unexpected(unknown_node(state, view(command.node())));
   if (!node->holders.empty())
     return tl::unexpected(reject(
         RejectCode::wrong_state, "node_in_use",
         fmt::format("{} tasks hold parts of node {} (the first is of s-{}): "
-                    "drain it first, or cancel them",
+                    "drain it first (reeve node drain {} --deadline 1h) and "
+                    "wait, or cancel them",
                     node->holders.size(), node->name,
-                    node->holders.front().value),
+                    node->holders.front().value, node->name),
         0, node->holders.size()));
   writer.begin(origin);
   return Accepted{

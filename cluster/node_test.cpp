@@ -147,11 +147,41 @@ BOOST_AUTO_TEST_CASE(a_node_is_removed_when_nothing_is_on_it_any_more) {
   BOOST_CHECK_EQUAL(verdict(remove("n0")), "wrong_state node_in_use 0 1");
   exit(id);
   BOOST_CHECK_EQUAL(verdict(remove("n0")), "accepted");
-  BOOST_CHECK_EQUAL(verdict(remove("n0")), "not_found node_unknown 0 0");
+  BOOST_CHECK_EQUAL(verdict(remove("n0")), "not_found node_removed 0 0");
+  BOOST_CHECK(state.node(first)->removed);
+  BOOST_CHECK(!state.node("n0"));
+  BOOST_CHECK_EQUAL(state.digest_hex(), replayed_digest(*this));
+}
+
+BOOST_AUTO_TEST_CASE(a_removed_node_stays_out_until_it_is_resumed) {
+  const NodeId first = add({.name = "n0"});
+  BOOST_CHECK_EQUAL(verdict(remove("n0")), "accepted");
+  BOOST_CHECK_EQUAL(verdict(register_node({.name = "n0"}, true)),
+                    "wrong_state node_removed 0 0");
+  BOOST_CHECK_EQUAL(verdict(drain("n0")), "not_found node_removed 0 0");
+  BOOST_CHECK_EQUAL(state.digest_hex(), replayed_digest(*this));
+  const auto bytes = state.encode_snapshot();
+  BOOST_CHECK(State::decode_snapshot(bytes)->barred_node("n0"));
+  BOOST_CHECK_EQUAL(verdict(resume("n0")), "accepted");
+  BOOST_CHECK_EQUAL(kinds, "NodeResumed");
+  BOOST_CHECK(!state.barred_node("n0") && !state.node("n0"));
+  BOOST_CHECK_EQUAL(verdict(resume("n0")), "not_found node_unknown 0 0");
   const NodeId second = add({.name = "n0"});
   BOOST_CHECK(first != second);
   BOOST_CHECK(state.node(first)->removed);
   BOOST_CHECK_EQUAL(state.digest_hex(), replayed_digest(*this));
+}
+
+BOOST_AUTO_TEST_CASE(the_owner_adds_a_removed_node_again_by_declaring_it) {
+  const NodeId first = add({.name = "n0"});
+  BOOST_CHECK_EQUAL(verdict(remove("n0")), "accepted");
+  BOOST_CHECK_EQUAL(
+      verdict(register_node({.name = "n0"}, false, state.owner())), "accepted");
+  BOOST_CHECK(state.node("n0") && !state.barred_node("n0"));
+  BOOST_CHECK(!state.node(first)->barred);
+  BOOST_CHECK_EQUAL(state.digest_hex(), replayed_digest(*this));
+  BOOST_CHECK_EQUAL(verdict(remove("n0")), "accepted");
+  BOOST_CHECK(state.barred_node("n0"));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

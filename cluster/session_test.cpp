@@ -94,6 +94,18 @@ BOOST_AUTO_TEST_CASE(an_exit_without_a_start_ends_the_session_too) {
   BOOST_CHECK_EQUAL(*session(id).detail, "no such file");
 }
 
+BOOST_AUTO_TEST_CASE(what_a_start_differs_in_is_kept_until_the_end_says_more) {
+  const SessionId id = submit(one_task());
+  place(id, {"n0"});
+  BOOST_CHECK(fact(id, {.kind = FactKind::started, .detail = "elsewhere"}) ==
+              FactOutcome::recorded);
+  BOOST_CHECK_EQUAL(kinds, "TaskStarted");
+  BOOST_CHECK_EQUAL(*session(id).detail, "elsewhere");
+  exit(id);
+  BOOST_CHECK_EQUAL(*session(id).detail, "elsewhere");
+  BOOST_CHECK_EQUAL(state.digest_hex(), replayed_digest(*this));
+}
+
 BOOST_AUTO_TEST_CASE(an_exit_that_tells_its_start_first_starts_the_task) {
   const SessionId id = submit(tasks_of(2));
   place(id, {"n0", "n0"});

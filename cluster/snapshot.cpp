@@ -39,9 +39,9 @@ fb::Offset<schema::NodeRecord> encode_node(Builder& builder, const Node& node) {
                                            node.simulated, limits);
   const auto agent = build_text(builder, node.agent);
   const auto reason = build_text(builder, node.drain_reason);
-  return schema::CreateNodeRecord(builder, node.id.value, agent, spec,
-                                  node.lost, node.removed, node.draining,
-                                  reason, node.drain_deadline.value);
+  return schema::CreateNodeRecord(
+      builder, node.id.value, agent, spec, node.lost, node.removed,
+      node.draining, reason, node.drain_deadline.value, node.barred);
 }
 
 fb::Offset<schema::TaskRecord> encode_task(Builder& builder, const Task& task) {
@@ -159,8 +159,10 @@ struct SnapshotReader {
       node.draining = record->draining();
       node.drain_reason = view(record->drain_reason());
       node.drain_deadline = Time{record->drain_deadline_at()};
+      node.barred = record->barred();
+      if (!node.removed || node.barred)
+        state.node_by_name_[node.name] = record->node();
       if (node.removed) continue;
-      state.node_by_name_[node.name] = record->node();
       state.count_shape(node, shape_of(*record->spec()));
     }
     return {};

@@ -158,6 +158,7 @@ void pack_context(const schema::SessionSpec& spec, std::string& out) {
   put(out, spec.uid());
   put(out, spec.gid());
   put(out, spec.kind());
+  put(out, spec.workdir_optional());
   put_text(out, view(spec.user()));
   put_text(out, view(spec.project()));
   put_text(out, view(spec.workdir()));
@@ -176,6 +177,7 @@ void unpack_context(std::string_view packed, Spec& spec) {
   spec.uid = source.get<std::uint32_t>();
   spec.gid = source.get<std::uint32_t>();
   spec.kind = source.get<schema::SessionKind>();
+  spec.workdir_optional = source.get<bool>();
   spec.user = source.text();
   spec.project = source.text();
   spec.workdir = source.text();
@@ -239,6 +241,7 @@ Spec spec_of(const schema::SessionSpec& from) {
   spec.gid = from.gid();
   spec.simulated = from.simulated();
   spec.sim_duration_ns = from.sim_duration_ns();
+  spec.workdir_optional = from.workdir_optional();
   return spec;
 }
 
@@ -298,7 +301,7 @@ fb::Offset<schema::SessionSpec> build_spec(fb::FlatBufferBuilder& builder,
       builder, name, user, project, group, spec.kind, spec.priority, spec.tasks,
       spec.nodes, request, spec.time_limit_ns, spec.not_before_at,
       spec.requeue_max, on_node, after, labels, argv, env, workdir, spec.uid,
-      spec.gid, spec.simulated, spec.sim_duration_ns);
+      spec.gid, spec.simulated, spec.sim_duration_ns, spec.workdir_optional);
 }
 
 }  // namespace reeve::cluster

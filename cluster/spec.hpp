@@ -44,6 +44,7 @@ struct Spec {
   std::uint32_t gid = 0;
   bool simulated = false;
   std::uint64_t sim_duration_ns = 0;
+  bool workdir_optional = false;
 };
 
 // `out` is cleared first. The request and the context are what sessions tend

@@ -17,7 +17,16 @@ const Node* State::node(NodeId id) const {
 
 const Node* State::node(std::string_view name) const {
   const auto found = node_by_name_.find(std::string(name));
-  return found == node_by_name_.end() ? nullptr : &nodes_[found->second];
+  if (found == node_by_name_.end()) return nullptr;
+  const Node& node = nodes_[found->second];
+  return node.removed ? nullptr : &node;
+}
+
+const Node* State::barred_node(std::string_view name) const {
+  const auto found = node_by_name_.find(std::string(name));
+  if (found == node_by_name_.end()) return nullptr;
+  const Node& node = nodes_[found->second];
+  return node.barred ? &node : nullptr;
 }
 
 void State::count_shape(Node& node, Shape shape) {

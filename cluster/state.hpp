@@ -58,6 +58,7 @@ struct Node {
 
   bool lost = false;
   bool removed = false;
+  bool barred = false;  // removed, and its name may not register again
   bool draining = false;
   std::string drain_reason;
   Time drain_deadline;
@@ -147,6 +148,8 @@ class State {
   const Node* node(NodeId id) const;
   // The node that bears the name now; removed ones are not found.
   const Node* node(std::string_view name) const;
+  // The removed node whose name may not register again, if there is one.
+  const Node* barred_node(std::string_view name) const;
 
   // The sorts of nodes there are, with how many of each (0 is possible).
   const std::vector<Shape>& shapes() const { return shapes_; }
@@ -161,6 +164,15 @@ class State {
     std::uint64_t id =
         from.value > first_session_ ? from.value : first_session_;
     for (; id < first_session_ + slots_.size(); ++id)
+      if (const Session* found = session(SessionId{id}))
+        if (!visit(*found)) return;
+  }
+  // The same downwards, from below `before` (0: from the newest).
+  template <class Visit>
+  void visit_sessions_down(SessionId before, Visit&& visit) const {
+    std::uint64_t id = first_session_ + slots_.size();
+    if (before.value != 0 && before.value < id) id = before.value;
+    while (id-- > first_session_)
       if (const Session* found = session(SessionId{id}))
         if (!visit(*found)) return;
   }

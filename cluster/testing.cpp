@@ -99,12 +99,13 @@ const schema::Event& Cell::event(Sequence sequence) const {
   return schema::event_of(std::span(log_).subspan(offset_of(sequence)));
 }
 
-Decision Cell::register_node(const NodeOptions& node, bool reconciled) {
+Decision Cell::register_node(const NodeOptions& node, bool reconciled,
+                             std::string_view principal) {
   Builder builder;
   const auto* spec = root(builder, build_node(builder, node));
   const std::string agent = node.agent.empty() ? node.name : node.agent;
-  auto decision =
-      decide_register(state, agent, *spec, reconciled, origin(), writer);
+  auto decision = decide_register(state, agent, *spec, reconciled,
+                                  origin(principal), writer);
   settle();
   return decision;
 }

@@ -60,7 +60,8 @@ class Cell {
     return {now, principal, id};
   }
 
-  Decision register_node(const NodeOptions& node, bool reconciled = false);
+  Decision register_node(const NodeOptions& node, bool reconciled = false,
+                         std::string_view principal = {});
   NodeId add(const NodeOptions& node);
   Decision drain(std::string_view node, std::uint64_t deadline_ns = 0);
   Decision resume(std::string_view node);

@@ -88,7 +88,8 @@ void LaunchBuilder::add(const cluster::State& state,
       builder_, session.id.value, session.attempt, rank, session.tasks_wanted,
       local_rank, node_name, name, user, master, argv, env, workdir, spec.uid,
       spec.gid, session.cpu_milli, session.memory_bytes, devices,
-      session.simulated, session.sim_duration_ns, task.facts.started_at()));
+      session.simulated, session.sim_duration_ns, task.facts.started_at(),
+      spec.workdir_optional));
 }
 
 std::vector<std::byte> LaunchBuilder::finish(Epoch epoch) {

@@ -162,16 +162,20 @@ std::vector<std::byte> AnswerWriter::sessions(
   std::vector<flatbuffers::Offset<schema::SessionView>> list;
   const std::uint32_t limit = rows(query.limit());
   bool more = false;
-  state_.visit_sessions(
-      SessionId{query.after_session() + 1}, [&](const Session& session) {
-        if (!wanted(query, state_, session)) return true;
-        if (list.size() >= limit || builder_.GetSize() >= answer_bytes_max) {
-          more = true;
-          return false;
-        }
-        list.push_back(view(session));
-        return true;
-      });
+  const auto take = [&](const Session& session) {
+    if (!wanted(query, state_, session)) return true;
+    if (list.size() >= limit || builder_.GetSize() >= answer_bytes_max) {
+      more = true;
+      return false;
+    }
+    list.push_back(view(session));
+    return true;
+  };
+  if (query.newest_first()) {
+    state_.visit_sessions_down(SessionId{query.before_session()}, take);
+  } else {
+    state_.visit_sessions(SessionId{query.after_session() + 1}, take);
+  }
   const auto body =
       schema::CreateSessionsAnswer(builder_, builder_.CreateVector(list), more);
   return finish(body);
@@ -243,9 +247,15 @@ std::vector<std::byte> AnswerWriter::nodes(const schema::NodesQuery& query) {
   bool more = false;
   if (!schema::text(query.name()).empty()) {
     const Node* node = state_.node(schema::text(query.name()));
+    if (!node && state_.barred_node(schema::text(query.name())))
+      return not_found(fmt::format(
+          "node {0} was removed; \"reeve node resume {0}\" lets it join again",
+          schema::text(query.name())));
     if (!node)
       return not_found(
-          fmt::format("there is no node '{}'", schema::text(query.name())));
+          fmt::format("there is no node '{}' (reeve nodes lists "
+                      "them)",
+                      schema::text(query.name())));
     list.push_back(view(*node));
   } else {
     const std::uint32_t limit = rows(query.limit());
