@@ -111,6 +111,7 @@ Expected<keeper::TaskSpec> task_spec(const schema::TaskOrder& order,
   if (order.argv())
     for (const auto* word : *order.argv()) spec.argv.push_back(word->str());
   spec.workdir = text(order.workdir());
+  spec.workdir_optional = order.workdir_optional();
   spec.uid = order.uid();
   spec.gid = order.gid();
   spec.memory_bytes = order.memory_bytes();

@@ -77,6 +77,7 @@ void Core::build_report(Time now) {
       fact = task.end;
     } else {
       fact.facts.mutate_started_at(task.started_at);
+      fact.detail = task.note;
     }
     const auto detail = optional_text(builder, fact.detail);
     const bool timed =
@@ -148,9 +149,12 @@ bool Core::rejected(PendingCommand& command, const schema::Reply& reply,
                     Time now) {
   if (!reply.rejection()) return false;
   ++counters_.rejections;
-  effects_.messages.push_back(
-      fmt::format("the manager refuses {} of agent {}: {}", command.kind,
-                  options_.agent, schema::text(reply.rejection()->text())));
+  const std::string_view why = schema::text(reply.rejection()->text());
+  if (command.refusal != why)
+    effects_.messages.push_back(
+        fmt::format("the manager refuses {} of agent {}: {}", command.kind,
+                    options_.agent, why));
+  command.refusal = why;
   command.step_ns = retry_longest_ns;
   command.wait(now, jitter_);
   return true;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "cluster/types.hpp"
@@ -41,6 +42,7 @@ struct PendingCommand {
   std::vector<std::byte> bytes;
   Time due;
   std::uint64_t step_ns = retry_first_ns;
+  std::string refusal;  // the last one, told once
 
   bool is(const schema::Id128& other) const {
     return waiting && id.high() == other.high() && id.low() == other.low();

@@ -141,8 +141,10 @@ string event_sentence(const Event& event) {
       return placed(*event.body_as_SessionPlaced());
     case EventBody::TaskStarted: {
       const auto* body = event.body_as_TaskStarted();
-      return fmt::format("{} task {} pid {}", session_name(body->session()),
-                         body->rank(), body->pid());
+      return with_detail(
+          fmt::format("{} task {} pid {}", session_name(body->session()),
+                      body->rank(), body->pid()),
+          body->detail());
     }
     case EventBody::TaskExited: return exited(*event.body_as_TaskExited());
     case EventBody::DeadlinePassed:

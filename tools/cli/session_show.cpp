@@ -21,6 +21,13 @@ string ending_text(const schema::SessionView& view) {
   return why.empty() ? fmt::format("exit code {}", view.exit_code()) : why;
 }
 
+// What differs from what was asked for; an end by itself has no other detail.
+string note_text(const schema::SessionView& view) {
+  const bool by_itself = view.reason() == schema::EndReason::none ||
+                         view.reason() == schema::EndReason::exited;
+  return by_itself ? string(schema::text(view.detail())) : string();
+}
+
 string after_text(const schema::SessionView& view) {
   string out;
   if (view.after() == nullptr) return out;
@@ -50,6 +57,7 @@ Sheet session_sheet(const schema::SessionView& view) {
   sheet.add("name", text(view.name()));
   sheet.add("state", EnumNameSessionState(view.state()));
   sheet.add("ended", ending_text(view));
+  sheet.add("note", note_text(view));
   sheet.add("command", command_text(view));
   sheet.add("user", text(view.user()));
   sheet.add("project", text(view.project()));

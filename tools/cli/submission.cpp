@@ -144,6 +144,7 @@ Status set_text(string& out, string_view text) {
 Status set_workdir(Submission& out, string_view text,
                    const Surroundings& here) {
   if (text.empty()) return fail(Errc::usage, "a directory is expected");
+  out.workdir_optional = false;
   out.workdir = text[0] == '/' ? string(text)
                                : fmt::format("{}/{}", here.directory, text);
   return {};
@@ -205,6 +206,7 @@ Submission blank_submission(const Surroundings& here) {
   out.uid = here.uid;
   out.gid = here.gid;
   out.workdir = here.directory;
+  out.workdir_optional = true;
   for (const auto& [key, value] : here.variables) {
     const bool kept =
         key == "PATH" || key == "HOME" || key == "USER" || key == "LANG";

@@ -36,6 +36,7 @@ struct Submission {
   std::string group;
   std::string on_node;
   std::string workdir;
+  bool workdir_optional = false;  // nobody named it
   std::int32_t priority = 0;
   std::uint32_t tasks = 1;
   std::uint32_t nodes = 0;

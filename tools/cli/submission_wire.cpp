@@ -15,6 +15,7 @@ cluster::Spec view(const Submission& s) {
   out.group = s.group;
   out.on_node = s.on_node;
   out.workdir = s.workdir;
+  out.workdir_optional = s.workdir_optional;
   out.priority = s.priority;
   out.tasks = s.tasks;
   out.nodes = s.nodes;

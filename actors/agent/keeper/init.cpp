@@ -140,6 +140,7 @@ StepResult find_workdir(const LaunchSetting& setting, const LaunchOrder& order,
       return {};
     }
     workdir.reason = errno;
+    if (!spec.workdir_optional) return {Step::workdir, workdir.reason};
   }
   return prepare_scratch(setting, order, workdir);
 }

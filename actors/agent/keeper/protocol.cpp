@@ -71,6 +71,7 @@ void fields(V&& visit, auto& spec) requires
     std::is_same_v<std::remove_cvref_t<decltype(spec)>, TaskSpec> {
   fields(visit, spec.key);
   visit(spec.epoch), visit(spec.argv), visit(spec.env), visit(spec.workdir);
+  visit(spec.workdir_optional);
   visit(spec.uid), visit(spec.gid), visit(spec.groups);
   visit(spec.memory_bytes), visit(spec.cpu_milli), visit(spec.pids_max);
   visit(spec.open_files_max), visit(spec.device_paths);

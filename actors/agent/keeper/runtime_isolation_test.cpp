@@ -113,8 +113,11 @@ BOOST_AUTO_TEST_CASE(a_working_directory_out_of_reach_is_replaced_and_told) {
   std::filesystem::permissions(closed, std::filesystem::perms(0700));
   auto spec = script("pwd; echo kept > here && cat here");
   spec.workdir = closed;
+  spec.workdir_optional = true;
   auto outcome = run(spec);
   BOOST_CHECK_EQUAL(output(spec.key), "/tmp/work\nkept\n");
+  BOOST_CHECK_EQUAL(output(spec.key, Stream::err),
+                    "reeve: " + outcome.note + "\n");
   BOOST_CHECK_NE(outcome.note.find("Permission denied"), std::string::npos);
   auto scratch = directory() + "/run/scratch/" + to_string(spec.key);
   BOOST_CHECK(std::filesystem::exists(scratch + "/here"));

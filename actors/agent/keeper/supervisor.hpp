@@ -57,6 +57,7 @@ class Supervisor {
 
   int report_fd() const { return report_read_.get(); }
   void on_reports();
+  void write_note(Task& task);
   void on_children();
   void on_output(std::uint32_t id, Stream stream);
   // Kills what has outlived its grace.

@@ -101,7 +101,28 @@ void Supervisor::fail_start(Task& task, std::string error) {
 
 namespace {
 
+std::string_view variable(const TaskSpec& spec, std::string_view name) {
+  for (std::string_view entry : spec.env) {
+    if (entry.size() > name.size() && entry.starts_with(name) &&
+        entry[name.size()] == '=') {
+      return entry.substr(name.size() + 1);
+    }
+  }
+  return {};
+}
+
+std::string describe_workdir(const TaskSpec& spec, int error) {
+  auto node = variable(spec, "REEVE_NODE");
+  auto text = "working directory " + spec.workdir;
+  auto where = " on " + std::string(node.empty() ? "this node" : node);
+  if (error == ENOENT) return text + " does not exist" + where;
+  return text + " cannot be entered" + where + ": " + std::strerror(error);
+}
+
 std::string describe_failure(const TaskSpec& spec, StepResult failure) {
+  if (failure.step == Step::workdir && !spec.workdir.empty()) {
+    return describe_workdir(spec, failure.error);
+  }
   if (failure.step != Step::command) return describe(failure);
   const auto& name = spec.argv.front();
   if (failure.error == ENOENT && name.find('/') == std::string::npos) {
@@ -116,6 +137,14 @@ std::string describe_failure(const TaskSpec& spec, StepResult failure) {
 }
 
 }  // namespace
+
+// Before anything of the task's own: whoever reads its errors reads this.
+void Supervisor::write_note(Task& task) {
+  auto line = "reeve: " + task.note + '\n';
+  auto offset = task.err_file.end();
+  (void)task.err_file.append(line);
+  emit_(Output{task.spec.key, Stream::err, offset, std::move(line)});
+}
 
 void Supervisor::on_reports() {
   Report reports[64];
@@ -133,14 +162,14 @@ void Supervisor::on_reports() {
       switch (report.kind) {
         case Report::Kind::started:
           task->told_started = true;
-          task->drop_strings();
           if (report.value != 0) {
             task->in_scratch = true;
-            task->note = "the working directory " + task->spec.workdir +
-                         " cannot be used on this node (" +
-                         std::strerror(report.error) + "); the task runs in " +
-                         scratch_path + ", which is private and temporary";
+            task->note = describe_workdir(task->spec, report.error) +
+                         "; the task runs in " + scratch_path +
+                         ", which is private and temporary";
+            write_note(*task);
           }
+          task->drop_strings();
           emit_(Started{report.key, task->pid, task->started_at, task->note});
           break;
         case Report::Kind::failed:

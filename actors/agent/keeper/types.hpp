@@ -35,6 +35,8 @@ struct TaskSpec {
   std::vector<std::string> argv;  // argv[0] is looked up in env's PATH
   std::vector<std::string> env;   // "NAME=value"
   std::string workdir;            // host path; empty: a private one
+  // Where it cannot be entered, a private one takes its place.
+  bool workdir_optional = false;
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
   std::vector<std::uint32_t> groups;      // supplementary groups
