@@ -8,20 +8,30 @@
 namespace reeve::tools {
 namespace {
 
+bool is_absent(Cell& cell, const std::string& node) {
+  flatbuffers::FlatBufferBuilder builder(128);
+  const auto body = schema::CreateNodesQueryDirect(builder, node.c_str(), 0, 1);
+  const auto answer =
+      cell.ask(builder, schema::QueryBody::NodesQuery, body.Union());
+  return !answer && answer.error().code == Errc::not_found;
+}
+
 Result change_node(const Context& context, const std::string& node,
                    flatbuffers::FlatBufferBuilder& builder,
                    schema::CommandBody kind, flatbuffers::Offset<void> body,
-                   const char* done) {
+                   const char* done, const char* done_if_absent = nullptr) {
   auto cell = Cell::connect(context);
   if (!cell) return tl::unexpected(cell.error());
   const auto reply = (*cell)->command(builder, kind, body);
   if (!reply) return tl::unexpected(reply.error());
-  if (context.json)
+  if (context.json) {
     print(
         JsonObject().text("node", node).number("seq", (*reply)->seq()).done() +
         '\n');
-  else if (!context.quiet)
-    say(fmt::format("{} {}", node, done));
+  } else if (!context.quiet) {
+    const bool absent = done_if_absent != nullptr && is_absent(**cell, node);
+    say(fmt::format("{} {}", node, absent ? done_if_absent : done));
+  }
   return 0;
 }
 
@@ -51,7 +61,8 @@ Result command_node_resume(const Context& context, const Arguments& arguments) {
   const std::string& node = arguments.words[0];
   const auto body = schema::CreateResumeNodeDirect(builder, node.c_str());
   return change_node(context, node, builder, schema::CommandBody::ResumeNode,
-                     body.Union(), "is offered again");
+                     body.Union(), "is offered again",
+                     "may join again: its agent tries every few seconds");
 }
 
 Result command_node_remove(const Context& context, const Arguments& arguments) {
@@ -59,7 +70,9 @@ Result command_node_remove(const Context& context, const Arguments& arguments) {
   const std::string& node = arguments.words[0];
   const auto body = schema::CreateRemoveNodeDirect(builder, node.c_str());
   return change_node(context, node, builder, schema::CommandBody::RemoveNode,
-                     body.Union(), "is no longer of this cell");
+                     body.Union(),
+                     "is no longer of this cell; \"reeve node resume\" lets it "
+                     "join again");
 }
 
 }  // namespace reeve::tools

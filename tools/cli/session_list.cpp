@@ -68,14 +68,45 @@ Expected<PsOptions> ps_options(const Arguments& arguments) {
   return out;
 }
 
-// One page of sessions after `after`.
+// One page of sessions below `before`, newest first.
 Expected<Held<schema::Answer>> page(Cell& cell, const PsOptions& options,
-                                    std::uint64_t after, std::uint32_t limit) {
+                                    std::uint64_t before, std::uint32_t limit) {
   flatbuffers::FlatBufferBuilder builder;
   const auto query = schema::CreateSessionsQueryDirect(
       builder, options.all, options.states.empty() ? nullptr : &options.states,
-      options.user.empty() ? nullptr : options.user.c_str(), after, limit);
+      options.user.empty() ? nullptr : options.user.c_str(), 0, limit, true,
+      before);
   return cell.ask(builder, schema::QueryBody::SessionsQuery, query.Union());
+}
+
+// The newest sessions, held by their pages; oldest first.
+struct Newest {
+  std::vector<Held<schema::Answer>> pages;
+  std::vector<const schema::SessionView*> sessions;
+  bool more = true;  // there are older ones
+};
+
+Expected<Newest> newest(Cell& cell, const PsOptions& options) {
+  Newest out;
+  std::uint64_t before = 0;
+  while (out.more && out.sessions.size() < options.limit) {
+    const auto count = static_cast<std::uint32_t>(std::min<std::uint64_t>(
+        options.limit - out.sessions.size(), page_sessions));
+    auto answer = page(cell, options, before, count);
+    if (!answer) return tl::unexpected(answer.error());
+    const auto* body = (*answer)->body_as_SessionsAnswer();
+    const bool none = body == nullptr || body->sessions() == nullptr ||
+                      body->sessions()->size() == 0;
+    out.more = !none && body->more();
+    if (none) break;
+    for (const auto* view : *body->sessions()) {
+      before = view->session();
+      out.sessions.push_back(view);
+    }
+    out.pages.push_back(std::move(*answer));
+  }
+  std::reverse(out.sessions.begin(), out.sessions.end());
+  return out;
 }
 
 // How long it has been in the state that it shows.
@@ -116,33 +147,20 @@ Result command_ps(const Context& context, const Arguments& arguments) {
                {"TASKS", Align::right},
                {"TIME", Align::right},
                {"NODES", Align::left, 5}});
+  const auto found = newest(**cell, *options);
+  if (!found) return tl::unexpected(found.error());
   std::vector<string> documents;
-  std::uint64_t after = 0;
-  std::uint64_t left = options->limit;
-  bool more = true;
   const std::uint64_t now = now_ns();
-  while (more && left > 0) {
-    const auto count = static_cast<std::uint32_t>(
-        std::min<std::uint64_t>(left, page_sessions));
-    const auto answer = page(**cell, *options, after, count);
-    if (!answer) return tl::unexpected(answer.error());
-    const auto* body = (*answer)->body_as_SessionsAnswer();
-    if (body == nullptr || body->sessions() == nullptr) break;
-    more = body->more();
-    if (body->sessions()->size() == 0) break;
-    for (const auto* view : *body->sessions()) {
-      after = view->session();
-      if (left > 0) --left;
-      if (context.json)
-        documents.push_back(session_json(*view));
-      else
-        add_row(table, *view, now);
-    }
+  for (const auto* view : found->sessions) {
+    if (context.json)
+      documents.push_back(session_json(*view));
+    else
+      add_row(table, *view, now);
   }
   if (context.json) {
     print(JsonObject()
               .raw("sessions", json_array(documents))
-              .truth("more", more)
+              .truth("more", found->more)
               .done() +
           '\n');
     return 0;
@@ -153,9 +171,11 @@ Result command_ps(const Context& context, const Arguments& arguments) {
   } else {
     print(table.text(context.terminal));
   }
-  if (more && left == 0 && !context.quiet)
-    say(fmt::format("there are more than {}: --limit N shows them",
-                    options->limit));
+  if (found->more && !context.quiet)
+    say(
+        fmt::format("these are the newest {}; there are older ones: --limit N "
+                    "shows more",
+                    found->sessions.size()));
   return 0;
 }
 
