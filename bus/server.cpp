@@ -354,6 +354,16 @@ Expected<std::unique_ptr<Server>> Server::start_or_adopt(
   return std::unique_ptr<Server>(new Server(std::move(impl)));
 }
 
+int Server::end_orphan(const fs::path& data_directory) {
+  const fs::path directory = fs::absolute(data_directory) / "bus";
+  const Record record = read_record(directory / "server.json");
+  auto found =
+      Child::find(record.process, (directory / "server.conf").string());
+  if (!found) return 0;
+  found->terminate(stop_grace);
+  return record.process.pid;
+}
+
 std::string Server::url() const {
   return impl_->daemon.url;
 }

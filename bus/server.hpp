@@ -40,6 +40,10 @@ class Server {
   static Expected<std::unique_ptr<Server>> start_or_adopt(
       const ServerOptions& options);
 
+  // Ends the server that a dead daemon of this directory left; the caller has
+  // locked it or knows that no daemon lives. Returns its pid; 0: none lived.
+  static int end_orphan(const std::filesystem::path& data_directory);
+
   // Stops the server, unless released.
   ~Server();
   Server(const Server&) = delete;

@@ -114,6 +114,17 @@ BOOST_AUTO_TEST_CASE(a_server_outlives_its_killed_daemon_and_is_adopted) {
   }));
 }
 
+BOOST_AUTO_TEST_CASE(a_server_that_a_dead_daemon_left_is_ended) {
+  TemporaryDirectory directory;
+  auto server = start(options_for(directory));
+  const int pid = server->pid();
+  server->release();
+  BOOST_TEST(alive(pid));
+  BOOST_TEST(Server::end_orphan(directory.path()) == pid);
+  BOOST_TEST(eventually([&] { return !alive(pid); }));
+  BOOST_TEST(Server::end_orphan(directory.path()) == 0);
+}
+
 BOOST_AUTO_TEST_CASE(a_released_server_with_other_settings_is_replaced) {
   const TemporaryDirectory directory;
   auto first = start(options_for(directory));

@@ -25,6 +25,8 @@ namespace fs = std::filesystem;
 
 // How long the cell's tasks may take to end.
 constexpr int stop_seconds_max = 20;
+// And until those that were killed are told to have ended.
+constexpr int kill_seconds_max = 10;
 
 // What the main thread waits for. Actors speak to it through SIGUSR2.
 enum class News { none, end_cell, end_daemon, stopped };
@@ -95,9 +97,12 @@ Daemon::Leave serve(Daemon& daemon) {
   if (news == News::end_daemon) return Daemon::Leave::tasks;
   spdlog::info("the cell is told to end");
   daemon.stop_tasks();
-  if (wait_news(stop_seconds_max) == News::none)
+  if (wait_news(stop_seconds_max) == News::none) {
     spdlog::warn("tasks have not ended within {} s; they are killed",
                  stop_seconds_max);
+    daemon.kill_tasks();
+    (void)wait_news(kill_seconds_max);
+  }
   return Daemon::Leave::nothing;
 }
 

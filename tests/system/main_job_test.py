@@ -54,6 +54,48 @@ class MainJobTest(CellTest):
         self.assertRegex(lines[2], r"^s-\d+$")
         self.assertTrue(os.path.exists(os.path.join(place, "was-here")))
 
+    def test_a_named_directory_that_is_not_there_fails_the_start(self):
+        gone = self.marker("gone")
+        done = self.cell.reeve("run", "--workdir", gone, "--", "true",
+                               code=126)
+        self.assertIn(f"working directory {gone} does not exist on", done.err)
+        one = done.err[done.err.index("s-"):].split()[0]
+        self.assertEqual("start_failed", self.cell.show(one)["reason"])
+
+    def test_the_callers_own_directory_is_replaced_with_a_word(self):
+        closed = self.marker("closed")
+        os.makedirs(closed, exist_ok=True)
+        one = self.cell.reeve(
+            "submit", "--", "sh", "-c", "pwd; while [ ! -e stop ]; do "
+            "sleep 0.05; done", cwd=closed).out.strip()
+        other = self.cell.reeve("run", "--", "pwd", cwd=closed)
+        self.assertEqual(closed + "\n", other.out)
+        self.cell.reeve("cancel", one)
+        # As seen from a task: a directory that only its maker's host has.
+        os.rmdir(closed)
+        held = os.path.join(self.cell.data, "node")
+        done = self.cell.reeve("run", "--", "pwd", cwd=held)
+        self.assertEqual("/tmp/work\n", done.out)
+        self.assertIn(f"working directory {held} cannot be entered", done.err)
+        shown = self.cell.reeve("ps", "--all", "--limit", "1", "--json").json()
+        session = shown["sessions"][0]["session_id"]
+        self.assertTrue(shown["more"])
+        self.assertIn("/tmp/work", self.cell.reeve("show", session).out)
+        self.assertIn("/tmp/work", self.cell.reeve("history", session).out)
+
+    def test_ps_shows_the_newest_and_says_that_there_are_older_ones(self):
+        ids = [self.cell.submit("--not-before", "+1h", "--", "true")
+               for _ in range(4)]
+        done = self.cell.reeve("ps", "--limit", "2")
+        lines = done.out.splitlines()
+        self.assertEqual(ids[2:], [line.split()[0] for line in lines[1:]])
+        self.assertIn("older", done.err)
+        shown = self.cell.reeve("ps", "--limit", "3", "--json").json()
+        self.assertEqual(ids[1:], [one["session_id"]
+                                   for one in shown["sessions"]])
+        self.assertTrue(shown["more"])
+        self.cell.reeve("cancel", *ids)
+
     def test_a_session_does_not_see_the_cells_credentials(self):
         self.cell.reeve("run", "--", "sh", "-c",
                         f"! cat {self.cell.data}/bus/client.json")

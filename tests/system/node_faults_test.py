@@ -45,6 +45,76 @@ class KeeperKilledTest(CellTest):
         self.cell.reeve("run", "--", "true")
 
 
+class DownTest(unittest.TestCase):
+    """`down` ends all that the cell runs, whatever state it is in."""
+
+    def setUp(self):
+        self.cell = Cell()
+        self.cell.up()
+        one = self.cell.submit("--", "sh", "-c", "setsid sleep 4321 & sleep "
+                               "4321")
+        pid = self.cell.await_state(one, "running")["tasks"][0]["pid"]
+        self.tree = cells.children_of([pid]) | {pid}
+        self.keeper = wait_until("the keeper's pid is told", lambda:
+                                 self.cell.status()["counters"].get(
+                                     "keeper_pid"))
+
+    def tearDown(self):
+        words = self.cell.last_words()
+        left = self.cell.stop()
+        self.assertEqual([], left, words)
+        self.cell.remove()
+
+    def all_is_gone(self):
+        left = [pid for pid in self.tree | {self.keeper}
+                if cells.is_running(pid)]
+        self.assertEqual([], left)
+        self.assertEqual(set(), cells.processes_of(self.cell.base))
+
+    def test_a_stopped_keeper_is_killed_with_its_tasks(self):
+        os.kill(self.keeper, signal.SIGSTOP)
+        done = self.cell.reeve("down")
+        self.assertIn(f"pid {self.keeper}, was killed", done.err)
+        self.all_is_gone()
+
+    def test_what_a_killed_daemon_left_is_ended(self):
+        self.cell.kill_daemon()
+        self.assertTrue(cells.is_running(self.keeper))
+        done = self.cell.reeve("down")
+        self.assertIn(f"keeper (pid {self.keeper})", done.err)
+        self.assertIn("bus server", done.err)
+        self.all_is_gone()
+
+
+class RemovedNodeTest(CellTest):
+    def node(self):
+        return self.cell.reeve("nodes", "--json").json()["nodes"][0]["name"]
+
+    def test_a_removed_node_stays_out_until_it_is_resumed(self):
+        name = self.node()
+        one = self.cell.submit("--", "sleep", "86400")
+        self.cell.await_state(one, "running")
+        done = self.cell.reeve("node", "remove", name, code=3)
+        self.assertIn("drain", done.err)
+        self.cell.reeve("cancel", one)
+        self.cell.await_state(one, "cancelled")
+        self.cell.reeve("node", "remove", name)
+        # The agent registers when it starts: it is refused, and says so.
+        self.cell.kill_daemon()
+        self.cell.up()
+        wait_until("the refusal is told",
+                   lambda: f"node {name} was removed" in
+                   self.cell.last_words())
+        self.assertEqual([], self.cell.reeve("nodes", "--json").json()["nodes"])
+        done = self.cell.reeve("node", "show", name, code=4)
+        self.assertIn("node resume", done.err)
+        self.cell.reeve("submit", "--", "true", code=3)
+        self.cell.reeve("node", "resume", name)
+        wait_until("it is back", lambda: self.cell.reeve(
+            "nodes", "--json").json()["nodes"])
+        self.cell.reeve("run", "--", "true")
+
+
 class OrdinaryUserTest(unittest.TestCase):
     """All of it without root, through user namespaces."""
 

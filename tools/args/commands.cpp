@@ -74,7 +74,7 @@ constexpr Option up_options[] = {
 constexpr std::string_view up_examples[] = {"reeve up --detach",
                                             "reeve up --detach --sim-nodes 16"};
 constexpr Option down_options[] = {
-    {"--timeout", "DURATION", "how long to wait for its end (30s)"}};
+    {"--timeout", "DURATION", "how long to wait for its end (90s)"}};
 
 constexpr Option ps_options[] = {
     {"--all", "", "ended ones too", 'a'},

@@ -1,4 +1,4 @@
-// up, down.
+// up.
 #include <fmt/format.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -26,8 +26,6 @@ namespace fs = std::filesystem;
 
 // A long log is read again before the daemon serves.
 constexpr std::uint64_t up_timeout_ns = 300'000'000'000;
-// More than the daemon gives its tasks, its keeper and its log together.
-constexpr std::uint64_t down_timeout_ns = 90'000'000'000;
 constexpr std::chrono::milliseconds probe_timeout{1'000};
 
 constexpr const char* cell_file_text =
@@ -218,33 +216,6 @@ Result command_up(const Context& context, const Arguments& arguments) {
   }
   const auto told = tell_up(context, *child, true);
   return start->detach ? told : stay(*child, interrupts);
-}
-
-Result command_down(const Context& context, const Arguments& arguments) {
-  std::uint64_t timeout_ns = down_timeout_ns;
-  if (const auto text = arguments.find("--timeout")) {
-    const auto timeout = parse_duration(*text);
-    if (!timeout)
-      return fail(Errc::usage,
-                  fmt::format("--timeout: {}", timeout.error().text));
-    timeout_ns = *timeout;
-  }
-  const auto daemon = living_daemon(context.data);
-  if (daemon)
-    if (auto good = stop_daemon(*daemon, timeout_ns); !good)
-      return tl::unexpected(good.error());
-  if (context.json) {
-    print(JsonObject()
-              .text("data", context.data.string())
-              .truth("stopped", daemon.has_value())
-              .done() +
-          '\n');
-  } else if (!context.quiet) {
-    say(daemon ? fmt::format("the cell in {} is down (it was pid {})",
-                             context.data.string(), daemon->pid)
-               : fmt::format("no cell runs in {}", context.data.string()));
-  }
-  return 0;
 }
 
 }  // namespace reeve::tools

@@ -12,6 +12,7 @@
 #include <chrono>
 
 #include "actors/agent/inventory.hpp"
+#include "actors/agent/keeper/ending.hpp"
 #include "actors/agent/shell.hpp"
 #include "actors/journal/shell.hpp"
 #include "actors/journal/snapshotter.hpp"
@@ -33,7 +34,6 @@ namespace fs = std::filesystem;
 constexpr std::size_t actor_throughput_max = 300;
 constexpr std::size_t actor_threads = 2;
 constexpr auto bus_flush_timeout = 2s;
-constexpr auto keeper_end_timeout = 10s;
 
 struct Person {
   std::string name;
@@ -242,15 +242,13 @@ Status Daemon::Impl::spawn_agents() {
 // Ends the keeper and whatever still runs under it.
 void Daemon::Impl::end_keeper() {
   if (!options.config.agent.enabled) return;
-  keeper::ClientConfig keeper = keeper_config();
-  keeper.program.clear();
-  auto client = keeper::Client::open(keeper);
-  if (!client) return;
-  if (auto told = client->shutdown(0); !told) return;
-  const auto until = std::chrono::steady_clock::now() + keeper_end_timeout;
-  while (std::chrono::steady_clock::now() < until)
-    if (!client->dispatch({}, 100)) return;
-  spdlog::warn("the keeper, pid {}, has not ended", client->keeper_pid());
+  const auto ended = keeper::end_keeper(keeper_config());
+  if (!ended) spdlog::error("{}", ended.error().text);
+  if (ended && ended->killed)
+    spdlog::warn(
+        "the keeper, pid {}, did not end by itself: it was killed "
+        "with all that it ran",
+        ended->pid);
 }
 
 void Daemon::Impl::finish(Leave leave) {
@@ -323,6 +321,12 @@ Expected<std::unique_ptr<Daemon>> Daemon::start(DaemonOptions options) {
 
 void Daemon::stop_tasks() {
   caf::anon_send(impl_->manager, actors::drain_atom::value);
+}
+
+void Daemon::kill_tasks() {
+  if (!impl_->options.config.agent.enabled) return;
+  if (keeper::kill_keeper(impl_->keeper_config().directory))
+    spdlog::warn("the keeper was killed with all that it ran");
 }
 
 void Daemon::finish(Leave leave) {

@@ -30,6 +30,8 @@ class Daemon {
 
   // Ends all real tasks; on_stopped follows.
   void stop_tasks();
+  // Kills them, after that: on_stopped follows.
+  void kill_tasks();
   enum class Leave { nothing, tasks };
   // Ends the actors, closes the log. `nothing`: the keeper and the bus end
   // too; `tasks`: they go on, for the next daemon.

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 
+#include "actors/agent/keeper/ending.hpp"
 #include "actors/agent/keeper/runtime_fixture.hpp"
 
 namespace reeve::keeper::test {
@@ -78,6 +79,39 @@ BOOST_AUTO_TEST_CASE(tasks_of_a_killed_keeper_are_lost_and_do_not_run_on) {
   auto again = run(running);
   BOOST_CHECK(again.exited && again.facts.lost);
   BOOST_CHECK_EQUAL(processes_with(mark), 0);
+}
+
+BOOST_AUTO_TEST_CASE(a_stopped_keeper_is_killed_with_all_that_it_runs) {
+  auto mark = "14142.13" + std::to_string(::getpid());
+  auto running =
+      script("setsid sleep " + mark + " & echo ready; sleep " + mark);
+  BOOST_REQUIRE(client().launch(running));
+  await_output(running.key, "ready");
+  int keeper = client().keeper_pid();
+  BOOST_CHECK_EQUAL(living_keeper(config().directory), keeper);
+  ::kill(keeper, SIGSTOP);
+  drop_client();
+  auto ended = end_keeper(config(), std::chrono::milliseconds(300));
+  BOOST_REQUIRE_MESSAGE(ended, ended.error().text);
+  BOOST_CHECK_EQUAL(ended->pid, keeper);
+  BOOST_CHECK(ended->killed);
+  BOOST_CHECK(!process_lives(keeper));
+  BOOST_CHECK_EQUAL(processes_with(mark), 0);
+  BOOST_CHECK_EQUAL(living_keeper(config().directory), 0);
+  auto again = end_keeper(config());
+  BOOST_CHECK(again && again->pid == 0);
+}
+
+BOOST_AUTO_TEST_CASE(a_keeper_that_listens_ends_its_tasks_and_itself) {
+  auto spec = script("echo ready; sleep 1000");
+  BOOST_REQUIRE(client().launch(spec));
+  await_output(spec.key, "ready");
+  int keeper = client().keeper_pid();
+  auto ended = end_keeper(config());
+  BOOST_REQUIRE_MESSAGE(ended, ended.error().text);
+  BOOST_CHECK_EQUAL(ended->pid, keeper);
+  BOOST_CHECK(!ended->killed);
+  BOOST_CHECK(!process_lives(keeper));
 }
 
 BOOST_AUTO_TEST_CASE(no_key_starts_twice_however_often_the_keeper_dies) {

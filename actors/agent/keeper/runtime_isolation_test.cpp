@@ -125,6 +125,22 @@ BOOST_AUTO_TEST_CASE(a_working_directory_out_of_reach_is_replaced_and_told) {
   BOOST_CHECK(eventually([&] { return !std::filesystem::exists(scratch); }));
 }
 
+BOOST_AUTO_TEST_CASE(a_working_directory_that_must_be_there_fails_the_start) {
+  auto spec = script("touch /tmp/ran");
+  spec.env.push_back("REEVE_NODE=host-7");
+  spec.workdir = directory() + "/missing";
+  BOOST_CHECK_EQUAL(run(spec).start_error, "working directory " + spec.workdir +
+                                               " does not exist on host-7");
+  auto closed = directory() + "/closed";
+  std::filesystem::create_directory(closed);
+  std::filesystem::permissions(closed, std::filesystem::perms(0700));
+  auto other = script("true");
+  other.workdir = closed;
+  BOOST_CHECK_EQUAL(run(other).start_error,
+                    "working directory " + closed +
+                        " cannot be entered on this node: Permission denied");
+}
+
 BOOST_AUTO_TEST_CASE(no_task_has_privileges_whatever_its_user) {
   for (std::uint32_t uid : {0u, 65534u}) {
     auto spec = script(
