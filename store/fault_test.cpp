@@ -136,6 +136,11 @@ void take_space(const fs::path& file, std::uint64_t bytes) {
          "filler laid");
 }
 
+void take_all_but(const fs::path& file, std::uint64_t bytes) {
+  const std::uint64_t free_bytes = fs::space(file.parent_path()).available;
+  if (free_bytes > bytes) take_space(file, free_bytes - bytes);
+}
+
 LogOptions disk_log(const fs::path& directory, std::uint64_t floor_bytes) {
   LogOptions options = small_log(directory);
   options.floor_bytes = floor_bytes;
@@ -180,6 +185,30 @@ void fill_above_the_floor(const fs::path& disk) {
   expect(fs::exists(disk / "log" / "ballast"), "the ballast is laid again");
 }
 
+// Another program takes all there is, and what the ballast gave up, too.
+void lose_the_last_byte(const fs::path& disk) {
+  constexpr std::uint64_t mib = 1u << 20;
+  constexpr std::uint64_t floor_bytes = 4 * mib;
+  const auto log = must(Log::open(disk_log(disk / "log", floor_bytes)));
+  expect(fs::exists(disk / "log" / "reserve"), "the reserve is laid");
+  take_all_but(disk / "filler", mib);
+  expect(admission_becomes(*log, false), "admission closes");
+  expect(!fs::exists(disk / "log" / "ballast"), "the ballast was given up");
+  take_all_but(disk / "more", 0);
+  expect(fs::space(disk).available == 0, "not a byte is left");
+  fill(*log, 1, 10);
+  expect(!fs::exists(disk / "log" / "reserve"), "the reserve was given up");
+  fill(*log, 20, 10);
+  take_all_but(disk / "rest", 0);
+  const std::uint64_t next = log->head().sequence + 1;
+  const auto head = log->append(1, 10, make_events(next, 10));
+  expect(!head && head.error().code == Errc::no_space, "nothing is left");
+  expect(!log->failed(), "a refusal for space is no failure");
+  for (const char* name : {"filler", "more", "rest"}) fs::remove(disk / name);
+  expect(admission_becomes(*log, true), "admission opens when space is back");
+  expect(fs::exists(disk / "log" / "reserve"), "the reserve is laid again");
+}
+
 void fill_to_the_last_byte(const fs::path& disk) {
   constexpr std::uint64_t mib = 1u << 20;
   std::uint64_t acknowledged = 0;
@@ -220,6 +249,10 @@ BOOST_AUTO_TEST_CASE(a_failed_sync_and_a_power_loss_lose_nothing_acknowledged) {
 
 BOOST_AUTO_TEST_CASE(below_the_floor_admission_closes_and_facts_still_fit) {
   on_small_disk("32m", fill_above_the_floor);
+}
+
+BOOST_AUTO_TEST_CASE(the_reserve_has_room_for_facts_when_others_took_the_rest) {
+  on_small_disk("48m", lose_the_last_byte);
 }
 
 BOOST_AUTO_TEST_CASE(a_disk_full_to_the_last_byte_is_a_clean_error) {

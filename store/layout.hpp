@@ -1,4 +1,5 @@
-// Where the parts of a log lie: <data>/log/{db/, head.mark, ballast, owner}.
+// Where the parts of a log lie: <data>/log/{db/, head.mark, ballast,
+// reserve, owner}.
 #pragma once
 
 #include <filesystem>
@@ -12,6 +13,7 @@ struct Layout {
   std::filesystem::path database() const { return directory / "db"; }
   std::filesystem::path head_mark() const { return directory / "head.mark"; }
   std::filesystem::path ballast() const { return directory / "ballast"; }
+  std::filesystem::path reserve() const { return directory / "reserve"; }
   std::filesystem::path owner() const { return directory / "owner"; }
 };
 

@@ -47,8 +47,8 @@ struct Log::Core {
   Core(OpenedLog opened, const LogOptions& options)
       : database(std::move(opened.database)),
         head(std::make_shared<HeadCell>()),
-        reserve(opened.layout.ballast(), options.floor_bytes,
-                kept_bytes(options)),
+        reserve(opened.layout.ballast(), opened.layout.reserve(),
+                options.floor_bytes, kept_bytes(options)),
         marks(std::move(opened.mark), options.mark_interval_ms,
               options.mark_lag_commits_max),
         prepared_head(opened.head) {

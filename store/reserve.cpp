@@ -28,15 +28,28 @@ std::uint64_t allocated_bytes(const std::filesystem::path& file) {
   return static_cast<std::uint64_t>(info.st_blocks) * 512;
 }
 
+bool lay(const std::filesystem::path& file, std::uint64_t bytes) {
+  const FileHandle fd(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!fd.valid()) return false;
+  if (::posix_fallocate(fd.get(), 0, static_cast<off_t>(bytes)) == 0)
+    return true;
+  ::unlink(file.c_str());
+  return false;
+}
+
 }  // namespace
 
-Reserve::Reserve(std::filesystem::path ballast, std::uint64_t floor_bytes,
-                 std::uint64_t kept_bytes)
+Reserve::Reserve(std::filesystem::path ballast, std::filesystem::path reserve,
+                 std::uint64_t floor_bytes, std::uint64_t kept_bytes)
     : ballast_(std::move(ballast)),
+      reserve_(std::move(reserve)),
       floor_bytes_(floor_bytes),
-      kept_bytes_(kept_bytes) {
+      kept_bytes_(kept_bytes),
+      reserve_bytes_(floor_bytes == 0 ? 0 : kept_bytes + reserve_facts_bytes) {
   ballast_held_ =
       floor_bytes_ != 0 && allocated_bytes(ballast_) >= floor_bytes_;
+  reserve_held_ =
+      reserve_bytes_ != 0 && allocated_bytes(reserve_) >= reserve_bytes_;
   look();
 }
 
@@ -48,8 +61,12 @@ bool Reserve::admission_open() {
 
 Status Reserve::allow(std::uint64_t bytes) {
   const std::lock_guard guard(mutex_);
-  const std::uint64_t free_bytes = look();
-  if (free_bytes >= bytes && free_bytes - bytes >= kept_bytes_) return {};
+  std::uint64_t free_bytes = look();
+  const auto fits = [&] {
+    return free_bytes >= bytes && free_bytes - bytes >= kept_bytes_;
+  };
+  if (!fits() && drop_reserve()) free_bytes = this->free_bytes();
+  if (fits()) return {};
   return fail(Errc::no_space,
               "the disk under " + ballast_.parent_path().string() + " has " +
                   std::to_string(free_bytes) + " bytes free, and " +
@@ -57,17 +74,22 @@ Status Reserve::allow(std::uint64_t bytes) {
                   std::to_string(kept_bytes_) + ": free some space");
 }
 
-// Returns the free bytes beside the ballast.
-std::uint64_t Reserve::look() {
+std::uint64_t Reserve::free_bytes() {
   struct statvfs info {};
-  looked_at_ms_ = now_ms();
-  if (::statvfs(ballast_.parent_path().c_str(), &info) != 0) {
-    // Not knowing is no reason to stop: a write that fails says so itself.
-    admission_open_ = true;
+  // Not knowing is no reason to stop: a write that fails says so itself.
+  if (::statvfs(ballast_.parent_path().c_str(), &info) != 0)
     return std::numeric_limits<std::uint64_t>::max();
+  return static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize;
+}
+
+// Returns the free bytes beside ballast and reserve.
+std::uint64_t Reserve::look() {
+  looked_at_ms_ = now_ms();
+  std::uint64_t free_bytes = this->free_bytes();
+  if (free_bytes == std::numeric_limits<std::uint64_t>::max()) {
+    admission_open_ = true;
+    return free_bytes;
   }
-  std::uint64_t free_bytes =
-      static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize;
   if (ballast_held_ && free_bytes < floor_bytes_ / 2) {
     drop_ballast();
     free_bytes += floor_bytes_;
@@ -75,25 +97,29 @@ std::uint64_t Reserve::look() {
              lay_ballast()) {
     free_bytes -= floor_bytes_;
   }
+  if (ballast_held_ && !reserve_held_ && reserve_bytes_ != 0 &&
+      free_bytes >= floor_bytes_ + reserve_bytes_ &&
+      lay(reserve_, reserve_bytes_)) {
+    reserve_held_ = true;
+    free_bytes -= reserve_bytes_;
+  }
   admission_open_ = ballast_held_ && free_bytes >= floor_bytes_;
   return free_bytes;
 }
 
 bool Reserve::lay_ballast() {
-  if (floor_bytes_ == 0) return ballast_held_ = true;
-  const FileHandle fd(
-      ::open(ballast_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-  if (!fd.valid()) return false;
-  if (::posix_fallocate(fd.get(), 0, static_cast<off_t>(floor_bytes_)) != 0) {
-    drop_ballast();
-    return false;
-  }
-  return ballast_held_ = true;
+  return ballast_held_ = floor_bytes_ == 0 || lay(ballast_, floor_bytes_);
 }
 
 void Reserve::drop_ballast() {
   ::unlink(ballast_.c_str());
   ballast_held_ = false;
+}
+
+bool Reserve::drop_reserve() {
+  if (!std::exchange(reserve_held_, false)) return false;
+  ::unlink(reserve_.c_str());
+  return true;
 }
 
 }  // namespace reeve::store

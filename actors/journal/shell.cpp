@@ -55,22 +55,25 @@ class Committer : public TracedActor {
 
  private:
   Committed committed() const {
-    return {options_.log->head().sequence, options_.log->admission_open()};
+    return {options_.log->head().sequence, options_.log->admission_open(),
+            no_room_};
   }
 
   // Without any room nothing is written: hold on until there is some. The
-  // manager gathers meanwhile and answers nobody.
+  // manager gathers meanwhile, and tells whoever asks that it cannot keep it.
   void commit(std::shared_ptr<const manager::Batch> batch) {
     const Expected<store::Head> head = append(*batch);
     if (!head && head.error().code == Errc::no_space) {
       if (!held_) spdlog::error("the log has no room: {}", head.error().text);
       held_ = std::move(batch);
+      no_room_ = head.error().text;
       send(manager_, committed());
       delayed_send(this, full_disk_wait, wake_atom::value);
       return;
     }
     if (std::exchange(held_, nullptr) && head)
       spdlog::info("the log has room again");
+    no_room_.clear();
     if (!head) {
       send(manager_, CommitFailed{head.error().text});
       return;
@@ -102,6 +105,7 @@ class Committer : public TracedActor {
   caf::actor manager_;
   journal::SnapshotClock snapshots_;
   std::shared_ptr<const manager::Batch> held_;  // waits for room
+  std::string no_room_;                         // why, meanwhile
 };
 
 class Reader : public TracedActor {

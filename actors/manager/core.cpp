@@ -68,6 +68,7 @@ void Core::on_command(const schema::Command& command,
     ++counters_.repeats;
     return reply(reply_to, encode_reply(*command.id(), *known));
   }
+  if (refuse_without_room(command, reply_to)) return;
   const Decision decision = decide(command, principal, now_);
   absorb();
   follow_up(now_);
@@ -459,12 +460,57 @@ void Core::gate(Effect effect) {
     effects_.push_back(std::move(effect));
   } else {
     gated_.push_back({state_.last_sequence(), std::move(effect)});
+    if (!no_room_.empty()) refuse_gated();
   }
 }
 
 void Core::reply(std::string_view reply_to, std::vector<std::byte> bytes) {
   if (reply_to.empty()) return;
   gate(SendReply{std::string(reply_to), std::move(bytes)});
+}
+
+void Core::set_no_room(std::string_view why) {
+  no_room_ = why;
+  if (!no_room_.empty()) refuse_gated();
+}
+
+// What is decided takes effect with its commit, whenever that can be. Orders
+// and the answers to questions wait for it; who sent a command is told.
+void Core::refuse_gated() {
+  for (auto gated = gated_.begin(); gated != gated_.end();) {
+    auto* waiting = std::get_if<SendReply>(&gated->effect);
+    const auto* answer =
+        waiting ? schema::verified<schema::Reply>(waiting->bytes) : nullptr;
+    if (!answer || !answer->command_id()) {
+      ++gated;
+      continue;
+    }
+    waiting->bytes = encode_rejection(
+        *answer->command_id(),
+        {schema::RejectCode::no_space, "not_kept",
+         "it is decided, but cannot be kept: " + no_room_ +
+             ". It takes effect when there is room, if the daemon lives on",
+         0, 0});
+    effects_.push_back(std::move(gated->effect));
+    gated = gated_.erase(gated);
+  }
+}
+
+// Facts are taken: they come again until they are kept.
+bool Core::refuse_without_room(const schema::Command& command,
+                               std::string_view reply_to) {
+  using schema::CommandBody;
+  if (no_room_.empty() || command.body_type() == CommandBody::ReportFacts ||
+      command.body_type() == CommandBody::RegisterNodes)
+    return false;
+  ++counters_.rejections;
+  if (!reply_to.empty())
+    effects_.push_back(SendReply{
+        std::string(reply_to),
+        encode_rejection(*command.id(),
+                         {schema::RejectCode::no_space, "no_room",
+                          "nothing was changed: " + no_room_, 0, 0})});
+  return true;
 }
 
 void Core::reply_read(std::string_view reply_to, std::vector<std::byte> bytes) {

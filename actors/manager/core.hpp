@@ -105,6 +105,9 @@ class Core {
 
   // The disk has room, or not.
   void set_admission(bool open) { admission_.open = open; }
+  // Why nothing can be kept; empty: it can. Meanwhile nobody waits: what is
+  // asked for is refused, and whoever asked before is told how it stands.
+  void set_no_room(std::string_view why);
   void set_pids(int daemon_pid, int bus_pid);
   void set_counter(std::string_view name, std::uint64_t value);
 
@@ -178,6 +181,9 @@ class Core {
   void flush_stops();
   void flush_reconciles();
   void gate(Effect effect);
+  void refuse_gated();
+  bool refuse_without_room(const schema::Command& command,
+                           std::string_view reply_to);
 
   State state_;
   Options options_;
@@ -188,6 +194,7 @@ class Core {
   Time checked_at_;  // when the agents were last looked at
   Counters counters_;
   std::map<std::string, std::uint64_t, std::less<>> outside_counters_;
+  std::string no_room_;
   bool stopping_ = false;
   int daemon_pid_ = 0;
   int bus_pid_ = 0;

@@ -115,6 +115,35 @@ BOOST_AUTO_TEST_CASE(a_repeated_command_gets_its_first_answer) {
   BOOST_CHECK(replies.at(text_of(id)) == first);
 }
 
+BOOST_AUTO_TEST_CASE(without_room_on_the_disk_nobody_waits_for_an_answer) {
+  const std::uint64_t first = submitted(one_task());
+  const std::uint64_t second = submitted(one_task());
+  const auto before = cancel(first);
+  begin_commit();
+  core->set_no_room("the disk is full");
+  collect();
+  BOOST_CHECK_EQUAL(verdict(before), "no_space not_kept");
+  const auto meanwhile = cancel(second);
+  collect();
+  BOOST_CHECK_EQUAL(verdict(meanwhile), "no_space no_room");
+  BOOST_CHECK_EQUAL(state_of(second), SessionState::pending);
+  replies.clear();
+  cancel(first, "root", before);
+  collect();
+  BOOST_CHECK_EQUAL(verdict(before), "no_space not_kept");
+  // There is room again.
+  core->set_no_room("");
+  finish_commit();
+  BOOST_CHECK_EQUAL(state_of(first), SessionState::cancelled);
+  replies.clear();
+  cancel(first, "root", before);
+  commit();
+  BOOST_CHECK_EQUAL(verdict(before), "accepted s-1");
+  const auto again = cancel(second);
+  commit();
+  BOOST_CHECK_EQUAL(verdict(again), "accepted s-2");
+}
+
 BOOST_AUTO_TEST_CASE(a_repeat_before_the_commit_waits_for_it_too) {
   const auto id = submit(one_task());
   submit(one_task(), "root", id);

@@ -43,6 +43,7 @@ class ManagerShell : public TracedActor {
         },
         [this](const Committed& committed) {
           core_->set_admission(committed.admission_open);
+          core_->set_no_room(committed.no_room);
           core_->committed(Sequence{committed.sequence});
           if (committed.sequence >= in_flight_) in_flight_ = 0;
           pump();

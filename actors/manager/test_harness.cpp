@@ -134,10 +134,10 @@ schema::Id128 Harness::submit(const cluster::Spec& spec,
   return used;
 }
 
-schema::Id128 Harness::cancel(std::uint64_t session,
-                              std::string_view principal) {
+schema::Id128 Harness::cancel(std::uint64_t session, std::string_view principal,
+                              std::optional<schema::Id128> given) {
   Builder builder;
-  const schema::Id128 id = next_id();
+  const schema::Id128 id = given.value_or(next_id());
   core->on_command(
       command_of(builder, id, schema::CreateCancelSession(builder, session)),
       principal, text_of(id), now);

@@ -61,7 +61,8 @@ class Harness {
                        std::string_view principal = "root",
                        std::optional<schema::Id128> id = {});
   schema::Id128 cancel(std::uint64_t session,
-                       std::string_view principal = "root");
+                       std::string_view principal = "root",
+                       std::optional<schema::Id128> id = {});
   schema::Id128 register_nodes(std::string_view agent,
                                const std::vector<NodeOptions>& nodes,
                                bool reconciled = false,

@@ -33,6 +33,7 @@ struct Decided {
 struct Committed {
   std::uint64_t sequence = 0;
   bool admission_open = true;
+  std::string no_room;  // why the disk takes nothing; empty: it does
 };
 
 // A write whose outcome is unknown: the process must end and read again.

@@ -23,6 +23,7 @@ class FullDiskTest(unittest.TestCase):
                         "reeve-test", self.cell.data], check=True)
         self.cell.settings(self.text)
         self.filler = os.path.join(self.cell.data, "filler")
+        self.reserve = os.path.join(self.cell.data, "log", "reserve")
 
     def tearDown(self):
         words = self.cell.last_words()
@@ -58,8 +59,10 @@ class FullDiskTest(unittest.TestCase):
         long_one = self.cell.submit("--", "sleep", "86400")
         task = self.cell.await_state(long_one, "running")["tasks"][0]["pid"]
         waiting = self.cell.submit("--not-before", "+1h", "--", "true")
+        ended, late = (self.cell.submit("--not-before", "+1h", "--", "true")
+                       for _ in range(2))
         self.assertTrue(self.open_for_all())
-        acknowledged = {long_one, waiting}
+        acknowledged = {long_one, waiting, ended, late}
 
         self.fill(keep_bytes=FLOOR_MIB << 18)
         wait_until("admission is closed", lambda: not self.open_for_all())
@@ -74,15 +77,27 @@ class FullDiskTest(unittest.TestCase):
         live, replayed = self.cell.digests()
         self.assertEqual(live, replayed)
 
-        # Not a byte left: nothing is answered that is not on disk.
+        # Another program takes the last byte: a cancel is kept in the reserve.
+        self.assertTrue(os.path.exists(self.reserve))
         self.fill()
         self.assertTrue(cells.is_running(pid))
         self.assertTrue(cells.is_running(task))
         self.assertEqual("running", self.cell.show(long_one)["state"])
         self.cell.reeve("log", "verify")
+        self.cell.reeve("cancel", ended, seconds=30)
+        self.assertEqual("cancelled", self.cell.show(ended)["state"])
+        self.assertFalse(os.path.exists(self.reserve))
+        # And takes that, too: nothing can be kept, and nobody waits.
+        self.fill()
+        done = self.cell.reeve("cancel", late, code=3, seconds=30)
+        self.assertIn("free some space", done.err)
+        done = self.cell.reeve("cancel", late, code=3, seconds=30)
+        self.assertIn("free some space", done.err)
+        self.assertTrue(cells.is_running(pid))
 
         os.unlink(self.filler)
         wait_until("admission is open again", self.open_for_all)
+        self.cell.await_state(late, "cancelled")
         again = self.cell.submit("--", "true")
         acknowledged.add(again)
         self.cell.reeve("wait", again)
