@@ -36,7 +36,9 @@ Expected<Layout> find_log(const std::filesystem::path& given) {
                                      ": the path does not exist");
   if (type != std::filesystem::file_type::directory)
     return fail(Errc::damaged,
-                given.string() + " is no directory a log could be in");
+                given.string() +
+                    " is no directory a log could be in; name a cell's data "
+                    "directory, or the log directory in it");
   Layout layout{given};
   if (!looks_like_log(layout) && looks_like_log(Layout{given / "log"}))
     layout.directory = given / "log";
@@ -45,7 +47,8 @@ Expected<Layout> find_log(const std::filesystem::path& given) {
       return fail(Errc::not_found, "there is no log in " + given.string());
     return fail(Errc::damaged,
                 given.string() +
-                    " holds no log of Reeve: it has neither head.mark nor db");
+                    " holds no log of Reeve: it has neither head.mark nor db; "
+                    "name a cell's data directory, or the log directory in it");
   }
   if (!is_there(layout.head_mark()))
     return fail(Errc::damaged,

@@ -14,6 +14,7 @@
 #include <iostream>
 #include <sstream>
 
+#include "store/advice.hpp"
 #include "tools/config/config.hpp"
 #include "tools/daemon/daemon.hpp"
 
@@ -119,7 +120,7 @@ int run(DaemonOptions options) {
   options.on_stopped = [] { ::kill(::getpid(), SIGUSR2); };
   const fs::path data = options.data;
   auto daemon = Daemon::start(std::move(options));
-  if (!daemon) return complain(daemon.error());
+  if (!daemon) return complain(store::with_advice(daemon.error(), data));
   if (auto written = write_pid_file(data); !written)
     return complain(written.error());
   spdlog::info("serving {}", data.string());

@@ -76,6 +76,8 @@ class DamagedLogTest(unittest.TestCase):
         for text in said:
             for word in words:
                 self.assertIn(word, text)
+            # What to do next, always.
+            self.assertRegex(text, "restore|use the version")
         return said
 
     def test_the_copy_itself_is_whole(self):
@@ -136,6 +138,7 @@ class DamagedLogTest(unittest.TestCase):
             file.write(b"\xff\xd8\xff")
         done = self.cell.reeve("log", "verify", "--log", self.log, code=6)
         self.assertIn("no log", done.err)
+        self.assertIn("name a cell's data directory", done.err)
         self.cell.reeve("log", "verify", "--log", self.copy + "/none",
                         code=4)
 
