@@ -114,6 +114,18 @@ BOOST_AUTO_TEST_CASE(a_server_outlives_its_killed_daemon_and_is_adopted) {
   }));
 }
 
+BOOST_AUTO_TEST_CASE(the_server_is_told_its_bounds) {
+  const std::string text = server_config("c", 4222, "/d/server.log", {});
+  const auto says = [&](const char* key, std::size_t value) {
+    return text.find(std::string(key) + ": " + std::to_string(value) + "\n") !=
+           std::string::npos;
+  };
+  BOOST_TEST(says("max_connections", server_connections_max));
+  BOOST_TEST(says("max_pending", server_pending_bytes_max));
+  BOOST_TEST(says("logfile_size_limit", server_log_bytes_max));
+  BOOST_TEST(says("max_payload", message_bytes_max));
+}
+
 BOOST_AUTO_TEST_CASE(a_server_that_a_dead_daemon_left_is_ended) {
   TemporaryDirectory directory;
   auto server = start(options_for(directory));

@@ -94,6 +94,20 @@ BOOST_AUTO_TEST_CASE(an_exit_without_a_start_ends_the_session_too) {
   BOOST_CHECK_EQUAL(*session(id).detail, "no such file");
 }
 
+BOOST_AUTO_TEST_CASE(what_an_agent_says_is_cut_at_its_bound) {
+  for (const std::size_t bytes : {detail_bytes_max, detail_bytes_max + 1}) {
+    const std::string novel(bytes, 'x');
+    const SessionId id = submit(one_task());
+    place(id, {"n0"});
+    fact(id, {.kind = FactKind::started, .detail = novel});
+    BOOST_CHECK_EQUAL(session(id).detail->size(), detail_bytes_max);
+    fact(id, {.kind = FactKind::start_failed,
+              .reason = EndReason::start_failed,
+              .detail = novel});
+    BOOST_CHECK_EQUAL(session(id).detail->size(), detail_bytes_max);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(what_a_start_differs_in_is_kept_until_the_end_says_more) {
   const SessionId id = submit(one_task());
   place(id, {"n0"});

@@ -83,6 +83,57 @@ BOOST_AUTO_TEST_CASE(a_message_over_its_bound_is_refused) {
   check_bound<Answer>(Wire<Answer>::identifier);
 }
 
+// Bytes of a size only: one past the bound nothing of them is looked at.
+template <class Table>
+bool looked_at(std::size_t size) {
+  static const Aligned whole = full_sample<Table>();
+  return verified<Table>({whole.bytes().data(), size}) != nullptr;
+}
+
+BOOST_AUTO_TEST_CASE(what_is_one_byte_past_its_bound_is_not_even_looked_at) {
+  BOOST_TEST(looked_at<Query>(full_sample<Query>().bytes().size()));
+  BOOST_TEST(!looked_at<Query>(query_bytes_max + 1));
+  BOOST_TEST(!looked_at<Event>(event_bytes_max + 1));
+  BOOST_TEST(!looked_at<StateSnapshot>(snapshot_bytes_max + 1));
+  const Aligned event = schemas().binary(
+      "Event", "RVE1", schemas().sample("Event", "CellCreated", Fill::all),
+      true);
+  BOOST_TEST(verified_event({event.bytes().data(), event_bytes_max + 1}) ==
+             nullptr);
+}
+
+BOOST_AUTO_TEST_CASE(a_query_of_just_its_bound_is_taken) {
+  for (std::size_t filling = query_bytes_max - 256;; ++filling) {
+    flatbuffers::FlatBufferBuilder builder;
+    const std::string text(filling, 'n');
+    const auto body = CreateNodesQueryDirect(builder, text.c_str());
+    const Bytes bytes = finish(
+        builder, CreateQuery(builder, QueryBody::NodesQuery, body.Union()));
+    const Aligned whole(bytes.data(), bytes.size());
+    const bool taken = verified<Query>(whole.bytes()) != nullptr;
+    BOOST_REQUIRE(taken == (bytes.size() <= query_bytes_max));
+    if (!taken) break;
+  }
+}
+
+// What a verifier with other bounds says of a whole command.
+bool passes(const Aligned& whole, unsigned depth, unsigned tables) {
+  const Bytes bytes = whole.bytes();
+  flatbuffers::Verifier verifier(
+      reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size(), depth,
+      tables);
+  return verifier.VerifyBuffer<Command>(Wire<Command>::identifier);
+}
+
+BOOST_AUTO_TEST_CASE(no_message_of_ours_is_near_the_bounds_of_its_shape) {
+  const Aligned whole = full_sample<Command>();
+  BOOST_TEST(passes(whole, verify_depth_max, verify_tables_max));
+  BOOST_TEST(passes(whole, verify_depth_max / 2, verify_tables_max / 1'000));
+  // A table in a table is depth 2.
+  BOOST_TEST(!passes(whole, 1, verify_tables_max));
+  BOOST_TEST(!passes(whole, verify_depth_max, 1));
+}
+
 BOOST_AUTO_TEST_CASE(a_message_of_just_its_bound_is_taken) {
   std::size_t filling = command_bytes_max - 512;
   for (;; ++filling) {

@@ -11,8 +11,10 @@
 #include <iostream>
 #include <optional>
 
+#include "store/database.hpp"
 #include "store/fault_env.hpp"
 #include "store/file.hpp"
+#include "store/reserve.hpp"
 #include "store/test_log.hpp"
 
 using namespace reeve;
@@ -209,6 +211,28 @@ void lose_the_last_byte(const fs::path& disk) {
   expect(fs::exists(disk / "log" / "reserve"), "the reserve is laid again");
 }
 
+// What the memory tables need stays free, to the byte.
+void ask_at_the_bound(const fs::path& disk) {
+  constexpr std::uint64_t mib = 1u << 20;
+  constexpr auto buffers = static_cast<std::uint64_t>(write_buffers_max);
+  constexpr std::uint64_t kept_bytes = buffers * mib;
+  constexpr std::uint64_t page_bytes = 4096;
+  constexpr std::uint64_t floor_bytes = 4 * mib;
+  fs::create_directory(disk / "log");
+  Reserve reserve(disk / "log" / "ballast", disk / "log" / "reserve",
+                  floor_bytes, kept_bytes);
+  expect(reserve.admission_open(), "there is room");
+  take_all_but(disk / "filler", page_bytes);
+  // The ballast, and then the reserve, are given up for what asks.
+  expect(reserve.allow(1).has_value(), "the ballast made room");
+  take_all_but(disk / "more", 0);
+  const std::uint64_t room = Reserve::reserve_facts_bytes;
+  expect(reserve.allow(room).has_value(), "the reserve made room");
+  expect(!fs::exists(disk / "log" / "reserve"), "it is given up");
+  expect(reserve.allow(room).has_value(), "the same room is still there");
+  expect(!reserve.allow(room + 1).has_value(), "a byte more is refused");
+}
+
 void fill_to_the_last_byte(const fs::path& disk) {
   constexpr std::uint64_t mib = 1u << 20;
   std::uint64_t acknowledged = 0;
@@ -253,6 +277,10 @@ BOOST_AUTO_TEST_CASE(below_the_floor_admission_closes_and_facts_still_fit) {
 
 BOOST_AUTO_TEST_CASE(the_reserve_has_room_for_facts_when_others_took_the_rest) {
   on_small_disk("48m", lose_the_last_byte);
+}
+
+BOOST_AUTO_TEST_CASE(what_the_memory_tables_need_is_never_given_away) {
+  on_small_disk("48m", ask_at_the_bound);
 }
 
 BOOST_AUTO_TEST_CASE(a_disk_full_to_the_last_byte_is_a_clean_error) {

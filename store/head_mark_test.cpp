@@ -1,5 +1,7 @@
 #include "store/head_mark.hpp"
 
+#include <unistd.h>
+
 #include <boost/test/unit_test.hpp>
 #include <fstream>
 
@@ -111,4 +113,27 @@ BOOST_FIXTURE_TEST_CASE(the_mark_follows_by_itself_after_its_interval,
   must(keeper.committed(head_at(1)));
   while (keeper.lag_commits() != 0) std::this_thread::yield();
   BOOST_TEST(must(read_head_mark(file)).head.sequence == 1u);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_mark_lags_by_its_interval_and_no_longer, MarkFile) {
+  constexpr std::uint32_t never_ms = 3'600'000;
+  {
+    MarkKeeper late(must(HeadMark::create(file, start)), never_ms, 1'000);
+    must(late.committed(head_at(1)));
+    must(late.committed(head_at(2)));
+    BOOST_TEST((must(read_head_mark(file)).head.sequence <= 1));
+    must(late.finish());
+  }
+  BOOST_TEST((must(read_head_mark(file)).head == head_at(2)));
+  std::filesystem::remove(file);
+  MarkKeeper soon(must(HeadMark::create(file, start)),
+                  LogOptions().mark_interval_ms, 1'000);
+  must(soon.committed(head_at(3)));
+  bool written = false;
+  for (int waited_ms = 0; waited_ms < 20'000 && !written; waited_ms += 5) {
+    written = must(read_head_mark(file)).head == head_at(3);
+    ::usleep(5'000);
+  }
+  BOOST_TEST(written);
+  must(soon.finish());
 }

@@ -156,8 +156,9 @@ void Core::on_launch(const schema::LaunchOrder& order, Epoch epoch, Time now) {
     } else if (tombstones_.contains(key)) {
       ++counters_.launches_late;
       bury(key, "it has ended here, or was stopped before it was started");
-    } else if (tasks_.size() >=
-               (options_.simulated ? simulated_tasks_max : tasks_max)) {
+    } else if (tasks_.size() >= (options_.simulated
+                                     ? options_.simulated_tasks_max
+                                     : tasks_max)) {
       if (counters_.launches_dropped++ == 0)
         effects_.messages.push_back(fmt::format(
             "the agent holds {} tasks, its bound: further launches wait until "

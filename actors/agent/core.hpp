@@ -69,6 +69,8 @@ struct Options {
   std::uint64_t run = 0;               // random: names this run of the agent
   std::uint64_t seed = 0;              // random: for jitter and command ids
   std::uint64_t output_bytes_max = 0;  // per stream of a task; 0: the keeper's
+  // Fewer, for tests.
+  std::size_t simulated_tasks_max = agent::simulated_tasks_max;
 };
 
 struct Counters {

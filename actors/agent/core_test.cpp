@@ -21,6 +21,7 @@ constexpr Time noon{1'000 * second_ns};
 // A real agent whose runtime is up and whose node is registered.
 struct Agent {
   explicit Agent(bool simulated = false) : core(options(simulated)) {}
+  explicit Agent(const Options& options) : core(options) {}
 
   static Options options(bool simulated) {
     Options all;
@@ -38,7 +39,10 @@ struct Agent {
   void step() {
     Effects now_effects = core.take_effects(now);
     core.check_invariants();
-    for (auto& command : now_effects.commands) heard.take(command);
+    for (auto& command : now_effects.commands) {
+      command_bytes = command.bytes.size();
+      heard.take(command);
+    }
     for (auto& spec : now_effects.launches) launched.push_back(std::move(spec));
     for (auto& one : now_effects.stops) stopped.push_back(one);
     for (auto& key : now_effects.forgets) forgotten.push_back(key);
@@ -80,6 +84,7 @@ struct Agent {
   std::vector<StopTask> stopped;
   std::vector<TaskKey> forgotten;
   int heartbeats = 0;
+  std::size_t command_bytes = 0;  // of the last one
 };
 
 struct Ready : Agent {
@@ -339,6 +344,9 @@ BOOST_FIXTURE_TEST_CASE(a_report_of_long_details_stays_a_valid_command, Ready) {
   for (const TaskKey& key : keys) core.on_start_failed(key, novel);
   step();  // Heard verifies each command
   BOOST_TEST(heard.facts.size() < 900u);
+  // It is closed by the fact that reaches the bound.
+  BOOST_TEST(command_bytes > report_bytes_max);
+  BOOST_TEST(command_bytes < report_bytes_max + 2 * fact_detail_bytes_max);
   BOOST_TEST(heard.facts[0].detail.size() == fact_detail_bytes_max);
   for (int i = 0; i < 8; ++i) answer_report();
   BOOST_TEST(heard.facts.size() == 900u);
@@ -572,6 +580,33 @@ BOOST_FIXTURE_TEST_CASE(a_simulated_task_of_no_time_is_one_report, Simulated) {
   BOOST_TEST(heard.reports == 1);
   BOOST_TEST(heard.facts.size() == 4u);
   BOOST_TEST(launched.empty());
+}
+
+BOOST_AUTO_TEST_CASE(simulated_tasks_over_the_bound_are_dropped_and_counted) {
+  BOOST_TEST(Options().simulated_tasks_max == simulated_tasks_max);
+  Options few = Agent::options(true);
+  few.simulated_tasks_max = 2;
+  Agent agent(few);
+  agent.ready();
+  agent.answer_registration();
+  agent.order(Orders(1).launch_simulated({one, two}, second_ns));
+  BOOST_TEST(agent.core.tasks() == 2u);
+  BOOST_TEST(agent.core.counters().launches_dropped == 0u);
+  agent.order(Orders(1).launch_simulated({{7, 1, 0}}, second_ns));
+  BOOST_TEST(agent.core.tasks() == 2u);
+  BOOST_TEST(agent.core.counters().launches_dropped == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(a_refusal_is_told_once_however_often_it_comes) {
+  Agent agent;
+  agent.ready();
+  for (int i = 0; i < 3; ++i) {
+    const auto bytes = testing::make_reply(agent.heard.registration_id, false);
+    agent.core.on_reply(testing::reply_of(bytes), agent.now);
+    const auto said = agent.core.take_effects(agent.now).messages;
+    BOOST_TEST(said.size() == (i == 0 ? 1u : 0u));
+    agent.tick(retry_longest_ns);
+  }
 }
 
 BOOST_FIXTURE_TEST_CASE(a_resumed_simulated_task_goes_on_with_its_rest,

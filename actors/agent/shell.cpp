@@ -14,6 +14,7 @@
 
 #include "actors/agent/keeper_link.hpp"
 #include "actors/agent/output_service.hpp"
+#include "actors/system/gate.hpp"
 #include "actors/system/traced.hpp"
 #include "bus/connection.hpp"
 #include "bus/verified.hpp"
@@ -83,9 +84,9 @@ class Door {
     if (to_) caf::anon_send(to_, std::move(message));
   }
 
-  std::atomic<std::size_t> orders_waiting{0};
-  std::atomic<std::uint64_t> orders_over_bound{0};
-  std::atomic<std::size_t> reads_waiting{0};
+  actors::Gate orders{orders_waiting_max};
+  // Twice the bound is silence: those told to try again wait too.
+  actors::Gate reads{2 * output_reads_waiting_max};
 
  private:
   std::mutex mutex_;
@@ -108,7 +109,7 @@ class OutputShell : public actors::TracedActor {
           schema::verified<schema::OutputRead>(asked.message.data);
       (void)connection_->publish(asked.message.reply,
                                  read_chunk(directory_, *read, asked.ended));
-      --door_->reads_waiting;
+      door_->reads.leave();
     }};
   }
   const char* name() const override { return "agent-output"; }
@@ -167,7 +168,7 @@ caf::behavior AgentShell::make_behavior() {
   begin();
   return {
       [this](const OrderArrived& order) {
-        --door_->orders_waiting;
+        door_->orders.leave();
         const Time now = wall_clock();
         core_.on_order(
             *schema::verified<schema::AgentOrder>(order.message.data), now);
@@ -263,7 +264,7 @@ void AgentShell::on_output_asked(const OutputAsked& asked) {
   std::string why;
   if (!output_)
     why = "agent " + options_.agent + " runs simulated tasks: no output";
-  if (door_->reads_waiting > output_reads_waiting_max)
+  if (too_many_reads(door_->reads.waiting()))
     why = fmt::format("{} requests for output wait already: try again",
                       output_reads_waiting_max);
   if (why.empty()) {
@@ -273,7 +274,7 @@ void AgentShell::on_output_asked(const OutputAsked& asked) {
                                             read->rank()})});
     return;
   }
-  --door_->reads_waiting;
+  door_->reads.leave();
   (void)bus().publish(asked.message.reply, refused_chunk(*read, why));
 }
 
@@ -343,22 +344,14 @@ Status listen(const ShellOptions& options, const std::shared_ptr<Door>& door) {
   auto orders = bus::subscribe_verified<schema::AgentOrder>(
       bus, options.subjects.agent(options.agent, "order"), *options.quarantine,
       [door](const schema::AgentOrder&, const bus::Message& message) {
-        if (door->orders_waiting >= orders_waiting_max) {
-          ++door->orders_over_bound;
-          return;
-        }
-        ++door->orders_waiting;
-        door->pass(OrderArrived{message.hold()});
+        if (door->orders.enter()) door->pass(OrderArrived{message.hold()});
       });
   if (!orders) return orders;
   return bus::subscribe_verified<schema::OutputRead>(
       bus, options.subjects.agent(options.agent, "output"), *options.quarantine,
       [door](const schema::OutputRead&, const bus::Message& message) {
         if (!is_inbox(message.reply)) return;
-        // Twice the bound is silence: those told to try again wait too.
-        if (door->reads_waiting > 2 * output_reads_waiting_max) return;
-        ++door->reads_waiting;
-        door->pass(OutputAsked{message.hold()});
+        if (door->reads.enter()) door->pass(OutputAsked{message.hold()});
       });
 }
 

@@ -23,6 +23,9 @@ namespace reeve::agent {
 inline constexpr std::size_t orders_waiting_max = 4'096;
 // Requests for output that wait; more are told to try again.
 inline constexpr std::size_t output_reads_waiting_max = 256;
+constexpr bool too_many_reads(std::size_t waiting) {
+  return waiting > output_reads_waiting_max;
+}
 
 // For metrics and `reeve status`.
 struct AgentStatus {

@@ -10,6 +10,8 @@ namespace reeve::journal {
 
 // One answer to log.read, well below the bus's bound of a message.
 inline constexpr std::size_t chunk_bytes_max = 512 << 10;
+// Requests that wait for the reader; more are dropped, and asked again.
+inline constexpr std::size_t log_reads_waiting_max = 256;
 
 struct SnapshotPolicy {
   std::uint64_t every_events = 250'000;

@@ -124,6 +124,7 @@ class Reader : public TracedActor {
           const auto* read =
               schema::verified<schema::LogRead>(request.message.data);
           if (read) answer(*read, request.message.reply);
+          options_.log_reads->leave();
         },
         [this](drain_atom) { quit(); },
     };

@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "actors/journal/core.hpp"
+#include "actors/system/gate.hpp"
 #include "bus/connection.hpp"
 #include "bus/subject.hpp"
 #include "store/log.hpp"
@@ -21,6 +22,7 @@ struct JournalOptions {
   bus::Connection* events = nullptr;   // for evt.
   bus::Connection* answers = nullptr;  // for log.read
   const bus::Subjects* subjects = nullptr;
+  Gate* log_reads = nullptr;  // what waits for the reader
   journal::SnapshotPolicy snapshots;
   std::uint64_t newest_snapshot = 0;
 };

@@ -364,6 +364,15 @@ BOOST_AUTO_TEST_CASE(the_list_answers_the_boot_that_asked) {
   BOOST_CHECK_EQUAL(list->boot()->low(), 6);
 }
 
+BOOST_AUTO_TEST_CASE(a_stop_leaves_the_grace_between_its_two_signals) {
+  const std::uint64_t session = running(one_task());
+  cancel(session);
+  commit();
+  const auto* stop = sent.back().order().body_as_StopOrder();
+  BOOST_REQUIRE(stop);
+  BOOST_CHECK_EQUAL(stop->grace_ns(), cluster::stop_grace_ns);
+}
+
 BOOST_AUTO_TEST_CASE(a_silent_agent_loses_its_node_and_what_ran_there) {
   Spec again = one_task();
   again.requeue_max = 1;
@@ -373,7 +382,10 @@ BOOST_AUTO_TEST_CASE(a_silent_agent_loses_its_node_and_what_ran_there) {
     core->on_heartbeat("n1", now);
     tick(second_ns);
     commit();
-    BOOST_CHECK_EQUAL(state().node("n0")->lost, i >= 10);
+    // Silent for longer than heartbeat_ns_max.
+    const auto silent_ns = static_cast<std::uint64_t>(i + 1) * second_ns;
+    BOOST_CHECK_EQUAL(state().node("n0")->lost,
+                      silent_ns > Options().heartbeat_ns_max);
   }
   BOOST_CHECK(state().node("n1")->offered());
   BOOST_CHECK(state_of(failing) == SessionState::failed);

@@ -66,6 +66,27 @@ BOOST_AUTO_TEST_CASE(sessions_come_in_pages) {
   BOOST_CHECK_EQUAL(sessions(5, 2)->sessions()->size(), 0);
 }
 
+BOOST_AUTO_TEST_CASE(the_newest_sessions_come_first_when_asked_for) {
+  for (int i = 0; i < 5; ++i) submitted(one_task());
+  const auto down = [&](std::uint64_t before, std::uint32_t limit) {
+    return ask<schema::SessionsQuery>([=](Builder& b) {
+             return schema::CreateSessionsQueryDirect(b, false, nullptr, "", 0,
+                                                      limit, true, before);
+           })
+        ->body_as_SessionsAnswer();
+  };
+  const auto* page = down(0, 2);
+  BOOST_REQUIRE_EQUAL(page->sessions()->size(), 2);
+  BOOST_CHECK_EQUAL(page->sessions()->Get(0)->session(), 5);
+  BOOST_CHECK_EQUAL(page->sessions()->Get(1)->session(), 4);
+  BOOST_CHECK(page->more());
+  page = down(4, 5);
+  BOOST_REQUIRE_EQUAL(page->sessions()->size(), 3);
+  BOOST_CHECK_EQUAL(page->sessions()->Get(2)->session(), 1);
+  BOOST_CHECK(!page->more());
+  BOOST_CHECK_EQUAL(down(1, 5)->sessions()->size(), 0);
+}
+
 BOOST_AUTO_TEST_CASE(no_page_is_longer_than_its_bound) {
   for (std::uint32_t i = 0; i < answer_rows_max + 1; ++i) submit(one_task());
   commit();
@@ -87,10 +108,14 @@ BOOST_AUTO_TEST_CASE(no_answer_is_over_the_bound_of_a_message) {
   const auto* one = session(large)->body_as_SessionView();
   BOOST_REQUIRE(one);
   BOOST_CHECK_GT(one->tasks()->size(), 100);
+  BOOST_CHECK_LT(one->tasks()->size(), cluster::tasks_per_session_max);
+  BOOST_CHECK_GT(replies.at("q").size(), answer_detail_bytes_max);
   BOOST_CHECK_EQUAL(one->tasks_wanted(), cluster::tasks_per_session_max);
   BOOST_CHECK_LT(replies.at("q").size(), schema::message_bytes_max);
   const auto* page = sessions(large, 0);
   BOOST_CHECK(page->more());
+  // It is closed by the session that reaches the bound.
+  BOOST_CHECK_GT(replies.at("q").size(), answer_bytes_max);
   BOOST_CHECK_LT(replies.at("q").size(), schema::message_bytes_max);
   sessions(0, 0);
   BOOST_CHECK_LT(replies.at("q").size(), schema::message_bytes_max);

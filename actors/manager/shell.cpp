@@ -68,6 +68,8 @@ class ManagerShell : public TracedActor {
         },
         [this](tick_atom) {
           core_->set_counter("quarantined", options_.quarantine->count());
+          core_->set_counter("log_reads_dropped",
+                             options_.log_reads->dropped());
           core_->on_tick(wall_time());
           pump();
           end_when_stopped();

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "actors/manager/core.hpp"
+#include "actors/system/gate.hpp"
 #include "bus/connection.hpp"
 #include "bus/quarantine.hpp"
 #include "bus/subject.hpp"
@@ -23,6 +24,7 @@ struct ManagerOptions {
   bus::Connection* orders = nullptr;
   const bus::Quarantine* quarantine = nullptr;
   const bus::Subjects* subjects = nullptr;
+  const Gate* log_reads = nullptr;  // of the journal, for the counters
   // A commit failed: the process has to end. Called once, from the actor.
   std::function<void(const std::string&)> on_fatal;
   // After a `drain`: nothing real runs any more. Called once, from the actor.

@@ -1,6 +1,9 @@
 #include "tools/config/config.hpp"
 
+#include <unistd.h>
+
 #include <boost/test/unit_test.hpp>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -42,6 +45,19 @@ BOOST_AUTO_TEST_CASE(each_key_sets_its_field) {
   BOOST_TEST(config->agent.output_bytes_max == 1ull << 20);
   BOOST_TEST(config->log.floor_bytes == 1024u);
   BOOST_TEST(config->log.snapshot_every_events == 5000u);
+}
+
+BOOST_AUTO_TEST_CASE(a_file_over_its_bound_is_not_read) {
+  const auto file = std::filesystem::temp_directory_path() /
+                    ("reeve-config-test-" + std::to_string(::getpid()));
+  const std::string head = "cell = \"c\"\n";
+  for (const std::size_t bytes : {config_bytes_max, config_bytes_max + 1}) {
+    std::ofstream(file) << head << std::string(bytes - head.size(), '#');
+    const auto config = load_config(file);
+    BOOST_TEST(config.has_value() == (bytes <= config_bytes_max));
+    if (!config) BOOST_TEST(contains(config.error().text, "bytes"));
+  }
+  std::filesystem::remove(file);
 }
 
 BOOST_AUTO_TEST_CASE(an_unknown_key_is_refused_with_the_nearest) {

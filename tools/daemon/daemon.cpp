@@ -66,6 +66,7 @@ struct Daemon::Impl {
   std::unique_ptr<bus::Server> server;
   std::unique_ptr<bus::Subjects> subjects;
   std::unique_ptr<bus::Quarantine> quarantine;
+  actors::Gate log_reads{journal::log_reads_waiting_max};
   std::unique_ptr<Ingress> ingress;
   // In the order of need: connections end before what their handlers use.
   std::unique_ptr<bus::Connection> events;
@@ -179,6 +180,7 @@ void Daemon::Impl::spawn_actors() {
   manager_options.orders = answers.get();
   manager_options.quarantine = quarantine.get();
   manager_options.subjects = subjects.get();
+  manager_options.log_reads = &log_reads;
   manager_options.on_fatal = options.on_fatal;
   manager_options.on_stopped = options.on_stopped;
   manager = actors::spawn_manager(*system, manager_options);
@@ -188,6 +190,7 @@ void Daemon::Impl::spawn_actors() {
   journal_options.events = events.get();
   journal_options.answers = answers.get();
   journal_options.subjects = subjects.get();
+  journal_options.log_reads = &log_reads;
   journal_options.snapshots.every_events =
       options.config.log.snapshot_every_events;
   journal_options.newest_snapshot = newest_snapshot;
@@ -302,7 +305,7 @@ Expected<std::unique_ptr<Daemon>> Daemon::start(DaemonOptions options) {
     impl->ingress.reset(new Ingress{
         *impl->requests, *impl->answers, *impl->quarantine, *impl->subjects,
         impl->server->credentials(bus::Role::daemon).principal, impl->manager,
-        impl->journal.reader,
+        impl->journal.reader, impl->log_reads,
         impl->options.config.manager.mailbox_messages_max});
     status = open_ingress(*impl->ingress);
   }

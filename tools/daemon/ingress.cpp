@@ -84,6 +84,7 @@ void on_query(const Ingress& ingress, const schema::Query&,
 void on_log_read(const Ingress& ingress, const schema::LogRead&,
                  const bus::Message& message) {
   if (message.reply.rfind("_INBOX.", 0) != 0) return;
+  if (!ingress.log_reads.enter()) return;  // the asker asks again
   caf::anon_send(ingress.log_reader,
                  FromBus{FromBus::Kind::log_read, {}, message.hold()});
 }

@@ -5,6 +5,7 @@
 #include <caf/actor.hpp>
 #include <cstdint>
 
+#include "actors/system/gate.hpp"
 #include "bus/connection.hpp"
 #include "bus/quarantine.hpp"
 #include "bus/subject.hpp"
@@ -21,6 +22,7 @@ struct Ingress {
   std::string daemon_principal;
   caf::actor manager;
   caf::actor log_reader;
+  actors::Gate& log_reads;
   // Commands and queries that may wait for the manager.
   std::uint64_t mailbox_messages_max;
 };

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <filesystem>
 #include <fstream>
@@ -165,11 +166,44 @@ BOOST_AUTO_TEST_CASE(a_group_that_still_holds_memory_is_not_used_again) {
   BOOST_CHECK_NE(*other, *first);
 }
 
+BOOST_AUTO_TEST_CASE(only_so_many_idle_groups_are_kept_for_the_next_task) {
+  Place place;
+  auto layout = find_cgroups(
+      "36 31 0:32 / " + place.path + " rw - cgroup c rw,pids\n", "8:pids:/\n");
+  CgroupPool pool(layout, "reeve-x", 0);
+  std::vector<int> groups;
+  for (std::size_t at = 0; at <= idle_groups_max; ++at) {
+    fs::create_directories(place.path + "/reeve-x/t" + std::to_string(at));
+    write(place.path + "/reeve-x/t" + std::to_string(at) + "/pids.max", "");
+    auto group = pool.take({0, 0, 0});
+    BOOST_REQUIRE(group);
+    groups.push_back(*group);
+  }
+  for (int group : groups) pool.release(group);
+  // The kept ones are taken again; the one past the bound is not.
+  std::vector<int> again;
+  for (std::size_t at = 0; at < idle_groups_max; ++at) {
+    again.push_back(*pool.take({0, 0, 0}));
+  }
+  std::sort(again.begin(), again.end());
+  for (std::size_t at = 0; at < idle_groups_max; ++at) {
+    BOOST_CHECK_EQUAL(again[at], groups[at]);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(a_cpu_limit_below_what_the_kernel_takes_is_raised) {
   FakeV2 fake;
   CgroupPool pool(fake.layout, "reeve-x", 0);
-  BOOST_REQUIRE(pool.take({0, 1, 0}));
-  BOOST_CHECK_EQUAL(read(fake.group + "/cpu.max"), "1000 100000");
+  for (const auto& [asked, quota] :
+       {std::pair{1u, "1000"}, std::pair{cpu_milli_min - 1, "1000"},
+        std::pair{cpu_milli_min, "1000"},
+        std::pair{cpu_milli_min + 1, "1100"}}) {
+    auto group = pool.take({0, asked, 0});
+    BOOST_REQUIRE(group);
+    BOOST_CHECK_EQUAL(read(fake.group + "/cpu.max"),
+                      std::string(quota) + " 100000");
+    pool.release(*group);
+  }
 }
 
 BOOST_AUTO_TEST_CASE(a_host_without_groups_gets_a_sentence_for_each_loss) {

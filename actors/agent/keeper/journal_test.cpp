@@ -125,6 +125,31 @@ BOOST_AUTO_TEST_CASE(a_flipped_byte_ends_the_journal_before_it) {
   BOOST_CHECK_NE(warning, "");
 }
 
+BOOST_AUTO_TEST_CASE(a_journal_over_its_bound_wants_to_be_written_anew) {
+  Place place;
+  place.fill();
+  JournalState state;
+  auto journal = Journal::open(place.file, state);
+  BOOST_REQUIRE(journal);
+  BOOST_REQUIRE(journal->rewrite(state));
+  const std::string novel(64 << 10, 'x');
+  std::uint64_t session = 10;
+  while (std::filesystem::file_size(place.file) + 2 * novel.size() <
+         journal_bytes_compact) {
+    journal->start_failed({++session, 1, 0}, novel);
+    BOOST_REQUIRE(journal->flush());
+  }
+  BOOST_CHECK(!journal->wants_compaction());
+  for (int at = 0; at < 3; ++at) {
+    journal->start_failed({++session, 1, 0}, novel);
+    BOOST_REQUIRE(journal->flush());
+  }
+  BOOST_CHECK_GT(std::filesystem::file_size(place.file), journal_bytes_compact);
+  BOOST_CHECK(journal->wants_compaction());
+  BOOST_REQUIRE(journal->rewrite(state));
+  BOOST_CHECK(!journal->wants_compaction());
+}
+
 BOOST_AUTO_TEST_CASE(a_foreign_file_is_refused_and_left_alone) {
   Place place;
   std::ofstream(place.file) << "this is somebody's letter, not a journal";

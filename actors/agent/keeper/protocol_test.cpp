@@ -2,6 +2,9 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include "actors/agent/keeper/server.hpp"
+#include "actors/agent/keeper/supervisor.hpp"
+
 namespace reeve::keeper {
 namespace {
 
@@ -128,6 +131,23 @@ BOOST_AUTO_TEST_CASE(a_frame_above_the_bound_is_refused_unread) {
   FrameReader reader;
   reader.feed(head);
   BOOST_CHECK(!reader.next());
+}
+
+BOOST_AUTO_TEST_CASE(who_does_not_read_loses_live_output_and_then_is_cut_off) {
+  BOOST_CHECK(hears_live_output(0));
+  BOOST_CHECK(hears_live_output(live_backlog_bytes_max));
+  BOOST_CHECK(!hears_live_output(live_backlog_bytes_max + 1));
+  BOOST_CHECK(!is_cut_off(client_backlog_bytes_max));
+  BOOST_CHECK(is_cut_off(client_backlog_bytes_max + 1));
+}
+
+BOOST_AUTO_TEST_CASE(fewer_tasks_run_at_a_time_where_descriptors_are_scarce) {
+  constexpr std::size_t enough =
+      descriptors_reserved + live_tasks_max * descriptors_per_task;
+  BOOST_CHECK_EQUAL(live_tasks_of(enough), live_tasks_max);
+  BOOST_CHECK_EQUAL(live_tasks_of(enough + descriptors_per_task),
+                    live_tasks_max);
+  BOOST_CHECK_EQUAL(live_tasks_of(enough - 1), live_tasks_max - 1);
 }
 
 }  // namespace

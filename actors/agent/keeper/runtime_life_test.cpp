@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "actors/agent/keeper/runtime_fixture.hpp"
+#include "actors/agent/keeper/server.hpp"
 
 namespace reeve::keeper::test {
 namespace {
@@ -222,6 +223,20 @@ BOOST_AUTO_TEST_CASE(hundreds_of_tasks_at_once_all_end_well) {
     BOOST_CHECK_EQUAL(outcome.facts.exit_code, at % 7);
   }
   BOOST_CHECK_EQUAL(client().list()->size(), 300);
+}
+
+BOOST_AUTO_TEST_CASE(one_client_past_the_bound_is_sent_away) {
+  std::vector<Client> others;  // and the fixture's own
+  while (others.size() + 1 < clients_max) {
+    auto one = Client::open(config());
+    BOOST_REQUIRE_MESSAGE(one, one.error().text);
+    others.push_back(std::move(*one));
+  }
+  auto refused = Client::open(config());
+  BOOST_REQUIRE(!refused);
+  BOOST_CHECK(refused.error().code == Errc::unreachable);
+  others.pop_back();
+  BOOST_CHECK(eventually([&] { return Client::open(config()).has_value(); }));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

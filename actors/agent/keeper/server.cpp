@@ -272,7 +272,7 @@ void Server::emit(const Message& message) {
   for (auto& [id, client] : clients_) {
     if (!client.welcomed) continue;
     auto backlog = client.out.size() - client.sent;
-    if (live && backlog > live_backlog_bytes_max) continue;
+    if (live && !hears_live_output(backlog)) continue;
     if (frame_.empty()) encode(message, frame_);
     client.out += frame_;
   }
@@ -282,9 +282,7 @@ void Server::send_all() {
   for (auto at = clients_.begin(); at != clients_.end();) {
     auto& [id, client] = *at;
     if (!client.out.empty()) flush(id, client);
-    if (client.out.size() - client.sent > client_backlog_bytes_max) {
-      client.gone = true;
-    }
+    if (is_cut_off(client.out.size() - client.sent)) client.gone = true;
     at = client.gone ? clients_.erase(at) : std::next(at);
   }
 }

@@ -17,6 +17,12 @@ inline constexpr std::size_t clients_max = 16;
 inline constexpr std::size_t live_backlog_bytes_max = 1u << 20;
 // A client that lets this much pile up is cut off: it connects and lists anew.
 inline constexpr std::size_t client_backlog_bytes_max = 64u << 20;
+constexpr bool hears_live_output(std::size_t backlog_bytes) {
+  return backlog_bytes <= live_backlog_bytes_max;
+}
+constexpr bool is_cut_off(std::size_t backlog_bytes) {
+  return backlog_bytes > client_backlog_bytes_max;
+}
 // How long tasks get to stop when the keeper is told to end by SIGTERM.
 inline constexpr unsigned terminate_grace_ms = 5000;
 

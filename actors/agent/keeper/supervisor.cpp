@@ -19,8 +19,6 @@ namespace reeve::keeper {
 namespace {
 
 constexpr std::uint64_t ns_per_ms = 1'000'000;
-// Descriptors that do not belong to any task.
-constexpr std::size_t descriptors_reserved = 256;
 
 // A stable name for the groups of one directory's keeper.
 std::string group_name(const std::string& directory) {
@@ -94,11 +92,7 @@ Status Supervisor::prepare() {
   setting_.filter = denied_calls_filter();
   rlimit files{};
   ::getrlimit(RLIMIT_NOFILE, &files);
-  if (files.rlim_cur > descriptors_reserved) {
-    live_max_ = std::min<std::size_t>(
-        live_max_,
-        (files.rlim_cur - descriptors_reserved) / descriptors_per_task);
-  }
+  live_max_ = live_tasks_of(files.rlim_cur);
   auto cpus = ::sysconf(_SC_NPROCESSORS_ONLN);
   starting_max_ = static_cast<std::size_t>(std::max(2L, 2 * cpus));
   return {};

@@ -28,6 +28,14 @@ inline constexpr std::size_t tasks_max = 20'000;
 inline constexpr std::size_t live_tasks_max = 4096;
 // Descriptors of one living task: two pipes, two files, a pidfd.
 inline constexpr std::size_t descriptors_per_task = 5;
+// Descriptors that do not belong to any task.
+inline constexpr std::size_t descriptors_reserved = 256;
+constexpr std::size_t live_tasks_of(std::size_t descriptors) {
+  if (descriptors <= descriptors_reserved) return live_tasks_max;
+  const std::size_t room =
+      (descriptors - descriptors_reserved) / descriptors_per_task;
+  return room < live_tasks_max ? room : live_tasks_max;
+}
 // Bytes taken from one stream at a time, so that none starves the others.
 inline constexpr std::size_t pump_bytes_max = 64u << 10;
 
