@@ -43,6 +43,19 @@ BOOST_AUTO_TEST_CASE(a_request_has_its_resources_models_and_times) {
   BOOST_TEST(cpu_only.duration_ns == 0u);
 }
 
+BOOST_AUTO_TEST_CASE(a_row_has_a_bounded_number_of_gpus) {
+  for (const std::uint64_t gpus : {trace_gpus_max, trace_gpus_max + 1}) {
+    const auto requests =
+        parse_openb_requests(with_header("p-0,1000,64," + std::to_string(gpus) +
+                                         ",1000,,LS,Running,5,9,\n"),
+                             "pods.csv");
+    BOOST_TEST(requests.has_value() == (gpus <= trace_gpus_max));
+    if (!requests)
+      BOOST_TEST(requests.error().text.find(std::to_string(trace_gpus_max)) !=
+                 std::string::npos);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(columns_are_found_by_name_and_times_may_be_missing) {
   const auto requests = parse_openb_requests(
       "gpu_milli,num_gpu,name,cpu_milli,memory_mib\n1000,1,a,2,3", "f");

@@ -7,6 +7,8 @@
 #include <fstream>
 #include <thread>
 
+#include "store/advice.hpp"
+#include "store/scan_pipeline.hpp"
 #include "store/test_log.hpp"
 
 using namespace reeve;
@@ -328,4 +330,26 @@ BOOST_FIXTURE_TEST_CASE(a_closed_log_takes_no_commit, EmptyDirectory) {
   must(log->close());
   must(log->close());
   BOOST_TEST(!log->append(1, 1, make_events(4, 1)));
+}
+
+BOOST_AUTO_TEST_CASE(a_scan_reads_no_further_ahead_than_its_bound) {
+  BOOST_TEST(ScanPipeline::may_read_on(ScanPipeline::blocks_max - 1));
+  BOOST_TEST(!ScanPipeline::may_read_on(ScanPipeline::blocks_max));
+}
+
+BOOST_AUTO_TEST_CASE(every_damage_comes_with_what_to_do_next) {
+  const auto advised = [](Errc code, const std::string& text) {
+    return with_advice({code, text}, "/data/cell").text;
+  };
+  BOOST_TEST(advised(Errc::damaged, "event 7 is missing").find("restore") !=
+             std::string::npos);
+  BOOST_TEST(advised(Errc::damaged, "event 7 is missing").find("/data/cell") !=
+             std::string::npos);
+  BOOST_TEST(advised(Errc::damaged, "this log is newer than this program") ==
+             "this log is newer than this program: use the version that wrote "
+             "it");
+  for (const std::string known :
+       {"gone: restore the directory from a copy", "no log; name a directory"})
+    BOOST_TEST(advised(Errc::damaged, known) == known);
+  BOOST_TEST(advised(Errc::io, "no such file") == "no such file");
 }

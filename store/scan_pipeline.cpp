@@ -101,7 +101,7 @@ std::unique_ptr<ScanPipeline::Block> ScanPipeline::take_block() {
 void ScanPipeline::read_ahead() {
   std::unique_lock lock(mutex_);
   while (!stop_) {
-    if (!read_all_ && blocks_.size() < blocks_max) {
+    if (!read_all_ && may_read_on(blocks_.size())) {
       auto block = take_block();
       lock.unlock();
       fill(*block);

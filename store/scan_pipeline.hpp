@@ -29,6 +29,9 @@ class ScanPipeline {
   static constexpr std::size_t block_bytes = 512u << 10;
   // Blocks read ahead of the consumer, at most.
   static constexpr std::size_t blocks_max = 16;
+  static constexpr bool may_read_on(std::size_t blocks) {
+    return blocks < blocks_max;
+  }
 
  private:
   struct Link {

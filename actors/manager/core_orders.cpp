@@ -97,7 +97,7 @@ void Core::flush_launches() {
       LaunchBuilder& order = orders[node.agent];
       order.add(state_, *session, spec, rank);
       if (order.tasks() >= options_.tasks_per_order_max ||
-          order.bytes() >= LaunchBuilder::bytes_max)
+          order.bytes() >= LaunchBuilder::launch_bytes_max)
         send(node.agent, order);
     }
   }

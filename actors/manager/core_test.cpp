@@ -3,6 +3,7 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include "actors/manager/messages.hpp"
 #include "actors/manager/test_harness.hpp"
 
 using namespace reeve;
@@ -362,6 +363,25 @@ BOOST_AUTO_TEST_CASE(the_list_answers_the_boot_that_asked) {
   BOOST_REQUIRE(list);
   BOOST_CHECK_EQUAL(list->boot()->high(), 5);
   BOOST_CHECK_EQUAL(list->boot()->low(), 6);
+}
+
+BOOST_AUTO_TEST_CASE(an_order_of_large_tasks_goes_in_parts) {
+  Spec large = tasks_of(10);
+  const std::string word(100'000, 'w');
+  large.argv = {word};
+  const std::uint64_t session = submitted(large);
+  place(session, std::vector<std::string>(10, "n0"));
+  sent.clear();
+  commit();
+  std::size_t tasks = 0;
+  for (const Sent& one : sent) {
+    // It is closed by the task that reaches the bound.
+    BOOST_CHECK_LT(one.bytes.size(),
+                   LaunchBuilder::launch_bytes_max + word.size() + 1'000);
+    tasks += one.order().body_as_LaunchOrder()->tasks()->size();
+  }
+  BOOST_CHECK_GE(sent.size(), 3);
+  BOOST_CHECK_EQUAL(tasks, 10);
 }
 
 BOOST_AUTO_TEST_CASE(a_stop_leaves_the_grace_between_its_two_signals) {

@@ -27,7 +27,7 @@ std::vector<std::byte> encode_reconcile(Epoch epoch, const schema::Id128& boot,
 class LaunchBuilder {
  public:
   // An order is finished before it comes near the bus's bound of a message.
-  static constexpr std::size_t bytes_max = 256 << 10;
+  static constexpr std::size_t launch_bytes_max = 256 << 10;
 
   void add(const cluster::State& state, const cluster::Session& session,
            const cluster::Spec& spec, std::uint32_t rank);

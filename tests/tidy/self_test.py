@@ -6,6 +6,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
+import bounds
 import format as format_check
 import include_direction
 import tidy
@@ -163,6 +164,31 @@ class Planted(unittest.TestCase):
 
     def test_a_broken_script_is_found(self):
         self.tidy("store/broken.sh", "if true; then\n", "broken.sh")
+
+    def bound(self, page, header, test):
+        self.write("docs/limits.md", page)
+        self.write("store/log.hpp", header)
+        self.write("store/log_test.cpp", test)
+
+    DECLARED = "#pragma once\n\nconstexpr std::size_t rows_max = 3;\n"
+
+    def test_a_bound_with_its_row_and_its_test_is_clean(self):
+        self.bound("| `rows_max` | 3 | rows |\n", self.DECLARED,
+                   "check(rows_max);\n")
+        self.assertEqual(bounds.check(self.root), [])
+
+    def test_a_bound_without_a_row_is_found(self):
+        self.bound("No bounds.\n", self.DECLARED, "check(rows_max);\n")
+        self.expect(bounds.check, "store/log.hpp:3", "rows_max", "no row")
+
+    def test_a_row_without_its_bound_is_found(self):
+        self.bound("| `rows_max` | 3 | rows |\n", "#pragma once\n",
+                   "check(rows_max);\n")
+        self.expect(bounds.check, "docs/limits.md:1", "the code has no")
+
+    def test_a_bound_without_a_test_is_found(self):
+        self.bound("| `rows_max` | 3 | rows |\n", self.DECLARED, "int a;\n")
+        self.expect(bounds.check, "docs/limits.md:1", "no test names rows_max")
 
     @unittest.skipUnless(shutil.which("clang-format-14"), "not installed")
     def test_a_badly_formatted_file_is_found(self):

@@ -6,6 +6,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 namespace reeve::tools {
 namespace {
 
@@ -14,8 +16,8 @@ std::string read_to_end(int file) {
   std::string out;
   char piece[1'024];
   for (ssize_t n = 0; (n = ::read(file, piece, sizeof piece)) > 0;)
-    if (out.size() < child_output_bytes_max)
-      out.append(piece, static_cast<std::size_t>(n));
+    out.append(piece, std::min(static_cast<std::size_t>(n),
+                               child_output_bytes_max - out.size()));
   while (!out.empty() && out.back() == '\n') out.pop_back();
   return out;
 }

@@ -1,4 +1,5 @@
 // run, submit.
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <pwd.h>
 #include <signal.h>
@@ -7,8 +8,6 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
-#include <sstream>
 
 #include "bus/pipeline.hpp"
 #include "cluster/session_id.hpp"
@@ -70,25 +69,16 @@ Expected<Held<schema::Reply>> submit_one(Cell& cell,
 }
 
 Expected<string> read_all(const string& file) {
-  std::ostringstream text;
-  if (file == "-") {
-    string chunk(64 << 10, '\0');
-    for (ssize_t n; (n = ::read(STDIN_FILENO, chunk.data(), chunk.size())) > 0;)
-      text.write(chunk.data(), n);
-    return text.str();
-  }
-  std::ifstream in(file, std::ios::binary);
-  if (in) text << in.rdbuf();
-  if (!in || (text.view().empty() && std::filesystem::is_directory(file)))
+  if (file == "-")
+    return read_bounded(STDIN_FILENO, "standard input",
+                        submission_file_bytes_max);
+  const int in = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
+  if (in < 0)
     return fail(Errc::not_found,
                 fmt::format("cannot read {}: {}", file, std::strerror(errno)));
-  if (text.view().size() > submission_file_bytes_max)
-    return fail(
-        Errc::usage,
-        fmt::format("{} has {} bytes; a file of sessions has at most "
-                    "{}",
-                    file, text.view().size(), submission_file_bytes_max));
-  return text.str();
+  auto text = read_bounded(in, file, submission_file_bytes_max);
+  ::close(in);
+  return text;
 }
 
 // The answers to many submissions, in the order of the file.

@@ -17,7 +17,6 @@ namespace {
 
 // A command stays far below its bound with nodes of 16 devices.
 constexpr std::size_t nodes_per_command = 100;
-constexpr std::uint64_t text_file_bytes_max = 1ull << 30;
 
 flatbuffers::Offset<schema::NodeSpec> node_spec(
     flatbuffers::FlatBufferBuilder& builder, const TraceNode& node) {

@@ -15,6 +15,7 @@ class Cell;
 // The agent that runs all simulated nodes of a cell.
 inline constexpr const char* sim_agent = "sim";
 inline constexpr std::uint32_t sim_nodes_max = 100'000;
+inline constexpr std::uint64_t text_file_bytes_max = 1ull << 30;
 
 // sim-0000 to sim-(count-1): 64 CPUs, 512 GiB, 8 A100 of 80 GiB each.
 std::vector<TraceNode> made_up_nodes(std::uint32_t count);

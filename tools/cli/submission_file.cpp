@@ -1,9 +1,12 @@
 #include "tools/cli/submission_file.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
+#include <cerrno>
+#include <cstring>
 #include <optional>
 
 #include "tools/args/commands.hpp"
@@ -165,6 +168,26 @@ Expected<std::vector<Submission>> parse_submission_file(
     return fail(Errc::usage, fmt::format("{} holds no session", file));
   return text[first] == '{' ? from_lines(text, file, defaults, here)
                             : from_toml(text, file, defaults, here);
+}
+
+Expected<std::string> read_bounded(int file, std::string_view name,
+                                   std::size_t bytes_max) {
+  std::string out;
+  std::string chunk(64 << 10, '\0');
+  for (;;) {
+    const ssize_t n = ::read(file, chunk.data(), chunk.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0)
+      return fail(Errc::not_found, fmt::format("cannot read {}: {}", name,
+                                               std::strerror(errno)));
+    if (n == 0) return out;
+    out.append(chunk.data(), static_cast<std::size_t>(n));
+    if (out.size() > bytes_max)
+      return fail(Errc::usage,
+                  fmt::format("{} has more than {} bytes, the bound of a file "
+                              "of sessions: submit it in parts",
+                              name, bytes_max));
+  }
 }
 
 }  // namespace reeve::tools

@@ -14,6 +14,11 @@ namespace reeve::tools {
 
 inline constexpr std::size_t submission_file_bytes_max = 256u << 20;
 
+// All that comes through an open file, `name` for people. Errc::usage as soon
+// as it is more than `bytes_max`, Errc::not_found when it cannot be read.
+Expected<std::string> read_bounded(int file, std::string_view name,
+                                   std::size_t bytes_max);
+
 // `defaults` is what options on the command line said. Errors name file, line
 // or session, and key; nothing of a file with an error is submitted.
 Expected<std::vector<Submission>> parse_submission_file(

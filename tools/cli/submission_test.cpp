@@ -1,9 +1,12 @@
 #include "tools/cli/submission.hpp"
 
+#include <unistd.h>
+
 #include <boost/test/unit_test.hpp>
 
 #include "schema/wire.hpp"
 #include "tools/args/commands.hpp"
+#include "tools/cli/child_output.hpp"
 #include "tools/cli/submission_file.hpp"
 
 namespace reeve::tools {
@@ -70,6 +73,54 @@ BOOST_AUTO_TEST_CASE(each_value_that_does_not_parse_names_its_key) {
       BOOST_TEST(refusal(key, value).starts_with(std::string(key) + ": "));
     }
   BOOST_TEST(contains(refusal("mem", "512"), "write 512M"));
+}
+
+BOOST_AUTO_TEST_CASE(a_number_past_its_bound_is_refused_with_the_bound) {
+  const auto text = [](auto number) { return std::to_string(number); };
+  BOOST_TEST(with("priority", text(priority_limit)).priority == priority_limit);
+  BOOST_TEST(with("priority", text(-priority_limit)).priority ==
+             -priority_limit);
+  for (const auto& past : {text(priority_limit + 1), text(-priority_limit - 1)})
+    BOOST_TEST(contains(refusal("priority", past), "1000000"), past);
+  BOOST_TEST(with("requeue", text(requeue_limit)).requeue_max == requeue_limit);
+  BOOST_TEST(contains(refusal("requeue", text(requeue_limit + 1)), "1000"));
+  BOOST_TEST(with("mem", text(memory_bytes_min)).memory_bytes ==
+             memory_bytes_min);
+  BOOST_TEST(contains(refusal("mem", text(memory_bytes_min - 1)), "1 MiB"));
+}
+
+BOOST_AUTO_TEST_CASE(a_file_is_read_up_to_its_bound) {
+  BOOST_TEST(submission_file_bytes_max == 256u << 20);
+  for (const std::size_t size : {0u, 9u, 10u, 11u}) {
+    int ends[2];
+    BOOST_REQUIRE(::pipe(ends) == 0);
+    const std::string written(size, 'x');
+    BOOST_REQUIRE(::write(ends[1], written.data(), size) ==
+                  static_cast<ssize_t>(size));
+    ::close(ends[1]);
+    const auto read = read_bounded(ends[0], "f.jsonl", 10);
+    ::close(ends[0]);
+    BOOST_TEST(read.has_value() == (size <= 10));
+    if (read) BOOST_TEST(*read == written);
+    if (!read) BOOST_TEST(contains(read.error().text, "more than 10 bytes"));
+  }
+  BOOST_TEST(!read_bounded(-1, "f.jsonl", 10).has_value());
+}
+
+BOOST_AUTO_TEST_CASE(what_another_program_prints_is_cut_at_its_bound) {
+  for (const std::size_t size :
+       {child_output_bytes_max, child_output_bytes_max + 1}) {
+    const auto printed =
+        output_of({"/usr/bin/printf", "%" + std::to_string(size) + "s", "x"});
+    BOOST_REQUIRE(printed.has_value());
+    BOOST_TEST(printed->size() == child_output_bytes_max);
+    BOOST_TEST((printed->back() == 'x') == (size == child_output_bytes_max));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(the_callers_directory_is_a_wish_and_a_named_one_a_must) {
+  BOOST_TEST(blank_submission(here).workdir_optional);
+  BOOST_TEST(!with("workdir", "/srv").workdir_optional);
 }
 
 BOOST_AUTO_TEST_CASE(every_option_is_a_key) {

@@ -1,6 +1,7 @@
 // The program as a process: what a person gets who makes a mistake, or asks
 // for help, where no cell runs.
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,6 +13,8 @@
 #include <sstream>
 #include <string>
 #include <vector>
+
+#include "tools/cli/sim_nodes.hpp"
 
 namespace reeve::tools {
 namespace {
@@ -210,6 +213,22 @@ BOOST_AUTO_TEST_CASE(down_without_a_cell_is_no_failure) {
   const Ran ran = run({"down"});
   BOOST_TEST(ran.code == 0);
   BOOST_TEST(contains(ran.error, "no cell runs"));
+}
+
+BOOST_FIXTURE_TEST_CASE(too_many_or_too_large_nodes_are_refused, Program) {
+  const auto many =
+      run({"up", "--sim-nodes", fmt::format("{}", sim_nodes_max + 1)});
+  BOOST_TEST(many.code == 2);
+  BOOST_TEST(many.error.find(fmt::format("{}", sim_nodes_max)) !=
+             std::string::npos);
+  const fs::path large = directory / "nodes.csv";
+  std::ofstream(large) << "";
+  fs::resize_file(large, text_file_bytes_max + 1);  // a hole
+  const auto file = run({"up", "--sim-nodes", large.string()});
+  BOOST_TEST(file.code == 2);
+  BOOST_TEST(file.error.find(fmt::format("{}", text_file_bytes_max)) !=
+             std::string::npos);
+  BOOST_TEST(!fs::exists(directory / "data"));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -6,6 +6,7 @@
 
 #include "actors/agent/keeper/runtime_fixture.hpp"
 #include "actors/agent/keeper/server.hpp"
+#include "actors/agent/keeper/supervisor.hpp"
 
 namespace reeve::keeper::test {
 namespace {
@@ -223,6 +224,35 @@ BOOST_AUTO_TEST_CASE(hundreds_of_tasks_at_once_all_end_well) {
     BOOST_CHECK_EQUAL(outcome.facts.exit_code, at % 7);
   }
   BOOST_CHECK_EQUAL(client().list()->size(), 300);
+}
+
+BOOST_AUTO_TEST_CASE(a_list_of_many_tasks_comes_in_several_messages) {
+  std::vector<TaskSpec> all;
+  for (std::size_t at = 0; at <= listed_per_frame_max; ++at) {
+    all.push_back(script(""));
+    all.back().argv = {"/no/such/program"};
+  }
+  BOOST_REQUIRE(client().launch(all));
+  await(all.back().key);
+  auto listed = client().list();
+  BOOST_REQUIRE(listed);
+  BOOST_CHECK_EQUAL(listed->size(), listed_per_frame_max + 1);
+}
+
+BOOST_AUTO_TEST_CASE(one_stream_gives_a_bounded_piece_at_a_time) {
+  auto spec = script("seq 1 100000");
+  BOOST_REQUIRE(client().launch(spec));
+  bool over = false;
+  std::size_t pieces = 0;
+  Handler handler;
+  handler.output = [&](const Output& event) {
+    ++pieces;
+    BOOST_CHECK_LE(event.bytes.size(), pump_bytes_max);
+  };
+  handler.exited = [&](const Exited&) { over = true; };
+  BOOST_REQUIRE(
+      eventually([&] { return !client().dispatch(handler, 20) || over; }));
+  BOOST_CHECK_GT(pieces, 588'895 / pump_bytes_max);
 }
 
 BOOST_AUTO_TEST_CASE(one_client_past_the_bound_is_sent_away) {
