@@ -24,10 +24,10 @@ BOOST_AUTO_TEST_CASE(more_placements_than_one_message_holds_come_in_several) {
   for (std::size_t i = 0; i < 2 * proposals_per_message_max + 1; ++i)
     cell.submit({});
   caf::actor_system_config config;
-  caf::actor_system system(config);
-  caf::scoped_actor manager(system);
+  caf::actor_system actors(config);
+  caf::scoped_actor manager(actors);
   const auto scheduler =
-      spawn_scheduler(system, core, caf::actor_cast<caf::actor>(manager));
+      spawn_scheduler(actors, core, caf::actor_cast<caf::actor>(manager));
   BOOST_TEST(next_message(manager) == proposals_per_message_max);
   BOOST_TEST(next_message(manager) == proposals_per_message_max);
   BOOST_TEST(next_message(manager) == 1u);
