@@ -1,6 +1,7 @@
 // One event as a line for people. Pure.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -9,6 +10,9 @@ struct Event;
 }
 
 namespace reeve::tools {
+
+// How far in a line goes on that is wider than the terminal.
+inline constexpr std::size_t event_indent = 10;
 
 // What happened, in words with the numbers: "s-12 was placed on node 3".
 std::string event_sentence(const schema::Event& event);

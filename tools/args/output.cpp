@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "cluster/check.hpp"
 #include "schema/json.hpp"
@@ -22,6 +23,7 @@ using std::string_view;
 
 constexpr std::size_t gap = 2;
 constexpr std::size_t cut_width_min = 6;
+constexpr int yields_max = 9;
 
 bool continuation(char c) {
   return (static_cast<unsigned char>(c) & 0xC0) == 0x80;
@@ -122,39 +124,64 @@ void Table::tone(std::size_t column, Tone tone) {
   rows_.back().tones[column] = tone;
 }
 
-std::vector<std::size_t> Table::widths(std::size_t limit) const {
-  std::vector<std::size_t> out;
+namespace {
+
+std::size_t line_width(const std::vector<std::size_t>& widths) {
   std::size_t total = 0;
+  for (const std::size_t width : widths)
+    if (width != 0) total += width + (total == 0 ? 0 : gap);
+  return total;
+}
+
+}  // namespace
+
+// Text gives way down to a few letters; a number that is cut is another one.
+void Table::cut(std::vector<std::size_t>& widths, std::size_t limit,
+                int least_rank) const {
+  for (int rank = yields_max; rank >= least_rank; --rank)
+    for (std::size_t i = 0; i < columns_.size(); ++i) {
+      const std::size_t total = line_width(widths);
+      if (total <= limit) return;
+      if (columns_[i].yields != rank || columns_[i].align == Align::right)
+        continue;
+      const std::size_t least = std::min(widths[i], cut_width_min);
+      widths[i] -= std::min(total - limit, widths[i] - least);
+    }
+}
+
+std::vector<std::size_t> Table::widths(std::size_t limit) const {
+  std::vector<std::size_t> whole;
   for (std::size_t i = 0; i < columns_.size(); ++i) {
     std::size_t width = code_points(columns_[i].title);
     for (const Row& row : rows_)
       width = std::max(width, code_points(row.cells[i]));
-    out.push_back(width);
-    total += width + (i == 0 ? 0 : gap);
+    whole.push_back(width);
   }
+  std::vector<std::size_t> out = whole;
   if (limit == 0) return out;
-  // The first to yield is the one with the greatest number.
-  for (int rank = 9; rank > 0 && total > limit; --rank)
-    for (std::size_t i = 0; i < columns_.size(); ++i) {
-      if (columns_[i].yields != rank || total <= limit) continue;
-      const std::size_t least = std::min(out[i], cut_width_min);
-      const std::size_t cut = std::min(total - limit, out[i] - least);
-      out[i] -= cut;
-      total -= cut;
+  for (int rank = yields_max; rank >= 0; --rank)
+    for (std::size_t i = columns_.size(); i-- > 0;) {
+      out = whole;
+      cut(out, limit, std::min(rank, 1));
+      if (line_width(out) <= limit) return out;
+      if (columns_[i].yields == rank && rank > 0) whole[i] = 0;
     }
   return out;
 }
 
 void Table::line(string& out, const Row& row,
                  const std::vector<std::size_t>& widths, bool colour) const {
+  bool first = true;
+  std::size_t padding = 0;  // owed by what came before
   for (std::size_t i = 0; i < columns_.size(); ++i) {
+    if (widths[i] == 0) continue;
     const string cell = fitted(row.cells[i], widths[i]);
-    const string padding(widths[i] - code_points(cell), ' ');
-    if (i != 0) out.append(gap, ' ');
-    if (columns_[i].align == Align::right) out += padding;
+    if (!std::exchange(first, false)) padding += gap;
+    const std::size_t room = widths[i] - code_points(cell);
+    if (columns_[i].align == Align::right) padding += room;
+    out.append(padding, ' ');
     out += toned(cell, row.tones[i], colour);
-    const bool last = i + 1 == columns_.size();
-    if (columns_[i].align == Align::left && !last) out += padding;
+    padding = columns_[i].align == Align::left ? room : 0;
   }
   out += '\n';
 }
@@ -166,9 +193,68 @@ string Table::text(const Terminal& terminal) const {
     head.cells.push_back(column.title);
     head.tones.push_back(Tone::strong);
   }
+  string plain;
+  line(plain, head, columns, false);
   string out;
   line(out, head, columns, terminal.colour);
+  const bool lost = std::count(columns.begin(), columns.end(), 0u) > 0;
+  if (lost && code_points(plain) + 1 <= terminal.width)
+    out.insert(out.size() - 1, " …");
   for (const Row& row : rows_) line(out, row, columns, terminal.colour);
+  return out;
+}
+
+namespace {
+
+// Where the code point after the first `points` begins; colours are not
+// counted.
+std::size_t offset_of(string_view text, std::size_t points) {
+  std::size_t at = 0;
+  while (at < text.size()) {
+    if (text[at] == '\033') {
+      at = std::min(text.find('m', at), text.size() - 1) + 1;
+      continue;
+    }
+    if (!continuation(text[at]) && points-- == 0) return at;
+    ++at;
+  }
+  return text.size();
+}
+
+void wrap_line(string& out, string_view line, std::size_t width,
+               std::size_t indent) {
+  std::size_t room = width;
+  std::size_t keep = indent;  // no break before this in the first line
+  for (;;) {
+    const std::size_t end = offset_of(line, room);
+    if (end == line.size()) break;
+    // The space may be just where the room ends.
+    const std::size_t space = line.rfind(' ', end);
+    const bool good = space != string_view::npos && space > keep;
+    out += line.substr(0, good ? space : end);
+    line.remove_prefix(good ? space + 1 : end);
+    out += '\n';
+    out.append(indent, ' ');
+    room = width - indent;
+    keep = 0;
+  }
+  out += line;
+}
+
+}  // namespace
+
+string wrapped(string_view text, std::size_t width, std::size_t indent) {
+  if (width == 0) return string(text);
+  if (indent > width / 2) indent = std::min<std::size_t>(2, width / 2);
+  string out;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    wrap_line(out, text.substr(0, end), width, indent);
+    text.remove_prefix(end);
+    if (text.empty()) break;
+    out += '\n';
+    text.remove_prefix(1);
+  }
   return out;
 }
 
@@ -176,13 +262,14 @@ void Sheet::add(string_view title, string value) {
   if (!value.empty()) lines_.emplace_back(title, printable(std::move(value)));
 }
 
-string Sheet::text() const {
+string Sheet::text(const Terminal& terminal) const {
   std::size_t width = 0;
   for (const auto& [title, value] : lines_)
     width = std::max(width, title.size());
   string out;
   for (const auto& [title, value] : lines_)
-    out += fmt::format("{:<{}}  {}\n", title + ':', width + 1, value);
+    out += wrapped(fmt::format("{:<{}}  {}\n", title + ':', width + 1, value),
+                   terminal.width, width + 3);
   return out;
 }
 

@@ -34,7 +34,8 @@ class Table {
   struct Column {
     std::string title;
     Align align = Align::left;
-    // Where the terminal is narrow, these give way first; 0 never does.
+    // Where the terminal is narrow, the greatest gives way first: text is cut,
+    // then whole columns are left out. 0 stays.
     int yields = 0;
   };
 
@@ -43,8 +44,8 @@ class Table {
   // Colours the last row's cell.
   void tone(std::size_t column, Tone tone);
   bool empty() const { return rows_.empty(); }
-  // Aligned by code points; yielding columns are cut with "…" until a line
-  // fits `terminal.width`.
+  // Aligned by code points; no line is wider than `terminal.width`. A head
+  // that ends with "…" has lost a column.
   std::string text(const Terminal& terminal) const;
 
  private:
@@ -52,18 +53,26 @@ class Table {
     std::vector<std::string> cells;
     std::vector<Tone> tones;
   };
+  // Of each column; 0: it is left out.
   std::vector<std::size_t> widths(std::size_t limit) const;
+  void cut(std::vector<std::size_t>& widths, std::size_t limit,
+           int least_rank) const;
   void line(std::string& out, const Row& row,
             const std::vector<std::size_t>& widths, bool colour) const;
   std::vector<Column> columns_;
   std::vector<Row> rows_;
 };
 
+// Lines that are wider than `width` (0: none is) go on below, at a space where
+// there is one, `indent` columns in. Colours take no room.
+std::string wrapped(std::string_view text, std::size_t width,
+                    std::size_t indent);
+
 // "title: value" lines with the values aligned.
 class Sheet {
  public:
   void add(std::string_view title, std::string value);
-  std::string text() const;
+  std::string text(const Terminal& terminal = {}) const;
 
  private:
   std::vector<std::pair<std::string, std::string>> lines_;

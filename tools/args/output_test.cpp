@@ -29,6 +29,69 @@ BOOST_AUTO_TEST_CASE(a_narrow_terminal_cuts_the_column_that_yields) {
              "s-12  -               16\n");
 }
 
+Table wide() {
+  Table table({{"ID"},
+               {"STATE"},
+               {"NAME", Table::Align::left, 1},
+               {"TASKS", Table::Align::right, 3},
+               {"NODES", Table::Align::left, 2}});
+  table.add({"s-1", "pending", "a long name for a session", "4", ""});
+  table.add({"s-123456", "running", "x", "16", "host-1 host-2 host-3"});
+  return table;
+}
+
+BOOST_AUTO_TEST_CASE(no_line_of_a_table_is_wider_than_the_terminal) {
+  for (std::size_t width = 16; width < 90; ++width) {
+    const std::string text = wide().text({true, false, width});
+    std::size_t line = 0;
+    for (const char c : text)
+      if (c == '\n') {
+        BOOST_TEST(line <= width, width << ":\n" << text);
+        line = 0;
+      } else if ((static_cast<unsigned char>(c) & 0xC0) != 0x80) {
+        ++line;
+      }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(text_is_cut_first_and_then_columns_are_left_out) {
+  BOOST_TEST(wide().text({true, false, 60}) ==
+             "ID        STATE    NAME                       TASKS  NODES\n"
+             "s-1       pending  a long name for a session      4  -\n"
+             "s-123456  running  x                             16  host-1…\n");
+  BOOST_TEST(wide().text({true, false, 40}) ==
+             "ID        STATE    NAME    TASKS  NODES\n"
+             "s-1       pending  a lon…      4  -\n"
+             "s-123456  running  x          16  host-…\n");
+  BOOST_TEST(wide().text({true, false, 32}) ==
+             "ID        STATE    NAME …\n"
+             "s-1       pending  a long name …\n"
+             "s-123456  running  x\n");
+  BOOST_TEST(wide().text({true, false, 20}) ==
+             "ID        STATE …\n"
+             "s-1       pending\n"
+             "s-123456  running\n");
+}
+
+BOOST_AUTO_TEST_CASE(a_long_line_goes_on_below_at_a_space) {
+  BOOST_TEST(wrapped("one two three four\n", 0, 4) == "one two three four\n");
+  BOOST_TEST(wrapped("one two three four\n", 13, 4) ==
+             "one two three\n    four\n");
+  BOOST_TEST(wrapped("one two three four\n", 12, 4) ==
+             "one two\n    three\n    four\n");
+  BOOST_TEST(wrapped("a: abcdefghij\nb\n", 8, 3) == "a: abcde\n   fghij\nb\n");
+  BOOST_TEST(wrapped("\033[32mok\033[0m fine so far", 10, 3) ==
+             "\033[32mok\033[0m fine so\n   far");
+  BOOST_TEST(wrapped("äöü äöü", 4, 1) == "äöü\n äöü");
+  Sheet sheet;
+  sheet.add("id", "s-1");
+  sheet.add("command", "sh -c 'sleep 3'");
+  BOOST_TEST(sheet.text({true, false, 20}) ==
+             "id:       s-1\n"
+             "command:  sh -c\n"
+             "          'sleep 3'\n");
+}
+
 BOOST_AUTO_TEST_CASE(letters_of_several_bytes_count_as_one) {
   Table table({{"A", Table::Align::left, 1}, {"B"}});
   table.add({"äöü", "x"});

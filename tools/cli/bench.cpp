@@ -43,7 +43,7 @@ std::filesystem::path find_program(const Context& context,
 }
 
 Result list(const Context& context) {
-  Table table({{"NAME"}, {"MEASURES"}, {"HERE"}});
+  Table table({{"NAME"}, {"MEASURES", Table::Align::left, 1}, {"HERE"}});
   std::vector<string> documents;
   for (const auto& bench : benches) {
     const bool here = !find_program(context, bench.program).empty();

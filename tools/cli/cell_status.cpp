@@ -61,7 +61,7 @@ string status_text(const Context& context,
             fmt::format("{}{} {}", sessions.empty() ? "" : ", ", one->count(),
                         EnumNameSessionState(one->state()));
   sheet.add("sessions", sessions.empty() ? "none yet" : sessions);
-  return sheet.text();
+  return sheet.text(context.terminal);
 }
 
 }  // namespace

@@ -195,6 +195,9 @@ Finding check_daemon(const Context& context) {
           ""};
 }
 
+// Behind level and subject.
+constexpr std::size_t finding_indent = 19;
+
 string line_of(const Finding& finding, bool colour) {
   static constexpr const char* words[] = {"ok", "note", "WRONG"};
   static constexpr Tone tones[] = {Tone::good, Tone::busy, Tone::bad};
@@ -204,7 +207,7 @@ string line_of(const Finding& finding, bool colour) {
       toned(fmt::format("{:<5}", words[level]), tones[level], colour),
       finding.subject, finding.text);
   if (!finding.mend.empty() && finding.level != Level::good)
-    out += fmt::format("{:19}{}\n", "", finding.mend);
+    out += fmt::format("{:{}}{}\n", "", finding_indent, finding.mend);
   return out;
 }
 
@@ -236,7 +239,7 @@ Result command_doctor(const Context& context, const Arguments&) {
                                .raw("findings", json_array(documents))
                                .done() +
                            '\n'
-                     : out);
+                     : wrapped(out, context.terminal.width, finding_indent));
   return wrong == 0 ? 0 : 1;
 }
 

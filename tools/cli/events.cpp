@@ -76,6 +76,7 @@ class Printer {
   Printer(const Context& context, EventFilter filter)
       : json_(context.json),
         offset_(time_frame().utc_offset_s),
+        width_(context.terminal.width),
         filter_(std::move(filter)) {}
   ~Printer() { flush(); }
 
@@ -85,7 +86,7 @@ class Printer {
       out_ += schema::to_json(event);
       out_ += '\n';
     } else {
-      out_ += event_line(event, offset_);
+      out_ += wrapped(event_line(event, offset_), width_, event_indent);
     }
     if (out_.size() > print_bytes) flush();
   }
@@ -97,6 +98,7 @@ class Printer {
  private:
   bool json_;
   std::int64_t offset_;
+  std::size_t width_;
   EventFilter filter_;
   string out_;
 };

@@ -82,13 +82,13 @@ string holders_text(const schema::DeviceView& device) {
 }
 
 Table gpu_table() {
-  return Table({{"NODE", Align::left, 1},
+  return Table({{"NODE"},
                 {"GPU", Align::right},
-                {"MODEL", Align::left, 2},
-                {"FREE", Align::right},
-                {"FREE MEMORY", Align::right},
-                {"MEMORY", Align::right},
-                {"HELD BY", Align::left, 3}});
+                {"MODEL", Align::left, 3},
+                {"FREE", Align::right, 1},
+                {"FREE MEMORY", Align::right, 4},
+                {"MEMORY", Align::right, 5},
+                {"HELD BY", Align::left, 2}});
 }
 
 void add_gpu(Table& table, const schema::NodeView& node,
@@ -125,14 +125,14 @@ Result command_nodes(const Context& context, const Arguments& arguments) {
   if (!limit) return tl::unexpected(limit.error());
   auto cell = Cell::connect(context);
   if (!cell) return tl::unexpected(cell.error());
-  Table table({{"NAME", Align::left, 1},
+  Table table({{"NAME"},
                {"STATE"},
-               {"CPUS FREE", Align::right},
-               {"MEMORY FREE", Align::right},
-               {"GPUS FREE", Align::right},
-               {"MODEL", Align::left, 2},
-               {"TASKS", Align::right},
-               {"GROUP", Align::left, 3}});
+               {"CPUS FREE", Align::right, 2},
+               {"MEMORY FREE", Align::right, 4},
+               {"GPUS FREE", Align::right, 1},
+               {"MODEL", Align::left, 5},
+               {"TASKS", Align::right, 3},
+               {"GROUP", Align::left, 6}});
   std::vector<string> documents;
   const auto more =
       (*cell)->each_node(*limit, [&](const schema::NodeView& node) {
@@ -237,7 +237,7 @@ Result command_node_show(const Context& context, const Arguments& arguments) {
     print(node_json(node) + '\n');
     return 0;
   }
-  string out = node_sheet(node).text();
+  string out = node_sheet(node).text(context.terminal);
   if (node.devices() != nullptr && node.devices()->size() > 0) {
     Table table = gpu_table();
     for (const auto* device : *node.devices()) add_gpu(table, node, *device);

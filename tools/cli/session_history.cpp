@@ -25,7 +25,8 @@ Result command_history(const Context& context, const Arguments& arguments) {
       [&](const schema::Event& event, const bus::Buffer&) {
         if (session_of(event) == id->value) {
           out += context.json ? schema::to_json(event) + '\n'
-                              : event_line(event, offset);
+                              : wrapped(event_line(event, offset),
+                                        context.terminal.width, event_indent);
         } else if (progress.due()) {
           progress.show(fmt::format("read up to event {} of {}", event.seq(),
                                     (*view)->last_seq()));
@@ -40,7 +41,10 @@ Result command_history(const Context& context, const Arguments& arguments) {
 
 namespace {
 
-std::string why_text(const schema::WhyAnswer& why) {
+// Behind the count of nodes.
+constexpr std::size_t why_indent = 14;
+
+std::string why_text(const schema::WhyAnswer& why, const Terminal& terminal) {
   std::string out = fmt::format("{}\n", why.summary()->str());
   const auto text = [](const flatbuffers::String* value) {
     return std::string(schema::text(value));
@@ -61,7 +65,7 @@ std::string why_text(const schema::WhyAnswer& why) {
   if (why.blocked_by() != 0)
     sheet.add("behind", to_text(SessionId{why.blocked_by()}));
   sheet.add("expected start", local_time(why.expected_start_at()));
-  return out + sheet.text();
+  return wrapped(out, terminal.width, why_indent) + sheet.text(terminal);
 }
 
 }  // namespace
@@ -84,7 +88,7 @@ Result command_why(const Context& context, const Arguments& arguments) {
                       schema::to_json(*why).substr(1)));
     return 0;
   }
-  print(why_text(*why));
+  print(why_text(*why, context.terminal));
   return 0;
 }
 

@@ -141,12 +141,12 @@ Result command_ps(const Context& context, const Arguments& arguments) {
   using Align = Table::Align;
   Table table({{"ID"},
                {"STATE"},
-               {"NAME", Align::left, 3},
-               {"USER", Align::left, 2},
-               {"EACH TASK", Align::left, 4},
-               {"TASKS", Align::right},
-               {"TIME", Align::right},
-               {"NODES", Align::left, 5}});
+               {"NAME", Align::left, 1},
+               {"USER", Align::left, 4},
+               {"EACH TASK", Align::left, 5},
+               {"TASKS", Align::right, 6},
+               {"TIME", Align::right, 2},
+               {"NODES", Align::left, 3}});
   const auto found = newest(**cell, *options);
   if (!found) return tl::unexpected(found.error());
   std::vector<string> documents;

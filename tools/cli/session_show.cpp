@@ -93,11 +93,11 @@ Table task_table(const schema::SessionView& view) {
   using Align = Table::Align;
   Table table({{"RANK", Align::right},
                {"STATE"},
-               {"NODE", Align::left, 2},
-               {"PID", Align::right},
-               {"EXIT", Align::right},
-               {"PEAK MEMORY", Align::right},
-               {"CPU TIME", Align::right},
+               {"NODE", Align::left, 1},
+               {"PID", Align::right, 6},
+               {"EXIT", Align::right, 2},
+               {"PEAK MEMORY", Align::right, 4},
+               {"CPU TIME", Align::right, 5},
                {"GPUS", Align::left, 3}});
   for (const auto* task : *view.tasks()) {
     const string state(schema::text(task->state()));
@@ -132,7 +132,7 @@ Result command_show(const Context& context, const Arguments& arguments) {
     print(session_json(**view) + '\n');
     return 0;
   }
-  string out = session_sheet(**view).text();
+  string out = session_sheet(**view).text(context.terminal);
   if ((*view)->tasks() != nullptr && (*view)->tasks()->size() > 0)
     out += '\n' + task_table(**view).text(context.terminal);
   print(out);

@@ -48,19 +48,19 @@ Result log_cat(const Context& context, const Arguments& arguments) {
   if (!selection) return tl::unexpected(selection.error());
   const std::int64_t offset = time_frame().utc_offset_s;
   string out;
-  const auto read = each_event(*selection->log, selection->range, Trust::verify,
-                               [&](const schema::Event& event, Bytes) {
-                                 if (!selection->filter.passes(event))
-                                   return true;
-                                 out += context.json
-                                            ? schema::to_json(event) + '\n'
-                                            : event_line(event, offset);
-                                 if (out.size() > print_bytes) {
-                                   print(out);
-                                   out.clear();
-                                 }
-                                 return true;
-                               });
+  const auto read = each_event(
+      *selection->log, selection->range, Trust::verify,
+      [&](const schema::Event& event, Bytes) {
+        if (!selection->filter.passes(event)) return true;
+        out += context.json ? schema::to_json(event) + '\n'
+                            : wrapped(event_line(event, offset),
+                                      context.terminal.width, event_indent);
+        if (out.size() > print_bytes) {
+          print(out);
+          out.clear();
+        }
+        return true;
+      });
   print(out);
   if (!read) return tl::unexpected(read.error());
   return 0;
@@ -122,9 +122,9 @@ string stats_text(const Context& context, const LogStats& stats,
                   const store::Head& head) {
   using Align = Table::Align;
   Table table({{"KIND"},
-               {"EVENTS", Align::right},
-               {"BYTES", Align::right},
-               {"EACH", Align::right}});
+               {"EVENTS", Align::right, 1},
+               {"BYTES", Align::right, 2},
+               {"EACH", Align::right, 3}});
   const auto row = [&](const string& name, const KindStats& one) {
     table.add({name, fmt::format("{}", one.events), format_bytes(one.bytes),
                fmt::format("{}", one.events ? one.bytes / one.events : 0)});
@@ -138,7 +138,7 @@ string stats_text(const Context& context, const LogStats& stats,
   sheet.add("to", local_time(stats.last_at));
   sheet.add("rate",
             fmt::format("{:.1f} events/s on average", stats.events_per_s()));
-  return sheet.text() + '\n' + table.text(context.terminal);
+  return sheet.text(context.terminal) + '\n' + table.text(context.terminal);
 }
 
 }  // namespace

@@ -103,7 +103,7 @@ Result log_replay(const Context& context, const Arguments& arguments) {
   }
   Sheet sheet = state_sheet(rebuilt->state);
   sheet.add("replayed", took_text(*rebuilt));
-  print(sheet.text());
+  print(sheet.text(context.terminal));
   return 0;
 }
 
@@ -126,7 +126,7 @@ Result log_state(const Context& context, const Arguments& arguments) {
     return 0;
   }
   if (!context.json) {
-    print(state_sheet(state).text());
+    print(state_sheet(state).text(context.terminal));
     return 0;
   }
   const auto json = state_json(state);

@@ -1,0 +1,109 @@
+"""What a person's terminal gets: no line is wider than it, at any width, and
+a reader that goes away early is no error."""
+import fcntl
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
+
+import cell as cells
+from cell import BIN, CellTest
+
+WIDTHS = (40, 60, 80)
+COLOUR = re.compile(r"\x1b\[[0-9;]*[mK]")
+
+
+class TerminalTest(CellTest):
+    UP = ("--sim-nodes", "2")
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        long_name = "a-session-with-quite-a-long-name-for-what-it-does"
+        cls.done = cls.cell.submit(
+            "--name", long_name, "--label", "team=vision", "--", "sh", "-c",
+            "echo a command that is long enough to need several lines; exit 3")
+        cls.cell.reeve("wait", cls.done, code=3)
+        cls.held = cls.cell.submit("--name", long_name, "--gpus", "8",
+                                   "--tasks", "2", "--sim-duration", "1h")
+        cls.cell.await_state(cls.held, "running")
+        cls.waiting = cls.cell.submit("--name", long_name, "--gpus", "8",
+                                      "--sim-duration", "1h")
+
+    def at_terminal(self, width, *arguments):
+        """What the program writes to a terminal of that width."""
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ,
+                    struct.pack("HHHH", 24, width, 0, 0))
+        child = subprocess.Popen(
+            [os.path.join(BIN, "reeve"), *arguments], cwd=self.cell.work,
+            env={**self.cell.environment(), "NO_COLOR": "", "TERM": "xterm"},
+            stdin=subprocess.DEVNULL, stdout=theirs, stderr=subprocess.PIPE)
+        os.close(theirs)
+        pieces = []
+        while True:
+            try:
+                piece = os.read(ours, 1 << 16)
+            except OSError:  # the other end is closed
+                break
+            if not piece:
+                break
+            pieces.append(piece)
+        os.close(ours)
+        _, err = child.communicate(timeout=cells.PATIENCE_S)
+        text = b"".join(pieces).decode().replace("\r\n", "\n")
+        self.assertIn(child.returncode, (0, 1), err)
+        return COLOUR.sub("", text)
+
+    def test_no_line_is_wider_than_the_terminal(self):
+        commands = (
+            ["ps", "--all"], ["nodes"], ["gpus"], ["status"], ["show",
+            self.done], ["show", self.held], ["history", self.done],
+            ["why", self.waiting], ["why", self.done], ["node", "show",
+            "sim-0000"], ["log", "stats"], ["log", "cat"], ["state"],
+            ["replay"], ["doctor"], ["bench"])
+        for width in WIDTHS:
+            for command in commands:
+                with self.subTest(width=width, command=command):
+                    text = self.at_terminal(width, *command)
+                    self.assertTrue(text.strip())
+                    for line in text.splitlines():
+                        self.assertLessEqual(len(line), width, text)
+
+    def test_the_most_important_columns_stay(self):
+        for width in WIDTHS:
+            text = self.at_terminal(width, "ps", "--all")
+            for word in ("ID", "STATE", "NAME", self.done, "failed"):
+                self.assertIn(word, text)
+            text = self.at_terminal(width, "nodes")
+            for word in ("NAME", "STATE", "GPUS FREE", "sim-0000"):
+                self.assertIn(word, text)
+        self.assertIn("…", self.at_terminal(40, "ps", "--all").split("\n")[0])
+
+    def test_help_fits_80_columns(self):
+        for topic in ([], ["submit"], ["events"], ["node", "drain"]):
+            for line in self.at_terminal(80, *topic, "--help").splitlines():
+                self.assertLessEqual(len(line), 80)
+
+    def test_a_pipe_keeps_whole_lines(self):
+        self.assertIn("a-session-with-quite-a-long-name-for-what-it-does",
+                      self.cell.reeve("ps", "--all").out)
+
+    def test_a_reader_that_goes_away_is_no_error(self):
+        for command in ("log cat", "ps --all", "events -f --from 1"):
+            with self.subTest(command=command):
+                done = subprocess.run(
+                    ["bash", "-c", f"set -o pipefail; {BIN}/reeve {command} | "
+                     "head -n 1"], env=self.cell.environment(),
+                    capture_output=True, text=True, timeout=cells.PATIENCE_S,
+                    check=False)
+                self.assertIn(done.returncode, (0, 141), done.stderr)
+                self.assertEqual("", done.stderr)
+                self.assertEqual(1, len(done.stdout.splitlines()))
+
+
+if __name__ == "__main__":
+    sys.exit(cells.main())
