@@ -28,6 +28,14 @@ std::int64_t utc_offset_s(std::uint64_t time_at) {
   return local.tm_gmtoff;
 }
 
+// Of whoever runs this; services and cron may have no HOME.
+std::string home_directory() {
+  const char* home = std::getenv("HOME");
+  if (home != nullptr && *home != '\0') return home;
+  const passwd* entry = ::getpwuid(::geteuid());
+  return entry != nullptr ? entry->pw_dir : "";
+}
+
 }  // namespace
 
 std::filesystem::path program_directory() {
@@ -42,17 +50,17 @@ Expected<Context> make_context(const Arguments& arguments) {
   out.quiet = arguments.has("--quiet");
   out.terminal = Terminal::of_process();
   const char* data = std::getenv("REEVE_DATA");
-  const char* home = std::getenv("HOME");
   if (const auto given = arguments.find("--data")) {
     out.data = *given;
   } else if (data != nullptr && *data != '\0') {
     out.data = data;
-  } else if (home != nullptr && *home != '\0') {
+  } else if (const std::string home = home_directory(); !home.empty()) {
     out.data = std::filesystem::path(home) / ".local/share/reeve";
   }
   if (out.data.empty())
     return fail(Errc::usage,
-                "which cell? There is no --data DIR, $REEVE_DATA or $HOME");
+                "which cell? Name it with --data DIR or $REEVE_DATA; there is "
+                "no home directory to look in");
   std::error_code broken;
   out.data = std::filesystem::absolute(out.data, broken).lexically_normal();
   if (!out.data.has_filename()) out.data = out.data.parent_path();
