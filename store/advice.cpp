@@ -14,11 +14,11 @@ constexpr std::string_view known_advice[] = {": restore ", "use the version",
 
 Error with_advice(Error error, const std::filesystem::path& directory) {
   if (error.code != Errc::damaged) return error;
-  const bool advised = std::any_of(
-      std::begin(known_advice), std::end(known_advice),
-      [&](std::string_view words) {
-        return error.text.find(words) != std::string::npos;
-      });
+  const bool advised =
+      std::any_of(std::begin(known_advice), std::end(known_advice),
+                  [&](std::string_view words) {
+                    return error.text.find(words) != std::string::npos;
+                  });
   if (advised) return error;
   if (error.text.find("newer") != std::string::npos) {
     error.text += ": use the version that wrote it";

@@ -25,13 +25,12 @@ Result dispatch(const Arguments& arguments) {
   if (!context) return tl::unexpected(context.error());
   for (const auto& entry : entries)
     if (entry.path == arguments.command->path)
-      return entry.handler(*context, arguments)
-          .map_error([&](Error error) {
-            const auto log = arguments.find("--log");
-            return store::with_advice(std::move(error),
-                                      log ? std::filesystem::path(*log)
-                                          : context->data);
-          });
+      return entry.handler(*context, arguments).map_error([&](Error error) {
+        const auto log = arguments.find("--log");
+        return store::with_advice(
+            std::move(error),
+            log ? std::filesystem::path(*log) : context->data);
+      });
   return fail(Errc::usage,
               fmt::format("reeve-log has no command \"{}\"; "
                           "\"reeve {}\" does it",
