@@ -12,8 +12,8 @@
 
 #include "cluster/units.hpp"
 #include "tools/cli/cell.hpp"
+#include "tools/cli/cell/daemon.hpp"
 #include "tools/cli/child_output.hpp"
-#include "tools/cli/daemon.hpp"
 #include "tools/cli/handlers.hpp"
 #include "tools/config/config.hpp"
 

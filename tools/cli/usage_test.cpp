@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-#include "tools/cli/sim_nodes.hpp"
+#include "tools/cli/trace/sim_nodes.hpp"
 
 namespace reeve::tools {
 namespace {

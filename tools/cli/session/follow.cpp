@@ -1,4 +1,4 @@
-#include "tools/cli/follow.hpp"
+#include "tools/cli/session/follow.hpp"
 
 #include <fmt/format.h>
 

@@ -5,7 +5,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "tools/cli/follow.hpp"
+#include "tools/cli/session/follow.hpp"
 
 namespace reeve::tools {
 namespace {

@@ -1,4 +1,4 @@
-#include "tools/cli/trace_workload.hpp"
+#include "tools/cli/trace/trace_workload.hpp"
 
 #include <fmt/format.h>
 
@@ -14,7 +14,7 @@
 #include "bus/pipeline.hpp"
 #include "cluster/types.hpp"
 #include "tools/cli/cell.hpp"
-#include "tools/cli/submission.hpp"
+#include "tools/cli/session/submission.hpp"
 
 namespace reeve::tools {
 namespace {

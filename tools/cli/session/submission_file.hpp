@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "tools/cli/submission.hpp"
+#include "tools/cli/session/submission.hpp"
 
 namespace reeve::tools {
 

@@ -5,8 +5,8 @@
 #include "cluster/units.hpp"
 #include "tools/cli/cell.hpp"
 #include "tools/cli/handlers.hpp"
-#include "tools/cli/outcome.hpp"
-#include "tools/cli/session_text.hpp"
+#include "tools/cli/session/outcome.hpp"
+#include "tools/cli/session/session_text.hpp"
 
 namespace reeve::tools {
 namespace {

@@ -1,4 +1,4 @@
-#include "tools/cli/submission_file.hpp"
+#include "tools/cli/session/submission_file.hpp"
 
 #include <fmt/format.h>
 #include <unistd.h>

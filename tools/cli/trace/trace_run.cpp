@@ -8,8 +8,8 @@
 #include "tools/cli/child_output.hpp"
 #include "tools/cli/handlers.hpp"
 #include "tools/cli/log_tool.hpp"
-#include "tools/cli/sim_nodes.hpp"
-#include "tools/cli/trace_workload.hpp"
+#include "tools/cli/trace/sim_nodes.hpp"
+#include "tools/cli/trace/trace_workload.hpp"
 
 namespace reeve::tools {
 namespace {

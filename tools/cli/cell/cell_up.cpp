@@ -12,10 +12,10 @@
 
 #include "cluster/units.hpp"
 #include "tools/cli/cell.hpp"
-#include "tools/cli/daemon.hpp"
+#include "tools/cli/cell/daemon.hpp"
 #include "tools/cli/handlers.hpp"
 #include "tools/cli/interrupts.hpp"
-#include "tools/cli/sim_nodes.hpp"
+#include "tools/cli/trace/sim_nodes.hpp"
 #include "tools/config/config.hpp"
 
 namespace reeve::tools {

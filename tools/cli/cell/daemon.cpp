@@ -1,4 +1,4 @@
-#include "tools/cli/daemon.hpp"
+#include "tools/cli/cell/daemon.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>

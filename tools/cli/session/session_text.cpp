@@ -1,4 +1,4 @@
-#include "tools/cli/session_text.hpp"
+#include "tools/cli/session/session_text.hpp"
 
 #include <fmt/format.h>
 

@@ -12,7 +12,7 @@
 #include "tools/cli/cell.hpp"
 #include "tools/cli/handlers.hpp"
 #include "tools/cli/interrupts.hpp"
-#include "tools/cli/outcome.hpp"
+#include "tools/cli/session/outcome.hpp"
 
 namespace reeve::tools {
 namespace {

@@ -1,4 +1,4 @@
-#include "tools/cli/sim_nodes.hpp"
+#include "tools/cli/trace/sim_nodes.hpp"
 
 #include <fmt/format.h>
 

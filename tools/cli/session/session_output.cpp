@@ -5,9 +5,9 @@
 #include "cluster/session_id.hpp"
 #include "cluster/units.hpp"
 #include "tools/cli/cell.hpp"
-#include "tools/cli/follow.hpp"
 #include "tools/cli/handlers.hpp"
 #include "tools/cli/interrupts.hpp"
+#include "tools/cli/session/follow.hpp"
 
 namespace reeve::tools {
 namespace {

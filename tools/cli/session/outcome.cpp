@@ -1,4 +1,4 @@
-#include "tools/cli/outcome.hpp"
+#include "tools/cli/session/outcome.hpp"
 
 #include <fmt/format.h>
 #include <string.h>

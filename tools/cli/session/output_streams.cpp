@@ -1,4 +1,4 @@
-#include "tools/cli/output_streams.hpp"
+#include "tools/cli/session/output_streams.hpp"
 
 namespace reeve::tools {
 

@@ -1,4 +1,4 @@
-#include "tools/cli/submission.hpp"
+#include "tools/cli/session/submission.hpp"
 
 #include <fmt/format.h>
 

@@ -2,7 +2,7 @@
 
 #include "cluster/spec.hpp"
 #include "schema/wire.hpp"
-#include "tools/cli/submission.hpp"
+#include "tools/cli/session/submission.hpp"
 
 namespace reeve::tools {
 namespace {

@@ -6,7 +6,7 @@
 #include "actors/agent/keeper/ending.hpp"
 #include "bus/server.hpp"
 #include "cluster/units.hpp"
-#include "tools/cli/daemon.hpp"
+#include "tools/cli/cell/daemon.hpp"
 #include "tools/cli/handlers.hpp"
 #include "tools/config/config.hpp"
 

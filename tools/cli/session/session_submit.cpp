@@ -13,10 +13,10 @@
 #include "cluster/session_id.hpp"
 #include "tools/args/commands.hpp"
 #include "tools/cli/cell.hpp"
-#include "tools/cli/follow.hpp"
 #include "tools/cli/handlers.hpp"
 #include "tools/cli/interrupts.hpp"
-#include "tools/cli/submission_file.hpp"
+#include "tools/cli/session/follow.hpp"
+#include "tools/cli/session/submission_file.hpp"
 
 extern char** environ;
 

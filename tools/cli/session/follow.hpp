@@ -12,8 +12,8 @@
 #include "cluster/error.hpp"
 #include "cluster/types.hpp"
 #include "schema/wire.hpp"
-#include "tools/cli/outcome.hpp"
-#include "tools/cli/output_streams.hpp"
+#include "tools/cli/session/outcome.hpp"
+#include "tools/cli/session/output_streams.hpp"
 
 namespace reeve::tools {
 

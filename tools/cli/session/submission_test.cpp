@@ -1,4 +1,4 @@
-#include "tools/cli/submission.hpp"
+#include "tools/cli/session/submission.hpp"
 
 #include <unistd.h>
 
@@ -7,7 +7,7 @@
 #include "schema/wire.hpp"
 #include "tools/args/commands.hpp"
 #include "tools/cli/child_output.hpp"
-#include "tools/cli/submission_file.hpp"
+#include "tools/cli/session/submission_file.hpp"
 
 namespace reeve::tools {
 namespace {
