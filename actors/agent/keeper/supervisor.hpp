@@ -65,7 +65,6 @@ class Supervisor {
 
   int report_fd() const { return report_read_.get(); }
   void on_reports();
-  void write_note(Task& task);
   void on_children();
   void on_output(std::uint32_t id, Stream stream);
   // Kills what has outlived its grace.
@@ -93,6 +92,7 @@ class Supervisor {
   void start_waiting();
   void start(Task& task, int mounts_fd);
   void fail_start(Task& task, std::string error);
+  void write_note(Task& task);
   void finish(Task& task, int wait_status, const rusage& used);
   ExitFacts facts_of(const Task& task, int init_status, const rusage& used);
   void pump(Task& task, Stream stream, bool to_the_end);
