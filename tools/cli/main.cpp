@@ -18,11 +18,17 @@ bool asks_json(const std::vector<std::string>& words) {
 
 int help(const std::string& topic) {
   const std::string text = help_text(all_commands(), common_options(), topic);
-  if (text.empty())
-    return report({Errc::usage, fmt::format("there is no command \"{}\" "
-                                            "(see \"reeve --help\")",
-                                            topic)},
-                  false);
+  if (text.empty()) {
+    std::vector<std::string_view> known;
+    for (const auto& command : all_commands()) known.push_back(command.path);
+    const auto near = nearest(topic, known);
+    return report(
+        {Errc::usage,
+         fmt::format(
+             "there is no command \"{}\"{} (see \"reeve --help\")", topic,
+             near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near))},
+        false);
+  }
   print(text);
   return 0;
 }

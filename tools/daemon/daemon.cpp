@@ -172,6 +172,7 @@ void Daemon::Impl::spawn_actors() {
               actors::wall_time());
   core->set_pids(::getpid(), server->pid());
   core->set_counter("quarantined", quarantine->count());
+  core->set_counter("log_reads_dropped", log_reads.dropped());
   core->set_admission(log->admission_open());
 
   actors::ManagerOptions manager_options;

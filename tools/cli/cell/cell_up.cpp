@@ -42,8 +42,10 @@ Status prepare_data(const fs::path& data) {
   std::error_code broken;
   fs::create_directories(data, broken);
   if (broken)
-    return fail(Errc::io, fmt::format("cannot make {}: {}", data.string(),
-                                      broken.message()));
+    return fail(Errc::io,
+                fmt::format("cannot make {}: {}; name another directory with "
+                            "--data",
+                            data.string(), broken.message()));
   if (fs::exists(cell_file(data), broken)) return {};
   const bool ours = fs::is_empty(data, broken) ||
                     (!broken && fs::exists(data / "log", broken));
@@ -130,7 +132,10 @@ Status add_sim_nodes(const Context& context,
   return good;
 }
 
-Result tell_up(const Context& context, int pid, bool started) {
+enum class Came { started, found, found_and_changed };
+
+Result tell_up(const Context& context, int pid, Came came) {
+  const bool started = came == Came::started;
   if (context.json) {
     print(JsonObject()
               .text("data", context.data.string())
@@ -139,11 +144,12 @@ Result tell_up(const Context& context, int pid, bool started) {
               .done() +
           '\n');
   } else if (!context.quiet) {
-    say(started ? fmt::format("the cell in {} is up (daemon pid {})",
-                              context.data.string(), pid)
-                : fmt::format("the cell in {} is already up (daemon pid {}); "
-                              "nothing was changed",
-                              context.data.string(), pid));
+    say(started
+            ? fmt::format("the cell in {} is up (daemon pid {})",
+                          context.data.string(), pid)
+            : fmt::format("the cell in {} is already up (daemon pid {}){}",
+                          context.data.string(), pid,
+                          came == Came::found ? "; nothing was changed" : ""));
   }
   return 0;
 }
@@ -199,7 +205,8 @@ Result command_up(const Context& context, const Arguments& arguments) {
       return tl::unexpected(good.error());
     if (auto good = add_sim_nodes(context, nodes); !good)
       return tl::unexpected(good.error());
-    return tell_up(context, daemon->pid, false);
+    return tell_up(context, daemon->pid,
+                   nodes.empty() ? Came::found : Came::found_and_changed);
   }
   if (auto good = prepare_data(context.data); !good)
     return tl::unexpected(good.error());
@@ -214,7 +221,7 @@ Result command_up(const Context& context, const Arguments& arguments) {
     ::kill(*child, SIGTERM);
     return tl::unexpected(good.error());
   }
-  const auto told = tell_up(context, *child, true);
+  const auto told = tell_up(context, *child, Came::started);
   return start->detach ? told : stay(*child, interrupts);
 }
 

@@ -62,7 +62,8 @@ Result command_node_resume(const Context& context, const Arguments& arguments) {
   const auto body = schema::CreateResumeNodeDirect(builder, node.c_str());
   return change_node(context, node, builder, schema::CommandBody::ResumeNode,
                      body.Union(), "is offered again",
-                     "may join again: its agent tries every few seconds");
+                     "may join again: a daemon that runs does so within "
+                     "seconds; a simulated one is declared again");
 }
 
 Result command_node_remove(const Context& context, const Arguments& arguments) {

@@ -40,10 +40,8 @@ Status add_states(string_view text, std::vector<schema::SessionState>& out) {
       return fail(
           Errc::usage,
           fmt::format(
-              "--state: there is no state \"{}\"{}; states "
-              "are {}",
-              word,
-              near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near),
+              "--state: there is no state \"{}\"{} States are {}", word,
+              near.empty() ? "." : fmt::format("; did you mean \"{}\"?", near),
               fmt::join(known, ", ")));
     }
     out.push_back(static_cast<schema::SessionState>(found - known.begin()));

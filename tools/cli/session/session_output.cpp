@@ -49,6 +49,11 @@ const schema::TaskView* find_task(const schema::SessionView& view,
 }
 
 Status check_task(const schema::SessionView& view, const LogsOptions& options) {
+  if (options.attempt > view.attempt())
+    return fail(
+        Errc::not_found,
+        fmt::format("{} is at attempt {}; there is no attempt {}",
+                    to_text(options.session), view.attempt(), options.attempt));
   if (options.key.rank < view.tasks_wanted()) return {};
   return fail(
       Errc::not_found,

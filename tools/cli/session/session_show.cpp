@@ -102,7 +102,7 @@ Table task_table(const schema::SessionView& view) {
   for (const auto* task : *view.tasks()) {
     const string state(schema::text(task->state()));
     string exit;
-    if (task->ended_at() != 0)
+    if (task->ended_at() != 0 && task->started_at() != 0)
       exit = task->signal() != 0 ? fmt::format("signal {}", task->signal())
                                  : fmt::format("{}", task->exit_code());
     table.add({fmt::format("{}", task->rank()), state,
