@@ -88,11 +88,12 @@ Expected<std::unique_ptr<Cell>> Cell::connect(
   const auto credentials = bus::load_credentials(file);
   if (!credentials && credentials.error().code == Errc::not_found)
     return not_running(context, "it has never been started here");
-  if (!credentials)
-    return fail(credentials.error().code,
+  if (!credentials && credentials.error().code == Errc::io)
+    return fail(Errc::io,
                 fmt::format("the cell of {} is not open to this user: {}; it "
                             "is for who started it",
                             context.data.string(), credentials.error().text));
+  if (!credentials) return tl::unexpected(credentials.error());
   bus::ConnectionOptions options;
   options.url = credentials->url;
   options.user = credentials->principal;
