@@ -184,7 +184,8 @@ class CrashTest(unittest.TestCase):
         ends = collections.Counter()
         starts = collections.Counter()
         sequence = 0
-        log = self.cell.reeve("log", "cat", "--json", seconds=3 * cells.PATIENCE_S)
+        log = self.cell.reeve("log", "cat", "--json",
+                              seconds=3 * cells.PATIENCE_S)
         for event in log.lines():
             sequence += 1
             self.assertEqual(sequence, event["seq"], "a gap in the log")

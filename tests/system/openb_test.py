@@ -51,7 +51,8 @@ def generated(directory):
 class TraceTest(CellTest):
     def check(self, pods, nodes, requests, refused=None):
         done = self.cell.reeve("trace", "run", pods, "--nodes", nodes,
-                               "--compress", "0", "--json", seconds=5 * cells.PATIENCE_S)
+                               "--compress", "0", "--json",
+                               seconds=5 * cells.PATIENCE_S)
         summary = json.loads(done.out.splitlines()[-1])
         print(json.dumps(summary), flush=True)
         self.assertTrue(summary["digest_equal"])
