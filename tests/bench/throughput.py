@@ -2,12 +2,8 @@
 """Sessions of true on one node, from submit to the end of the last, with the
 CPU of each part; in turns with the same count of plain processes."""
 import datetime
-import json
 import os
 import statistics
-import subprocess
-import sys
-import tempfile
 import time
 
 import figures
@@ -93,27 +89,6 @@ def one_run(count):
         return count / wall, {part: ms / count for part, ms in parts.items()}
 
 
-def slurm(count):
-    """Jobs per second of Slurm where $SLURM_SUBMIT_BENCH names the program of
-    its rig, which prints one JSON object per run; None without."""
-    program = os.environ.get("SLURM_SUBMIT_BENCH")
-    if not program:
-        return None
-    with tempfile.TemporaryDirectory() as directory:
-        results = os.path.join(directory, "results.jsonl")
-        done = subprocess.run(
-            [program, "complete", "1", str(count)], check=False,
-            env={**os.environ, "BENCH_RESULTS": results},
-            stdout=sys.stderr, stdin=subprocess.DEVNULL)
-        lines = figures.cells.read(results).splitlines()
-        rates = [json.loads(line).get("jobs_per_s") for line in lines]
-        rates = [rate for rate in rates if rate]
-    if done.returncode != 0 or not rates:
-        figures.say("the rig of Slurm gave no figure")
-        return None
-    return max(rates)
-
-
 def main():
     given = figures.arguments(__doc__, runs=3, sessions=2000)
     rates, plains, parts = [], [], []
@@ -129,11 +104,8 @@ def main():
     figures.report("plain_spawn_and_wait", "1/s", plains)
     figures.report("throughput_of_plain", "ratio",
                    [rate / of for rate, of in zip(rates, plains)])
-    peer = slurm(given.sessions)
-    if peer:
-        figures.report("throughput_of_slurm", "ratio",
-                       [rate / peer for rate in rates], ("slurm", peer))
     figures.report("throughput", "sessions/s", rates, spawned)
 
 
-main()
+if __name__ == "__main__":
+    main()

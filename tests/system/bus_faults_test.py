@@ -118,7 +118,7 @@ class BusKilledTest(CellTest):
             os.kill(pid, signal.SIGKILL)
             wait_until("another bus server serves",
                        lambda: self.serves_without(pid))
-        done = self.cell.finish(child, seconds=300)
+        done = self.cell.finish(child, seconds=3 * cells.PATIENCE_S)
         self.assertEqual(0, done.code, done)
         ids = [one["session_id"] for one in done.lines()]
         self.assertEqual(count, len(set(ids)))

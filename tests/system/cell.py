@@ -10,8 +10,12 @@ import time
 import unittest
 
 BIN = os.environ["REEVE_BIN"]
+# How much longer all takes than in a release build: sanitizers set it.
+SLOWNESS = int(os.environ.get("REEVE_SLOWNESS", "1"))
 # This machine may be very slow; nothing here waits for luck, only for ends.
-PATIENCE_S = 120
+PATIENCE_S = 120 * SLOWNESS
+# Where sanitizers find their options.
+SANITIZERS = ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS")
 
 
 def wait_until(what, condition, seconds=PATIENCE_S, pause=0.05):
@@ -121,7 +125,17 @@ class Cell:
             file.write(text)
 
     def environment(self):
-        return {**os.environ, "REEVE_DATA": self.data, "NO_COLOR": "1"}
+        """A sanitizer's report on any process of the cell goes to a file."""
+        options = {name: f"{os.environ[name]}:log_path={self.base}/report"
+                   for name in SANITIZERS if name in os.environ}
+        return {**os.environ, **options, "REEVE_DATA": self.data,
+                "NO_COLOR": "1"}
+
+    def reports(self):
+        """What sanitizers had to say, by program and process."""
+        return [f"{name}: {read(os.path.join(self.base, name))}"
+                for name in sorted(os.listdir(self.base))
+                if name.startswith("report.")]
 
     def start(self, *arguments, **how):
         """A call that goes on; ended with the test."""
@@ -216,7 +230,7 @@ class Cell:
         left += [f"mount {line}" for line in
                  read("/proc/self/mountinfo").splitlines()
                  if self.base + "/" in line]
-        return left
+        return left + self.reports()
 
     def remove(self):
         shutil.rmtree(self.base, ignore_errors=True)

@@ -23,10 +23,10 @@ import unittest
 import cell as cells
 from cell import Cell, wait_until
 
-KILLS = int(os.environ.get("REEVE_KILLS", "200"))
+KILLS = int(os.environ.get("REEVE_KILLS", 200 // cells.SLOWNESS))
 SEED = int(os.environ.get("REEVE_SEED", str(random.randrange(1 << 32))))
 # A life of the daemon under load; some are cut while it still starts.
-LIFE_S_MAX = 0.3
+LIFE_S_MAX = 0.3 * cells.SLOWNESS
 # How often the bus server is killed with it.
 BUS_KILLED_TOO = 0.1
 CLIENT_S = 1800
@@ -81,7 +81,8 @@ class CrashTest(unittest.TestCase):
             self.clients.append(subprocess.Popen(
                 [os.path.join(os.environ["REEVE_TESTS"], "ledger_client"),
                  os.path.join(self.cell.data, "bus", "client.json"),
-                 self.cell.work, str(CLIENT_S), str(number)], stdout=out))
+                 self.cell.work, str(CLIENT_S), str(number)], stdout=out,
+                env=self.cell.environment()))
         return path
 
     def start_daemon(self):
@@ -91,7 +92,8 @@ class CrashTest(unittest.TestCase):
             return subprocess.Popen(
                 [os.path.join(cells.BIN, "reeved"), "--data",
                  self.cell.data], stdin=subprocess.DEVNULL, stdout=log,
-                stderr=log, cwd=self.cell.base, start_new_session=True)
+                stderr=log, cwd=self.cell.base, start_new_session=True,
+                env=self.cell.environment())
 
     def serves(self, daemon):
         words = cells.read(
@@ -117,7 +119,7 @@ class CrashTest(unittest.TestCase):
                 "pending", "placed", "starting", "running", "stopping"))
             return alive == len(self.long)
         wait_until("all sessions but the long ones have ended", ended,
-                   seconds=180, pause=0.5)
+                   seconds=180 * cells.SLOWNESS, pause=0.5)
 
     def test_nothing_acknowledged_is_lost_and_nothing_runs_twice(self):
         self.cell.up("--sim-nodes", str(SIMULATED_NODES))
@@ -137,7 +139,7 @@ class CrashTest(unittest.TestCase):
         for client in self.clients:
             client.terminate()
         for client in self.clients:
-            self.assertEqual(0, client.wait(timeout=300))
+            self.assertEqual(0, client.wait(timeout=3 * cells.PATIENCE_S))
         self.await_end_of_all()
 
         for pid, birth, one in zip(pids, births, self.long):
@@ -147,11 +149,11 @@ class CrashTest(unittest.TestCase):
             self.assertEqual(1, now["attempt"])
             self.assertEqual(birth, cells.start_ticks(pid))
         self.compare(paths)
-        self.cell.reeve("log", "verify", seconds=300)
+        self.cell.reeve("log", "verify", seconds=3 * cells.PATIENCE_S)
         live, replayed = self.cell.digests()
         self.assertEqual(live, replayed)
-        self.cell.reeve("down", seconds=120)
-        daemon.wait(timeout=60)
+        self.cell.reeve("down")
+        daemon.wait(timeout=cells.PATIENCE_S)
 
     def kill_often(self):
         begun = time.monotonic()
@@ -160,7 +162,7 @@ class CrashTest(unittest.TestCase):
             at = time.monotonic()
             daemon = self.start_daemon()
             if self.random.random() < 0.2:
-                time.sleep(self.random.random() * 0.3)
+                time.sleep(self.random.random() * LIFE_S_MAX)
                 cut_early += not self.serves(daemon)
             else:
                 wait_until("the daemon serves",
@@ -182,7 +184,8 @@ class CrashTest(unittest.TestCase):
         ends = collections.Counter()
         starts = collections.Counter()
         sequence = 0
-        log = self.cell.reeve("log", "cat", "--json", seconds=300)
+        log = self.cell.reeve("log", "cat", "--json",
+                              seconds=3 * cells.PATIENCE_S)
         for event in log.lines():
             sequence += 1
             self.assertEqual(sequence, event["seq"], "a gap in the log")

@@ -51,7 +51,8 @@ def generated(directory):
 class TraceTest(CellTest):
     def check(self, pods, nodes, requests, refused=None):
         done = self.cell.reeve("trace", "run", pods, "--nodes", nodes,
-                               "--compress", "0", "--json", seconds=600)
+                               "--compress", "0", "--json",
+                               seconds=5 * cells.PATIENCE_S)
         summary = json.loads(done.out.splitlines()[-1])
         print(json.dumps(summary), flush=True)
         self.assertTrue(summary["digest_equal"])
@@ -69,7 +70,7 @@ class TraceTest(CellTest):
         for gpu in self.cell.reeve("gpus", "--limit", "100000",
                                    "--json").json()["gpus"]:
             self.assertEqual(1000, gpu["free_milli"], gpu)
-        self.cell.reeve("log", "verify", seconds=300)
+        self.cell.reeve("log", "verify", seconds=3 * cells.PATIENCE_S)
 
 
 class GeneratedTraceTest(TraceTest):

@@ -28,7 +28,8 @@ constexpr Bench benches[] = {
     {"decisions", "decisions_bench", "placements/s of the scheduler's core"},
     {"openb", "openb.py", "a recorded workload through a whole cell"},
     {"keeper", "keeper_bench", "isolated task starts/s, and plain ones"},
-    {"memory", "memory.py", "memory and restart with many waiting sessions"},
+    {"restart", "restart.py", "a start with 100,000 waiting sessions"},
+    {"slurm", "slurm.py", "sessions of true beside Slurm, where it is"},
 };
 
 // Beside this program, or in the source tree that it was built from.

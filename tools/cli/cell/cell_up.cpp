@@ -27,6 +27,8 @@ namespace fs = std::filesystem;
 // A long log is read again before the daemon serves.
 constexpr std::uint64_t up_timeout_ns = 300'000'000'000;
 constexpr std::chrono::milliseconds probe_timeout{1'000};
+// Between looks whether a starting daemon serves.
+constexpr int ready_pause_ms = 5;
 
 constexpr const char* cell_file_text =
     "# This directory holds a Reeve cell. These are the settings of its\n"
@@ -61,6 +63,13 @@ Status prepare_data(const fs::path& data) {
   return {};
 }
 
+// Whether it has written down that it serves. Asked before that, its bus would
+// keep the question for a later try.
+bool has_begun(const Context& context, pid_t daemon) {
+  const auto living = living_daemon(context.data);
+  return living && living->pid == daemon;
+}
+
 // The pid of the daemon that answers for this data directory.
 Expected<int> answering_daemon(const Context& context) {
   auto cell = Cell::connect(context);
@@ -92,10 +101,11 @@ std::optional<Error> end_of(pid_t child) {
 Status wait_ready(const Context& context, pid_t child, Interrupts& interrupts) {
   Progress progress(context.quiet);
   const std::uint64_t begun = monotonic_ns();
-  int pause_ms = 10;
   for (;;) {
-    const auto pid = answering_daemon(context);
-    if (pid && *pid == child) return {};
+    if (has_begun(context, child)) {
+      const auto pid = answering_daemon(context);
+      if (pid && *pid == child) return {};
+    }
     if (const auto end = end_of(child)) {
       progress.clear();
       return fail(end->code,
@@ -113,11 +123,10 @@ Status wait_ready(const Context& context, pid_t child, Interrupts& interrupts) {
                               daemon_log_file(context.data).string()));
     if (waited > 1'000'000'000 && progress.due())
       progress.show(fmt::format("starting, {}", format_duration(waited)));
-    if (interrupts.wait(pause_ms) != 0) {
+    if (interrupts.wait(ready_pause_ms) != 0) {
       ::kill(child, SIGTERM);
       return fail(Errc::io, "interrupted before the cell served");
     }
-    pause_ms = std::min(pause_ms * 2, 200);
   }
 }
 
