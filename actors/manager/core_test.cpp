@@ -127,7 +127,7 @@ BOOST_AUTO_TEST_CASE(without_room_on_the_disk_nobody_waits_for_an_answer) {
   const auto meanwhile = cancel(second);
   collect();
   BOOST_CHECK_EQUAL(verdict(meanwhile), "no_space no_room");
-  BOOST_CHECK_EQUAL(state_of(second), SessionState::pending);
+  BOOST_CHECK(state_of(second) == SessionState::pending);
   replies.clear();
   cancel(first, "root", before);
   collect();
@@ -135,7 +135,7 @@ BOOST_AUTO_TEST_CASE(without_room_on_the_disk_nobody_waits_for_an_answer) {
   // There is room again.
   core->set_no_room("");
   finish_commit();
-  BOOST_CHECK_EQUAL(state_of(first), SessionState::cancelled);
+  BOOST_CHECK(state_of(first) == SessionState::cancelled);
   replies.clear();
   cancel(first, "root", before);
   commit();

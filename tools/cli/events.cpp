@@ -1,6 +1,8 @@
 // events.
 #include <fmt/format.h>
+#include <poll.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <mutex>
@@ -103,6 +105,12 @@ class Printer {
   string out_;
 };
 
+// As `head` leaves us; without news nothing is written that would tell.
+bool reader_is_gone() {
+  pollfd out{STDOUT_FILENO, 0, 0};
+  return ::poll(&out, 1, 0) > 0 && (out.revents & POLLERR) != 0;
+}
+
 Result follow_events(const Context& context, Cell& cell, std::uint64_t from,
                      Interrupts& interrupts, Printer& printer) {
   std::mutex mutex;
@@ -130,6 +138,7 @@ Result follow_events(const Context& context, Cell& cell, std::uint64_t from,
       printer.flush();
     }
     if (signal != 0) return signal == SIGINT ? 0 : 128 + signal;
+    if (reader_is_gone()) return 128 + SIGPIPE;
   }
 }
 
