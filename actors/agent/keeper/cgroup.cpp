@@ -184,11 +184,6 @@ std::string CgroupPool::path(const std::string& parent, int group) const {
 std::vector<std::string> CgroupPool::entries(int group) const {
   std::vector<std::string> files;
   for (const auto& parent : parents()) {
-    // Without a quota the cpu hierarchy of v1 has nothing to say.
-    if (parent == cpu_ && !layout_.cpu.v2 &&
-        groups_[static_cast<std::size_t>(group)].limits.cpu_milli == 0) {
-      continue;
-    }
     files.push_back(path(parent, group) + "/cgroup.procs");
   }
   return files;
@@ -257,6 +252,12 @@ Expected<int> CgroupPool::take(const CgroupLimits& limits) {
   return group;
 }
 
+Status CgroupPool::limit(int group, const CgroupLimits& limits) {
+  auto written = write_limits(group, limits);
+  if (written) begin_accounts(group);
+  return written;
+}
+
 Status CgroupPool::write_memory(int group, std::uint64_t memory_bytes) {
   if (memory_.empty()) return {};
   auto directory = path(memory_, group);
@@ -314,6 +315,7 @@ void CgroupPool::begin_accounts(int index) {
   if (!memory_.empty()) {
     auto directory = path(memory_, index);
     if (layout_.memory.v2) {
+      if (group.peak_fd >= 0) ::close(group.peak_fd);
       group.peak_fd =
           ::open((directory + "/memory.peak").c_str(), O_RDWR | O_CLOEXEC);
       if (group.peak_fd >= 0 && ::write(group.peak_fd, "0", 1) != 1) {

@@ -68,6 +68,8 @@ class CgroupPool {
 
   // A group with these limits. `io` when the kernel refuses a limit.
   Expected<int> take(const CgroupLimits& limits);
+  // Other limits for a group that was taken; its accounts begin anew.
+  Status limit(int group, const CgroupLimits& limits);
   // The files a process writes "0" to, to enter the group.
   std::vector<std::string> entries(int group) const;
   CgroupUsage usage(int group);

@@ -63,6 +63,14 @@ std::uint64_t field(std::string_view text, std::string_view name) {
   return 0;
 }
 
+std::uint64_t cpu_ns_of(const rusage& used) {
+  auto ns = [](const timeval& at) {
+    return static_cast<std::uint64_t>(at.tv_sec) * 1'000'000'000u +
+           static_cast<std::uint64_t>(at.tv_usec) * 1000u;
+  };
+  return ns(used.ru_utime) + ns(used.ru_stime);
+}
+
 namespace {
 std::uint64_t clock_ns(clockid_t clock) {
   timespec at{};

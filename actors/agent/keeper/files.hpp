@@ -1,6 +1,8 @@
 // Small helpers around file descriptors and one-line kernel files.
 #pragma once
 
+#include <sys/resource.h>
+
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -40,6 +42,9 @@ Status write_kernel_file(const std::string& path, std::string_view text);
 std::uint64_t to_number(std::string_view text, std::uint64_t otherwise = 0);
 // The number after `name` and a space at the start of a line.
 std::uint64_t field(std::string_view text, std::string_view name);
+
+// User and system.
+std::uint64_t cpu_ns_of(const rusage& used);
 
 std::uint64_t unix_now_ns();
 std::uint64_t boot_now_ns();

@@ -7,6 +7,7 @@
 #include <sys/fsuid.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -110,7 +111,7 @@ StepResult prepare_scratch(const LaunchSetting& setting,
   const auto& path = order.scratch;
   if (!make_directories(path)) return failed(Step::workdir);
   if (!setting.user_mode &&
-      (::chown(path.c_str(), order.spec->uid, order.spec->gid) != 0 ||
+      (::chown(path.c_str(), order.spec.uid, order.spec.gid) != 0 ||
        ::chmod(path.c_str(), 0700) != 0)) {
     return failed(Step::workdir);
   }
@@ -123,7 +124,7 @@ StepResult prepare_scratch(const LaunchSetting& setting,
 // Before entering the task's root: the host's paths are still in sight.
 StepResult find_workdir(const LaunchSetting& setting, const LaunchOrder& order,
                         Workdir& workdir) {
-  const auto& spec = *order.spec;
+  const auto& spec = order.spec;
   if (!spec.workdir.empty()) {
     int fd = open_as_user(spec, setting, workdir.path);
     if (fd >= 0 && is_hidden(setting, workdir.path)) {
@@ -192,8 +193,8 @@ StepResult clone_devices(const TaskSpec& spec, std::vector<int>& trees) {
   return step;
 }
 
-StepResult enter_groups(const LaunchOrder& order) {
-  for (const auto& entry : order.cgroup_entries) {
+StepResult enter_groups(const std::vector<std::string>& entries) {
+  for (const auto& entry : entries) {
     int fd = ::open(entry.c_str(), O_WRONLY | O_CLOEXEC);
     if (fd < 0 || ::write(fd, "0", 1) != 1) return failed(Step::cgroup);
     ::close(fd);
@@ -203,10 +204,8 @@ StepResult enter_groups(const LaunchOrder& order) {
 
 StepResult enter_root(const LaunchSetting& setting, const LaunchOrder& order,
                       int mounts_fd, Workdir& workdir) {
-  const auto& spec = *order.spec;
-  auto step = enter_groups(order);
-  if (!step.ok()) return step;
-  step = find_workdir(setting, order, workdir);
+  const auto& spec = order.spec;
+  auto step = find_workdir(setting, order, workdir);
   if (!step.ok()) return step;
   std::vector<int> devices;
   step = clone_devices(spec, devices);
@@ -229,20 +228,67 @@ void report(const Report& what) {
   if (wrote != static_cast<ssize_t>(sizeof what)) ::_exit(1);
 }
 
-// stdin, stdout, stderr and the report pipe; nothing else is inherited but
-// the namespace to enter: returns its descriptor, to be closed after.
-int settle_descriptors(const LaunchSetting& setting, TaskOutputs outputs) {
+// What an init holds beside stdin, stdout, stderr and the report pipe, until
+// its command is started.
+struct Held {
+  int mounts = -1;  // the namespace to enter
+  int order = -1;
+};
+
+// Nothing else of the keeper is inherited.
+Held settle_descriptors(const LaunchSetting& setting, InitPipes pipes) {
   constexpr int spare = 10;  // above all the slots, below nothing in use
   int moved[] = {::fcntl(setting.null_fd, F_DUPFD_CLOEXEC, spare),
-                 ::fcntl(outputs.out, F_DUPFD_CLOEXEC, spare),
-                 ::fcntl(outputs.err, F_DUPFD_CLOEXEC, spare),
+                 ::fcntl(pipes.out, F_DUPFD_CLOEXEC, spare),
+                 ::fcntl(pipes.err, F_DUPFD_CLOEXEC, spare),
                  ::fcntl(setting.report_fd, F_DUPFD_CLOEXEC, spare),
-                 ::fcntl(setting.mounts_fd, F_DUPFD_CLOEXEC, spare)};
-  for (int slot = 0; slot < 3; ++slot) ::dup2(moved[slot], slot);
-  ::dup3(moved[3], report_slot, O_CLOEXEC);
-  ::dup3(moved[4], report_slot + 1, O_CLOEXEC);
-  ::syscall(SYS_close_range, report_slot + 2, ~0u, 0);
-  return report_slot + 1;
+                 ::fcntl(setting.mounts_fd, F_DUPFD_CLOEXEC, spare),
+                 ::fcntl(pipes.order, F_DUPFD_CLOEXEC, spare)};
+  constexpr int count = sizeof moved / sizeof *moved;
+  for (int slot = 0; slot < report_slot; ++slot) ::dup2(moved[slot], slot);
+  for (int slot = report_slot; slot < count; ++slot) {
+    ::dup3(moved[slot], slot, O_CLOEXEC);
+  }
+  ::syscall(SYS_close_range, count, ~0u, 0);
+  return {report_slot + 1, report_slot + 2};
+}
+
+// Waits for the order; the keeper closes the pipe to say that there is none,
+// and so does its death.
+LaunchOrder await_order(int order_fd, const char* page) {
+  std::uint32_t size = 0;
+  ssize_t got = 0;
+  while ((got = ::read(order_fd, &size, sizeof size)) < 0 && errno == EINTR) {
+  }
+  LaunchOrder order;
+  if (got != static_cast<ssize_t>(sizeof size) ||
+      !decode({page, size}, order)) {
+    ::_exit(0);
+  }
+  ::close(order_fd);
+  return order;
+}
+
+// Kills and reaps what the command has left behind, tells how it ended, and
+// ends. What the kernel has to clean up after that keeps nobody waiting.
+[[noreturn]] void finish(TaskKey key, int status) {
+  int pid = 0;
+  while ((pid = ::waitpid(-1, nullptr, WNOHANG)) > 0) {
+  }
+  if (pid == 0) {
+    ::kill(-1, SIGKILL);
+    while (::waitpid(-1, nullptr, 0) > 0 || errno == EINTR) {
+    }
+  }
+  rusage own{};
+  rusage tree{};
+  ::getrusage(RUSAGE_SELF, &own);
+  ::getrusage(RUSAGE_CHILDREN, &tree);
+  constexpr std::uint64_t kib = 1024;
+  report({key, Report::Kind::exited, status, 0,
+          cpu_ns_of(own) + cpu_ns_of(tree),
+          static_cast<std::uint64_t>(tree.ru_maxrss) * kib});
+  ::_exit(0);
 }
 
 [[noreturn]] void serve(TaskKey key, int command) {
@@ -257,9 +303,7 @@ int settle_descriptors(const LaunchSetting& setting, TaskOutputs outputs) {
     if (signo != SIGCHLD) continue;
     int status = 0;
     for (int pid; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;) {
-      if (pid != command) continue;
-      report({key, Report::Kind::exited, status, 0});
-      ::_exit(0);  // and with process 1 goes all that is left of the tree
+      if (pid == command) finish(key, status);
     }
   }
 }
@@ -270,25 +314,31 @@ int pass_on_signal() {
   return SIGRTMIN;
 }
 
-void run_init(const LaunchSetting& setting, const LaunchOrder& order,
-              TaskOutputs outputs) {
+void run_init(const LaunchSetting& setting,
+              const std::vector<std::string>& cgroup_entries, InitPipes pipes,
+              const char* page) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   ::prctl(PR_SET_NAME, init_name);
-  const auto& key = order.spec->key;
-  int mounts_fd = settle_descriptors(setting, outputs);
-  Workdir workdir;
+  auto held = settle_descriptors(setting, pipes);
   ::umask(022);
+  // Tasks are scheduled as any other process, unlike the keeper.
+  const sched_param none{};
+  ::sched_setscheduler(0, SCHED_OTHER, &none);
   if (setting.reset_oom_score) {
     (void)write_kernel_file("/proc/self/oom_score_adj", "0");
   }
-  auto step = enter_root(setting, order, mounts_fd, workdir);
+  auto step = enter_groups(cgroup_entries);
+  const LaunchOrder order = await_order(held.order, page);
+  const auto& key = order.spec.key;
+  Workdir workdir;
+  if (step.ok()) step = enter_root(setting, order, held.mounts, workdir);
   // Looking with the user's identity clears the first; the second keeps the
   // task's processes from looking into this one.
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   ::prctl(PR_SET_DUMPABLE, 0);
-  ::close(mounts_fd);
+  ::close(held.mounts);
   if (step.ok()) {
-    Command command(*order.spec, workdir.path, setting);
+    Command command(order.spec, workdir.path, setting);
     auto started = command.start();
     if (started.failure.ok()) {
       bool elsewhere = workdir.reason != 0;

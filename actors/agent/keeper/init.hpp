@@ -6,13 +6,15 @@
 
 namespace reeve::keeper {
 
-struct TaskOutputs {
+struct InitPipes {
   int out = -1;
   int err = -1;
+  int order = -1;  // tells how many bytes lie in the page; closed: none come
 };
 
 [[noreturn]] void run_init(const LaunchSetting& setting,
-                           const LaunchOrder& order, TaskOutputs outputs);
+                           const std::vector<std::string>& cgroup_entries,
+                           InitPipes pipes, const char* page);
 
 // The one signal that an init acts on; its value is the signal to pass on.
 int pass_on_signal();

@@ -181,6 +181,20 @@ void encode(const Message& message, std::string& out) {
   std::memcpy(out.data() + start, &length, sizeof length);
 }
 
+void encode(const LaunchOrder& order, std::string& out) {
+  Put put{Writer(out)};
+  fields(put, order.spec);
+  put(order.scratch);
+}
+
+bool decode(std::string_view bytes, LaunchOrder& order) {
+  Reader in(bytes);
+  Get get{in};
+  fields(get, order.spec);
+  get(order.scratch);
+  return in.complete();
+}
+
 Expected<std::optional<Message>> FrameReader::next() {
   auto rest = std::string_view(pending_).substr(at_);
   if (rest.size() < header_bytes) {

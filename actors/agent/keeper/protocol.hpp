@@ -94,6 +94,16 @@ using Message =
 // Appends one frame to `out`.
 void encode(const Message& message, std::string& out);
 
+// Keeper to the init of a task, not as a frame.
+struct LaunchOrder {
+  TaskSpec spec;
+  std::string scratch;  // host path of the private directory; made if needed
+};
+
+void encode(const LaunchOrder& order, std::string& out);
+// False when `bytes` are not exactly one order.
+bool decode(std::string_view bytes, LaunchOrder& order);
+
 // Takes frames off the front of a byte stream.
 class FrameReader {
  public:

@@ -1,12 +1,15 @@
 // Deaths of the agent and of the keeper, and a keeper without root.
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "actors/agent/keeper/ending.hpp"
 #include "actors/agent/keeper/runtime_fixture.hpp"
+#include "actors/agent/keeper/supervisor.hpp"
 
 namespace reeve::keeper::test {
 namespace {
@@ -152,6 +155,48 @@ BOOST_AUTO_TEST_CASE(no_key_starts_twice_however_often_the_keeper_dies) {
     if (!outcome.facts.lost) BOOST_CHECK_EQUAL(size, 2);
   }
   BOOST_CHECK_GT(lost, 0);
+}
+
+// The keeper and the inits that wait show the same command line.
+constexpr int with_all_spares = 1 + static_cast<int>(spare_inits_max);
+
+BOOST_AUTO_TEST_CASE(inits_that_wait_for_an_order_end_with_the_keeper) {
+  auto place = config().directory;
+  BOOST_REQUIRE(
+      eventually([&] { return processes_with(place) == with_all_spares; }));
+  ::kill(client().keeper_pid(), SIGKILL);
+  BOOST_CHECK(eventually([&] { return processes_with(place) == 0; }));
+  reconnect();
+}
+
+BOOST_AUTO_TEST_CASE(an_init_that_was_killed_while_it_waited_is_replaced) {
+  auto place = config().directory;
+  BOOST_REQUIRE(
+      eventually([&] { return processes_with(place) == with_all_spares; }));
+  for (int pid : pids_with(place)) {
+    if (pid == client().keeper_pid()) continue;
+    ::kill(pid, SIGKILL);
+    BOOST_REQUIRE(eventually([&] { return !process_lives(pid); }));
+  }
+  for (int at = 0; at < 8; ++at) {
+    BOOST_CHECK_EQUAL(run(script("exit 7")).facts.exit_code, 7);
+  }
+  BOOST_CHECK(
+      eventually([&] { return processes_with(place) == with_all_spares; }));
+}
+
+BOOST_AUTO_TEST_CASE(a_mount_made_while_inits_wait_is_seen_by_the_next_task) {
+  BOOST_REQUIRE(eventually(
+      [&] { return processes_with(config().directory) == with_all_spares; }));
+  // Not below /tmp, of which each task has its own.
+  auto place = "/var/tmp/keeper-mount-" + std::to_string(::getpid());
+  std::filesystem::create_directory(place);
+  BOOST_REQUIRE_EQUAL(::mount("m", place.c_str(), "tmpfs", 0, ""), 0);
+  std::ofstream(place + "/here").close();
+  auto outcome = run(script("test -e " + place + "/here"));
+  BOOST_CHECK_EQUAL(::umount(place.c_str()), 0);
+  std::filesystem::remove(place);
+  BOOST_CHECK_EQUAL(outcome.facts.exit_code, 0);
 }
 
 BOOST_AUTO_TEST_CASE(a_second_keeper_of_a_directory_is_refused_with_the_pid) {

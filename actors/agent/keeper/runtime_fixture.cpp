@@ -140,16 +140,20 @@ TaskStatus RuntimeFixture::status(const TaskKey& key) {
   return {};
 }
 
-int processes_with(const std::string& word) {
-  int count = 0;
+std::vector<int> pids_with(const std::string& word) {
+  std::vector<int> pids;
   DIR* proc = ::opendir("/proc");
   while (auto* entry = ::readdir(proc)) {
     std::ifstream in(std::string("/proc/") + entry->d_name + "/cmdline");
     std::string line((std::istreambuf_iterator<char>(in)), {});
-    if (line.find(word) != std::string::npos) ++count;
+    if (line.find(word) != line.npos) pids.push_back(std::atoi(entry->d_name));
   }
   ::closedir(proc);
-  return count;
+  return pids;
+}
+
+int processes_with(const std::string& word) {
+  return static_cast<int>(pids_with(word).size());
 }
 
 bool process_lives(int pid) {

@@ -70,6 +70,7 @@ class RuntimeFixture {
 };
 
 // Processes whose command line has this word.
+std::vector<int> pids_with(const std::string& word);
 int processes_with(const std::string& word);
 bool process_lives(int pid);
 // Waits until `holds()`; false when patience ran out.

@@ -1,4 +1,5 @@
 // What a task can use, see and do, and what it cannot.
+#include <sched.h>
 #include <signal.h>
 #include <sys/stat.h>
 
@@ -239,6 +240,38 @@ BOOST_AUTO_TEST_CASE(hidden_stays_hidden_inside_the_working_directory) {
   auto outcome = run(spec);
   BOOST_CHECK_EQUAL(output(spec.key), "/tmp/work\n");
   BOOST_CHECK_NE(outcome.note, "");
+}
+
+BOOST_AUTO_TEST_CASE(a_task_is_scheduled_as_any_other_process) {
+  auto spec = script("cut -d' ' -f41 /proc/self/stat");
+  run(spec);
+  BOOST_CHECK_EQUAL(output(spec.key), std::to_string(SCHED_OTHER) + "\n");
+}
+
+BOOST_AUTO_TEST_CASE(each_start_has_the_limits_of_its_own_order) {
+  if (limits_name(client(), "memory limits are not enforced")) return;
+  // More of them than inits wait with the limits of the one before.
+  for (std::uint64_t mib : {64u, 96u, 64u, 200u, 32u, 96u, 64u, 32u, 200u}) {
+    auto spec = script("exec tail /dev/zero");
+    spec.memory_bytes = mib << 20;
+    auto facts = run(spec).facts;
+    BOOST_CHECK(facts.memory_killed);
+    BOOST_CHECK_LE(facts.peak_memory_bytes, spec.memory_bytes);
+    BOOST_CHECK_GT(facts.peak_memory_bytes, spec.memory_bytes / 2);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(arguments_as_long_as_allowed_reach_the_command) {
+  auto spec = script("echo ${#1} ${#LARGE}");
+  constexpr std::size_t half = 120'000;  // the kernel's bound for one text
+  spec.argv.push_back("script");
+  spec.argv.push_back(std::string(half, 'x'));
+  spec.env.push_back("LARGE=" + std::string(half, 'y'));
+  for (int at = 0; at < 6; ++at) {
+    spec.env.push_back("E" + std::to_string(at) + "=" + std::string(half, 'z'));
+  }
+  BOOST_CHECK_EQUAL(run(spec).facts.exit_code, 0);
+  BOOST_CHECK_EQUAL(output(spec.key), "120000 120000\n");
 }
 
 BOOST_AUTO_TEST_CASE(no_descriptor_of_the_keeper_is_inherited) {

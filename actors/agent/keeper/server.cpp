@@ -133,8 +133,9 @@ Status Server::run() {
   constexpr int events_max = 128;
   epoll_event events[events_max];
   while (!(ending_ && supervisor_->idle())) {
-    int count = ::epoll_wait(epoll_.get(), events, events_max,
-                             supervisor_->wait_ms(boot_now_ns()));
+    bool spare = !ending_ && supervisor_->wants_spare();
+    int wait_ms = spare ? 0 : supervisor_->wait_ms(boot_now_ns());
+    int count = ::epoll_wait(epoll_.get(), events, events_max, wait_ms);
     if (count < 0 && errno != EINTR) {
       return tl::unexpected(system_error("waiting for events", errno));
     }
@@ -142,6 +143,7 @@ Status Server::run() {
     supervisor_->on_time(boot_now_ns());
     supervisor_->end_round();
     send_all();
+    if (spare && count == 0) supervisor_->make_spare();
   }
   supervisor_->end_round();
   send_all();

@@ -26,6 +26,8 @@ namespace reeve::keeper {
 inline constexpr std::size_t tasks_max = 20'000;
 // Tasks that run at one time; fewer where descriptors are scarce.
 inline constexpr std::size_t live_tasks_max = 4096;
+// Inits that wait for an order: so many starts in a row are quick.
+inline constexpr std::size_t spare_inits_max = 4;
 // Descriptors of one living task: two pipes, two files, a pidfd.
 inline constexpr std::size_t descriptors_per_task = 5;
 // Descriptors that do not belong to any task.
@@ -74,6 +76,10 @@ class Supervisor {
   // Starts what waits, puts the journal on disk. At the end of each round,
   // before anything is said to anybody.
   void end_round();
+  // Whether an init should be made ready for the next order, as soon as there
+  // is nothing else to do.
+  bool wants_spare() const;
+  void make_spare();
 
   bool idle() const { return live_ == 0 && waiting_.empty(); }
   void stop_all(std::uint32_t grace_ms);
@@ -90,11 +96,18 @@ class Supervisor {
   Status admit_identity(const TaskSpec& spec) const;
   void repeat(const Task& task);
   void start_waiting();
-  void start(Task& task, int mounts_fd);
+  Status find_root();
+  Expected<Init> new_init(const CgroupLimits& limits);
+  Expected<Init> take_spare(const CgroupLimits& limits);
+  void dismiss(Init init);
+  void reaped(int pid);
+  void start(Task& task);
+  void run(Task& task, Init init);
   void fail_start(Task& task, std::string error);
   void write_note(Task& task);
-  void finish(Task& task, int wait_status, const rusage& used);
-  ExitFacts facts_of(const Task& task, int init_status, const rusage& used);
+  struct Ending;
+  void finish(Task& task, const Ending& ending);
+  ExitFacts facts_of(const Task& task, const Ending& ending);
   void pump(Task& task, Stream stream, bool to_the_end);
   void let_go(Task& task);
   void remove_scratch(const TaskKey& key);
@@ -121,6 +134,11 @@ class Supervisor {
   std::vector<Task*> by_id_;  // living tasks; null where free
   std::vector<std::uint32_t> free_ids_;
   std::unordered_map<int, Task*> by_pid_;
+  std::deque<Init> spares_;
+  bool spares_wanted_ = true;
+  CgroupLimits spare_limits_;  // those of the last start
+  // Each init of ours until it is waited for; only then is its group empty.
+  std::unordered_map<int, int> group_of_;
   std::deque<TaskKey> waiting_;
   std::multimap<std::uint64_t, TaskKey> deadlines_;  // boot clock
   std::size_t live_ = 0;

@@ -1,6 +1,7 @@
 // The life of a task from its order to its end.
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,7 +26,7 @@ void Supervisor::start_waiting() {
     if (task && task->state == TaskState::queued) batch.push_back(task);
   }
   if (batch.empty()) return;
-  auto mounts = root_->current();
+  auto root = find_root();
   // On disk before it is done: no key is ever started twice.
   Status written = journal_->flush();
   if (written) {
@@ -43,38 +44,100 @@ void Supervisor::start_waiting() {
                     "started: " +
                         written.error().text});
       tasks_.erase(task->spec.key);
-    } else if (!mounts) {
-      fail_start(*task, mounts.error().text);
+    } else if (!root) {
+      fail_start(*task, root.error().text);
     } else {
-      start(*task, *mounts);
+      start(*task);
     }
   }
 }
 
-void Supervisor::start(Task& task, int mounts_fd) {
-  const auto& spec = task.spec;
-  auto group =
-      groups_->take({spec.memory_bytes, spec.cpu_milli, spec.pids_max});
-  if (!group) return fail_start(task, group.error().text);
-  task.group = *group;
-  setting_.mounts_fd = mounts_fd;
-  LaunchOrder order;
-  order.spec = &spec;
-  order.cgroup_entries = groups_->entries(*group);
-  order.scratch = places_.directory + "/scratch/" + to_string(spec.key);
-  task.boot_ns = boot_now_ns();
-  auto launched = launch(setting_, order);
-  if (!launched) {
-    groups_->release(std::exchange(task.group, -1));
-    return fail_start(task, launched.error().text);
+// What waits in an older copy of the host's mounts is of no use.
+Status Supervisor::find_root() {
+  auto mounts = root_->current();
+  if (!mounts) return tl::unexpected(mounts.error());
+  if (*mounts == setting_.mounts_fd) return {};
+  setting_.mounts_fd = *mounts;
+  for (auto& spare : std::exchange(spares_, {})) dismiss(std::move(spare));
+  return {};
+}
+
+Expected<Init> Supervisor::new_init(const CgroupLimits& limits) {
+  auto group = groups_->take(limits);
+  if (!group) return tl::unexpected(group.error());
+  auto init = make_init(setting_, groups_->entries(*group));
+  if (!init) {
+    groups_->release(*group);
+    return init;
   }
+  init->group = *group;
+  group_of_[init->pid] = *group;
+  return init;
+}
+
+Expected<Init> Supervisor::take_spare(const CgroupLimits& limits) {
+  auto init = std::move(spares_.front());
+  spares_.pop_front();
+  if (auto limited = groups_->limit(init.group, limits); !limited) {
+    dismiss(std::move(init));
+    return tl::unexpected(limited.error());
+  }
+  return init;
+}
+
+void Supervisor::dismiss(Init init) {
+  ::syscall(SYS_pidfd_send_signal, init.process.get(), SIGKILL, nullptr, 0);
+}
+
+void Supervisor::reaped(int pid) {
+  std::erase_if(spares_, [&](const Init& spare) { return spare.pid == pid; });
+  auto found = group_of_.find(pid);
+  if (found == group_of_.end()) return;
+  groups_->release(found->second);
+  group_of_.erase(found);
+}
+
+bool Supervisor::wants_spare() const {
+  return spares_wanted_ && waiting_.empty() && starting_ == 0;
+}
+
+void Supervisor::make_spare() {
+  auto root = find_root();
+  // Why it cannot be had, the next start will tell.
+  auto init = root ? new_init(spare_limits_) : tl::unexpected(root.error());
+  if (init) spares_.push_back(std::move(*init));
+  spares_wanted_ = init && spares_.size() < spare_inits_max;
+}
+
+void Supervisor::start(Task& task) {
+  const CgroupLimits limits{task.spec.memory_bytes, task.spec.cpu_milli,
+                            task.spec.pids_max};
+  spare_limits_ = limits;
+  spares_wanted_ = true;
+  const LaunchOrder order{
+      task.spec, places_.directory + "/scratch/" + to_string(task.spec.key)};
+  for (;;) {
+    bool waited = !spares_.empty();
+    auto init = waited ? take_spare(limits) : new_init(limits);
+    if (!init) return fail_start(task, init.error().text);
+    auto given = give_order(*init, order);
+    if (given) return run(task, std::move(*init));
+    dismiss(std::move(*init));
+    // Something has killed it while it waited; a new one is alive.
+    if (!waited) return fail_start(task, given.error().text);
+  }
+}
+
+void Supervisor::run(Task& task, Init init) {
   task.state = TaskState::running;
-  task.pid = launched->pid;
-  task.process = std::move(launched->process);
-  task.out = std::move(launched->out);
-  task.err = std::move(launched->err);
+  task.pid = init.pid;
+  task.group = init.group;
+  task.boot_ns = init.boot_ns;
+  task.process = std::move(init.process);
+  task.out = std::move(init.out);
+  task.err = std::move(init.err);
   task.starting = true;
-  task.in_scratch = spec.workdir.empty();
+  task.in_scratch = task.spec.workdir.empty();
   ++starting_;
   ++live_;
   by_pid_[task.pid] = &task;
@@ -88,7 +151,7 @@ void Supervisor::start(Task& task, int mounts_fd) {
   }
   watch_(task.out.get(), task.id, Stream::out);
   watch_(task.err.get(), task.id, Stream::err);
-  journal_->running(spec.key, task.pid, task.boot_ns);
+  journal_->running(task.spec.key, task.pid, task.boot_ns);
 }
 
 void Supervisor::fail_start(Task& task, std::string error) {
@@ -177,8 +240,8 @@ void Supervisor::on_reports() {
               task->spec, {static_cast<Step>(report.value), report.error});
           break;
         case Report::Kind::exited:
-          task->have_status = true;
-          task->wait_status = report.value;
+          finish(*task, {true, report.value, report.cpu_ns,
+                         report.peak_process_bytes});
           break;
       }
     }
@@ -200,33 +263,29 @@ void Supervisor::on_children() {
   on_reports();
   for (const auto& each : ended) {
     auto found = by_pid_.find(each.pid);
-    if (found != by_pid_.end()) finish(*found->second, each.status, each.used);
+    if (found != by_pid_.end()) {
+      constexpr std::uint64_t kib = 1024;
+      finish(*found->second,
+             {false, each.status, cpu_ns_of(each.used),
+              static_cast<std::uint64_t>(each.used.ru_maxrss) * kib});
+    }
+    reaped(each.pid);
   }
 }
 
-ExitFacts Supervisor::facts_of(const Task& task, int init_status,
-                               const rusage& used) {
+ExitFacts Supervisor::facts_of(const Task& task, const Ending& ending) {
   ExitFacts facts;
   facts.started_at = task.started_at;
   facts.ended_at = unix_now_ns();
   auto usage = groups_->usage(task.group);
-  auto ns = [](const timeval& at) {
-    return static_cast<std::uint64_t>(at.tv_sec) * 1'000'000'000u +
-           static_cast<std::uint64_t>(at.tv_usec) * 1000u;
-  };
-  facts.cpu_ns =
-      usage.cpu_ns ? usage.cpu_ns : ns(used.ru_utime) + ns(used.ru_stime);
-  facts.peak_memory_bytes =
-      usage.peak_memory_bytes
-          ? usage.peak_memory_bytes
-          : static_cast<std::uint64_t>(used.ru_maxrss) * 1024u;
-  // Killed together with its init, it could not be waited for there.
-  int status = task.have_status ? task.wait_status : init_status;
-  if (WIFSIGNALED(status)) {
-    facts.signal = WTERMSIG(status);
+  facts.cpu_ns = usage.cpu_ns ? usage.cpu_ns : ending.cpu_ns;
+  facts.peak_memory_bytes = usage.peak_memory_bytes ? usage.peak_memory_bytes
+                                                    : ending.peak_process_bytes;
+  if (WIFSIGNALED(ending.status)) {
+    facts.signal = WTERMSIG(ending.status);
     facts.exit_code = 128 + facts.signal;
   } else {
-    facts.exit_code = WEXITSTATUS(status);
+    facts.exit_code = WEXITSTATUS(ending.status);
   }
   facts.memory_killed = usage.memory_kills > 0 && facts.exit_code != 0;
   if (usage.memory_kills > 0) {
@@ -241,13 +300,13 @@ ExitFacts Supervisor::facts_of(const Task& task, int init_status,
   return facts;
 }
 
-void Supervisor::finish(Task& task, int init_status, const rusage& used) {
+void Supervisor::finish(Task& task, const Ending& ending) {
   // Every process that could write is gone; what is in the pipes is the rest.
   pump(task, Stream::out, true);
   pump(task, Stream::err, true);
-  auto facts = facts_of(task, init_status, used);
+  auto facts = facts_of(task, ending);
   let_go(task);
-  if (task.told_started || task.have_status) {
+  if (task.told_started || ending.of_command) {
     task.state = TaskState::exited;
     task.exit = facts;
     journal_->exited(task.spec.key, facts);
@@ -266,7 +325,7 @@ void Supervisor::finish(Task& task, int init_status, const rusage& used) {
 void Supervisor::let_go(Task& task) {
   if (std::exchange(task.starting, false)) --starting_;
   --live_;
-  groups_->release(std::exchange(task.group, -1));
+  task.group = -1;  // its init has it until that is reaped
   by_pid_.erase(task.pid);
   by_id_[task.id] = nullptr;
   free_ids_.push_back(task.id);

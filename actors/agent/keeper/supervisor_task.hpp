@@ -41,12 +41,19 @@ struct Supervisor::Task {
   bool stopping = false;
   bool killed = false;  // by us, at the end of its grace
   bool in_scratch = false;
-  bool have_status = false;  // the init told how the command ended
-  int wait_status = 0;
   bool output_warned = false;
   ExitFacts exit;
   std::string error;
   std::string note;
+};
+
+struct Supervisor::Ending {
+  // Told by the init; else it is the init's own end. Killed together with it,
+  // the command could not be waited for there.
+  bool of_command = false;
+  int status = 0;  // as wait gives it
+  std::uint64_t cpu_ns = 0;
+  std::uint64_t peak_process_bytes = 0;
 };
 
 // One line in the keeper's log, with the time.
