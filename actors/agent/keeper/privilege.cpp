@@ -86,6 +86,9 @@ Expected<Privilege> settle_privilege() {
   ::getrlimit(RLIMIT_NOFILE, &privilege.open_files);
   rlimit raised{privilege.open_files.rlim_max, privilege.open_files.rlim_max};
   ::setrlimit(RLIMIT_NOFILE, &raised);
+  // As the daemon does, so that under load many ends are one round.
+  const sched_param none{};
+  ::sched_setscheduler(0, SCHED_BATCH, &none);
   privilege.reset_oom_score =
       write_kernel_file("/proc/self/oom_score_adj", "-900").has_value();
   if (privilege.user_mode) {
