@@ -145,7 +145,7 @@ void KeeperLink::State::run() {
     }
     if (told) told = false;
     if (!said.empty()) continue;  // just connected: it may have said more
-    wait(client->fd(), -1);
+    wait(client->fd(), forget_wait_ms);
   }
 }
 
@@ -167,13 +167,15 @@ void KeeperLink::perform(std::vector<TaskSpec> launches,
                          std::vector<StopTask> stops,
                          std::vector<TaskKey> forgets) {
   if (launches.empty() && stops.empty() && forgets.empty()) return;
+  // Nobody waits for a task to be forgotten.
+  const bool urgent = !launches.empty() || !stops.empty();
   {
     const std::lock_guard lock(state_->mutex);
     append(state_->orders.launches, std::move(launches));
     append(state_->orders.stops, std::move(stops));
     append(state_->orders.forgets, std::move(forgets));
   }
-  state_->ring();
+  if (urgent) state_->ring();
 }
 
 }  // namespace reeve::agent

@@ -34,6 +34,8 @@ using KeeperEvent =
 
 // How long until the next try to reach a keeper that does not come up.
 inline constexpr int keeper_retry_ms = 1'000;
+// What is to be forgotten goes with the next order, or after so long.
+inline constexpr int forget_wait_ms = 1'000;
 
 class KeeperLink {
  public:

@@ -211,12 +211,12 @@ void AgentShell::begin() {
         std::make_shared<const std::vector<KeeperEvent>>(std::move(events))});
   };
   // Live output goes straight to the bus: best effort, nothing is decided.
-  handlers.output = [bus = &bus(), subjects = options_.subjects](
+  handlers.output = [bus = options_.live, subjects = options_.subjects](
                         const keeper::Output& piece) {
     (void)bus->publish(subjects.output(piece.key.session, piece.key.rank),
                        live_chunk(piece));
   };
-  handlers.ended = [bus = &bus(), subjects = options_.subjects,
+  handlers.ended = [bus = options_.live, subjects = options_.subjects,
                     output](const TaskKey& key) {
     const std::string subject = subjects.output(key.session, key.rank);
     for (const auto stream : {keeper::Stream::out, keeper::Stream::err})
@@ -363,7 +363,7 @@ std::string principal_of(const std::string& agent) {
 
 Expected<caf::actor> spawn_agent(caf::actor_system& system,
                                  ShellOptions options) {
-  REEVE_CHECK(options.connection && options.quarantine,
+  REEVE_CHECK(options.connection && options.live && options.quarantine,
               "an agent needs a bus and a quarantine");
   auto door = std::make_shared<Door>();
   const std::string principal = principal_of(options.agent);

@@ -37,9 +37,10 @@ struct AgentStatus {
 };
 
 struct ShellOptions {
-  // Both outlive the actor; the connection's credentials may act for this
-  // agent.
+  // All outlive the actor; the connection's credentials may act for this
+  // agent. Live output goes by `live`: many pieces to a write.
   bus::Connection* connection = nullptr;
+  bus::Connection* live = nullptr;
   bus::Quarantine* quarantine = nullptr;
   bus::Subjects subjects{""};
   std::string agent;

@@ -100,6 +100,7 @@ struct Node {
     connection = cell.connect(bus::Role::daemon);
     ShellOptions options;
     options.connection = connection.get();
+    options.live = connection.get();
     options.quarantine = &quarantine;
     options.subjects = cell.subjects;
     options.agent = "n1";

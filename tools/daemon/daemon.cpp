@@ -211,6 +211,7 @@ keeper::ClientConfig Daemon::Impl::keeper_config() const {
 
 Status Daemon::Impl::spawn_agent(agent::ShellOptions shell) {
   shell.connection = answers.get();
+  shell.live = events.get();
   shell.quarantine = quarantine.get();
   shell.subjects = *subjects;
   auto spawned = agent::spawn_agent(*system, std::move(shell));
