@@ -10,9 +10,11 @@
 #include <mutex>
 #include <optional>
 #include <random>
+#include <vector>
 
 #include "bus/replies.hpp"
 #include "bus/sanitizer.hpp"
+#include "bus/socket_loop.hpp"
 #include "bus/subject.hpp"
 #include "cluster/check.hpp"
 
@@ -81,14 +83,24 @@ struct Connection::Impl {
   };
 
   explicit Impl(const ConnectionOptions& given)
-      : options(given), replies(unique_inbox(given.user)) {}
+      : options(given),
+        replies(unique_inbox(given.user)),
+        loop(std::make_unique<SocketLoop>([this] { run_handlers(); })) {}
   ~Impl();
 
   natsStatus configure(natsOptions* to);
   Status subscribe(const std::string& pattern, Handler handler,
                    const SubscribeOptions& limits);
   Status ensure_inbox();
-  Status publish(const std::string& subject, const char* reply, Bytes data);
+  enum class Write { now, soon, on_send };
+  Write usual() const { return options.low_latency ? Write::now : Write::soon; }
+  Status publish(const std::string& subject, const char* reply, Bytes data,
+                 Write when);
+  natsStatus hand_to_library(const std::string& subject, const char* reply,
+                             Bytes data);
+  void make_room();
+  natsStatus open_subscription(Subscription& to, const std::string& pattern);
+  void run_handlers();
   void report(const Error& error) const {
     if (options.on_error) options.on_error(error);
   }
@@ -113,7 +125,8 @@ struct Connection::Impl {
   mutable std::mutex mutex;
   std::condition_variable ended;
   std::list<Subscription> subscriptions;  // addresses are the closures
-  std::size_t live_subscriptions = 0;
+  std::vector<Subscription*> read_here;   // those without a thread
+  std::size_t live_subscriptions = 0;     // those with one
   bool closed = false;
 
   std::mutex inbox_mutex;
@@ -124,6 +137,8 @@ struct Connection::Impl {
   std::atomic<std::uint64_t> received_bytes{0}, reconnects{0};
   std::atomic<std::uint64_t> slow_consumers{0}, violations{0};
   std::atomic<std::uint64_t> late_replies{0};
+
+  std::unique_ptr<SocketLoop> loop;  // last: its thread uses the others
 };
 
 natsStatus Connection::Impl::configure(natsOptions* to) {
@@ -146,11 +161,12 @@ natsStatus Connection::Impl::configure(natsOptions* to) {
   set(natsOptions_SetPingInterval(to, ping_interval_ms));
   set(natsOptions_SetMaxPingsOut(to, pings_unanswered_max));
   set(natsOptions_SetIgnoreDiscoveredServers(to, true));
-  set(natsOptions_SetSendAsap(to, options.low_latency));
+  set(natsOptions_SetSendAsap(to, true));
   set(natsOptions_SetErrorHandler(to, on_error, this));
   set(natsOptions_SetDisconnectedCB(to, on_disconnected, this));
   set(natsOptions_SetReconnectedCB(to, on_reconnected, this));
   set(natsOptions_SetClosedCB(to, on_closed, this));
+  loop->attach_to(to);
   return status;
 }
 
@@ -164,6 +180,7 @@ Connection::Impl::~Impl() {
     std::unique_lock lock(mutex);
     ended.wait(lock, [&] { return closed && live_subscriptions == 0; });
   }
+  loop.reset();
   for (Subscription& subscription : subscriptions)
     natsSubscription_Destroy(subscription.handle);
   natsConnection_Destroy(handle);
@@ -253,21 +270,59 @@ Status Connection::Impl::subscribe(const std::string& pattern, Handler handler,
   const std::lock_guard lock(mutex);
   subscriptions.push_back({this, std::move(handler), nullptr});
   Subscription& made = subscriptions.back();
-  hand_over(&made);
-  natsStatus status = natsConnection_Subscribe(
-      &made.handle, handle, pattern.c_str(), on_message, &made);
+  natsStatus status = open_subscription(made, pattern);
   if (status != NATS_OK) {
     subscriptions.pop_back();
     return failure(status, fmt::format("subscribe to {}", pattern));
   }
-  ++live_subscriptions;
-  status = natsSubscription_SetOnCompleteCB(made.handle, on_complete, &made);
-  REEVE_CHECK(status == NATS_OK, "a new subscription takes its end handler");
   status = natsSubscription_SetPendingLimits(
       made.handle, limits.pending_messages_max, limits.pending_bytes_max);
   if (status != NATS_OK)
     return failure(status, fmt::format("limits of {}", pattern));
   return {};
+}
+
+// With `mutex` held.
+natsStatus Connection::Impl::open_subscription(Subscription& to,
+                                               const std::string& pattern) {
+  const SocketLoop::Writing together;
+  hand_over(&to);
+  if (options.handlers_on_reader) {
+    const natsStatus status =
+        natsConnection_SubscribeSync(&to.handle, handle, pattern.c_str());
+    if (status == NATS_OK) read_here.push_back(&to);
+    loop->wake();  // something may have come before it was in the list
+    return status;
+  }
+  natsStatus status = natsConnection_Subscribe(
+      &to.handle, handle, pattern.c_str(), on_message, &to);
+  if (status == NATS_OK) {
+    ++live_subscriptions;
+    status = natsSubscription_SetOnCompleteCB(to.handle, on_complete, &to);
+    REEVE_CHECK(status == NATS_OK, "a new subscription takes its end handler");
+  }
+  loop->write();
+  return status;
+}
+
+// On the loop's thread: what was read for the subscriptions without their own.
+void Connection::Impl::run_handlers() {
+  for (std::size_t at = 0;; ++at) {
+    Subscription* to = nullptr;
+    {
+      const std::lock_guard lock(mutex);
+      if (at >= read_here.size()) return;
+      to = read_here[at];
+    }
+    int waiting = 0;
+    int bytes = 0;
+    natsSubscription_GetPending(to->handle, &waiting, &bytes);
+    for (; waiting > 0; --waiting) {
+      natsMsg* message = nullptr;
+      if (natsSubscription_NextMsg(&message, to->handle, 0) == NATS_OK)
+        on_message(handle, to->handle, message, to);
+    }
+  }
 }
 
 Status Connection::Impl::ensure_inbox() {
@@ -284,8 +339,25 @@ Status Connection::Impl::ensure_inbox() {
   return status;
 }
 
+natsStatus Connection::Impl::hand_to_library(const std::string& subject,
+                                             const char* reply, Bytes data) {
+  const int size = static_cast<int>(data.size());
+  if (reply != nullptr)
+    return natsConnection_PublishRequest(handle, subject.c_str(), reply,
+                                         data.data(), size);
+  return natsConnection_Publish(handle, subject.c_str(), data.data(), size);
+}
+
+// The library's own buffer has no bound while an event loop writes.
+void Connection::Impl::make_room() {
+  while (natsConnection_Buffered(handle) > write_buffer_bytes_max) {
+    loop->write();
+    if (!loop->await_room()) return;
+  }
+}
+
 Status Connection::Impl::publish(const std::string& subject, const char* reply,
-                                 Bytes data) {
+                                 Bytes data, Write when) {
   if (data.size() > message_bytes_max) {
     publish_failures.fetch_add(1);
     return fail(Errc::usage,
@@ -293,12 +365,15 @@ Status Connection::Impl::publish(const std::string& subject, const char* reply,
                             "bound of {}: send less at a time",
                             data.size(), subject, message_bytes_max));
   }
-  const int size = static_cast<int>(data.size());
-  const natsStatus status =
-      reply != nullptr
-          ? natsConnection_PublishRequest(handle, subject.c_str(), reply,
-                                          data.data(), size)
-          : natsConnection_Publish(handle, subject.c_str(), data.data(), size);
+  natsStatus status = NATS_OK;
+  if (when == Write::soon) {
+    status = hand_to_library(subject, reply, data);
+  } else {
+    const SocketLoop::Writing together;
+    status = hand_to_library(subject, reply, data);
+  }
+  if (when == Write::now) loop->write();
+  make_room();
   if (status != NATS_OK) {
     publish_failures.fetch_add(1);
     return failure(status, fmt::format("publish on {}", subject));
@@ -333,7 +408,18 @@ Expected<std::unique_ptr<Connection>> Connection::connect(
 Status Connection::publish(std::string_view subject, Bytes data) {
   if (!valid_subject(subject))
     return fail(Errc::usage, fmt::format("'{}' is no subject", subject));
-  return impl_->publish(std::string(subject), nullptr, data);
+  return impl_->publish(std::string(subject), nullptr, data, impl_->usual());
+}
+
+Status Connection::queue(std::string_view subject, Bytes data) {
+  if (!valid_subject(subject))
+    return fail(Errc::usage, fmt::format("'{}' is no subject", subject));
+  return impl_->publish(std::string(subject), nullptr, data,
+                        Impl::Write::on_send);
+}
+
+void Connection::send() {
+  impl_->loop->write();
 }
 
 Status Connection::publish_request(std::string_view subject,
@@ -341,7 +427,8 @@ Status Connection::publish_request(std::string_view subject,
   if (!valid_subject(subject) || !valid_subject(reply))
     return fail(Errc::usage, fmt::format("'{}' answered on '{}': no subject",
                                          subject, reply));
-  return impl_->publish(std::string(subject), std::string(reply).c_str(), data);
+  return impl_->publish(std::string(subject), std::string(reply).c_str(), data,
+                        impl_->usual());
 }
 
 Expected<std::string> Connection::open_reply(std::string_view subject,

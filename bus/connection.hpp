@@ -1,6 +1,6 @@
 // One connection to the bus. Every member function may be called from any
-// thread. Handlers run on library threads, one per subscription, in the order
-// of arrival; they hand the message on (an actor's mailbox) and return.
+// thread. Handlers run on other threads, in the order of arrival; they hand the
+// message on (an actor's mailbox) and return.
 #pragma once
 
 #include <chrono>
@@ -17,6 +17,8 @@ namespace reeve::bus {
 
 // The server refuses larger messages (its max_payload), and so do we.
 inline constexpr std::size_t message_bytes_max = 1 << 20;
+// What may wait for the socket; who publishes more waits, too.
+inline constexpr int write_buffer_bytes_max = 4 << 20;
 // What `publish` may hold while the server is away; beyond it, Errc::busy.
 inline constexpr int reconnect_buffer_bytes = 8 << 20;
 inline constexpr std::chrono::milliseconds reconnect_wait{100};
@@ -29,9 +31,13 @@ struct ConnectionOptions {
   std::string user;  // the principal
   std::string password;
   std::string name;  // what the server shows for this connection
-  // Each publish goes to the socket at once: for requests. Without it many
-  // small messages share a write: for events.
+  // Each publish is written at once by its own thread: for requests. Without
+  // it the connection's thread writes, many small messages at a time.
   bool low_latency = false;
+  // Handlers run on the thread that reads: one change of threads less for each
+  // message. None may block then. Without it each subscription has a thread,
+  // which may be slow, and loses messages beyond its bounds.
+  bool handlers_on_reader = false;
   std::chrono::milliseconds connect_timeout{5'000};
   // Called on a library thread; `connected` on the one that connects.
   std::function<void(State)> on_state;
@@ -77,6 +83,9 @@ class Connection {
   Status publish(std::string_view subject, Bytes data);
   Status publish_request(std::string_view subject,
                          std::string_view reply_subject, Bytes data);
+  // As `publish`, but it stays here until `send`: for many in one write.
+  Status queue(std::string_view subject, Bytes data);
+  void send();
 
   // One try, blocking. Errc::unreachable when nobody answers within `timeout`
   // or nobody is subscribed; Errc::rejected when the server forbids it.

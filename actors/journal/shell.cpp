@@ -95,10 +95,11 @@ class Committer : public TracedActor {
           const auto subject =
               options_.subjects->event(schema::event_of(bytes));
           // A subscriber that misses one sees the gap and asks for it.
-          if (auto sent = options_.events->publish(subject, bytes); !sent)
+          if (auto sent = options_.events->queue(subject, bytes); !sent)
             spdlog::warn("event not published: {}", sent.error().text);
         });
     REEVE_CHECK(walked.has_value(), walked.error().text);
+    options_.events->send();
   }
 
   JournalOptions options_;

@@ -116,6 +116,7 @@ Expected<std::unique_ptr<bus::Connection>> Daemon::Impl::connect(
   how.password = credentials.password;
   how.name = name;
   how.low_latency = low_latency;
+  how.handlers_on_reader = true;
   how.on_error = [](const Error& error) {
     spdlog::warn("bus: {}", error.text);
   };

@@ -1,0 +1,175 @@
+// How connections read and write: handlers on the reading thread, queued
+// messages, and a server that does not keep up.
+#include "bus/socket_loop.hpp"
+
+#include <signal.h>
+
+#include <atomic>
+#include <boost/test/unit_test.hpp>
+#include <mutex>
+#include <set>
+#include <thread>
+
+#include "bus/test_support.hpp"
+
+namespace reeve::bus {
+namespace {
+
+using testing::bytes_of;
+using testing::Cell;
+using testing::eventually;
+using testing::patience;
+using testing::text_of;
+
+std::unique_ptr<Connection> on_reader(const Cell& cell) {
+  auto options = cell.options(Role::daemon);
+  options.handlers_on_reader = true;
+  auto connection = Connection::connect(options);
+  BOOST_REQUIRE(connection.has_value());
+  return std::move(*connection);
+}
+
+// Texts that arrived, in their order.
+struct Heard {
+  void operator()(const Message& message) {
+    const std::lock_guard lock(mutex);
+    texts.push_back(text_of(message.data));
+    threads.insert(std::this_thread::get_id());
+  }
+  std::size_t count() {
+    const std::lock_guard lock(mutex);
+    return texts.size();
+  }
+  std::mutex mutex;
+  std::vector<std::string> texts;
+  std::set<std::thread::id> threads;
+};
+
+BOOST_AUTO_TEST_CASE(what_is_queued_leaves_when_it_is_sent_and_in_order) {
+  for (const bool low_latency : {true, false}) {
+    Cell cell;
+    auto listener = cell.connect(Role::daemon);
+    auto sender = cell.connect(Role::daemon, low_latency);
+    Heard heard;
+    BOOST_REQUIRE(listener->subscribe(cell.subjects.stats(), std::ref(heard))
+                      .has_value());
+    BOOST_REQUIRE(listener->flush(patience).has_value());
+    std::vector<std::string> expected;
+    for (int i = 0; i < 1000; ++i) {
+      expected.push_back(std::to_string(i));
+      BOOST_REQUIRE(
+          sender->queue(cell.subjects.stat("n"), bytes_of(expected.back()))
+              .has_value());
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    BOOST_TEST(heard.count() == 0u);
+    sender->send();
+    BOOST_REQUIRE(eventually([&] { return heard.count() == 1000; }));
+    BOOST_TEST(heard.texts == expected);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(handlers_on_the_reader_share_its_thread_and_miss_nothing) {
+  Cell cell;
+  auto listener = on_reader(cell);
+  auto sender = cell.connect(Role::daemon, false);
+  Heard heard;
+  for (const auto& pattern : {cell.subjects.stats(), cell.subjects.queries()})
+    BOOST_REQUIRE(listener->subscribe(pattern, std::ref(heard)).has_value());
+  BOOST_REQUIRE(listener->flush(patience).has_value());
+  constexpr int count = 100'000;  // more than a subscription may hold
+  for (int i = 0; i < count; ++i) {
+    const auto subject =
+        i % 10 == 0 ? cell.subjects.query("local") : cell.subjects.stat("n");
+    BOOST_REQUIRE(
+        sender->publish(subject, bytes_of(std::to_string(i))).has_value());
+  }
+  BOOST_REQUIRE(eventually([&] { return heard.count() == count; }));
+  BOOST_TEST(heard.threads.size() == 1u);
+  BOOST_TEST(listener->stats().dropped == 0u);
+  int last = -1;
+  for (const auto& text : heard.texts) {
+    const int number = std::stoi(text);
+    if (number % 10 == 0) continue;
+    BOOST_REQUIRE(number > last);
+    last = number;
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_handler_on_the_reader_answers_and_comes_back) {
+  Cell cell;
+  auto server = on_reader(cell);
+  const auto status =
+      server->subscribe(cell.subjects.queries(), [&](const Message& message) {
+        (void)server->publish(message.reply, message.data);
+      });
+  BOOST_REQUIRE(status.has_value());
+  BOOST_REQUIRE(server->flush(patience).has_value());
+  auto client = on_reader(cell);
+  const auto asks = [&](std::string_view text) {
+    const auto answer =
+        client->request(cell.subjects.query("local"), bytes_of(text),
+                        std::chrono::milliseconds(500));
+    return answer.has_value() && text_of(*answer) == text;
+  };
+  BOOST_TEST(eventually([&] { return asks("once"); }));
+  ::kill(cell.server->pid(), SIGKILL);
+  BOOST_REQUIRE(eventually([&] { return cell.server->restarts() == 1; }));
+  BOOST_TEST(eventually([&] { return asks("again"); }));
+  BOOST_TEST(server->stats().reconnects >= 1u);
+}
+
+BOOST_AUTO_TEST_CASE(a_reader_with_handlers_may_end_while_messages_arrive) {
+  Cell cell;
+  auto sender = cell.connect(Role::daemon, false);
+  std::atomic<bool> done{false};
+  std::thread load([&] {
+    while (!done)
+      (void)sender->publish(cell.subjects.stat("n"), bytes_of("load"));
+  });
+  for (int cycle = 0; cycle < 40; ++cycle) {
+    std::atomic<std::uint64_t> seen{0};
+    auto receiver = on_reader(cell);
+    BOOST_REQUIRE(
+        receiver
+            ->subscribe(cell.subjects.stats(), [&](const Message&) { ++seen; })
+            .has_value());
+    BOOST_REQUIRE(eventually([&] { return seen > 10; }));
+    receiver.reset();
+    const auto before = seen.load();
+    std::this_thread::yield();
+    BOOST_TEST(seen == before);
+  }
+  done = true;
+  load.join();
+}
+
+BOOST_AUTO_TEST_CASE(who_publishes_more_than_the_server_takes_waits) {
+  Cell cell;
+  auto listener = on_reader(cell);
+  auto sender = cell.connect(Role::daemon, false);
+  std::atomic<int> heard{0};
+  BOOST_REQUIRE(
+      listener
+          ->subscribe(cell.subjects.stats(), [&](const Message&) { ++heard; })
+          .has_value());
+  BOOST_REQUIRE(listener->flush(patience).has_value());
+  ::kill(cell.server->pid(), SIGSTOP);
+  constexpr int blocks = 200;
+  std::atomic<int> published{0};
+  std::thread publisher([&] {
+    const std::string block(256 << 10, 'x');
+    for (; published < blocks; ++published)
+      (void)sender->publish(cell.subjects.stat("n"), bytes_of(block));
+  });
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  // The bound, and what the kernel holds for the socket.
+  BOOST_TEST(published <= 100);
+  BOOST_TEST(published >= write_buffer_bytes_max / (256 << 10));
+  ::kill(cell.server->pid(), SIGCONT);
+  publisher.join();
+  BOOST_TEST(eventually([&] { return heard == blocks; }));
+}
+
+}  // namespace
+}  // namespace reeve::bus
