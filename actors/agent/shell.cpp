@@ -40,6 +40,7 @@ struct KeeperSaid {
 struct Tick {
   std::uint64_t due = 0;
 };
+struct Wake {};
 
 }  // namespace
 }  // namespace reeve::agent
@@ -49,6 +50,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::agent::ReplyArrived)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::agent::OutputAsked)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::agent::KeeperSaid)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::agent::Tick)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::agent::Wake)
 
 namespace reeve::agent {
 namespace {
@@ -143,8 +145,9 @@ class AgentShell : public actors::TracedActor {
   void on_keeper(const KeeperEvent& event);
   void on_output_asked(const OutputAsked& asked);
   void on_tick(Time now);
+  void perform_soon();
   void perform(Time now);
-  void send(const SendCommand& command);
+  void publish(const SendCommand& command);
   void arm(Time now);
   bus::Connection& bus() { return *options_.connection; }
 
@@ -158,6 +161,7 @@ class AgentShell : public actors::TracedActor {
   caf::actor output_;
   Time armed_;
   Time told_;
+  bool wakes_ = false;  // a Wake is in the mailbox
   int keeper_pid_ = 0;
   std::uint64_t reconnects_ = 0;
   std::uint64_t send_failures_ = 0;
@@ -169,27 +173,29 @@ caf::behavior AgentShell::make_behavior() {
   return {
       [this](const OrderArrived& order) {
         door_->orders.leave();
-        const Time now = wall_clock();
         core_.on_order(
-            *schema::verified<schema::AgentOrder>(order.message.data), now);
-        perform(now);
+            *schema::verified<schema::AgentOrder>(order.message.data),
+            wall_clock());
+        perform_soon();
       },
       [this](const ReplyArrived& reply) {
-        const Time now = wall_clock();
         const auto* table = schema::verified<schema::Reply>(reply.message.data);
-        if (table) core_.on_reply(*table, now);
-        perform(now);
+        if (table) core_.on_reply(*table, wall_clock());
+        perform_soon();
       },
       [this](const KeeperSaid& said) {
         for (const KeeperEvent& event : *said.events) on_keeper(event);
-        perform(wall_clock());
+        perform_soon();
       },
       [this](const OutputAsked& asked) { on_output_asked(asked); },
       [this](const Tick& tick) {
         if (tick.due == armed_.value) armed_ = Time{};
-        const Time now = wall_clock();
-        on_tick(now);
-        perform(now);
+        on_tick(wall_clock());
+        perform_soon();
+      },
+      [this](Wake) {
+        wakes_ = false;
+        perform(wall_clock());
       },
   };
 }
@@ -294,12 +300,17 @@ void AgentShell::on_tick(Time now) {
                       core_.facts_waiting(), core_.counters()});
 }
 
+// Behind all that waits in the mailbox: what it leads to is one report.
+void AgentShell::perform_soon() {
+  if (!std::exchange(wakes_, true)) send(this, Wake{});
+}
+
 void AgentShell::perform(Time now) {
   Effects effects = core_.take_effects(now);
   if (link_)
     link_->perform(std::move(effects.launches), std::move(effects.stops),
                    std::move(effects.forgets));
-  for (const SendCommand& command : effects.commands) send(command);
+  for (const SendCommand& command : effects.commands) publish(command);
   if (!effects.heartbeat.empty())
     (void)bus().publish(options_.subjects.stat(options_.agent),
                         effects.heartbeat);
@@ -309,7 +320,7 @@ void AgentShell::perform(Time now) {
 }
 
 // What does not leave now is sent again by the core.
-void AgentShell::send(const SendCommand& command) {
+void AgentShell::publish(const SendCommand& command) {
   const bool report = std::string_view(command.kind) == "report_facts";
   const auto sent = bus().publish_request(
       options_.subjects.command(principal_, command.kind),

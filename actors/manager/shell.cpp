@@ -66,19 +66,18 @@ class ManagerShell : public TracedActor {
         [this](const Reported& figure) {
           core_->set_counter(figure.name, figure.value);
         },
+        [this](wake_atom) { pump_now(); },
         [this](tick_atom) {
           core_->set_counter("quarantined", options_.quarantine->count());
           core_->set_counter("log_reads_dropped",
                              options_.log_reads->dropped());
           core_->on_tick(wall_time());
           pump();
-          end_when_stopped();
           delayed_send(this, tick_interval, tick_atom::value);
         },
         [this](drain_atom) {
           core_->stop_all(wall_time());
           pump();
-          end_when_stopped();
         },
     };
   }
@@ -111,14 +110,21 @@ class ManagerShell : public TracedActor {
 
   // All real tasks have ended, and that is on disk.
   void end_when_stopped() {
-    if (!core_->stopping() || core_->real_tasks() > 0 || in_flight_ != 0)
-      return;
+    if (core_->real_tasks() > 0 || in_flight_ != 0) return;
     if (std::exchange(ended_, true)) return;
     options_.on_stopped();
   }
 
-  // One commit is under way at most: what is decided meanwhile is the next.
+  // Behind all that waits in the mailbox: what it leads to is one commit and
+  // one write.
   void pump() {
+    if (std::exchange(pump_waits_, true)) return;
+    send(this, wake_atom::value);
+  }
+
+  // One commit is under way at most: what is decided meanwhile is the next.
+  void pump_now() {
+    pump_waits_ = false;
     if (in_flight_ == 0 && peers_.committer) {
       auto batch = std::make_shared<manager::Batch>(core_->take_batch());
       if (batch->count > 0) {
@@ -129,17 +135,19 @@ class ManagerShell : public TracedActor {
     }
     for (const manager::Effect& effect : core_->take_effects())
       std::visit([this](const auto& one) { perform(one); }, effect);
+    options_.answers->send();
+    options_.orders->send();
+    if (core_->stopping()) end_when_stopped();
   }
 
   void perform(const manager::SendReply& reply) {
-    if (auto sent = options_.answers->publish(reply.reply_to, reply.bytes);
-        !sent)
+    if (auto sent = options_.answers->queue(reply.reply_to, reply.bytes); !sent)
       spdlog::warn("answer not sent: {}", sent.error().text);
   }
 
   void perform(const manager::SendOrder& order) {
     const auto subject = options_.subjects->agent(order.agent, "order");
-    if (auto sent = options_.orders->publish(subject, order.bytes); !sent)
+    if (auto sent = options_.orders->queue(subject, order.bytes); !sent)
       spdlog::warn("order to {} not sent: {}", order.agent, sent.error().text);
   }
 
@@ -147,6 +155,7 @@ class ManagerShell : public TracedActor {
   std::shared_ptr<manager::Core> core_;
   Peers peers_;
   std::uint64_t in_flight_ = 0;
+  bool pump_waits_ = false;
   bool ended_ = false;
 };
 
