@@ -9,6 +9,8 @@
 #include <fstream>
 #include <iterator>
 
+#include "actors/agent/keeper/files.hpp"
+
 namespace reeve::keeper::test {
 
 namespace {
@@ -146,7 +148,8 @@ std::vector<int> pids_with(const std::string& word) {
   while (auto* entry = ::readdir(proc)) {
     std::ifstream in(std::string("/proc/") + entry->d_name + "/cmdline");
     std::string line((std::istreambuf_iterator<char>(in)), {});
-    if (line.find(word) != line.npos) pids.push_back(std::atoi(entry->d_name));
+    if (line.find(word) == line.npos) continue;
+    pids.push_back(static_cast<int>(to_number(entry->d_name)));
   }
   ::closedir(proc);
   return pids;
