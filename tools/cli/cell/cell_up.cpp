@@ -26,6 +26,8 @@ namespace fs = std::filesystem;
 
 // A long log is read again before the daemon serves.
 constexpr std::uint64_t up_timeout_ns = 300'000'000'000;
+// How long `up` waits for this host to become a node once the cell serves.
+constexpr std::uint64_t node_timeout_ns = 5'000'000'000;
 constexpr std::chrono::milliseconds probe_timeout{1'000};
 // Between looks whether a starting daemon serves.
 constexpr int ready_pause_ms = 5;
@@ -70,13 +72,26 @@ bool has_begun(const Context& context, pid_t daemon) {
   return living && living->pid == daemon;
 }
 
-// The pid of the daemon that answers for this data directory.
-Expected<int> answering_daemon(const Context& context) {
+struct Answering {
+  int pid = 0;
+  bool awaits_node = false;  // this host is to be a node and is not yet
+};
+
+bool awaits_node(const schema::StatusAnswer& status) {
+  if (status.nodes_up() > 0 || status.counters() == nullptr) return false;
+  for (const auto* one : *status.counters())
+    if (schema::text(one->name()) == "own_node") return one->value() != 0;
+  return false;
+}
+
+// The daemon that answers for this data directory.
+Expected<Answering> answering_daemon(const Context& context) {
   auto cell = Cell::connect(context);
   if (!cell) return tl::unexpected(cell.error());
   const auto status = (*cell)->status(probe_timeout);
   if (!status) return tl::unexpected(status.error());
-  return (*status)->daemon_pid();
+  return Answering{static_cast<int>((*status)->daemon_pid()),
+                   awaits_node(**status)};
 }
 
 // The daemon's exit codes are those of the command line.
@@ -102,9 +117,17 @@ Status wait_ready(const Context& context, pid_t child, Interrupts& interrupts) {
   Progress progress(context.quiet);
   const std::uint64_t begun = monotonic_ns();
   for (;;) {
+    const std::uint64_t waited = monotonic_ns() - begun;
     if (has_begun(context, child)) {
-      const auto pid = answering_daemon(context);
-      if (pid && *pid == child) return {};
+      const auto daemon = answering_daemon(context);
+      const bool serves = daemon && daemon->pid == child;
+      if (serves && !daemon->awaits_node) return {};
+      if (serves && waited > node_timeout_ns) {
+        progress.clear();
+        say("reeve: this host is not a node of the cell yet; why stands in " +
+            daemon_log_file(context.data).string());
+        return {};
+      }
     }
     if (const auto end = end_of(child)) {
       progress.clear();
@@ -114,7 +137,6 @@ Status wait_ready(const Context& context, pid_t child, Interrupts& interrupts) {
                               end->text, daemon_log_file(context.data).string(),
                               log_tail(daemon_log_file(context.data))));
     }
-    const std::uint64_t waited = monotonic_ns() - begun;
     if (waited > up_timeout_ns)
       return fail(Errc::unreachable,
                   fmt::format("the daemon, pid {}, does not serve after {}; "
