@@ -236,8 +236,9 @@ Status write_snapshot(const Database& database, std::uint64_t sequence,
     if (!put) return put;
   }
   header.hash = header_hash(sequence, header, hashes);
-  // Memory tables become files in their order, so the header, which is in the
-  // last of them, is never there without the chunks.
+  // On disk before the header says so, and in a file of its own: damage to a
+  // chunk leaves the headers readable.
+  if (Status done = flush(database); !done) return done;
   Status put = put_unlogged(database, header_key(sequence),
                             std::as_bytes(std::span(&header, 1)));
   if (!put) return put;

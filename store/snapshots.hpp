@@ -1,6 +1,6 @@
 // Snapshots of the state as the caller encodes it, in a column family of
 // their own that never touches the write-ahead log: chunks of 1 MiB, each
-// compressed, then a header with the hash of all, made durable by one flush. A
+// compressed, made durable by a flush, then a header with the hash of all. A
 // snapshot without its header, or with damaged bytes, does not count.
 #pragma once
 
