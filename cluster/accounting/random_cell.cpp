@@ -1,7 +1,5 @@
 #include "cluster/accounting/random_cell.hpp"
 
-#include <random>
-
 namespace reeve::cluster::accounting::testing {
 namespace {
 
@@ -14,7 +12,7 @@ constexpr const char* groups[] = {"default", "fast"};
 
 class Life {
  public:
-  Life(Cell& cell, std::uint64_t seed) : cell_(cell), random_(seed) {
+  Life(Cell& cell, const Random& random) : cell_(cell), random_(random) {
     cell_.writer.begin(cell_.origin());
     auto& builder = cell_.writer.builder();
     for (const char* name : {"vision", "speech"})
@@ -118,13 +116,13 @@ class Life {
   }
 
   Cell& cell_;
-  std::mt19937_64 random_;
+  const Random& random_;
 };
 
 }  // namespace
 
-void live_at_random(Cell& cell, std::uint64_t seed, int steps) {
-  Life life(cell, seed);
+void live_at_random(Cell& cell, const Random& random, int steps) {
+  Life life(cell, random);
   for (int i = 0; i < steps; ++i) life.step();
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 
 #include "cluster/testing.hpp"
 
@@ -9,8 +10,9 @@ namespace reeve::cluster::accounting::testing {
 
 // Four nodes in two groups, four users, three projects; gangs, shares of
 // GPUs, requeues; nodes that are lost, drained, changed and removed. Several
-// events share a time now and then.
-void live_at_random(cluster::testing::Cell& cell, std::uint64_t seed,
+// events share a time now and then. `random` gives any 64 bits.
+using Random = std::function<std::uint64_t()>;
+void live_at_random(cluster::testing::Cell& cell, const Random& random,
                     int steps);
 
 }  // namespace reeve::cluster::accounting::testing
