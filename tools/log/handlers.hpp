@@ -14,5 +14,7 @@ Result log_stats(const Context&, const Arguments&);
 Result log_verify(const Context&, const Arguments&);
 Result log_replay(const Context&, const Arguments&);
 Result log_state(const Context&, const Arguments&);
+Result log_timeline(const Context&, const Arguments&);
+Result log_usage(const Context&, const Arguments&);
 
 }  // namespace reeve::tools

@@ -16,11 +16,11 @@ Result dispatch(const Arguments& arguments) {
     std::string_view path;
     Result (*handler)(const Context&, const Arguments&);
   };
-  static constexpr Entry entries[] = {{"log cat", log_cat},
-                                      {"log stats", log_stats},
-                                      {"log verify", log_verify},
-                                      {"replay", log_replay},
-                                      {"state", log_state}};
+  static constexpr Entry entries[] = {
+      {"log cat", log_cat},       {"log stats", log_stats},
+      {"log verify", log_verify}, {"replay", log_replay},
+      {"state", log_state},       {"timeline", log_timeline},
+      {"usage", log_usage}};
   const auto context = make_context(arguments);
   if (!context) return tl::unexpected(context.error());
   for (const auto& entry : entries)
