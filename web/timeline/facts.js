@@ -92,17 +92,30 @@ class Facts {
     if (model.alloc_memory_bytes[alloc] > 0)
       parts.push(format_bytes(model.alloc_memory_bytes[alloc]));
     const [from, to] = model.shares(alloc);
+    let last = null;  // whole devices of one sort, side by side
     for (let i = from; i < to; ++i) {
       const device = model.share_device[i];
-      const milli = model.share_milli[i];
       const sort = model.model_of(model.alloc_node[alloc], device);
-      const share = milli === 1000 ? ""
-        : ` (${format_milli(milli)}` +
-          (model.share_memory_bytes[i] > 0
-            ? `, ${format_bytes(model.share_memory_bytes[i])})` : ")");
-      parts.push(`GPU ${device}${sort && ` ${sort}`}${share}`);
+      const milli = model.share_milli[i];
+      if (milli === 1000 && last?.sort === sort && last.to === device - 1) {
+        last.to = device;
+        parts.pop();
+      } else {
+        last = milli === 1000 ? { from: device, to: device, sort } : null;
+      }
+      const name = last !== null && last.from < last.to
+        ? `GPUs ${last.from} to ${last.to}` : `GPU ${device}`;
+      parts.push(name + (sort && ` ${sort}`) + this.share_(i));
     }
     return parts.join(", ");
+  }
+
+  share_(i) {
+    const { share_milli, share_memory_bytes } = this.model;
+    if (share_milli[i] === 1000) return "";
+    const memory = share_memory_bytes[i] > 0
+      ? `, ${format_bytes(share_memory_bytes[i])}` : "";
+    return ` (${format_milli(share_milli[i])}${memory})`;
   }
 
   outcome_(run) {

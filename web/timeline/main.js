@@ -9,6 +9,8 @@ class Page {
     this.search = new Search(model);
     this.overview = new Overview(model, this.palette, this.view);
     this.view.changed = () => this.draw_soon();
+    this.view.cpus_changed = () =>
+      by_id("cpus").setAttribute("aria-pressed", this.view.cpus);
     this.head_();
     this.listen_controls_();
     this.listen_pointer_();
@@ -57,7 +59,7 @@ class Page {
       this.palette.use(event.target.value);
       this.recolour();
     });
-    on("cpus", "click", () => this.toggle_cpus());
+    on("cpus", "click", () => this.view.set_cpus(!this.view.cpus));
     on("lower", "click", () => this.view.step_height(-1));
     on("higher", "click", () => this.view.step_height(1));
     on("fit", "click", () => this.view.fit());
@@ -83,11 +85,6 @@ class Page {
     });
     new ResizeObserver(() => this.view.resized()).observe(by_id("chart"));
     addEventListener("resize", () => this.draw_soon());
-  }
-
-  toggle_cpus() {
-    this.view.set_cpus(!this.view.cpus);
-    by_id("cpus").setAttribute("aria-pressed", this.view.cpus);
   }
 
   toggle_help(open = by_id("keys").hidden) {

@@ -67,6 +67,11 @@ class Palette {
     return category_colours[this.theme][rank] ?? other_colour[this.theme];
   }
 
+  is_faded(run) {
+    return (this.matches !== null && !this.matches[run]) ||
+      (this.picked !== null && this.picked !== this.key_of[run]);
+  }
+
   // After a change of theme, search or pick.
   refresh() {
     const { ground } = this;
@@ -78,9 +83,7 @@ class Palette {
     this.pixel_of_run = new Uint32Array(this.model.runs);
     for (let run = 0; run < this.model.runs; ++run) {
       const key = this.key_of[run];
-      const shown = (this.matches === null || this.matches[run]) &&
-        (this.picked === null || this.picked === key);
-      this.pixel_of_run[run] = shown ? full[key] : faded[key];
+      this.pixel_of_run[run] = this.is_faded(run) ? faded[key] : full[key];
     }
     this.idle = idle;
     this.absent = pixel_of(ground.absent);

@@ -27,6 +27,7 @@ class View {
     this.selected = null;  // a run
     this.hovered = null;   // an alloc
     this.changed = () => {};
+    this.cpus_changed = () => {};
     this.choose_rows_();
     this.measure();
     this.height_index = this.fitting_height_();
@@ -110,6 +111,7 @@ class View {
     this.cpus = on;
     this.choose_rows_();
     this.layout_();
+    this.cpus_changed();
   }
 
   step_height(step) {
@@ -264,13 +266,15 @@ class View {
   }
 
   ticks_() {
-    const step = tick_steps.find((s) => s / this.ns_per_pixel >= 92) ??
+    const step = tick_steps.find((s) => s / this.ns_per_pixel >= 80) ??
       tick_steps.at(-1);
     const { model } = this;
     // Local midnight is at a multiple of a day.
     const shift_ns = (BigInt(-new Date(model.unix_ms(this.from))
       .getTimezoneOffset()) * 60000000000n);
-    const origin = model.from_ns + shift_ns;
+    // Weeks begin on Monday; the first of 1970 was the fifth day.
+    const monday = step % (7 * day_ns) === 0 ? BigInt(4 * day_ns) : 0n;
+    const origin = model.from_ns + shift_ns - monday;
     const step_n = BigInt(step);
     let at = origin + BigInt(Math.floor(this.from));
     at -= at % step_n;
@@ -344,11 +348,7 @@ class View {
     const { context, model, palette } = this;
     const hovered = this.hovered === null ? -1
       : model.alloc_run[this.hovered];
-    context.save();
-    context.beginPath();
-    context.rect(this.label_width, axis_height, this.plot_width,
-      this.plot_height);
-    context.clip();
+    this.clip_();
     context.strokeStyle = palette.ground.ink;
     this.each_seen_(visible, 0, (alloc) => {
       const run = model.alloc_run[alloc];
@@ -356,14 +356,25 @@ class View {
     }, (left, top, width, height, alloc) => {
       context.lineWidth =
         model.alloc_run[alloc] === this.selected ? 2 : 1;
-      context.strokeRect(left, top, Math.max(width, 2), Math.max(height, 2));
+      context.strokeRect(left - 1, top - 1, width + 2, height + 2);
     });
     context.restore();
+  }
+
+  // Until restore() nothing is drawn outside of the bars' place.
+  clip_() {
+    const { context } = this;
+    context.save();
+    context.beginPath();
+    context.rect(this.label_width, axis_height, this.plot_width,
+      this.plot_height);
+    context.clip();
   }
 
   draw_bar_names_(visible) {
     if (this.row_height < 11) return;
     const { context, model, palette } = this;
+    this.clip_();
     context.font = this.font_(this.row_height >= 18 ? 11 : 10, 500);
     context.textBaseline = "middle";
     context.textAlign = "left";
@@ -381,9 +392,11 @@ class View {
         const pixel = palette.pixel_of_run[run];
         const light = (pixel & 255) * 0.3 + ((pixel >>> 8) & 255) * 0.59 +
           ((pixel >>> 16) & 255) * 0.11;
+        context.globalAlpha = palette.is_faded(run) ? 0.4 : 1;
         context.fillStyle = light > 135 ? "#101418" : "#ffffff";
         context.fillText(text, left + 4, top + height / 2 + 0.5);
       });
+    context.restore();
   }
 
   // "8 x H100", or nothing where its devices differ.
