@@ -85,6 +85,7 @@ class TimelinePageTest(unittest.TestCase):
             self.browser.screenshot(os.path.join(folder, name + ".png"))
 
     def text(self, element):
+        self.browser.run("new Promise(requestAnimationFrame)")
         return self.browser.run(
             f"document.getElementById('{element}').innerText")
 
@@ -256,18 +257,24 @@ class TimelinePageTest(unittest.TestCase):
         self.keep("narrow")
 
     def test_the_overview_and_marking_choose_the_window(self):
-        whole = self.text("range")
-        self.assertIn("allocations", whole)
+        self.assertEqual("", self.text("seen"))
         box = json.loads(self.browser.run(
             "JSON.stringify(document.getElementById('overview')"
             ".getBoundingClientRect())"))
         y = box["top"] + 20
         self.browser.drag(400, y, 500, y)
         self.keep("window")
+        seen = self.text("seen")
+        # 100 of about 1,300 pixels of 30 days.
+        self.assertRegex(seen, r"^seen: 2026-11-0[78] .* \(2d \d\dh\)$")
         self.browser.drag(500, 400, 900, 420, modifiers=SHIFT)
         self.keep("marked")
-        self.browser.mouse("mouseMoved", 700, 420)
+        self.assertRegex(self.text("seen"), r"\(1[678]h \d\dm\)$")
+        self.browser.key("+", text="+")
+        self.assertRegex(self.text("seen"), r"\(1[123]h \d\dm\)$")
         self.browser.run("document.getElementById('fit').click()")
+        self.browser.run("new Promise(requestAnimationFrame)")
+        self.assertEqual("", self.text("seen"))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,9 @@ namespace {
 using namespace cluster::accounting;
 using std::string;
 
+// A page of more takes longer than a second.
+constexpr std::size_t packed_at_once = 100'000;
+
 // The locale decides what a terminal can show.
 bool speaks_utf8() {
   for (const char* name : {"LC_ALL", "LC_CTYPE", "LANG"}) {
@@ -66,7 +69,11 @@ string count_of(const TimelineView& view) {
 
 Result write_page(const Context& context, const TimelineView& view,
                   WholeFile& file, const string& path) {
+  Progress progress(context.quiet);
+  if (view.timeline.allocations.size() > packed_at_once)
+    progress.show(fmt::format("packing {}", count_of(view)));
   const string page = timeline_page(view);
+  progress.clear();
   const auto written = file.finish(page);
   if (!written) return tl::unexpected(written.error());
   if (path == "-") return 0;

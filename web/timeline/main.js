@@ -27,7 +27,20 @@ class Page {
       this.waiting = false;
       this.view.draw();
       this.overview.draw();
+      this.say_seen_();
     });
+  }
+
+  // Which part of the range is seen, where it is not the whole.
+  say_seen_() {
+    const { from, to } = this.view;
+    const whole = to - from >= this.model.span_ns;
+    const [first, last] = [from, to].map((ns) =>
+      format_time(this.model.unix_ms(ns), to - from < 20 * second_ns));
+    const one_day = last.slice(0, 10) === first.slice(0, 10);
+    const end = one_day ? last.slice(11) : last;
+    by_id("seen").textContent = whole ? ""
+      : `seen: ${first} to ${end} (${format_duration(to - from)})`;
   }
 
   recolour() {
