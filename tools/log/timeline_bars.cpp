@@ -305,7 +305,8 @@ class Bars {
       if (bucket_ns_ * tick_columns < 5e9)
         time += fmt::format(".{:03}", time_at % second_ns / 1'000'000);
       const bool with_date = at == 0 || span_ns > 48 * 3600 * second_ns;
-      const string shown = with_date ? time : time.substr(11);
+      const bool fits = with_date && time.size() < room;
+      const string shown = fits ? time : time.substr(11);
       times += shown.size() < room ? cell_text(shown, room) : string(room, ' ');
       for (std::size_t i = 0; i < room; ++i)
         ruler += options_.unicode ? (i == 0 ? "┬" : "─") : (i == 0 ? "+" : "-");

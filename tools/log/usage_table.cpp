@@ -14,7 +14,12 @@ using namespace cluster::accounting;
 using std::string;
 using Align = Table::Align;
 
-constexpr int decimals = 2;
+// Short windows hold small parts of an hour.
+int decimals_of(const UsageShape& shape) {
+  const std::uint64_t span_ns = shape.to.value - shape.from.value;
+  if (span_ns < 60 * second_ns) return 5;
+  return span_ns < 10 * 3600 * second_ns ? 3 : 2;
+}
 
 string upper(std::string_view text) {
   string out(text);
@@ -52,6 +57,7 @@ class Owners final : public UsageWriter {
   Owners(const UsageShape& shape, const Terminal& terminal)
       : shape_(shape),
         terminal_(terminal),
+        decimals_(decimals_of(shape)),
         table_(columns(shape, {{"CPU HOURS", Align::right},
                                {"GiB HOURS", Align::right},
                                {"GPU HOURS", Align::right},
@@ -92,15 +98,16 @@ class Owners final : public UsageWriter {
     const std::size_t name_at = cells.size();
     cells.push_back(name);
     cells.push_back(std::move(tasks));
-    cells.push_back(rounded(amount.cpu_milli_ns, cpu_hour, decimals));
-    cells.push_back(rounded(amount.memory_byte_ns, gib_hour, decimals));
-    cells.push_back(rounded(amount.gpu_milli_ns, gpu_hour, decimals));
+    cells.push_back(rounded(amount.cpu_milli_ns, cpu_hour, decimals_));
+    cells.push_back(rounded(amount.memory_byte_ns, gib_hour, decimals_));
+    cells.push_back(rounded(amount.gpu_milli_ns, gpu_hour, decimals_));
     cells.push_back(percent(amount.gpu_milli_ns, all.gpu_milli_ns));
     table_.add(std::move(cells));
     table_.tone(name_at, tone);
   }
   UsageShape shape_;
   Terminal terminal_;
+  int decimals_;
   Table table_;
 };
 
@@ -109,6 +116,7 @@ class Places final : public UsageWriter {
   Places(const UsageShape& shape, const Terminal& terminal)
       : shape_(shape),
         terminal_(terminal),
+        decimals_(decimals_of(shape)),
         table_(columns(shape, {{"HOURS OF"},
                                {"HELD", Align::right},
                                {"IDLE", Align::right},
@@ -148,7 +156,7 @@ class Places final : public UsageWriter {
       cells.push_back(resource);
       for (const Amount* amount :
            {&row.held, &row.idle, &row.drained, &row.lost, &all})
-        cells.push_back(rounded(amount->*part, unit, decimals));
+        cells.push_back(rounded(amount->*part, unit, decimals_));
       cells.push_back(percent(row.held.*part, all.*part));
       table_.add(std::move(cells));
       table_.tone(name_at, tone);
@@ -156,6 +164,7 @@ class Places final : public UsageWriter {
   }
   UsageShape shape_;
   Terminal terminal_;
+  int decimals_;
   Table table_;
 };
 

@@ -80,7 +80,7 @@ BOOST_AUTO_TEST_CASE(json_holds_exact_integers_and_rounded_hours) {
 
 BOOST_AUTO_TEST_CASE(people_get_hours_with_the_rest_of_the_capacity) {
   const auto owners = written(usage_table(shape(UsageBy::user), {}));
-  BOOST_TEST(contains(owners, "1.50"));
+  BOOST_TEST(contains(owners, "1.500"));
   BOOST_TEST(contains(owners, "66.7 %"));
   BOOST_TEST(contains(owners, "idle"));
   BOOST_TEST(contains(owners, "lost"));
