@@ -32,13 +32,13 @@ string percent(Wide part, Wide whole) {
   return whole == 0 ? string() : rounded(part * 100, whole, 1) + " %";
 }
 
-string head(const UsageShape& shape) {
+string head(const UsageShape& shape, const Terminal& terminal) {
   Sheet sheet;
   const std::uint64_t span_ns = shape.to.value - shape.from.value;
   sheet.add("from", local_time(shape.from.value));
   sheet.add("to", fmt::format("{}  ({})", local_time(shape.to.value),
                               format_duration(span_ns)));
-  return sheet.text() + '\n';
+  return sheet.text(terminal) + '\n';
 }
 
 std::vector<Table::Column> columns(const UsageShape& shape,
@@ -46,8 +46,8 @@ std::vector<Table::Column> columns(const UsageShape& shape,
   std::vector<Table::Column> out;
   if (shape.per != Per::all)
     out.push_back({shape.per == Per::day ? "DAY" : "MONTH"});
-  out.push_back({upper(name_of(shape.by)), Align::left, 1});
-  out.push_back({"TASKS", Align::right});
+  out.push_back({upper(name_of(shape.by))});
+  out.push_back({"TASKS", Align::right, 6});
   out.insert(out.end(), rest.begin(), rest.end());
   return out;
 }
@@ -58,10 +58,10 @@ class Owners final : public UsageWriter {
       : shape_(shape),
         terminal_(terminal),
         decimals_(decimals_of(shape)),
-        table_(columns(shape, {{"CPU HOURS", Align::right},
-                               {"GiB HOURS", Align::right},
+        table_(columns(shape, {{"CPU HOURS", Align::right, 1},
+                               {"GiB HOURS", Align::right, 3},
                                {"GPU HOURS", Align::right},
-                               {"OF GPUS", Align::right}})) {}
+                               {"OF GPUS", Align::right, 2}})) {}
 
   string add(const UsagePeriod& period) override {
     const Amount all = period.total.capacity();
@@ -87,7 +87,9 @@ class Owners final : public UsageWriter {
     return {};
   }
 
-  string end() override { return head(shape_) + table_.text(terminal_); }
+  string end() override {
+    return head(shape_, terminal_) + table_.text(terminal_);
+  }
 
  private:
   void line(const UsagePeriod& period, const string& name, string tasks,
@@ -119,11 +121,11 @@ class Places final : public UsageWriter {
         decimals_(decimals_of(shape)),
         table_(columns(shape, {{"HOURS OF"},
                                {"HELD", Align::right},
-                               {"IDLE", Align::right},
-                               {"DRAINED", Align::right},
-                               {"LOST", Align::right},
-                               {"ALL", Align::right},
-                               {"IN USE", Align::right}})) {}
+                               {"IDLE", Align::right, 1},
+                               {"DRAINED", Align::right, 2},
+                               {"LOST", Align::right, 3},
+                               {"ALL", Align::right, 4},
+                               {"IN USE", Align::right, 5}})) {}
 
   string add(const UsagePeriod& period) override {
     for (const auto& row : period.rows)
@@ -132,7 +134,9 @@ class Places final : public UsageWriter {
     return {};
   }
 
-  string end() override { return head(shape_) + table_.text(terminal_); }
+  string end() override {
+    return head(shape_, terminal_) + table_.text(terminal_);
+  }
 
  private:
   void lines(const UsagePeriod& period, const UsageRow& row, const string& name,

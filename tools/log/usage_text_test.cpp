@@ -90,6 +90,20 @@ BOOST_AUTO_TEST_CASE(people_get_hours_with_the_rest_of_the_capacity) {
   BOOST_TEST(contains(places, "37.5 %"));  // of the CPUs
 }
 
+BOOST_AUTO_TEST_CASE(tables_fit_a_narrow_terminal) {
+  for (const UsageBy by : {UsageBy::user, UsageBy::node}) {
+    Terminal terminal;
+    terminal.width = 44;
+    std::istringstream in(written(usage_table(shape(by), terminal)));
+    for (std::string line; std::getline(in, line);) {
+      const auto points = std::count_if(line.begin(), line.end(), [](char c) {
+        return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+      });
+      BOOST_TEST(points <= 44, line);
+    }
+  }
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
