@@ -30,6 +30,12 @@ Rate capacity_of(const LedgerNode& node) {
 
 Status Ledger::apply(const schema::Event& event) {
   const Time at{event.time_at()};
+  if (at < floor_)
+    return fail(Errc::damaged,
+                fmt::format("event {} is of a time {} ns before what was told "
+                            "already",
+                            event.seq(), floor_.value - at.value));
+  if (floor_.value != 0) floor_ = at;
   Status status;
   switch (event.body_type()) {
     case EventBody::CellCreated:
@@ -86,6 +92,7 @@ Status Ledger::apply(const schema::Event& event) {
 }
 
 void Ledger::cut(Time at) {
+  floor_ = at;
   for (auto& [id, session] : sessions_)
     for (std::uint32_t rank = 0; rank < session->tasks.size(); ++rank) {
       Task& task = session->tasks[rank];

@@ -117,8 +117,8 @@ class Ledger {
   // The sink must outlive the ledger.
   explicit Ledger(Sink& sink) : sink_(sink) {}
 
-  // Errc::damaged for an event that contradicts the ones before it. Such a
-  // ledger must not be used.
+  // Errc::damaged for an event that contradicts the ones before it, or, once
+  // something was cut, is earlier. Such a ledger must not be used.
   Status apply(const schema::Event& event);
 
   // Tells all that is open up to `at`, as not ended; it goes on from there.
@@ -180,6 +180,7 @@ class Ledger {
   Rate rate(const Session& session, const Task& task) const;
 
   Sink& sink_;
+  Time floor_;  // since the first cut: of the latest event or cut
   std::string cell_;
   std::vector<LedgerNode> nodes_;
   boost::unordered_flat_map<std::uint64_t, std::unique_ptr<Session>> sessions_;

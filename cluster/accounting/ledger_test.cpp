@@ -208,6 +208,16 @@ BOOST_AUTO_TEST_CASE(a_session_that_never_held_anything_is_told_as_ended) {
   BOOST_TEST(ledger.size() == 0);
 }
 
+BOOST_AUTO_TEST_CASE(time_that_runs_backwards_behind_a_cut_is_refused) {
+  add({.name = "n0"});
+  pass(second_ns);
+  tell_all();
+  BOOST_REQUIRE(ledger.apply(event(Sequence{1})).error().code == Errc::damaged);
+  ledger.cut(now);
+  submit(one_task());
+  BOOST_TEST(ledger.apply(event(state.last_sequence())).has_value());
+}
+
 BOOST_AUTO_TEST_CASE(events_that_contradict_the_ones_before_are_refused) {
   add({.name = "n0"});
   const SessionId id = running(one_task());
