@@ -10,6 +10,11 @@ function element(tag, attributes = {}, ...content) {
   return made;
 }
 
+function canvas_font(size, weight = 400) {
+  return `${weight} ${size}px system-ui, "Segoe UI", Roboto, ` +
+    `"DejaVu Sans", sans-serif`;
+}
+
 function by_id(id) {
   return document.getElementById(id);
 }

@@ -4,7 +4,7 @@ class Page {
   constructor(model) {
     this.model = model;
     this.palette = new Palette(model);
-    this.view = new View(model, this.palette);
+    this.view = new Chart(model, this.palette);
     this.facts = new Facts(model, this.palette);
     this.search = new Search(model);
     this.overview = new Overview(model, this.palette, this.view);

@@ -171,12 +171,12 @@ class Overview {
     context.textAlign = "left";
     context.textBaseline = "middle";
     context.fillStyle = ground.ink;
-    context.font = this.view.font_(16, 650);
+    context.font = canvas_font(16, 650);
     const middle = height / ratio / 2;
     context.fillText(format_share(offered > 0 ? held / offered : 0), 10,
       middle - 8);
     context.fillStyle = ground.soft;
-    context.font = this.view.font_(11);
+    context.font = canvas_font(11);
     context.fillText(what, 10, middle + 9);
     context.setTransform(1, 0, 0, 1, 0, 0);
   }
