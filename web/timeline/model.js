@@ -183,16 +183,17 @@ class Model {
   }
 
   // The bar of a row at a moment and a height, or the nearest within
-  // `slack_ns`; and how many more there are.
+  // `slack_ns`; and how many others are too short to be told from it.
   bar_at(row, ns, height, slack_ns) {
     const { bars } = this.rows[row];
     let best = -1;
     let best_distance = Infinity;
-    let others = -1;
+    const is_short = (i) => bars.to[i] - bars.from[i] < 2 * slack_ns;
+    let short = 0;
     const last = bars.last(ns + slack_ns);
     for (let i = bars.first(ns - slack_ns); i < last; ++i) {
       if (bars.to[i] <= ns - slack_ns) continue;
-      ++others;
+      if (is_short(i)) ++short;
       const beside = Math.max(bars.from[i] - ns, ns - bars.to[i], 0);
       const bottom = bars.offset[i];
       const above = Math.max(bottom - height,
@@ -202,7 +203,9 @@ class Model {
       best_distance = distance;
       best = i;
     }
-    return best < 0 ? null : { alloc: bars.alloc[best], others };
+    if (best < 0) return null;
+    return { alloc: bars.alloc[best],
+      others: is_short(best) ? short - 1 : short };
   }
 
   // What a row was at a moment when nothing was held: {phase, from, to}, where
