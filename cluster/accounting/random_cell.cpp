@@ -98,7 +98,10 @@ class Life {
   void change_node() {
     const std::string name = node(below(4));
     const Node* known = cell_.state.node(name);
-    if (!known) return;
+    if (!known) {
+      cell_.resume(name);
+      return;
+    }
     switch (below(6)) {
       case 0:
       case 1: cell_.drain(name); return;
