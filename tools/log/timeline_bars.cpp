@@ -58,6 +58,11 @@ string safe(std::string_view text, bool unicode) {
   return out;
 }
 
+string trimmed(string text) {
+  text.erase(text.find_last_not_of(' ') + 1);
+  return text;
+}
+
 // `text` in exactly `width` columns.
 string cell_text(string text, std::size_t width) {
   const auto starts = [](char c) {
@@ -311,7 +316,7 @@ class Bars {
       for (std::size_t i = 0; i < room; ++i)
         ruler += options_.unicode ? (i == 0 ? "┬" : "─") : (i == 0 ? "+" : "-");
     }
-    return times + '\n' + ruler + '\n';
+    return trimmed(times) + '\n' + ruler + '\n';
   }
 
   string legend() const {
@@ -323,7 +328,7 @@ class Bars {
           text, std::min<std::size_t>(text.size(), options_.width - 4));
       const std::size_t width = 2 + shown.size() + 3;
       if (used > 0 && used + width > options_.width) {
-        out += '\n';
+        out = trimmed(out) + '\n';
         used = 0;
       }
       out += painted(mark, colour) + ' ' + shown + "   ";
@@ -339,7 +344,7 @@ class Bars {
     entry(".", 244, "idle");
     entry(mark_drained(), 178, "drained");
     entry(mark_lost(), 160, "lost");
-    out += "\nsmall letters: less than half of it was held\n";
+    out = trimmed(out) + "\nsmall letters: less than half of it was held\n";
     return out;
   }
 
