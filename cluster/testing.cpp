@@ -64,7 +64,7 @@ schema::Id128 id_of(std::uint64_t number) {
   return {77, number};
 }
 
-Cell::Cell() : writer(Sequence{1}, Epoch{1}) {
+Cell::Cell(Time begun) : writer(Sequence{1}, Epoch{1}), now(begun) {
   decide_creation("cell", "root", 0, origin(), writer);
   decide_epoch("m0", origin(), writer);
   settle();

@@ -48,11 +48,11 @@ schema::Id128 id_of(std::uint64_t number);
 
 class Cell {
  public:
-  Cell();
+  explicit Cell(Time begun = Time{1'000 * second_ns});
 
   State state;
   EventWriter writer;
-  Time now{1'000 * second_ns};
+  Time now;
   Admission admission;
 
   void pass(std::uint64_t duration_ns) { now.value += duration_ns; }

@@ -16,13 +16,14 @@ COLUMNS_MAX = 80
 LINES_MAX = 800
 TEXT_SUFFIXES = tree.SOURCE_SUFFIXES + (
     ".fbs", ".cmake", ".py", ".sh", ".toml", ".md", ".txt", ".json", ".service",
-    ".supp", ".yml", ".ts", ".svelte")
-NARROW_SUFFIXES = tree.SOURCE_SUFFIXES + (".fbs", ".cmake", ".py", ".sh")
+    ".supp", ".yml", ".ts", ".svelte", ".js", ".css", ".html")
+NARROW_SUFFIXES = tree.SOURCE_SUFFIXES + (".fbs", ".cmake", ".py", ".sh",
+                                          ".js", ".css")
 
 # Spelled in parts, so that this file does not find itself.
 UNFINISHED = re.compile(
     r"\b(TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b|\bfor no" r"w\b"
-    r"|\bnot implemen" r"ted\b|\bplacehold" r"er\b", re.IGNORECASE)
+    r"|\bnot implemen" r"ted\b|\bplacehold" r"er\b(?!=|-shown)", re.IGNORECASE)
 MACHINE_PATH = re.compile(r"(?<![\w./-])/(work|opt|root|home/\w+)/\w")
 
 # call -> where it is banned (a pattern of paths) and what to use instead

@@ -196,6 +196,34 @@ constexpr Option replay_options[] = {
 constexpr std::string_view replay_examples[] = {
     "reeve replay --log ~/.local/share/reeve --digest"};
 
+constexpr Option usage_options[] = {
+    {"--by", "KEY", "user, project, group or node (user)", 0, false,
+     Complete::nothing, "user|project|group|node"},
+    {"--from", "SEQ|TIME", "from then on; the log's beginning without"},
+    {"--to", "SEQ|TIME", "until then; the log's last event without"},
+    {"--per", "day|month", "sums of each", 0, false, Complete::nothing,
+     "day|month"},
+    {"--csv", "", "comma-separated values"},
+    {"--log", "DIR", "a data or log directory; the cell's without", 0, false,
+     a_directory}};
+constexpr std::string_view usage_examples[] = {
+    "reeve usage --by project --from 2026-11-01 --to 2026-12-01",
+    "reeve usage --by node --from -7d --per day --csv"};
+constexpr Option timeline_options[] = {
+    {"--html", "FILE", "one page to zoom and search in; - is standard output",
+     0, false, a_file},
+    {"--from", "SEQ|TIME", "from then on; the log's beginning without"},
+    {"--to", "SEQ|TIME", "until then; the log's last event without"},
+    {"--node", "N", "this node only", 0, false, Complete::node},
+    {"--by", "KEY", "letters by user, project or session (user)", 0, false,
+     Complete::nothing, "user|project|session"},
+    {"--width", "N", "columns; the terminal's without"},
+    {"--limit", "N", "rows at most (200)"},
+    {"--log", "DIR", "a data or log directory; the cell's without", 0, false,
+     a_directory}};
+constexpr std::string_view timeline_examples[] = {
+    "reeve timeline --from -2h", "reeve timeline --html week.html --from -7d"};
+
 constexpr std::string_view bench_examples[] = {"reeve bench",
                                                "reeve bench commit --json"};
 constexpr std::string_view completion_examples[] = {
@@ -339,6 +367,10 @@ constexpr CommandSpec commands[] = {
      state_examples},
     {"replay", the_log, "", "rebuild the state from the first event",
      replay_options, replay_examples, 0, 0, Complete::nothing, false, true},
+    {"timeline", the_log, "", "who held which GPU when, as a picture",
+     timeline_options, timeline_examples, 0, 0, Complete::nothing, false, true},
+    {"usage", the_log, "", "CPU-, memory- and GPU-hours, held and idle",
+     usage_options, usage_examples, 0, 0, Complete::nothing, false, true},
 };
 
 }  // namespace

@@ -24,5 +24,7 @@ Result log_node_show(const Context&, const Arguments&);
 Result log_gpus(const Context&, const Arguments&);
 Result log_replay(const Context&, const Arguments&);
 Result log_state(const Context&, const Arguments&);
+Result log_timeline(const Context&, const Arguments&);
+Result log_usage(const Context&, const Arguments&);
 
 }  // namespace reeve::tools

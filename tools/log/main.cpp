@@ -24,7 +24,8 @@ Result dispatch(const Arguments& arguments) {
       {"state", log_state},       {"diff", log_diff},
       {"history", log_history},   {"show", log_show},
       {"nodes", log_nodes},       {"node show", log_node_show},
-      {"gpus", log_gpus}};
+      {"gpus", log_gpus},         {"timeline", log_timeline},
+      {"usage", log_usage}};
   const auto context = make_context(arguments);
   if (!context) return tl::unexpected(context.error());
   for (const auto& entry : entries)

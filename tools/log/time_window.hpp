@@ -1,0 +1,31 @@
+// --from and --to as a window of time, and a ledger run over it.
+#pragma once
+
+#include <cstdint>
+
+#include "cluster/accounting/window.hpp"
+#include "tools/log/log_range.hpp"
+
+namespace reeve::tools {
+
+// From the first moment to the last; and the events that tell of it.
+struct TimeWindow {
+  Time from;
+  Time to;
+  LogRange events;  // those in it
+  Time log_from;    // of the log's first event
+  Time log_to;      // and of its last
+};
+
+// A sequence stands for the time of its event, a time for itself. Without
+// --from the log's beginning, without --to its last event. Errc::usage: before
+// the log begins, after now, or no time between them.
+Expected<TimeWindow> time_window(const Context& context, store::LogReader& log,
+                                 const Arguments& arguments);
+
+// Feeds the window with what lies before it (from the newest snapshot that
+// serves) and in it. Shows how far it is.
+Status run_window(store::LogReader& log, const TimeWindow& range, bool quiet,
+                  cluster::accounting::Window& window);
+
+}  // namespace reeve::tools

@@ -1,0 +1,37 @@
+// Sums of usage as a table for people, as CSV and as JSON. Only the hours are
+// rounded; the exact integers stand beside them.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "cluster/accounting/usage.hpp"
+#include "tools/args/output.hpp"
+#include "tools/log/calendar.hpp"
+
+namespace reeve::tools {
+
+struct UsageShape {
+  cluster::accounting::UsageBy by = cluster::accounting::UsageBy::user;
+  Per per = Per::all;
+  Time from;
+  Time to;
+};
+
+std::string_view name_of(cluster::accounting::UsageBy by);
+
+// Gets the periods in order; each text may be printed as it comes.
+class UsageWriter {
+ public:
+  virtual ~UsageWriter() = default;
+  virtual std::string begin() { return {}; }
+  virtual std::string add(const cluster::accounting::UsagePeriod& period) = 0;
+  virtual std::string end() { return {}; }
+};
+
+std::unique_ptr<UsageWriter> usage_csv(const UsageShape& shape);
+std::unique_ptr<UsageWriter> usage_json(const UsageShape& shape);
+std::unique_ptr<UsageWriter> usage_table(const UsageShape& shape,
+                                         const Terminal& terminal);
+
+}  // namespace reeve::tools
