@@ -29,6 +29,8 @@ constexpr std::uint64_t up_timeout_ns = 300'000'000'000;
 constexpr std::chrono::milliseconds probe_timeout{1'000};
 // Between looks whether a starting daemon serves.
 constexpr int ready_pause_ms = 5;
+// How long this host's own node may take to join, once the daemon serves.
+constexpr std::uint64_t join_timeout_ns = 10'000'000'000;
 
 constexpr const char* cell_file_text =
     "# This directory holds a Reeve cell. These are the settings of its\n"
@@ -130,6 +132,40 @@ Status wait_ready(const Context& context, pid_t child, Interrupts& interrupts) {
   }
 }
 
+// Nothing: the node is there. Else what the cell says of it.
+std::optional<string> absence_of(Cell& cell, const string& node) {
+  flatbuffers::FlatBufferBuilder builder(128);
+  const auto body = schema::CreateNodesQueryDirect(builder, node.c_str(), 0, 1);
+  const auto answer =
+      cell.ask(builder, schema::QueryBody::NodesQuery, body.Union());
+  if (answer) return std::nullopt;
+  return answer.error().text;
+}
+
+// Whoever submits right after `up` finds the node there. One that was removed
+// does not come.
+Status wait_joined(const Context& context, const Config& config,
+                   Interrupts& interrupts) {
+  char host[256] = {};
+  ::gethostname(host, sizeof host - 1);
+  const string node = config.agent.name.empty() ? host : config.agent.name;
+  auto cell = Cell::connect(context);
+  if (!config.agent.enabled || !cell) return {};
+  const std::uint64_t begun = monotonic_ns();
+  std::optional<string> absence;
+  while ((absence = absence_of(**cell, node)) &&
+         absence->find("was removed") == string::npos &&
+         monotonic_ns() - begun < join_timeout_ns)
+    if (interrupts.wait(ready_pause_ms) != 0)
+      return fail(Errc::io, "interrupted before this host joined the cell");
+  if (absence && !context.quiet)
+    say(
+        fmt::format("reeve: this host has not joined the cell: {}; {} says "
+                    "more",
+                    *absence, daemon_log_file(context.data).string()));
+  return {};
+}
+
 Status add_sim_nodes(const Context& context,
                      const std::vector<TraceNode>& nodes) {
   if (nodes.empty()) return {};
@@ -220,12 +256,13 @@ Result command_up(const Context& context, const Arguments& arguments) {
   if (auto good = prepare_data(context.data); !good)
     return tl::unexpected(good.error());
   // A slip in the settings is told at once, not found in a log.
-  if (const auto config = load_config(start->config); !config)
-    return tl::unexpected(config.error());
+  const auto config = load_config(start->config);
+  if (!config) return tl::unexpected(config.error());
   const auto child = start_daemon(*start);
   if (!child) return tl::unexpected(child.error());
   auto good = wait_ready(context, *child, interrupts);
   if (good) good = add_sim_nodes(context, nodes);
+  if (good) good = wait_joined(context, *config, interrupts);
   if (!good) {
     ::kill(*child, SIGTERM);
     return tl::unexpected(good.error());
