@@ -45,7 +45,9 @@ Reserve::Reserve(std::filesystem::path ballast, std::filesystem::path reserve,
       reserve_(std::move(reserve)),
       floor_bytes_(floor_bytes),
       kept_bytes_(kept_bytes),
-      reserve_bytes_(floor_bytes == 0 ? 0 : kept_bytes + reserve_facts_bytes) {
+      // The database's own log is laid out by a memory table's size at a time.
+      reserve_bytes_(floor_bytes == 0 ? 0
+                                      : 2 * kept_bytes + reserve_facts_bytes) {
   ballast_held_ =
       floor_bytes_ != 0 && allocated_bytes(ballast_) >= floor_bytes_;
   reserve_held_ =

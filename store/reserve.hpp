@@ -35,7 +35,7 @@ class Reserve {
 
   // No look is older than this.
   static constexpr std::int64_t look_interval_ms = 20;
-  // Commits that the reserve has room for, beside `kept_bytes`.
+  // Commits that the reserve has room for, beside twice `kept_bytes`.
   static constexpr std::uint64_t reserve_facts_bytes = 1 << 20;
 
  private:

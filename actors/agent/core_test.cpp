@@ -346,7 +346,9 @@ BOOST_FIXTURE_TEST_CASE(a_report_of_long_details_stays_a_valid_command, Ready) {
   BOOST_TEST(heard.facts.size() < 900u);
   // It is closed by the fact that reaches the bound.
   BOOST_TEST(command_bytes > report_bytes_max);
-  BOOST_TEST(command_bytes < report_bytes_max + 2 * fact_detail_bytes_max);
+  constexpr std::size_t offset_bytes = 4;
+  BOOST_TEST(command_bytes < report_bytes_max + 2 * fact_detail_bytes_max +
+                                 offset_bytes * facts_per_report_max);
   BOOST_TEST(heard.facts[0].detail.size() == fact_detail_bytes_max);
   for (int i = 0; i < 8; ++i) answer_report();
   BOOST_TEST(heard.facts.size() == 900u);

@@ -99,7 +99,11 @@ BOOST_AUTO_TEST_CASE(no_page_is_longer_than_its_bound) {
 BOOST_AUTO_TEST_CASE(no_answer_is_over_the_bound_of_a_message) {
   Spec spec = tasks_of(cluster::tasks_per_session_max);
   const std::uint64_t large = submitted(spec);
-  place(large, std::vector<std::string>(spec.tasks, "n0"));
+  const std::string name(cluster::name_bytes_max, 'n');
+  join({.name = name,
+        .cpu_milli = 5'000'000,
+        .memory_bytes = 5'000 * cluster::testing::gib});
+  place(large, std::vector<std::string>(spec.tasks, name));
   const std::string word(50'000, 'w');
   Spec wordy = one_task();
   wordy.argv = {word, word, word, word, word};

@@ -175,7 +175,6 @@ void Daemon::Impl::spawn_actors() {
   core->set_pids(::getpid(), server->pid());
   core->set_counter("quarantined", quarantine->count());
   core->set_counter("log_reads_dropped", log_reads.dropped());
-  core->set_counter("own_node", options.config.agent.enabled ? 1 : 0);
   core->set_admission(log->admission_open());
 
   actors::ManagerOptions manager_options;

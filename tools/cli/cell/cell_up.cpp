@@ -26,11 +26,11 @@ namespace fs = std::filesystem;
 
 // A long log is read again before the daemon serves.
 constexpr std::uint64_t up_timeout_ns = 300'000'000'000;
-// How long `up` waits for this host to become a node once the cell serves.
-constexpr std::uint64_t node_timeout_ns = 5'000'000'000;
 constexpr std::chrono::milliseconds probe_timeout{1'000};
 // Between looks whether a starting daemon serves.
 constexpr int ready_pause_ms = 5;
+// How long this host's own node may take to join, once the daemon serves.
+constexpr std::uint64_t join_timeout_ns = 10'000'000'000;
 
 constexpr const char* cell_file_text =
     "# This directory holds a Reeve cell. These are the settings of its\n"
@@ -72,26 +72,13 @@ bool has_begun(const Context& context, pid_t daemon) {
   return living && living->pid == daemon;
 }
 
-struct Answering {
-  int pid = 0;
-  bool awaits_node = false;  // this host is to be a node and is not yet
-};
-
-bool awaits_node(const schema::StatusAnswer& status) {
-  if (status.nodes_up() > 0 || status.counters() == nullptr) return false;
-  for (const auto* one : *status.counters())
-    if (schema::text(one->name()) == "own_node") return one->value() != 0;
-  return false;
-}
-
-// The daemon that answers for this data directory.
-Expected<Answering> answering_daemon(const Context& context) {
+// The pid of the daemon that answers for this data directory.
+Expected<int> answering_daemon(const Context& context) {
   auto cell = Cell::connect(context);
   if (!cell) return tl::unexpected(cell.error());
   const auto status = (*cell)->status(probe_timeout);
   if (!status) return tl::unexpected(status.error());
-  return Answering{static_cast<int>((*status)->daemon_pid()),
-                   awaits_node(**status)};
+  return (*status)->daemon_pid();
 }
 
 // The daemon's exit codes are those of the command line.
@@ -117,17 +104,9 @@ Status wait_ready(const Context& context, pid_t child, Interrupts& interrupts) {
   Progress progress(context.quiet);
   const std::uint64_t begun = monotonic_ns();
   for (;;) {
-    const std::uint64_t waited = monotonic_ns() - begun;
     if (has_begun(context, child)) {
-      const auto daemon = answering_daemon(context);
-      const bool serves = daemon && daemon->pid == child;
-      if (serves && !daemon->awaits_node) return {};
-      if (serves && waited > node_timeout_ns) {
-        progress.clear();
-        say("reeve: this host is not a node of the cell yet; why stands in " +
-            daemon_log_file(context.data).string());
-        return {};
-      }
+      const auto pid = answering_daemon(context);
+      if (pid && *pid == child) return {};
     }
     if (const auto end = end_of(child)) {
       progress.clear();
@@ -137,6 +116,7 @@ Status wait_ready(const Context& context, pid_t child, Interrupts& interrupts) {
                               end->text, daemon_log_file(context.data).string(),
                               log_tail(daemon_log_file(context.data))));
     }
+    const std::uint64_t waited = monotonic_ns() - begun;
     if (waited > up_timeout_ns)
       return fail(Errc::unreachable,
                   fmt::format("the daemon, pid {}, does not serve after {}; "
@@ -150,6 +130,40 @@ Status wait_ready(const Context& context, pid_t child, Interrupts& interrupts) {
       return fail(Errc::io, "interrupted before the cell served");
     }
   }
+}
+
+// Nothing: the node is there. Else what the cell says of it.
+std::optional<string> absence_of(Cell& cell, const string& node) {
+  flatbuffers::FlatBufferBuilder builder(128);
+  const auto body = schema::CreateNodesQueryDirect(builder, node.c_str(), 0, 1);
+  const auto answer =
+      cell.ask(builder, schema::QueryBody::NodesQuery, body.Union());
+  if (answer) return std::nullopt;
+  return answer.error().text;
+}
+
+// Whoever submits right after `up` finds the node there. One that was removed
+// does not come.
+Status wait_joined(const Context& context, const Config& config,
+                   Interrupts& interrupts) {
+  char host[256] = {};
+  ::gethostname(host, sizeof host - 1);
+  const string node = config.agent.name.empty() ? host : config.agent.name;
+  auto cell = Cell::connect(context);
+  if (!config.agent.enabled || !cell) return {};
+  const std::uint64_t begun = monotonic_ns();
+  std::optional<string> absence;
+  while ((absence = absence_of(**cell, node)) &&
+         absence->find("was removed") == string::npos &&
+         monotonic_ns() - begun < join_timeout_ns)
+    if (interrupts.wait(ready_pause_ms) != 0)
+      return fail(Errc::io, "interrupted before this host joined the cell");
+  if (absence && !context.quiet)
+    say(
+        fmt::format("reeve: this host has not joined the cell: {}; {} says "
+                    "more",
+                    *absence, daemon_log_file(context.data).string()));
+  return {};
 }
 
 Status add_sim_nodes(const Context& context,
@@ -242,12 +256,13 @@ Result command_up(const Context& context, const Arguments& arguments) {
   if (auto good = prepare_data(context.data); !good)
     return tl::unexpected(good.error());
   // A slip in the settings is told at once, not found in a log.
-  if (const auto config = load_config(start->config); !config)
-    return tl::unexpected(config.error());
+  const auto config = load_config(start->config);
+  if (!config) return tl::unexpected(config.error());
   const auto child = start_daemon(*start);
   if (!child) return tl::unexpected(child.error());
   auto good = wait_ready(context, *child, interrupts);
   if (good) good = add_sim_nodes(context, nodes);
+  if (good) good = wait_joined(context, *config, interrupts);
   if (!good) {
     ::kill(*child, SIGTERM);
     return tl::unexpected(good.error());
