@@ -237,6 +237,7 @@ BOOST_AUTO_TEST_CASE(hidden_stays_hidden_inside_the_working_directory) {
   spec = script("pwd; ls -A");
   spec.uid = spec.gid = 0;
   spec.workdir = directory() + "/run/output";
+  spec.workdir_optional = true;
   auto outcome = run(spec);
   BOOST_CHECK_EQUAL(output(spec.key), "/tmp/work\n");
   BOOST_CHECK_NE(outcome.note, "");
