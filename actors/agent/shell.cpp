@@ -222,11 +222,13 @@ void AgentShell::begin() {
     (void)bus->publish(subjects.output(piece.key.session, piece.key.rank),
                        live_chunk(piece));
   };
+  // These leave with the events of the end, which they must precede and which
+  // follow soon.
   handlers.ended = [bus = options_.live, subjects = options_.subjects,
                     output](const TaskKey& key) {
     const std::string subject = subjects.output(key.session, key.rank);
     for (const auto stream : {keeper::Stream::out, keeper::Stream::err})
-      (void)bus->publish(subject, last_chunk(output, key, stream));
+      (void)bus->queue(subject, last_chunk(output, key, stream));
   };
   link_ = std::make_unique<KeeperLink>(options_.keeper, std::move(handlers));
   perform(now);

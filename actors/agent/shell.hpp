@@ -38,7 +38,8 @@ struct AgentStatus {
 
 struct ShellOptions {
   // All outlive the actor; the connection's credentials may act for this
-  // agent. Live output goes by `live`: many pieces to a write.
+  // agent. Live output goes by `live`, as do the journal's events: many
+  // pieces to a write.
   bus::Connection* connection = nullptr;
   bus::Connection* live = nullptr;
   bus::Quarantine* quarantine = nullptr;
