@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import time
+import unittest
 
 import cell as cells
 from cell import CellTest, wait_until
@@ -349,6 +350,18 @@ class MainJobTest(CellTest):
         self.assertEqual(3, len(ids))
         self.cell.reeve("wait", *ids, code=2)
         self.assertEqual("n1", self.cell.show(ids[1])["name"])
+
+
+class FirstStartTest(unittest.TestCase):
+    def test_the_first_session_right_after_the_first_start_is_accepted(self):
+        cell = cells.Cell()
+        self.addCleanup(cell.remove)
+        try:
+            cell.up()
+            cell.reeve("run", "--", "true")
+        finally:
+            left = cell.stop()
+        self.assertEqual([], left)
 
 
 class RestartTest(CellTest):
