@@ -24,9 +24,12 @@ Error with_advice(Error error, const std::filesystem::path& directory) {
     error.text += ": use the version that wrote it";
     return error;
   }
-  error.text += "; nothing was changed: keep " + directory.string() +
-                " as it is for whoever looks into it, and restore a copy that "
-                "\"reeve log verify --log COPY\" finds whole";
+  error.text +=
+      "; nothing was changed: \"reeve log repair\" shows what it can "
+      "be mended from; or keep " +
+      directory.string() +
+      " as it is for whoever looks into it, and restore a copy that "
+      "\"reeve log verify --log COPY\" finds whole";
   return error;
 }
 

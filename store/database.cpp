@@ -3,6 +3,7 @@
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/table.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <string>
@@ -43,12 +44,15 @@ rocksdb::DBOptions database_options(const DatabaseOptions& options,
   rocksdb::DBOptions database;
   if (options.env != nullptr) database.env = options.env;
   database.create_if_missing = access == Access::create;
-  database.create_missing_column_families = access == Access::create;
+  // The index came after the first release.
+  database.create_missing_column_families = access != Access::read_only;
   database.info_log = std::make_shared<SilentLogger>();
   // The default opens silently short after a flipped bit; this one refuses,
   // and cuts only a tail that was never completely written.
   database.wal_recovery_mode =
-      rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
+      options.skip_damage
+          ? rocksdb::WALRecoveryMode::kSkipAnyCorruptedRecords
+          : rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
   database.avoid_flush_during_recovery = true;
   database.max_total_wal_size = 8 * options.write_buffer_bytes;
   database.max_background_jobs = 2;
@@ -58,6 +62,19 @@ rocksdb::DBOptions database_options(const DatabaseOptions& options,
   database.stats_persist_period_sec = 0;
   database.allow_concurrent_memtable_write = false;
   return database;
+}
+
+// All of them, or those there are when nothing may be changed.
+std::vector<std::string> family_names(const rocksdb::DBOptions& options,
+                                      const std::string& directory,
+                                      Access access) {
+  std::vector<std::string> names{"default", "log", "snapshot", "meta", "index"};
+  std::vector<std::string> there;
+  if (access == Access::read_only &&
+      rocksdb::DB::ListColumnFamilies(options, directory, &there).ok() &&
+      std::find(there.begin(), there.end(), names.back()) == there.end())
+    names.pop_back();
+  return names;
 }
 
 constexpr char format_key[] = "format";
@@ -81,11 +98,11 @@ Expected<std::shared_ptr<Database>> Database::open(
     const std::filesystem::path& directory, Access access,
     const DatabaseOptions& options) {
   std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
-  for (const char* name : {"default", "log", "snapshot", "meta"})
+  const rocksdb::DBOptions db_options = database_options(options, access);
+  for (const auto& name : family_names(db_options, directory.string(), access))
     descriptors.emplace_back(name, family_options(options));
   std::shared_ptr<Database> opened(new Database);
   rocksdb::DB* db = nullptr;
-  const rocksdb::DBOptions db_options = database_options(options, access);
   const rocksdb::Status status =
       access == Access::read_only
           ? rocksdb::DB::OpenForReadOnly(db_options, directory.string(),
@@ -142,7 +159,8 @@ Expected<std::optional<LogId>> Database::read_identity() const {
   return std::optional<LogId>(log_id);
 }
 
-RecordIterator::RecordIterator(const Database& database) {
+RecordIterator::RecordIterator(const Database& database)
+    : archives_(database.archives()), archived_(archives_) {
   rocksdb::ReadOptions read;
   read.readahead_size = 2u << 20;
   read.fill_cache = false;
@@ -151,19 +169,52 @@ RecordIterator::RecordIterator(const Database& database) {
 }
 
 void RecordIterator::seek_holding(std::uint64_t sequence) {
+  in_archive_ = false;
   const RecordKey key = make_record_key(sequence);
   const rocksdb::Slice slice(key.data(), key.size());
   iterator_->SeekForPrev(slice);
-  if (!iterator_->Valid() && iterator_->status().ok()) iterator_->SeekToFirst();
+  if (iterator_->Valid() || !iterator_->status().ok()) return;
+  iterator_->SeekToFirst();
+  if (!iterator_->Valid() || archives_->empty()) return;
+  const rocksdb::Slice first = iterator_->key();
+  database_first_ = parse_record_key({first.data(), first.size()}).value_or(0);
+  if (database_first_ <= 1) return;
+  archived_.seek(sequence);
+  in_archive_ = true;
+}
+
+void RecordIterator::next() {
+  if (!in_archive_) return iterator_->Next();
+  // Archived records stay in the database until they are removed from it.
+  if (archived_.record().last_sequence() + 1 >= database_first_) {
+    in_archive_ = false;
+    iterator_->SeekToFirst();
+  } else {
+    archived_.next();
+  }
+}
+
+void RecordIterator::previous() {
+  if (in_archive_) return archived_.previous();
+  const auto here = record();
+  iterator_->Prev();
+  if (iterator_->Valid() || !iterator_->status().ok() || !here ||
+      here->first_sequence <= 1 || archives_->empty())
+    return;
+  database_first_ = here->first_sequence;
+  archived_.seek(database_first_ - 1);
+  in_archive_ = true;
 }
 
 Status RecordIterator::status() const {
+  if (in_archive_) return archived_.status();
   const rocksdb::Status status = iterator_->status();
   if (status.ok()) return {};
   return fail_status(status, "cannot read the log");
 }
 
 Expected<Record> RecordIterator::record() const {
+  if (in_archive_) return archived_.record();
   const rocksdb::Slice key = iterator_->key();
   const auto sequence = parse_record_key({key.data(), key.size()});
   if (!sequence) return tl::unexpected(sequence.error());
@@ -201,8 +252,11 @@ Status check_mark(const Head& found, const Head& mark) {
 
 Expected<Head> verify_head(const Database& database, const Mark& mark,
                            const std::filesystem::path& directory) {
-  const std::string advice = "; the log in " + directory.string() +
-                             " was not changed: restore its newest whole copy";
+  const std::string advice =
+      "; the log in " + directory.string() +
+      " was not changed: \"reeve log repair\" shows what it can "
+      "be mended from, or restore its newest whole "
+      "copy";
   const auto head = last_head(database);
   if (!head) return tl::unexpected(head.error());
   if (head->sequence < mark.head.sequence)

@@ -8,10 +8,13 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
+#include <utility>
 
 #include "cluster/error.hpp"
+#include "store/archive_set.hpp"
 #include "store/head_mark.hpp"
 #include "store/owner.hpp"
 #include "store/record.hpp"
@@ -28,10 +31,12 @@ inline constexpr std::uint64_t write_buffer_bytes_min = 64u << 10;
 struct DatabaseOptions {
   rocksdb::Env* env = nullptr;
   std::uint64_t write_buffer_bytes = 16u << 20;
+  // Skip damage in the write-ahead log: for a repair, which proves all it gets.
+  bool skip_damage = false;
 };
 
-// An open database and its three column families. Iterators must be gone
-// before it: whoever iterates shares its ownership.
+// An open database and its column families, with the archives beside it.
+// Iterators must be gone before it: whoever iterates shares its ownership.
 class Database {
  public:
   // Changes nothing on disk when read_only. Errc::damaged when RocksDB finds
@@ -47,6 +52,20 @@ class Database {
   rocksdb::ColumnFamilyHandle* log() const { return families_[1]; }
   rocksdb::ColumnFamilyHandle* snapshot() const { return families_[2]; }
   rocksdb::ColumnFamilyHandle* meta() const { return families_[3]; }
+  // Null when read_only and the database never had one.
+  rocksdb::ColumnFamilyHandle* index() const {
+    return families_.size() > 4 ? families_[4] : nullptr;
+  }
+
+  // The records before the first in the database. From any thread.
+  std::shared_ptr<const ArchiveSet> archives() const {
+    const std::lock_guard guard(mutex_);
+    return archives_;
+  }
+  void set_archives(std::shared_ptr<const ArchiveSet> archives) {
+    const std::lock_guard guard(mutex_);
+    archives_ = std::move(archives);
+  }
 
   // What a new database is given and what every later open compares.
   Status write_identity(const LogId& log_id);
@@ -61,6 +80,8 @@ class Database {
 
   std::vector<rocksdb::ColumnFamilyHandle*> families_;
   std::unique_ptr<rocksdb::DB> db_;
+  mutable std::mutex mutex_;
+  std::shared_ptr<const ArchiveSet> archives_ = std::make_shared<ArchiveSet>();
 };
 
 inline constexpr std::uint32_t database_format = 1;
@@ -77,29 +98,38 @@ inline rocksdb::Slice slice_of(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-// Walks the records in order. After a move, `valid()` is false at the end and
-// at an error, which `status()` tells apart.
+// Walks the records in order, through the archives into the database. After a
+// move, `valid()` is false at the end and at an error, which `status()` tells
+// apart.
 class RecordIterator {
  public:
   explicit RecordIterator(const Database& database);
 
-  void seek_last() { iterator_->SeekToLast(); }
+  // Of the database alone; the newest record is always there.
+  void seek_first() { in_archive_ = false, iterator_->SeekToFirst(); }
+  void seek_last() { in_archive_ = false, iterator_->SeekToLast(); }
   // The record that holds this event, or the nearest before it; at the first
   // record when all are later.
   void seek_holding(std::uint64_t sequence);
-  void next() { iterator_->Next(); }
-  void previous() { iterator_->Prev(); }
+  void next();
+  void previous();
 
-  bool valid() const { return iterator_->Valid(); }
+  bool valid() const {
+    return in_archive_ ? archived_.valid() : iterator_->Valid();
+  }
   Status status() const;
   // A view until the next move.
   Expected<Record> record() const;
   std::span<const std::byte> value() const {
-    return bytes_of(iterator_->value());
+    return in_archive_ ? archived_.value() : bytes_of(iterator_->value());
   }
 
  private:
   std::unique_ptr<rocksdb::Iterator> iterator_;
+  std::shared_ptr<const ArchiveSet> archives_;
+  ArchiveCursor archived_;
+  bool in_archive_ = false;
+  std::uint64_t database_first_ = 0;  // known while in_archive_
 };
 
 // The newest record's head; its hash is not yet proved.

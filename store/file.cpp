@@ -41,6 +41,17 @@ Status sync_directory(const std::filesystem::path& directory) {
   return {};
 }
 
+Status write_all(const FileHandle& to, std::span<const std::byte> bytes,
+                 const std::filesystem::path& name) {
+  while (!bytes.empty()) {
+    const ssize_t put = ::write(to.get(), bytes.data(), bytes.size());
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) return fail_errno("cannot write", name);
+    bytes = bytes.subspan(static_cast<std::size_t>(put));
+  }
+  return {};
+}
+
 Status make_directory(const std::filesystem::path& directory) {
   std::error_code error;
   std::filesystem::create_directories(directory, error);

@@ -1,7 +1,9 @@
 // Small helpers around file descriptors and errno.
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
+#include <span>
 
 #include "cluster/error.hpp"
 
@@ -29,6 +31,9 @@ tl::unexpected<Error> fail_errno(const char* what,
 
 // Makes a created, renamed or removed name in this directory durable.
 Status sync_directory(const std::filesystem::path& directory);
+
+Status write_all(const FileHandle& to, std::span<const std::byte> bytes,
+                 const std::filesystem::path& name);
 
 // Makes the directory and its parents.
 Status make_directory(const std::filesystem::path& directory);

@@ -17,7 +17,8 @@ bool holds_nothing_yet(const std::filesystem::path& directory) {
   for (const auto& entry :
        std::filesystem::directory_iterator(directory, ignored)) {
     const auto name = entry.path().filename();
-    if (name != "owner" && name != "head.mark.new") return false;
+    if (name != "owner" && name != "head.mark.new" && name != "importing")
+      return false;
   }
   return !ignored;
 }
@@ -27,6 +28,12 @@ bool looks_like_log(const Layout& layout) {
 }
 
 }  // namespace
+
+std::string unfinished_import_text(const Layout& layout) {
+  return "an import into " + layout.directory.string() +
+         " was cut short, so the log there is not all of it: run the same "
+         "import again";
+}
 
 Expected<Layout> find_log(const std::filesystem::path& given) {
   std::error_code error;

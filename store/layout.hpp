@@ -1,8 +1,9 @@
-// Where the parts of a log lie: <data>/log/{db/, head.mark, ballast,
+// Where the parts of a log lie: <data>/log/{db/, archive/, head.mark, ballast,
 // reserve, owner}.
 #pragma once
 
 #include <filesystem>
+#include <string>
 
 #include "cluster/error.hpp"
 
@@ -11,11 +12,17 @@ namespace reeve::store {
 struct Layout {
   std::filesystem::path directory;  // the log's own, not the cell's
   std::filesystem::path database() const { return directory / "db"; }
+  std::filesystem::path archive() const { return directory / "archive"; }
+  // There while an import is not finished; says how far it should go.
+  std::filesystem::path importing() const { return directory / "importing"; }
   std::filesystem::path head_mark() const { return directory / "head.mark"; }
   std::filesystem::path ballast() const { return directory / "ballast"; }
   std::filesystem::path reserve() const { return directory / "reserve"; }
   std::filesystem::path owner() const { return directory / "owner"; }
 };
+
+// What to say and do about a log with the file `importing` in it.
+std::string unfinished_import_text(const Layout& layout);
 
 // Finds an existing log, given its directory or the data directory of the
 // cell around it. Errc::not_found when the path is not there or is empty,

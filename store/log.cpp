@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "cluster/check.hpp"
+#include "store/archive.hpp"
 #include "store/log_open.hpp"
 #include "store/log_source.hpp"
 #include "store/mark_keeper.hpp"
@@ -45,27 +46,40 @@ std::uint64_t kept_bytes(const LogOptions& options) {
 
 struct Log::Core {
   Core(OpenedLog opened, const LogOptions& options)
-      : database(std::move(opened.database)),
+      : layout(std::move(opened.layout)),
+        database(std::move(opened.database)),
+        log_id(opened.mark.mark().log_id),
         head(std::make_shared<HeadCell>()),
-        reserve(opened.layout.ballast(), opened.layout.reserve(),
-                options.floor_bytes, kept_bytes(options)),
+        reserve(layout.ballast(), layout.reserve(), options.floor_bytes,
+                kept_bytes(options)),
         marks(std::move(opened.mark), options.mark_interval_ms,
               options.mark_lag_commits_max),
+        snapshots_bytes_max(options.snapshots_bytes_max),
         prepared_head(opened.head) {
     head->set(opened.head);
+    // What is below the first record was removed before.
+    RecordIterator iterator(*database);
+    iterator.seek_first();
+    if (!iterator.valid()) return;
+    if (const auto first = iterator.record())
+      archives_tried = first->first_sequence - 1;
   }
 
   std::unique_ptr<rocksdb::WriteBatch> take_batch();
   void give_back(std::unique_ptr<rocksdb::WriteBatch> batch);
   tl::unexpected<Error> fail_for_ever(Error error);
 
+  Layout layout;
   std::shared_ptr<Database> database;
+  LogId log_id;
   std::shared_ptr<HeadCell> head;
   Reserve reserve;
   MarkKeeper marks;
+  const std::uint64_t snapshots_bytes_max;
   std::mutex mutex;    // of the two below
   Head prepared_head;  // of the newest commit laid out
   std::vector<std::unique_ptr<rocksdb::WriteBatch>> batches;  // to use again
+  std::atomic<std::uint64_t> archives_tried = 0;
   std::atomic<bool> failed = false;
   std::atomic<bool> closed = false;
 };
@@ -253,13 +267,57 @@ Status Log::put_snapshot(std::uint64_t sequence, const Hash& digest,
   if (!admission_open())
     return fail(Errc::no_space, "no snapshot below the floor of free space");
   if (Status room = core_->reserve.allow(2 * bytes.size()); !room) return room;
-  return write_snapshot(*core_->database, sequence, digest, bytes);
+  return write_snapshot(*core_->database, sequence, digest, bytes,
+                        core_->snapshots_bytes_max);
+}
+
+bool Log::archives_pending() const {
+  return ArchiveSet::list(core_->layout.archive(), core_->log_id)
+             ->unbroken_to() > core_->archives_tried;
+}
+
+Expected<std::uint64_t> Log::drop_archived() {
+  if (core_->failed || core_->closed)
+    return fail(Errc::io, "the log is failed or closed: nothing is removed");
+  core_->archives_tried =
+      ArchiveSet::list(core_->layout.archive(), core_->log_id)->unbroken_to();
+  return store::drop_archived(*core_->database, core_->layout, core_->log_id);
+}
+
+Status Log::extend_index(std::uint64_t run_events,
+                         const FindEntities& entities) {
+  const Database& database = *core_->database;
+  auto end = index_end(database);
+  if (!end) return tl::unexpected(end.error());
+  if (end->sequence == 0)
+    if (Status cleared = clear_index(database); !cleared) return cleared;
+  while (head().sequence >= end->sequence + run_events) {
+    if (core_->failed || core_->closed)
+      return fail(Errc::io, "the log is failed or closed: it is not indexed");
+    // Up to the end of a record.
+    Head last;
+    const std::uint64_t to = end->sequence + run_events;
+    if (Status found = reader()->scan(
+            to, to,
+            [&](const Record& record) {
+              last = {record.last_sequence(), record.epoch, record.hash};
+              return false;
+            });
+        !found)
+      return found;
+    if (Status run = write_index_run(database, *end, last.sequence, entities);
+        !run)
+      return run;
+    *end = IndexEnd{last.sequence, last.hash};
+  }
+  return {};
 }
 
 std::unique_ptr<LogReader> Log::reader() const {
   auto source = std::make_unique<LogReader::Source>();
   source->database = core_->database;
   source->head = core_->head;
+  source->log_id = core_->log_id;
   return std::unique_ptr<LogReader>(new LogReader(std::move(source)));
 }
 

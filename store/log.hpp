@@ -9,10 +9,13 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
 #include "cluster/error.hpp"
+#include "store/head_mark.hpp"
+#include "store/index.hpp"
 #include "store/log_reader.hpp"
 #include "store/record.hpp"
 
@@ -32,7 +35,12 @@ struct LogOptions {
   // How far the head mark may lag behind the head.
   std::uint32_t mark_interval_ms = 50;
   std::uint32_t mark_lag_commits_max = 4096;
-  rocksdb::Env* env = nullptr;  // faults for tests; must outlive the log
+  // What all snapshots together may take; the newest three are kept whatever
+  // they take.
+  std::uint64_t snapshots_bytes_max = store::snapshots_bytes_max;
+  rocksdb::Env* env = nullptr;      // faults for tests; must outlive the log
+  std::optional<LogId> new_log_id;  // of one that is made; drawn without
+  bool importing = false;           // go on with an import that was cut short
 };
 
 class Log {
@@ -72,10 +80,25 @@ class Log {
   // already runs may still be recorded from the reserve.
   bool admission_open() const;
 
-  // Durable on return. `sequence` is at most the head's. The newest three are
-  // kept. Slow: call it beside the commits, not between them.
+  // Durable on return. `sequence` is at most the head's. Then older ones are
+  // thinned: see snapshots.hpp. Slow: call it beside the commits, not between
+  // them.
   Status put_snapshot(std::uint64_t sequence, const Hash& digest,
                       std::span<const std::byte> bytes);
+
+  // Removes from the database what finished archives hold, once each of them
+  // was read whole and proved to be the same records. Returns the last event
+  // removed, 0 for none. Slow, as put_snapshot(), and from the same thread.
+  Expected<std::uint64_t> drop_archived();
+
+  // True when there are archives that drop_archived() was not tried on. Reads
+  // the names in the archive directory.
+  bool archives_pending() const;
+
+  // Writes the index on, in runs of at least `run_events`, up to the head or
+  // to less than a run before it. Starts it anew when it is not of this log.
+  // From the same thread as put_snapshot().
+  Status extend_index(std::uint64_t run_events, const FindEntities& entities);
 
   // A reader of this open log; it keeps the database (and its lock) alive.
   std::unique_ptr<LogReader> reader() const;

@@ -24,8 +24,9 @@ DatabaseOptions database_options(const LogOptions& options) {
 
 // The mark comes first: from then on a missing database is either a creation
 // that was cut short (mark at 0) or a loss that is noticed.
-Status make_mark(const Layout& layout) {
-  const auto log_id = draw_log_id();
+Status make_mark(const Layout& layout, const LogOptions& options) {
+  const auto log_id =
+      options.new_log_id ? Expected<LogId>(*options.new_log_id) : draw_log_id();
   if (!log_id) return tl::unexpected(log_id.error());
   const auto mark = HeadMark::create(layout.head_mark(), Mark{*log_id, Head{}});
   if (!mark) return tl::unexpected(mark.error());
@@ -90,6 +91,7 @@ Status prove(const Layout& layout, const LogOptions& options,
   if (*log_id != mark.log_id)
     return fail(Errc::damaged, "the database in " + layout.directory.string() +
                                    " is not the one its head mark belongs to");
+  (*database)->set_archives(ArchiveSet::list(layout.archive(), mark.log_id));
   const auto head = verify_head(**database, mark, layout.directory);
   if (!head) return tl::unexpected(head.error());
   return {};
@@ -116,16 +118,21 @@ Expected<OpenedLog> open_log(const LogOptions& options) {
   if (!owner) return tl::unexpected(owner.error());
   std::error_code ignored;
   if (!std::filesystem::exists(layout->head_mark(), ignored))
-    if (Status made = make_mark(*layout); !made)
+    if (Status made = make_mark(*layout, options); !made)
       return tl::unexpected(made.error());
   auto mark = HeadMark::open(layout->head_mark());
   if (!mark) return tl::unexpected(mark.error());
+  if (!options.importing &&
+      std::filesystem::exists(layout->importing(), ignored))
+    return fail(Errc::damaged, unfinished_import_text(*layout));
   auto database = open_proved(*layout, options, mark->mark());
   if (!database) return tl::unexpected(database.error());
   const auto head = last_head(**database);
   if (!head) return tl::unexpected(head.error());
   if (Status exact = mark->write_both(*head); !exact)
     return tl::unexpected(exact.error());
+  (*database)->set_archives(
+      ArchiveSet::list(layout->archive(), mark->mark().log_id));
   (*database)->owner = std::move(*owner);
   return OpenedLog{std::move(*layout), std::move(*database), std::move(*mark),
                    *head};

@@ -48,7 +48,9 @@ bool stood_still(const Files& before, const Files& after) {
 }
 
 struct Opened {
+  Layout layout;
   std::shared_ptr<Database> database;
+  LogId log_id;
   Head head;
 };
 
@@ -64,9 +66,11 @@ Expected<Opened> open_once(const Layout& layout) {
   if (*log_id != mark->log_id)
     return fail(Errc::damaged, "the database in " + layout.directory.string() +
                                    " is not the one its head mark belongs to");
+  // After the database: what is no longer in it was archived before.
+  (*database)->set_archives(ArchiveSet::list(layout.archive(), mark->log_id));
   const auto head = verify_head(**database, *mark, layout.directory);
   if (!head) return tl::unexpected(head.error());
-  return Opened{std::move(*database), *head};
+  return Opened{layout, std::move(*database), mark->log_id, *head};
 }
 
 Expected<Opened> open_directory(const std::filesystem::path& path) {
@@ -100,12 +104,41 @@ Expected<std::unique_ptr<LogReader>> LogReader::open(
   source->database = std::move(opened->database);
   source->head = std::make_shared<HeadCell>();
   source->head->set(opened->head);
+  source->log_id = opened->log_id;
   source->directory = path;
-  return std::unique_ptr<LogReader>(new LogReader(std::move(source)));
+  std::unique_ptr<LogReader> reader(new LogReader(std::move(source)));
+  std::error_code ignored;
+  if (std::filesystem::exists(opened->layout.importing(), ignored))
+    reader->warnings_.push_back(unfinished_import_text(opened->layout));
+  return reader;
 }
 
 Head LogReader::head() const {
   return source_->head->get();
+}
+
+const LogId& LogReader::log_id() const {
+  return source_->log_id;
+}
+
+Expected<LogReader::Indexed> LogReader::indexed(const Entity& entity) const {
+  const auto end = index_end(*source_->database);
+  if (!end) return tl::unexpected(end.error());
+  Indexed out;
+  out.to = end->sequence;
+  if (out.to == 0) return out;
+  auto events = indexed_events(*source_->database, entity);
+  if (!events) return tl::unexpected(events.error());
+  // A run that was cut short may have left more than its end says.
+  std::sort(events->begin(), events->end());
+  events->erase(std::unique(events->begin(), events->end()), events->end());
+  while (!events->empty() && events->back() > out.to) events->pop_back();
+  out.events = std::move(*events);
+  return out;
+}
+
+std::shared_ptr<const ArchiveSet> LogReader::archives() const {
+  return source_->database->archives();
 }
 
 Status LogReader::refresh() {
@@ -128,7 +161,7 @@ Expected<std::optional<Snapshot>> LogReader::snapshot_at(std::uint64_t at) {
   return read_snapshot(*source_->database, at, warnings_);
 }
 
-Expected<std::vector<std::uint64_t>> LogReader::snapshots() const {
+Expected<std::vector<KeptSnapshot>> LogReader::snapshots() const {
   return list_snapshots(*source_->database);
 }
 

@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "cluster/error.hpp"
+#include "store/archive_set.hpp"
+#include "store/index.hpp"
 #include "store/record.hpp"
 #include "store/scan.hpp"
 #include "store/snapshots.hpp"
@@ -29,6 +31,8 @@ class LogReader {
   // The last acknowledged event; of a directory, at open or last refresh().
   Head head() const;
 
+  const LogId& log_id() const;
+
   // Looks at the directory again. Nothing to do for Log::reader().
   Status refresh();
 
@@ -43,8 +47,19 @@ class LogReader {
   // The newest whole snapshot at or before event `at`; damaged ones are
   // skipped with a warning.
   Expected<std::optional<Snapshot>> snapshot_at(std::uint64_t at);
-  // Sequences of all snapshots, newest first.
-  Expected<std::vector<std::uint64_t>> snapshots() const;
+  // All snapshots, newest first.
+  Expected<std::vector<KeptSnapshot>> snapshots() const;
+
+  // The events that speak of this entity, in order, as far as the index goes:
+  // up to `to`. The rest is to be read from the log.
+  struct Indexed {
+    std::vector<std::uint64_t> events;
+    std::uint64_t to = 0;
+  };
+  Expected<Indexed> indexed(const Entity& entity) const;
+
+  // The archives that hold what is no longer in the database.
+  std::shared_ptr<const ArchiveSet> archives() const;
 
   const std::vector<std::string>& warnings() const { return warnings_; }
 

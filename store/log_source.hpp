@@ -30,6 +30,7 @@ class HeadCell {
 struct LogReader::Source {
   std::shared_ptr<Database> database;
   std::shared_ptr<HeadCell> head;
+  LogId log_id{};
   std::filesystem::path directory;  // empty for the open log of this process
 };
 

@@ -4,10 +4,12 @@
 #include <unistd.h>
 
 #include <boost/test/unit_test.hpp>
+#include <cstring>
 #include <fstream>
 #include <thread>
 
 #include "store/advice.hpp"
+#include "store/database.hpp"
 #include "store/scan_pipeline.hpp"
 #include "store/test_log.hpp"
 
@@ -296,7 +298,8 @@ BOOST_FIXTURE_TEST_CASE(the_newest_snapshot_at_or_before_an_event_is_read,
       BOOST_REQUIRE(snapshot.has_value());
       BOOST_TEST(snapshot->sequence == 10 * (i + 1));
       BOOST_TEST((snapshot->digest == Hash{std::byte(i)}));
-      BOOST_TEST((snapshot->bytes == bytes[i]));
+      BOOST_TEST(std::ranges::equal(std::span<const std::byte>(snapshot->bytes),
+                                    bytes[i]));
     }
     BOOST_TEST(reader.warnings().empty());
   };
@@ -306,14 +309,45 @@ BOOST_FIXTURE_TEST_CASE(the_newest_snapshot_at_or_before_an_event_is_read,
   check(*must(LogReader::open(directory)));
 }
 
-BOOST_FIXTURE_TEST_CASE(only_the_newest_snapshots_are_kept, EmptyDirectory) {
+BOOST_FIXTURE_TEST_CASE(snapshots_beyond_their_bound_are_thinned,
+                        EmptyDirectory) {
+  options.snapshots_bytes_max = 1;
   const auto log = open();
   fill(*log, 10, 10);
   for (std::uint64_t at = 10; at <= 70; at += 10)
     must(log->put_snapshot(at, Hash{}, make_events(at, 1)));
-  BOOST_TEST(must(log->reader()->snapshots()) ==
-             std::vector<std::uint64_t>({70, 60, 50}));
-  static_assert(snapshots_kept == 3);
+  const auto kept = must(log->reader()->snapshots());
+  BOOST_REQUIRE_EQUAL(kept.size(), 3u);
+  BOOST_TEST(kept[0].sequence == 70u);
+  BOOST_TEST(kept[2].sequence == 50u);
+  BOOST_TEST(must(log->reader()->snapshot_at(55))->sequence == 50u);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_snapshot_that_claims_too_much_does_not_count,
+                        EmptyDirectory) {
+  open()->append(1, 3, make_events(1, 3));
+  const auto database =
+      must(Database::open(directory / "db", Access::read_write, {}));
+  must(write_snapshot(*database, 3, Hash{}, make_events(1, 1),
+                      snapshots_bytes_max));
+  std::vector<std::string> warnings;
+  BOOST_TEST(must(read_snapshot(*database, 3, warnings)).has_value());
+  // The header, with the number of chunks that its size asks for.
+  std::string key(13, '\0');
+  key[0] = 'h';
+  key[8] = 3;
+  std::string header;
+  BOOST_REQUIRE(
+      database->db().Get({}, database->snapshot(), key, &header).ok());
+  const std::uint64_t size = snapshot_bytes_max + 1;
+  const auto chunks = static_cast<std::uint32_t>(
+      (size + snapshot_chunk_bytes - 1) / snapshot_chunk_bytes);
+  std::memcpy(header.data() + 4, &chunks, sizeof(chunks));
+  std::memcpy(header.data() + 8, &size, sizeof(size));
+  BOOST_REQUIRE(database->db().Put({}, database->snapshot(), key, header).ok());
+  BOOST_TEST(!must(read_snapshot(*database, 3, warnings)));
+  BOOST_REQUIRE_EQUAL(warnings.size(), 1u);
+  BOOST_TEST(warnings[0].find("damaged header") != std::string::npos);
 }
 
 BOOST_FIXTURE_TEST_CASE(a_snapshot_ahead_of_the_log_is_refused,

@@ -104,6 +104,14 @@ RecordHeader make_record_header(const Hash& previous,
   return header;
 }
 
+RecordHeader record_header(const Record& record) {
+  RecordHeader header;
+  write_prefix(header.data(), record.epoch, record.count);
+  std::memcpy(header.data() + hash_offset, record.hash.data(),
+              record.hash.size());
+  return header;
+}
+
 Expected<Record> parse_record(std::uint64_t first_sequence,
                               std::span<const std::byte> value) {
   if (value.size() < record_header_bytes)

@@ -90,6 +90,9 @@ RecordHeader make_record_header(const Hash& previous,
                                 std::uint64_t epoch, std::uint32_t count,
                                 std::span<const std::byte> events);
 
+// The first 48 bytes of the value that `record` was parsed from.
+RecordHeader record_header(const Record& record);
+
 // Reads a value of the log. Checks form and sizes, neither the hash nor the
 // events. Errc::damaged with the sequence in the sentence.
 Expected<Record> parse_record(std::uint64_t first_sequence,

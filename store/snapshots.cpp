@@ -1,8 +1,12 @@
 #include "store/snapshots.hpp"
 
+#include <zstd.h>
+
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <thread>
+#include <utility>
 
 #include "store/database.hpp"
 
@@ -45,17 +49,18 @@ struct Header {
   std::array<std::uint8_t, 3> zero{};
   std::uint32_t chunk_count = 0;
   std::uint64_t size_bytes = 0;
+  std::uint64_t stored_bytes = 0;
   Hash digest{};
-  Hash hash{};  // over sequence, the fields above and the bytes
+  Hash hash{};  // over sequence, the fields above and the hash of each chunk
 };
-static_assert(sizeof(Header) == 80);
+static_assert(sizeof(Header) == 88);
 
 Hash header_hash(std::uint64_t sequence, const Header& header,
-                 std::span<const std::byte> bytes) {
+                 std::span<const Hash> chunks) {
   const std::array<std::span<const std::byte>, 3> parts{
       std::as_bytes(std::span(&sequence, 1)),
       std::as_bytes(std::span(&header, 1)).first(offsetof(Header, hash)),
-      bytes};
+      std::as_bytes(chunks)};
   return hash_parts(parts);
 }
 
@@ -97,81 +102,152 @@ rocksdb::Status remove_range(const Database& database, const SnapshotKey& begin,
   return status;
 }
 
-// Everything before the oldest that is kept goes, half-written ones too;
-// headers first, so that none is left without its bytes.
-Status remove_older(const Database& database) {
-  const auto kept = list_snapshots(database);
-  if (!kept) return tl::unexpected(kept.error());
-  if (kept->size() <= snapshots_kept) return {};
-  const std::uint64_t oldest = (*kept)[snapshots_kept - 1];
+// Headers first, so that none is left without its bytes.
+Status remove_one(const Database& database, std::uint64_t sequence) {
   rocksdb::Status status =
-      remove_range(database, header_key(0), header_key(oldest));
+      remove_range(database, header_key(sequence), header_key(sequence + 1));
   if (status.ok())
-    status = remove_range(database, chunk_key(0, 0), chunk_key(oldest, 0));
+    status = remove_range(database, chunk_key(sequence, 0),
+                          chunk_key(sequence + 1, 0));
   if (!status.ok()) return fail_status(status, "cannot remove old snapshots");
   return {};
 }
 
-Expected<Snapshot> read_one(const Database& database, std::uint64_t sequence) {
-  const std::string name = "the snapshot at event " + std::to_string(sequence);
-  const rocksdb::ReadOptions read;
+Status thin(const Database& database, std::uint64_t kept_bytes_max) {
+  auto kept = list_snapshots(database);
+  if (!kept) return tl::unexpected(kept.error());
+  std::reverse(kept->begin(), kept->end());
+  for (const std::uint64_t sequence :
+       surplus_snapshots(std::move(*kept), kept_bytes_max))
+    if (Status removed = remove_one(database, sequence); !removed)
+      return removed;
+  return {};
+}
+
+Expected<Header> read_header(const Database& database, std::uint64_t sequence,
+                             const std::string& name) {
   std::string text;
-  rocksdb::Status status = database.db().Get(
-      read, database.snapshot(), slice_of_key(header_key(sequence)), &text);
+  const rocksdb::Status status =
+      database.db().Get(rocksdb::ReadOptions(), database.snapshot(),
+                        slice_of_key(header_key(sequence)), &text);
   if (!status.ok()) return fail_status(status, name + " cannot be read");
   Header header;
   if (text.size() != sizeof(header))
     return fail(Errc::damaged, name + " has a damaged header");
   std::memcpy(&header, text.data(), sizeof(header));
-  if (header.format != snapshot_format)
-    return fail(Errc::damaged, name + " has format " +
-                                   std::to_string(header.format) +
-                                   ", which this program does not know");
-  if (header.chunk_count != chunks_for(header.size_bytes))
+  if (header.size_bytes > snapshot_bytes_max ||
+      header.chunk_count != chunks_for(header.size_bytes))
     return fail(Errc::damaged, name + " has a damaged header");
-  Snapshot snapshot{sequence, header.digest, {}};
-  for (std::uint32_t index = 0; index < header.chunk_count; ++index) {
-    rocksdb::PinnableSlice chunk;
-    status =
-        database.db().Get(read, database.snapshot(),
-                          slice_of_key(chunk_key(sequence, index)), &chunk);
-    if (!status.ok()) return fail_status(status, name + " cannot be read");
-    if (index == 0) snapshot.bytes.reserve(header.size_bytes);
-    const auto bytes = bytes_of(chunk);
-    snapshot.bytes.insert(snapshot.bytes.end(), bytes.begin(), bytes.end());
+  return header;
+}
+
+// Reads, hashes and unpacks every second chunk, from `index` on.
+class ChunkReader {
+ public:
+  ChunkReader(const Database& database, const Snapshot& snapshot,
+              std::span<std::byte> to, std::span<Hash> hashes)
+      : database_(database), snapshot_(snapshot), to_(to), hashes_(hashes) {}
+
+  void run(std::uint32_t index) {
+    for (; index < hashes_.size(); index += 2)
+      if (!read(index)) return;
   }
-  if (snapshot.bytes.size() != header.size_bytes ||
-      header_hash(sequence, header, snapshot.bytes) != header.hash)
+  bool whole() const { return whole_; }
+
+ private:
+  bool read(std::uint32_t index) {
+    rocksdb::PinnableSlice chunk;
+    const rocksdb::Status status = database_.db().Get(
+        rocksdb::ReadOptions(), database_.snapshot(),
+        slice_of_key(chunk_key(snapshot_.sequence, index)), &chunk);
+    const auto stored = bytes_of(chunk);
+    const std::size_t offset = index * snapshot_chunk_bytes;
+    const std::size_t size =
+        std::min(snapshot_chunk_bytes, to_.size() - offset);
+    whole_ =
+        status.ok() && ZSTD_decompress(to_.data() + offset, size, stored.data(),
+                                       stored.size()) == size;
+    if (whole_) hashes_[index] = hash_parts(std::span(&stored, 1));
+    return whole_;
+  }
+
+  const Database& database_;
+  const Snapshot& snapshot_;
+  std::span<std::byte> to_;
+  std::span<Hash> hashes_;
+  bool whole_ = true;
+};
+
+Expected<Snapshot> read_one(const Database& database, std::uint64_t sequence) {
+  const std::string name = "the snapshot at event " + std::to_string(sequence);
+  const auto header = read_header(database, sequence, name);
+  if (!header) return tl::unexpected(header.error());
+  Snapshot snapshot{sequence, header->digest,
+                    SnapshotBytes(header->size_bytes)};
+  std::vector<Hash> hashes(header->chunk_count);
+  const auto to = snapshot.bytes.writable();
+  ChunkReader even(database, snapshot, to, hashes);
+  ChunkReader odd(database, snapshot, to, hashes);
+  if (header->chunk_count > 1) {
+    std::thread helper([&] { odd.run(1); });
+    even.run(0);
+    helper.join();
+  } else {
+    even.run(0);
+  }
+  if (!even.whole() || !odd.whole())
+    return fail(Errc::damaged, name + " cannot be read whole");
+  if (header_hash(sequence, *header, hashes) != header->hash)
     return fail(Errc::damaged, name + " does not match its hash");
   return snapshot;
+}
+
+// Chunks are compressed one by one, so that two threads can unpack them.
+Expected<std::vector<std::byte>> pack(std::span<const std::byte> chunk) {
+  std::vector<std::byte> out(ZSTD_compressBound(chunk.size()));
+  const std::size_t size =
+      ZSTD_compress(out.data(), out.size(), chunk.data(), chunk.size(), 1);
+  if (ZSTD_isError(size) != 0)
+    return fail(Errc::internal, std::string("cannot compress a snapshot: ") +
+                                    ZSTD_getErrorName(size));
+  out.resize(size);
+  return out;
 }
 
 }  // namespace
 
 Status write_snapshot(const Database& database, std::uint64_t sequence,
-                      const Hash& digest, std::span<const std::byte> bytes) {
+                      const Hash& digest, std::span<const std::byte> bytes,
+                      std::uint64_t kept_bytes_max) {
   Header header;
   header.chunk_count = chunks_for(bytes.size());
   header.size_bytes = bytes.size();
   header.digest = digest;
-  header.hash = header_hash(sequence, header, bytes);
+  std::vector<Hash> hashes;
   for (std::uint32_t index = 0; index < header.chunk_count; ++index) {
     const std::size_t offset = index * snapshot_chunk_bytes;
-    const auto chunk = bytes.subspan(
-        offset, std::min(snapshot_chunk_bytes, bytes.size() - offset));
-    Status put = put_unlogged(database, chunk_key(sequence, index), chunk);
+    const auto packed = pack(bytes.subspan(
+        offset, std::min(snapshot_chunk_bytes, bytes.size() - offset)));
+    if (!packed) return tl::unexpected(packed.error());
+    const std::span<const std::byte> stored(*packed);
+    hashes.push_back(hash_parts(std::span(&stored, 1)));
+    header.stored_bytes += stored.size();
+    Status put = put_unlogged(database, chunk_key(sequence, index), stored);
     if (!put) return put;
   }
+  header.hash = header_hash(sequence, header, hashes);
+  // On disk before the header says so, and in a file of its own: damage to a
+  // chunk leaves the headers readable.
   if (Status done = flush(database); !done) return done;
   Status put = put_unlogged(database, header_key(sequence),
                             std::as_bytes(std::span(&header, 1)));
   if (!put) return put;
   if (Status done = flush(database); !done) return done;
-  return remove_older(database);
+  return thin(database, kept_bytes_max);
 }
 
-Expected<std::vector<std::uint64_t>> list_snapshots(const Database& database) {
-  std::vector<std::uint64_t> sequences;
+Expected<std::vector<KeptSnapshot>> list_snapshots(const Database& database) {
+  std::vector<KeptSnapshot> snapshots;
   const std::unique_ptr<rocksdb::Iterator> iterator(
       database.db().NewIterator(rocksdb::ReadOptions(), database.snapshot()));
   const SnapshotKey first = header_key(0);
@@ -183,23 +259,32 @@ Expected<std::vector<std::uint64_t>> list_snapshots(const Database& database) {
                                      std::to_string(key.size()) + " bytes");
     std::uint64_t sequence_be;
     std::memcpy(&sequence_be, key.data() + 1, sizeof(sequence_be));
-    sequences.insert(sequences.begin(), __builtin_bswap64(sequence_be));
+    // One of an earlier format takes room; nothing can be read from it.
+    Header header;
+    header.format = 0;
+    const rocksdb::Slice value = iterator->value();
+    if (value.size() == sizeof(header))
+      std::memcpy(&header, value.data(), sizeof(header));
+    if (header.format == snapshot_format)
+      snapshots.push_back(
+          {__builtin_bswap64(sequence_be), header.stored_bytes});
   }
   if (!iterator->status().ok())
     return fail_status(iterator->status(), "cannot list the snapshots");
-  return sequences;
+  std::reverse(snapshots.begin(), snapshots.end());
+  return snapshots;
 }
 
 Expected<std::optional<Snapshot>> read_snapshot(
     const Database& database, std::uint64_t at,
     std::vector<std::string>& warnings) {
-  const auto sequences = list_snapshots(database);
-  if (!sequences) {
+  const auto snapshots = list_snapshots(database);
+  if (!snapshots) {
     // Snapshots are a cache: without any the log itself is read.
-    warnings.push_back(sequences.error().text);
+    warnings.push_back(snapshots.error().text);
     return std::optional<Snapshot>();
   }
-  for (const std::uint64_t sequence : *sequences) {
+  for (const auto& [sequence, bytes] : *snapshots) {
     if (sequence > at) continue;
     auto snapshot = read_one(database, sequence);
     if (snapshot) return std::optional<Snapshot>(std::move(*snapshot));
