@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "cluster/proved_snapshot.hpp"
 #include "cluster/state.hpp"
 #include "schema/wire.hpp"
 
@@ -241,10 +242,17 @@ struct SnapshotReader {
 };
 
 Expected<State> State::decode_snapshot(std::span<const std::byte> bytes) {
-  const auto* snapshot = schema::verified<schema::StateSnapshot>(bytes);
-  if (!snapshot) return broken("its bytes fail verification");
+  if (!schema::verified<schema::StateSnapshot>(bytes))
+    return broken("its bytes fail verification");
+  return decode_proved(bytes);
+}
+
+Expected<State> decode_proved(std::span<const std::byte> bytes) {
+  if (bytes.size() < 8) return broken("it is empty");
   State state;
-  if (auto status = SnapshotReader{*snapshot, state}.read(); !status)
+  SnapshotReader reader{
+      *flatbuffers::GetRoot<schema::StateSnapshot>(bytes.data()), state};
+  if (auto status = reader.read(); !status)
     return tl::unexpected(status.error());
   return state;
 }
