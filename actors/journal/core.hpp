@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 namespace reeve::journal {
 
@@ -13,8 +14,11 @@ inline constexpr std::size_t chunk_bytes_max = 512 << 10;
 // Requests that wait for the reader; more are dropped, and asked again.
 inline constexpr std::size_t log_reads_waiting_max = 256;
 
+// How often the archive directory is looked into.
+inline constexpr std::uint64_t archive_check_ticks = 120;
+
 struct SnapshotPolicy {
-  std::uint64_t every_events = 250'000;
+  std::uint64_t every_events = 125'000;
 };
 
 // Asks for a snapshot every so many events, one at a time.
@@ -29,6 +33,9 @@ class SnapshotClock {
     running_ = true;
     return true;
   }
+  // Other work of the same sort, at the same time as no other.
+  bool start_other() { return !std::exchange(running_, true); }
+  void finished_other() { running_ = false; }
   // `sequence`: what was kept; 0 when it failed, to be tried again later.
   void finished(std::uint64_t sequence, std::uint64_t head) {
     running_ = false;

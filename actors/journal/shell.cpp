@@ -35,6 +35,9 @@ class Committer : public TracedActor {
  protected:
   caf::behavior make_behavior() override {
     delayed_send(this, space_check_interval, tick_atom::value);
+    // What an earlier process left to do.
+    if (!start_for_archives() && snapshots_.start_other())
+      start_upkeep(Upkeep::without_snapshot);
     return {
         [this](const Decided& decided) { commit(decided.batch); },
         [this](wake_atom) {
@@ -42,10 +45,15 @@ class Committer : public TracedActor {
         },
         [this](tick_atom) {
           send(manager_, committed());
+          if (++ticks_ % journal::archive_check_ticks == 0)
+            start_for_archives();
           delayed_send(this, space_check_interval, tick_atom::value);
         },
-        [this](const SnapshotKept& kept) {
-          snapshots_.finished(kept.sequence, options_.log->head().sequence);
+        [this](const UpkeepDone& upkeep) {
+          if (upkeep.work == Upkeep::with_snapshot)
+            snapshots_.finished(upkeep.snapshot, options_.log->head().sequence);
+          else
+            snapshots_.finished_other();
         },
         [this](drain_atom) { quit(); },
     };
@@ -80,9 +88,22 @@ class Committer : public TracedActor {
     }
     send(manager_, committed());
     publish(*batch);
-    if (snapshots_.due(head->sequence))
-      spawn_snapshotter(system(), options_.log->reader(), options_.log,
-                        caf::actor_cast<caf::actor>(this));
+    if (snapshots_.due(head->sequence)) start_upkeep(Upkeep::with_snapshot);
+  }
+
+  void start_upkeep(Upkeep work) {
+    spawn_snapshotter(system(), options_.log->reader(), options_.log,
+                      options_.snapshots.every_events, work,
+                      caf::actor_cast<caf::actor>(this));
+  }
+
+  // Archives are made by other programs, beside this one. With a snapshot
+  // behind them, a start needs none of them.
+  bool start_for_archives() {
+    if (!options_.log->archives_pending() || !snapshots_.start_other())
+      return false;
+    start_upkeep(Upkeep::with_snapshot);
+    return true;
   }
 
   Expected<store::Head> append(const manager::Batch& batch) {
@@ -104,6 +125,7 @@ class Committer : public TracedActor {
   JournalOptions options_;
   caf::actor manager_;
   journal::SnapshotClock snapshots_;
+  std::uint64_t ticks_ = 0;
   std::shared_ptr<const manager::Batch> held_;  // waits for room
   std::string no_room_;                         // why, meanwhile
 };

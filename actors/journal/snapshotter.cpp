@@ -4,8 +4,10 @@
 
 #include <caf/actor_system.hpp>
 
+#include "actors/journal/entities.hpp"
 #include "actors/system/messages.hpp"
 #include "actors/system/traced.hpp"
+#include "cluster/proved_snapshot.hpp"
 #include "schema/wire.hpp"
 
 namespace reeve::actors {
@@ -15,10 +17,13 @@ class Snapshotter : public TracedActor {
  public:
   Snapshotter(caf::actor_config& config,
               std::shared_ptr<store::LogReader> reader,
-              std::shared_ptr<store::Log> log, caf::actor committer)
+              std::shared_ptr<store::Log> log, std::uint64_t index_every,
+              Upkeep work, caf::actor committer)
       : TracedActor(config),
         reader_(std::move(reader)),
         log_(std::move(log)),
+        index_every_(index_every),
+        work_(work),
         committer_(std::move(committer)) {}
 
   const char* name() const override { return "snapshotter"; }
@@ -27,9 +32,9 @@ class Snapshotter : public TracedActor {
   caf::behavior make_behavior() override {
     send(this, wake_atom::value);
     return {[this](wake_atom) {
-      const Expected<std::uint64_t> kept = make();
-      if (!kept) spdlog::error("no snapshot: {}", kept.error().text);
-      send(committer_, SnapshotKept{kept.value_or(0)});
+      const std::uint64_t kept = snapshot();
+      tidy();
+      send(committer_, UpkeepDone{work_, kept});
       quit();
     }};
   }
@@ -41,6 +46,28 @@ class Snapshotter : public TracedActor {
   }
 
  private:
+  // 0 when there is none.
+  std::uint64_t snapshot() {
+    if (work_ == Upkeep::without_snapshot) return 0;
+    const Expected<std::uint64_t> kept = make();
+    if (!kept) spdlog::error("no snapshot: {}", kept.error().text);
+    return kept.value_or(0);
+  }
+
+  // Neither is needed for the log itself: what fails is told and left.
+  void tidy() {
+    if (auto indexed = log_->extend_index(index_every_, journal::find_entities);
+        !indexed)
+      spdlog::error("the log is not indexed: {}", indexed.error().text);
+    if (!log_->archives_pending()) return;
+    const auto removed = log_->drop_archived();
+    if (!removed)
+      spdlog::error("archived events stay in the database: {}",
+                    removed.error().text);
+    else if (*removed != 0)
+      spdlog::info("events up to {} are in archives alone now", *removed);
+  }
+
   Expected<std::uint64_t> make() {
     const auto state = fold_log(*reader_);
     if (!state) return tl::unexpected(state.error());
@@ -56,6 +83,8 @@ class Snapshotter : public TracedActor {
 
   std::shared_ptr<store::LogReader> reader_;
   std::shared_ptr<store::Log> log_;
+  std::uint64_t index_every_;
+  Upkeep work_;
   caf::actor committer_;
 };
 
@@ -69,7 +98,7 @@ Expected<cluster::State> fold_log(store::LogReader& reader,
   if (!snapshot) return tl::unexpected(snapshot.error());
   if (from_snapshot) *from_snapshot = 0;
   if (*snapshot) {
-    auto decoded = cluster::State::decode_snapshot((*snapshot)->bytes);
+    auto decoded = cluster::decode_proved((*snapshot)->bytes);
     if (decoded && decoded->last_sequence().value == (*snapshot)->sequence) {
       state = std::move(*decoded);
       if (from_snapshot) *from_snapshot = (*snapshot)->sequence;
@@ -104,11 +133,12 @@ Expected<cluster::State> fold_log(store::LogReader& reader,
 caf::actor spawn_snapshotter(caf::actor_system& system,
                              std::unique_ptr<store::LogReader> reader,
                              std::shared_ptr<store::Log> log,
+                             std::uint64_t index_every, Upkeep work,
                              caf::actor committer) {
   return spawn_shell<Snapshotter, caf::detached>(
       system, "snapshotter", std::source_location::current(),
       std::shared_ptr<store::LogReader>(std::move(reader)), std::move(log),
-      std::move(committer));
+      index_every, work, std::move(committer));
 }
 
 }  // namespace reeve::actors

@@ -1,5 +1,6 @@
-// Makes one snapshot: the newest one before, and the log since, folded on a
-// thread of its own, beside the commits.
+// What is done behind the commits, on a thread of its own: removes from the
+// database what is archived, writes the index on, makes a snapshot of the
+// newest one before and the log since.
 #pragma once
 
 #include <caf/actor.hpp>
@@ -12,14 +13,18 @@
 
 namespace reeve::actors {
 
-// To the committer; 0 when none could be made.
-struct SnapshotKept {
-  std::uint64_t sequence = 0;
+enum class Upkeep { with_snapshot, without_snapshot };
+
+// To the committer; 0 when no snapshot could be made.
+struct UpkeepDone {
+  Upkeep work = Upkeep::with_snapshot;
+  std::uint64_t snapshot = 0;
 };
 
 caf::actor spawn_snapshotter(caf::actor_system& system,
                              std::unique_ptr<store::LogReader> reader,
                              std::shared_ptr<store::Log> log,
+                             std::uint64_t index_every, Upkeep work,
                              caf::actor committer);
 
 // The state at the log's head: its newest whole snapshot and the events since.
@@ -29,4 +34,4 @@ Expected<cluster::State> fold_log(store::LogReader& reader,
 
 }  // namespace reeve::actors
 
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::actors::SnapshotKept)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::actors::UpkeepDone)
