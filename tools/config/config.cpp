@@ -168,7 +168,9 @@ const Key keys[] = {
      },
      [](const Config& c) { return sized(c.log.floor_bytes); }},
     {"log.snapshot_every",
-     "Events from one snapshot to the next; they bound the time of a start.",
+     "Events from one snapshot to the next: they bound the time of a start, "
+     "and "
+     "of a look at a past moment.",
      "",
      [](Config& c, const string& t) {
        return take(c.log.snapshot_every_events,
@@ -177,6 +179,13 @@ const Key keys[] = {
      [](const Config& c) {
        return fmt::format("{}", c.log.snapshot_every_events);
      }},
+    {"log.snapshots_max",
+     "Disk space for all snapshots; beyond it older ones are thinned evenly.",
+     "",
+     [](Config& c, const string& t) {
+       return take(c.log.snapshots_bytes_max, parse_bytes(t));
+     },
+     [](const Config& c) { return sized(c.log.snapshots_bytes_max); }},
 };
 
 const Key* find_key(string_view path) {

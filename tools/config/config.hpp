@@ -32,7 +32,8 @@ struct Config {
 
   struct Log {
     std::uint64_t floor_bytes = 64ull << 20;
-    std::uint64_t snapshot_every_events = 1'000'000;
+    std::uint64_t snapshot_every_events = 125'000;
+    std::uint64_t snapshots_bytes_max = 1ull << 30;
   } log;
 };
 

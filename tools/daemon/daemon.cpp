@@ -101,6 +101,7 @@ Status Daemon::Impl::open_log() {
   log_options.directory = options.data / "log";
   log_options.create_if_missing = true;
   log_options.floor_bytes = options.config.log.floor_bytes;
+  log_options.snapshots_bytes_max = options.config.log.snapshots_bytes_max;
   auto opened = store::Log::open(log_options);
   if (!opened) return tl::unexpected(opened.error());
   log = std::move(*opened);
