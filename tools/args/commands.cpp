@@ -94,8 +94,26 @@ constexpr Option wait_options[] = {
 constexpr std::string_view wait_examples[] = {
     "reeve wait s-12", "reeve wait s-12 s-13 --timeout 1h"};
 
+constexpr Option then_options[] = {
+    {"--at", "SEQ|TIME", "as it was then: 100, -2h, 2026-11-20 14:00"},
+    {"--log", "DIR", "from this log, not from the cell", 0, false,
+     a_directory}};
+constexpr std::string_view show_examples[] = {"reeve show s-12",
+                                              "reeve show s-12 --at -2h"};
+constexpr Option history_options[] = {
+    {"--tree", "", "draw which event led to which"},
+    {"--at", "SEQ|TIME", "up to then only"},
+    {"--log", "DIR", "from this log, not from the cell", 0, false,
+     a_directory}};
+constexpr std::string_view history_examples[] = {
+    "reeve history s-12 --tree", "reeve history s-12 --log /backup/cell/log"};
+
 constexpr Option nodes_options[] = {
-    {"--limit", "N", "at most so many (1000)", 'n'}};
+    {"--limit", "N", "at most so many (1000)", 'n'},
+    then_options[0],
+    then_options[1]};
+constexpr std::string_view nodes_examples[] = {
+    "reeve nodes", "reeve nodes --at \"2026-11-20 14:00\""};
 constexpr Option drain_options[] = {
     {"--reason", "R", "why, for those who wonder"},
     {"--deadline", "D", "end what still runs after this long: 30m"}};
@@ -131,6 +149,38 @@ constexpr std::string_view log_examples[] = {
     "reeve log cat --from -1h", "reeve log cat --filter session=s-12 --json"};
 constexpr std::string_view verify_examples[] = {
     "reeve log verify", "reeve log verify --log /backup/cell/log"};
+constexpr Option export_options[] = {
+    log_range[0],
+    log_range[1],
+    log_range[2],
+    {"--compression", "C", "zstd, or none (zstd)", 0, false, Complete::nothing,
+     "zstd|none"}};
+constexpr std::string_view export_examples[] = {
+    "reeve log export cell.segment",
+    "reeve log export --from -1d - | ssh backup 'cat > day.segment'"};
+constexpr Option import_options[] = {
+    {"--log", "DIR", "the log to make or to continue; the cell's without", 0,
+     false, a_directory}};
+constexpr std::string_view import_examples[] = {
+    "reeve log import cell.segment --log /srv/copy/log"};
+constexpr Option archive_options[] = {
+    log_range[0],
+    {"--to", "SEQ|TIME", "up to there, the last archive smaller if need be"},
+    {"--keep", "N", "the newest N events stay in the database (1000000)"},
+    {"--segment", "N", "events of one archive (1000000)"}};
+constexpr std::string_view archive_examples[] = {"reeve log archive",
+                                                 "reeve log archive --to -30d"};
+constexpr Option repair_options[] = {
+    log_range[0],
+    {"--from", "PATH", "take missing records from this export, archive or copy",
+     0, true, a_file},
+    {"--yes", "PLAN", "carry out the plan with this id"}};
+constexpr std::string_view repair_examples[] = {
+    "reeve log repair", "reeve log repair --from /backup/cell.segment"};
+constexpr Option diff_options[] = {
+    log_range[0], {"--summary", "", "only what the changes come to"}};
+constexpr std::string_view diff_examples[] = {"reeve diff -1h now",
+                                              "reeve diff 100 200 --json"};
 constexpr Option state_options[] = {
     {"--at", "SEQ|TIME", "the state then, from the log"},
     {"--digest", "", "its digest alone"},
@@ -197,15 +247,8 @@ constexpr CommandSpec commands[] = {
     {"submit", sessions, "-- CMD...", "queue a command, print the session id",
      submit_options, submit_examples, 0, 0, Complete::command, true},
     {"ps", sessions, "", "list sessions", ps_options, ps_examples},
-    {"show",
-     sessions,
-     "ID",
-     "everything about one session",
-     {},
-     {},
-     1,
-     1,
-     Complete::session},
+    {"show", sessions, "ID", "everything about one session", then_options,
+     show_examples, 1, 1, Complete::session},
     {"logs", sessions, "ID", "its output", logs_options, logs_examples, 1, 1,
      Complete::session},
     {"wait", sessions, "ID...", "wait for the end, exit as it did",
@@ -219,15 +262,8 @@ constexpr CommandSpec commands[] = {
      1,
      -1,
      Complete::session},
-    {"history",
-     sessions,
-     "ID",
-     "its events, with the cause of each",
-     {},
-     {},
-     1,
-     1,
-     Complete::session},
+    {"history", sessions, "ID", "its events, with the cause of each",
+     history_options, history_examples, 1, 1, Complete::session},
     {"why",
      sessions,
      "ID",
@@ -238,12 +274,12 @@ constexpr CommandSpec commands[] = {
      1,
      Complete::session},
 
-    {"nodes", cluster, "", "list nodes", nodes_options, {}},
+    {"nodes", cluster, "", "list nodes", nodes_options, nodes_examples},
     {"node show",
      cluster,
      "NODE",
      "one node and who holds what",
-     {},
+     then_options,
      {},
      1,
      1,
@@ -289,6 +325,16 @@ constexpr CommandSpec commands[] = {
      true},
     {"log verify", the_log, "", "prove that nothing was altered or lost",
      log_range, verify_examples, 0, 0, Complete::nothing, false, true},
+    {"log export", the_log, "FILE|-", "write events into one sealed file",
+     export_options, export_examples, 1, 1, a_file, false, true},
+    {"log import", the_log, "FILE", "make or continue a log from an export",
+     import_options, import_examples, 1, 1, a_file, false, true},
+    {"log archive", the_log, "", "seal old events in compressed files",
+     archive_options, archive_examples, 0, 0, Complete::nothing, false, true},
+    {"log repair", the_log, "", "mend a damaged log; shows, then asks",
+     repair_options, repair_examples, 0, 0, Complete::nothing, false, true},
+    {"diff", the_log, "A B", "what changed between two moments", diff_options,
+     diff_examples, 2, 2, Complete::nothing, false, true},
     {"state", the_log, "", "the cluster now or then", state_options,
      state_examples},
     {"replay", the_log, "", "rebuild the state from the first event",

@@ -23,6 +23,7 @@ struct Bench {
 constexpr Bench benches[] = {
     {"commit", "commit_bench", "durable events/s by group size, and a file's"},
     {"replay", "replay_bench", "events/s from the log into state"},
+    {"log", "log_bench", "any moment of a long history, verify, export"},
     {"run-latency", "run_latency.py", "reeve run -- true, submit to exit"},
     {"throughput", "throughput.py", "2,000 sessions of true on one node"},
     {"decisions", "decisions_bench", "placements/s of the scheduler's core"},

@@ -16,7 +16,6 @@ namespace reeve::tools {
 namespace {
 
 constexpr std::uint32_t log_read_bytes = 512 << 10;
-constexpr std::uint32_t page_nodes = 200;
 
 // The bus library sets OpenSSL up in full, its texts and configuration
 // included, though no connection here is encrypted. Set up without them
@@ -170,32 +169,6 @@ Expected<Held<schema::StatusAnswer>> Cell::status(
   const auto body = schema::CreateStatusQuery(builder);
   return body_of<schema::StatusAnswer>(
       ask(builder, schema::QueryBody::StatusQuery, body.Union(), timeout));
-}
-
-Expected<bool> Cell::each_node(
-    std::uint64_t limit,
-    const std::function<void(const schema::NodeView&)>& visit) {
-  std::uint32_t from = 0;
-  std::uint64_t seen = 0;
-  for (;;) {
-    flatbuffers::FlatBufferBuilder builder(128);
-    const auto count = static_cast<std::uint32_t>(
-        std::min<std::uint64_t>(limit - seen, page_nodes));
-    const auto body = schema::CreateNodesQuery(builder, 0, from, count);
-    const auto answer =
-        ask(builder, schema::QueryBody::NodesQuery, body.Union());
-    if (!answer) return tl::unexpected(answer.error());
-    const auto* nodes = (*answer)->body_as_NodesAnswer();
-    if (nodes == nullptr || nodes->nodes() == nullptr ||
-        nodes->nodes()->size() == 0)
-      return false;
-    for (const auto* node : *nodes->nodes()) {
-      from = node->node() + 1;
-      ++seen;
-      visit(*node);
-    }
-    if (!nodes->more() || seen >= limit) return nodes->more();
-  }
 }
 
 Expected<Held<schema::Reply>> Cell::command(std::span<const std::byte> bytes) {

@@ -18,6 +18,7 @@
 #include "cluster/error.hpp"
 #include "cluster/types.hpp"
 #include "schema/wire.hpp"
+#include "tools/cli/answers.hpp"
 #include "tools/cli/context.hpp"
 
 namespace reeve::bus {
@@ -69,12 +70,6 @@ class Cell {
   Expected<Held<schema::StatusAnswer>> status(
       std::chrono::milliseconds timeout = query_timeout);
 
-  // Calls visit(node) for up to `limit` nodes in order; true when there are
-  // more.
-  Expected<bool> each_node(
-      std::uint64_t limit,
-      const std::function<void(const schema::NodeView&)>& visit);
-
   // Carries out a finished schema::Command. A rejection is an error.
   Expected<Held<schema::Reply>> command(std::span<const std::byte> bytes);
   Expected<Held<schema::Reply>> command(flatbuffers::FlatBufferBuilder& builder,
@@ -106,5 +101,8 @@ class Cell {
 
 // What a rejection says, as an error with its exit code.
 Error rejection_error(const schema::Rejection& rejection);
+
+// The running cell's answers; `cell` outlives them.
+Answers answers_of(Cell& cell);
 
 }  // namespace reeve::tools

@@ -156,8 +156,8 @@ Result command_events(const Context& context, const Arguments& arguments) {
   const auto from = start_of(**cell, arguments, follow ? 0 : 1);
   if (!from) return tl::unexpected(from.error());
   if (filter->names_nodes() && *from != 1) {
-    const auto more =
-        (*cell)->each_node(UINT32_MAX, [&](const schema::NodeView& node) {
+    const auto more = each_node(
+        answers_of(**cell), UINT32_MAX, [&](const schema::NodeView& node) {
           filter->know_node(node.node(), string(schema::text(node.name())));
         });
     if (!more) return tl::unexpected(more.error());

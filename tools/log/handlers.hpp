@@ -12,6 +12,16 @@ using Result = Expected<int>;
 Result log_cat(const Context&, const Arguments&);
 Result log_stats(const Context&, const Arguments&);
 Result log_verify(const Context&, const Arguments&);
+Result log_export(const Context&, const Arguments&);
+Result log_import(const Context&, const Arguments&);
+Result log_archive(const Context&, const Arguments&);
+Result log_repair(const Context&, const Arguments&);
+Result log_diff(const Context&, const Arguments&);
+Result log_history(const Context&, const Arguments&);
+Result log_show(const Context&, const Arguments&);
+Result log_nodes(const Context&, const Arguments&);
+Result log_node_show(const Context&, const Arguments&);
+Result log_gpus(const Context&, const Arguments&);
 Result log_replay(const Context&, const Arguments&);
 Result log_state(const Context&, const Arguments&);
 

@@ -10,6 +10,7 @@
 #include "tools/args/event_text.hpp"
 #include "tools/log/handlers.hpp"
 #include "tools/log/log_range.hpp"
+#include "tools/log/meter.hpp"
 
 namespace reeve::tools {
 namespace {
@@ -147,18 +148,16 @@ Result log_stats(const Context& context, const Arguments& arguments) {
   auto selection = select(context, arguments);
   if (!selection) return tl::unexpected(selection.error());
   LogStats stats;
-  Progress progress(context.quiet);
-  const auto read =
-      each_event(*selection->log, selection->range, Trust::verify,
-                 [&](const schema::Event& event, Bytes bytes) {
-                   if (selection->filter.passes(event))
-                     stats.add(event, bytes.size());
-                   if (event.seq() % 65'536 == 0 && progress.due())
-                     progress.show(fmt::format("event {} of {}", event.seq(),
-                                               selection->range.to));
-                   return true;
-                 });
-  progress.clear();
+  Meter meter(context.quiet, "reading", selection->range.from,
+              selection->range.to);
+  const auto read = each_event(*selection->log, selection->range, Trust::verify,
+                               [&](const schema::Event& event, Bytes bytes) {
+                                 if (selection->filter.passes(event))
+                                   stats.add(event, bytes.size());
+                                 meter.at(event.seq());
+                                 return true;
+                               });
+  meter.done();
   if (!read) return tl::unexpected(read.error());
   const auto head = selection->log->head();
   print(context.json ? stats_json(stats, head) + '\n'

@@ -9,6 +9,7 @@
 namespace reeve::tools {
 namespace {
 
+using std::string;
 using std::string_view;
 
 Expected<std::uint64_t> time_of(const store::LogReader& log,
@@ -46,6 +47,18 @@ Expected<std::uint64_t> first_event(const store::LogReader& log,
 bool is_number(string_view text) {
   return !text.empty() &&
          text.find_first_not_of("0123456789") == string_view::npos;
+}
+
+tl::unexpected<Error> before_the_first(const store::LogReader& log,
+                                       string_view text) {
+  const Expected<std::uint64_t> first =
+      log.head().sequence == 0 ? 0 : time_of(log, 1);
+  if (!first) return tl::unexpected(first.error());
+  return fail(Errc::usage,
+              *first == 0 ? string("the log has no event yet")
+                          : fmt::format("there is nothing up to \"{}\": the "
+                                        "first event is of {}",
+                                        text, local_time(*first)));
 }
 
 Expected<std::uint64_t> time_from(string_view text) {
@@ -88,6 +101,7 @@ Expected<LogRange> log_range(store::LogReader& log,
     if (!last) return tl::unexpected(last.error());
     // A time gave the first event after it.
     out.to = is_number(*to) ? *last : *last - 1;
+    if (out.to == 0) return before_the_first(log, *to);
     if (out.to > head)
       return fail(Errc::not_found,
                   fmt::format("there is no event {}: the log ends at {}",

@@ -16,16 +16,22 @@ Result dispatch(const Arguments& arguments) {
     std::string_view path;
     Result (*handler)(const Context&, const Arguments&);
   };
-  static constexpr Entry entries[] = {{"log cat", log_cat},
-                                      {"log stats", log_stats},
-                                      {"log verify", log_verify},
-                                      {"replay", log_replay},
-                                      {"state", log_state}};
+  static constexpr Entry entries[] = {
+      {"log cat", log_cat},       {"log stats", log_stats},
+      {"log verify", log_verify}, {"log export", log_export},
+      {"log import", log_import}, {"log archive", log_archive},
+      {"log repair", log_repair}, {"replay", log_replay},
+      {"state", log_state},       {"diff", log_diff},
+      {"history", log_history},   {"show", log_show},
+      {"nodes", log_nodes},       {"node show", log_node_show},
+      {"gpus", log_gpus}};
   const auto context = make_context(arguments);
   if (!context) return tl::unexpected(context.error());
   for (const auto& entry : entries)
     if (entry.path == arguments.command->path)
       return entry.handler(*context, arguments).map_error([&](Error error) {
+        // What an import refuses is a file, not a log.
+        if (entry.handler == log_import) return error;
         const auto log = arguments.find("--log");
         return store::with_advice(
             std::move(error),
@@ -55,5 +61,7 @@ int run(const std::vector<std::string>& words) {
 }  // namespace reeve::tools
 
 int main(int argc, char** argv) {
-  return reeve::tools::run({argv + 1, argv + argc});
+  // Nothing that is left needs an orderly end, and taking apart what a log
+  // folds to takes as long as a look at it.
+  reeve::tools::leave(reeve::tools::run({argv + 1, argv + argc}));
 }

@@ -2,31 +2,61 @@
 
 #include <fmt/format.h>
 
+#include "cluster/proved_snapshot.hpp"
 #include "schema/wire.hpp"
+#include "tools/log/meter.hpp"
 
 namespace reeve::tools {
 namespace {
 
-constexpr std::uint64_t progress_every = 65'536;
-
-// The newest snapshot that is good for something.
+// The nearest snapshot that is good for something; what is wrong with one that
+// is not is said.
 Expected<cluster::State> first_state(store::LogReader& log,
                                      const RebuildOptions& options) {
-  if (!options.use_snapshot) return cluster::State();
-  const auto snapshot = log.snapshot_at(options.to);
-  if (!snapshot) return tl::unexpected(snapshot.error());
-  if (!*snapshot) return cluster::State();
-  auto state = cluster::State::decode_snapshot((*snapshot)->bytes);
-  if (state) return state;
-  if (!options.quiet)
-    say(
-        fmt::format("reeve: the snapshot at {} cannot be used ({}); the log is "
-                    "read from its first event",
-                    (*snapshot)->sequence, state.error().text));
+  std::size_t said = log.warnings().size();
+  std::uint64_t at = options.use_snapshot ? options.to : 0;
+  while (at > 0) {
+    const auto snapshot = log.snapshot_at(at);
+    for (; said < log.warnings().size(); ++said)
+      if (!options.quiet) say(fmt::format("reeve: {}", log.warnings()[said]));
+    if (!snapshot) return tl::unexpected(snapshot.error());
+    if (!*snapshot) break;
+    const std::uint64_t sequence = (*snapshot)->sequence;
+    auto state = cluster::decode_proved((*snapshot)->bytes);
+    if (state && state->last_sequence().value == sequence) return state;
+    if (!options.quiet)
+      say(fmt::format(
+          "reeve: the snapshot at {} cannot be used ({}); an older "
+          "one is",
+          sequence, state ? "it is of another event" : state.error().text));
+    at = sequence - 1;
+  }
   return cluster::State();
 }
 
+Status apply_each(const store::LogReader& log, LogRange range, Trust trust,
+                  cluster::State& state, Meter* meter) {
+  Status applied;
+  const auto read =
+      each_event(log, range, trust,
+                 [&](const schema::Event& event, std::span<const std::byte>) {
+                   if (meter) meter->at(event.seq());
+                   applied = state.apply(event);
+                   return applied.has_value();
+                 });
+  if (!applied)
+    return fail(applied.error().code,
+                fmt::format("event {}: {}", state.last_sequence().value + 1,
+                            applied.error().text));
+  return read;
+}
+
 }  // namespace
+
+Status apply_events(const store::LogReader& log, LogRange range, Trust trust,
+                    cluster::State& state) {
+  return apply_each(log, range, trust, state, nullptr);
+}
 
 Expected<Rebuilt> rebuild(store::LogReader& log,
                           const RebuildOptions& options) {
@@ -36,29 +66,12 @@ Expected<Rebuilt> rebuild(store::LogReader& log,
   Rebuilt out;
   out.state = std::move(*first);
   out.snapshot = out.state.last_sequence().value;
-  Progress progress(options.quiet);
-  Status applied;
-  const auto read = each_event(
-      log, {out.snapshot + 1, options.to}, options.trust,
-      [&](const schema::Event& event, std::span<const std::byte>) {
-        applied = out.state.apply(event);
-        if (!applied) return false;
-        ++out.events;
-        if (out.events % progress_every == 0 && progress.due()) {
-          const double seconds =
-              static_cast<double>(monotonic_ns() - begun_ns) / 1e9;
-          progress.show(fmt::format(
-              "event {} of {}, {:.2f} million/s", event.seq(), options.to,
-              static_cast<double>(out.events) / seconds / 1e6));
-        }
-        return true;
-      });
-  progress.clear();
-  if (!applied)
-    return fail(applied.error().code,
-                fmt::format("event {}: {}", out.state.last_sequence().value + 1,
-                            applied.error().text));
-  if (!read) return tl::unexpected(read.error());
+  Meter meter(options.quiet, options.doing, out.snapshot + 1, options.to);
+  const Status applied = apply_each(log, {out.snapshot + 1, options.to},
+                                    options.trust, out.state, &meter);
+  meter.done();
+  if (!applied) return tl::unexpected(applied.error());
+  out.events = out.state.last_sequence().value - out.snapshot;
   out.duration_ns = monotonic_ns() - begun_ns;
   return out;
 }

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
+#include <string_view>
 
 #include "cluster/error.hpp"
 #include "cluster/state.hpp"
@@ -16,6 +16,7 @@ struct RebuildOptions {
   bool use_snapshot = false;
   Trust trust = Trust::chain;
   bool quiet = false;
+  std::string_view doing = "reading";  // for its progress
 };
 
 struct Rebuilt {
@@ -28,5 +29,10 @@ struct Rebuilt {
 // Shows the rate and how far it is while it works. Errc::damaged names the
 // event that does not fit.
 Expected<Rebuilt> rebuild(store::LogReader& log, const RebuildOptions& options);
+
+// Applies the events of the range to a state that stands before it. The error
+// names the event.
+Status apply_events(const store::LogReader& log, LogRange range, Trust trust,
+                    cluster::State& state);
 
 }  // namespace reeve::tools

@@ -1,10 +1,11 @@
-// log verify, replay, state.
+// replay, state.
 #include <fmt/format.h>
 
 #include "cluster/units.hpp"
 #include "schema/json.hpp"
 #include "schema/wire.hpp"
 #include "tools/log/handlers.hpp"
+#include "tools/log/moment.hpp"
 #include "tools/log/rebuild.hpp"
 
 namespace reeve::tools {
@@ -50,7 +51,6 @@ Sheet state_sheet(const cluster::State& state) {
       sessions += fmt::format("{}{} {}", sessions.empty() ? "" : ", ",
                               state.count(value), EnumNameSessionState(value));
   sheet.add("sessions", sessions.empty() ? "none" : sessions);
-  sheet.add("digest", state.digest_hex());
   return sheet;
 }
 
@@ -64,24 +64,15 @@ Expected<string> state_json(const cluster::State& state) {
   return out;
 }
 
-Expected<LogRange> up_to(store::LogReader& log, const Arguments& arguments,
-                         std::string_view option) {
-  auto range = log_range(log, std::nullopt, arguments.find(option));
-  if (!range)
-    return fail(range.error().code,
-                fmt::format("{}: {}", option, range.error().text));
-  return range;
-}
-
 }  // namespace
 
 Result log_replay(const Context& context, const Arguments& arguments) {
   auto log = open_log(context, arguments);
   if (!log) return tl::unexpected(log.error());
-  const auto range = up_to(**log, arguments, "--to");
-  if (!range) return tl::unexpected(range.error());
+  const auto to = moment_of(**log, arguments.find("--to"), "--to");
+  if (!to) return tl::unexpected(to.error());
   const auto rebuilt =
-      rebuild(**log, {range->to, false, Trust::chain, context.quiet});
+      rebuild(**log, {*to, false, Trust::chain, context.quiet, "replaying"});
   if (!rebuilt) return tl::unexpected(rebuilt.error());
   const string digest = rebuilt->state.digest_hex();
   if (context.json) {
@@ -102,6 +93,7 @@ Result log_replay(const Context& context, const Arguments& arguments) {
     return 0;
   }
   Sheet sheet = state_sheet(rebuilt->state);
+  sheet.add("digest", digest);
   sheet.add("replayed", took_text(*rebuilt));
   print(sheet.text(context.terminal));
   return 0;
@@ -110,12 +102,11 @@ Result log_replay(const Context& context, const Arguments& arguments) {
 Result log_state(const Context& context, const Arguments& arguments) {
   auto log = open_log(context, arguments);
   if (!log) return tl::unexpected(log.error());
-  const auto range = up_to(**log, arguments, "--at");
-  if (!range) return tl::unexpected(range.error());
-  const auto rebuilt =
-      rebuild(**log, {range->to, true, Trust::chain, context.quiet});
+  const auto at = moment_of(**log, arguments.find("--at"), "--at");
+  if (!at) return tl::unexpected(at.error());
+  const auto rebuilt = state_at(context, **log, *at);
   if (!rebuilt) return tl::unexpected(rebuilt.error());
-  const cluster::State& state = rebuilt->state;
+  const cluster::State& state = **rebuilt;
   if (arguments.has("--digest")) {
     print(context.json ? JsonObject()
                                  .number("seq", state.last_sequence().value)
@@ -132,50 +123,6 @@ Result log_state(const Context& context, const Arguments& arguments) {
   const auto json = state_json(state);
   if (!json) return tl::unexpected(json.error());
   print(*json + '\n');
-  return 0;
-}
-
-// The chain, every event as if it came from outside, the fold of all of them
-// and the invariants at the end. With --from, only the chain and the events.
-Result log_verify(const Context& context, const Arguments& arguments) {
-  auto log = open_log(context, arguments);
-  if (!log) return tl::unexpected(log.error());
-  const auto range =
-      log_range(**log, arguments.find("--from"), arguments.find("--to"));
-  if (!range) return tl::unexpected(range.error());
-  std::uint64_t events = 0;
-  string digest;
-  if (range->from > 1) {
-    const auto read =
-        each_event(**log, *range, Trust::verify,
-                   [&](const schema::Event&, std::span<const std::byte>) {
-                     ++events;
-                     return true;
-                   });
-    if (!read) return tl::unexpected(read.error());
-  } else {
-    const auto rebuilt =
-        rebuild(**log, {range->to, false, Trust::verify, context.quiet});
-    if (!rebuilt) return tl::unexpected(rebuilt.error());
-    if (auto good = rebuilt->state.check_invariants(); !good)
-      return fail(Errc::damaged,
-                  fmt::format("the state at {} contradicts itself: {}",
-                              range->to, good.error().text));
-    events = rebuilt->events;
-    digest = rebuilt->state.digest_hex();
-  }
-  if (context.json) {
-    JsonObject out;
-    out.truth("ok", true)
-        .number("from", range->from)
-        .number("to", range->to)
-        .number("events", events);
-    if (!digest.empty()) out.text("digest", digest);
-    print(out.done() + '\n');
-  } else {
-    print(fmt::format("events {} to {} are whole, in order and unaltered\n",
-                      range->from, range->to));
-  }
   return 0;
 }
 

@@ -4,8 +4,7 @@
 #include "cluster/session_id.hpp"
 #include "cluster/units.hpp"
 #include "schema/json.hpp"
-#include "tools/cli/cell.hpp"
-#include "tools/cli/handlers.hpp"
+#include "tools/cli/answers.hpp"
 
 namespace reeve::tools {
 namespace {
@@ -120,11 +119,10 @@ void tell_more(const Context& context, bool more, std::uint64_t limit) {
 
 }  // namespace
 
-Result command_nodes(const Context& context, const Arguments& arguments) {
+Shown list_nodes(const Context& context, const Arguments& arguments,
+                 const Answers& answers) {
   const auto limit = limit_of(arguments);
   if (!limit) return tl::unexpected(limit.error());
-  auto cell = Cell::connect(context);
-  if (!cell) return tl::unexpected(cell.error());
   Table table({{"NAME"},
                {"STATE"},
                {"CPUS FREE", Align::right, 2},
@@ -135,7 +133,7 @@ Result command_nodes(const Context& context, const Arguments& arguments) {
                {"GROUP", Align::left, 6}});
   std::vector<string> documents;
   const auto more =
-      (*cell)->each_node(*limit, [&](const schema::NodeView& node) {
+      each_node(answers, *limit, [&](const schema::NodeView& node) {
         if (context.json)
           documents.push_back(node_json(node));
         else
@@ -155,15 +153,14 @@ Result command_nodes(const Context& context, const Arguments& arguments) {
   return 0;
 }
 
-Result command_gpus(const Context& context, const Arguments& arguments) {
+Shown list_gpus(const Context& context, const Arguments& arguments,
+                const Answers& answers) {
   const auto limit = limit_of(arguments);
   if (!limit) return tl::unexpected(limit.error());
-  auto cell = Cell::connect(context);
-  if (!cell) return tl::unexpected(cell.error());
   Table table = gpu_table();
   std::vector<string> documents;
   const auto more =
-      (*cell)->each_node(*limit, [&](const schema::NodeView& node) {
+      each_node(answers, *limit, [&](const schema::NodeView& node) {
         if (node.devices() == nullptr) return;
         for (const auto* device : *node.devices()) {
           if (context.json)
@@ -216,14 +213,13 @@ Sheet node_sheet(const schema::NodeView& node) {
 
 }  // namespace
 
-Result command_node_show(const Context& context, const Arguments& arguments) {
-  auto cell = Cell::connect(context);
-  if (!cell) return tl::unexpected(cell.error());
+Shown show_node(const Context& context, const Arguments& arguments,
+                const Answers& answers) {
   flatbuffers::FlatBufferBuilder builder(128);
   const string& name = arguments.words[0];
   const auto body = schema::CreateNodesQueryDirect(builder, name.c_str(), 0, 1);
   const auto answer =
-      (*cell)->ask(builder, schema::QueryBody::NodesQuery, body.Union());
+      answers.ask(builder, schema::QueryBody::NodesQuery, body.Union());
   if (!answer) return tl::unexpected(answer.error());
   const auto* nodes = (*answer)->body_as_NodesAnswer();
   if (nodes == nullptr || nodes->nodes() == nullptr ||

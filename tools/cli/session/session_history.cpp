@@ -1,5 +1,8 @@
 // history, why.
 #include <fmt/format.h>
+#include <unistd.h>
+
+#include <filesystem>
 
 #include "cluster/event_filter.hpp"
 #include "cluster/session_id.hpp"
@@ -7,12 +10,29 @@
 #include "tools/args/event_text.hpp"
 #include "tools/cli/cell.hpp"
 #include "tools/cli/handlers.hpp"
+#include "tools/cli/log_tool.hpp"
 
 namespace reeve::tools {
+
+namespace {
+
+// From the log itself where it lies here: its index knows where a session's
+// events are. Else the cell is asked for all that lies between them.
+bool log_is_here(const Context& context) {
+  std::error_code ignored;
+  const auto mark = context.data / "log" / "head.mark";
+  return std::filesystem::exists(mark, ignored) &&
+         ::access(mark.c_str(), R_OK) == 0;
+}
+
+}  // namespace
 
 Result command_history(const Context& context, const Arguments& arguments) {
   const auto id = parse_session_id(arguments.words[0]);
   if (!id) return tl::unexpected(id.error());
+  if (arguments.has("--log") || arguments.has("--at") ||
+      arguments.has("--tree") || log_is_here(context))
+    return tl::unexpected(run_log_tool(context));
   auto cell = Cell::connect(context);
   if (!cell) return tl::unexpected(cell.error());
   const auto view = (*cell)->session(*id);

@@ -3,8 +3,8 @@
 
 #include "cluster/session_id.hpp"
 #include "cluster/units.hpp"
-#include "tools/cli/cell.hpp"
-#include "tools/cli/handlers.hpp"
+#include "schema/wire.hpp"
+#include "tools/cli/answers.hpp"
 #include "tools/cli/session/outcome.hpp"
 #include "tools/cli/session/session_text.hpp"
 
@@ -121,20 +121,25 @@ Table task_table(const schema::SessionView& view) {
 
 }  // namespace
 
-Result command_show(const Context& context, const Arguments& arguments) {
+Shown show_session(const Context& context, const Arguments& arguments,
+                   const Answers& answers) {
   const auto id = parse_session_id(arguments.words[0]);
   if (!id) return tl::unexpected(id.error());
-  auto cell = Cell::connect(context);
-  if (!cell) return tl::unexpected(cell.error());
-  const auto view = (*cell)->session(*id);
-  if (!view) return tl::unexpected(view.error());
+  flatbuffers::FlatBufferBuilder builder(128);
+  const auto body = schema::CreateSessionQuery(builder, id->value);
+  const auto answer =
+      answers.ask(builder, schema::QueryBody::SessionQuery, body.Union());
+  if (!answer) return tl::unexpected(answer.error());
+  const auto* view = (*answer)->body_as_SessionView();
+  if (view == nullptr)
+    return fail(Errc::internal, "the cell answered another question");
   if (context.json) {
-    print(session_json(**view) + '\n');
+    print(session_json(*view) + '\n');
     return 0;
   }
-  string out = session_sheet(**view).text(context.terminal);
-  if ((*view)->tasks() != nullptr && (*view)->tasks()->size() > 0)
-    out += '\n' + task_table(**view).text(context.terminal);
+  string out = session_sheet(*view).text(context.terminal);
+  if (view->tasks() != nullptr && view->tasks()->size() > 0)
+    out += '\n' + task_table(*view).text(context.terminal);
   print(out);
   return 0;
 }

@@ -1,0 +1,51 @@
+// show, nodes, node show, gpus: of the running cell, or, with --at or --log,
+// of a moment in a log.
+#include "tools/cli/answers.hpp"
+#include "tools/cli/cell.hpp"
+#include "tools/cli/handlers.hpp"
+#include "tools/cli/log_tool.hpp"
+
+namespace reeve::tools {
+Answers answers_of(Cell& cell) {
+  Answers answers;
+  answers.now_at = now_ns();
+  answers.ask = [&cell](flatbuffers::FlatBufferBuilder& builder,
+                        schema::QueryBody kind,
+                        flatbuffers::Offset<void> body) -> Expected<Answered> {
+    auto answer = cell.ask(builder, kind, body);
+    if (!answer) return tl::unexpected(answer.error());
+    const auto held =
+        std::make_shared<Held<schema::Answer>>(std::move(*answer));
+    return Answered(held, &**held);
+  };
+  return answers;
+}
+
+namespace {
+
+using Show = Shown (*)(const Context&, const Arguments&, const Answers&);
+
+Result show(const Context& context, const Arguments& arguments, Show show) {
+  if (arguments.has("--at") || arguments.has("--log"))
+    return tl::unexpected(run_log_tool(context));
+  auto cell = Cell::connect(context);
+  if (!cell) return tl::unexpected(cell.error());
+  return show(context, arguments, answers_of(**cell));
+}
+
+}  // namespace
+
+Result command_show(const Context& context, const Arguments& arguments) {
+  return show(context, arguments, show_session);
+}
+Result command_nodes(const Context& context, const Arguments& arguments) {
+  return show(context, arguments, list_nodes);
+}
+Result command_node_show(const Context& context, const Arguments& arguments) {
+  return show(context, arguments, show_node);
+}
+Result command_gpus(const Context& context, const Arguments& arguments) {
+  return show(context, arguments, list_gpus);
+}
+
+}  // namespace reeve::tools

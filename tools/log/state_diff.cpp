@@ -1,0 +1,246 @@
+#include "tools/log/state_diff.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "cluster/session_id.hpp"
+#include "cluster/units.hpp"
+
+namespace reeve::tools {
+namespace {
+
+using cluster::Node;
+using cluster::Session;
+using cluster::State;
+using std::string;
+using std::string_view;
+
+string number(std::uint64_t value) {
+  return fmt::format("{}", value);
+}
+
+string_view state_name(const Node& node) {
+  if (node.removed) return "removed";
+  if (node.lost) return "lost";
+  if (!node.draining) return "up";
+  return node.holders.empty() ? "drained" : "draining";
+}
+
+// The sessions that hold some of a device: "s-5, s-6 (0.25)".
+string holders_text(const State& state, const Node& node,
+                    std::uint32_t device) {
+  string out;
+  if (node.devices[device].used_milli == 0) return out;
+  std::vector<SessionId> holders = node.holders;
+  std::sort(holders.begin(), holders.end());
+  holders.erase(std::unique(holders.begin(), holders.end()), holders.end());
+  for (const SessionId id : holders) {
+    std::uint32_t milli = 0;
+    const Session* session = state.session(id);
+    if (session == nullptr) continue;
+    for (const auto& task : session->tasks)
+      if (task.phase != cluster::TaskPhase::exited && task.node == node.id)
+        for (const auto& share : task.devices)
+          if (share.device() == device) milli += share.milli();
+    if (milli == 0) continue;
+    out += fmt::format("{}{}", out.empty() ? "" : ", ", to_text(id));
+    if (milli % milli_per_device != 0)
+      out += fmt::format(" ({})", format_milli(milli));
+  }
+  return out;
+}
+
+// The nodes of its tasks that still hold something.
+string places_text(const State& state, const Session& session) {
+  string out;
+  string_view last;
+  for (const auto& task : session.tasks) {
+    if (task.phase == cluster::TaskPhase::exited) continue;
+    const string_view name = state.node(task.node)->name;
+    if (name == last) continue;
+    out += fmt::format("{}{}", out.empty() ? "" : " ", name);
+    last = name;
+  }
+  return out;
+}
+
+class Differ {
+ public:
+  Differ(const State& a, const State& b,
+         const std::function<void(const Change&)>& visit)
+      : a_(a), b_(b), visit_(visit) {}
+
+  DiffSums run() {
+    names("group", a_.groups(), b_.groups());
+    names("project", a_.projects(), b_.projects());
+    users();
+    nodes();
+    sessions();
+    return sums_;
+  }
+
+ private:
+  void tell(Change change) {
+    if (change.kind == Change::Kind::changed && change.fields.empty()) return;
+    ++sums_.changes;
+    visit_(change);
+  }
+
+  static void compare(Change& change, string_view name, string before,
+                      string after) {
+    if (before != after)
+      change.fields.push_back({name, std::move(before), std::move(after)});
+  }
+
+  // Names are only ever added, at the end.
+  void names(string_view what, const std::vector<string>& before,
+             const std::vector<string>& after) {
+    for (std::size_t i = before.size(); i < after.size(); ++i)
+      tell({Change::Kind::added, what, after[i], {}});
+  }
+  void users() {
+    for (std::size_t i = a_.users().size(); i < b_.users().size(); ++i)
+      tell({Change::Kind::added, "user", b_.users()[i].name, {}});
+  }
+
+  void nodes() {
+    static const Node nothing;
+    for (std::size_t i = 0; i < b_.nodes().size(); ++i) {
+      const Node& after = b_.nodes()[i];
+      const bool there = i < a_.nodes().size();
+      const Node& before = there ? a_.nodes()[i] : nothing;
+      if (there && before.removed && after.removed) continue;
+      node(there ? before : nothing, after, !there || before.removed);
+      devices(before, after);
+    }
+  }
+
+  void node(const Node& before, const Node& after, bool added) {
+    Change change{Change::Kind::changed, "node", after.name, {}};
+    if (added) change.kind = Change::Kind::added;
+    if (after.removed) change.kind = Change::Kind::removed;
+    compare(change, "state", added ? string() : string(state_name(before)),
+            string(state_name(after)));
+    compare(change, "drain_reason", before.drain_reason, after.drain_reason);
+    compare(change, "agent", before.agent, after.agent);
+    compare(change, "group", before.group, after.group);
+    compare(change, "cpu_milli", number(before.cpu_milli),
+            number(after.cpu_milli));
+    compare(change, "memory_bytes", number(before.memory_bytes),
+            number(after.memory_bytes));
+    compare(change, "gpus", number(before.devices.size()),
+            number(after.devices.size()));
+    compare(change, "used_cpu_milli", number(before.used_cpu_milli),
+            number(after.used_cpu_milli));
+    compare(change, "used_memory_bytes", number(before.used_memory_bytes),
+            number(after.used_memory_bytes));
+    compare(change, "tasks", number(before.holders.size()),
+            number(after.holders.size()));
+    tell(std::move(change));
+  }
+
+  void devices(const Node& before, const Node& after) {
+    static const cluster::Device nothing;
+    for (std::uint32_t i = 0; i < after.devices.size(); ++i) {
+      const bool there = i < before.devices.size();
+      const auto& was = there ? before.devices[i] : nothing;
+      const auto& is = after.devices[i];
+      Change change{there ? Change::Kind::changed : Change::Kind::added,
+                    "device",
+                    fmt::format("{}/{}", after.name, i),
+                    {}};
+      compare(change, "model", was.model, is.model);
+      compare(change, "uuid", was.uuid, is.uuid);
+      compare(change, "used_milli", number(was.used_milli),
+              number(is.used_milli));
+      compare(change, "used_memory_bytes", number(was.used_memory_bytes),
+              number(is.used_memory_bytes));
+      compare(change, "held_by", there ? holders_text(a_, before, i) : string(),
+              holders_text(b_, after, i));
+      tell(std::move(change));
+    }
+  }
+
+  // Both are in order of their ids: one pass over the two.
+  void sessions() {
+    std::uint64_t seen = 0;
+    b_.visit_sessions(SessionId{}, [&](const Session& after) {
+      const bool added = after.id >= a_.next_session();
+      seen += added;
+      const Session* before = a_.session(after.id);
+      if (before == nullptr && !added) return true;  // ended before both
+      if (before == nullptr || before->last_seq != after.last_seq)
+        session(before, after);
+      return true;
+    });
+    sums_.submitted = b_.next_session().value - a_.next_session().value;
+    sums_.forgotten = sums_.submitted - seen;
+    sums_.ended += sums_.forgotten;
+    a_.visit_sessions(SessionId{}, [&](const Session& before) {
+      if (b_.session(before.id) == nullptr && !cluster::has_ended(before.state))
+        gone(before);
+      return true;
+    });
+  }
+
+  void session(const Session* before, const Session& after) {
+    static const Session nothing;
+    const Session& was = before != nullptr ? *before : nothing;
+    Change change{
+        before != nullptr ? Change::Kind::changed : Change::Kind::added,
+        "session",
+        to_text(after.id),
+        {}};
+    const bool was_over =
+        before != nullptr && cluster::has_ended(before->state);
+    sums_.ended += cluster::has_ended(after.state) && !was_over;
+    compare(change, "state",
+            before != nullptr ? EnumNameSessionState(was.state) : "",
+            EnumNameSessionState(after.state));
+    compare(change, "attempt", number(before ? was.attempt : 1),
+            number(after.attempt));
+    compare(change, "nodes",
+            before != nullptr ? places_text(a_, was) : string(),
+            places_text(b_, after));
+    compare(change, "reason", EnumNameEndReason(was.reason),
+            EnumNameEndReason(after.reason));
+    compare(change, "exit_code", fmt::format("{}", was.exit_code),
+            fmt::format("{}", after.exit_code));
+    compare(change, "signal", fmt::format("{}", was.signal),
+            fmt::format("{}", after.signal));
+    tell(std::move(change));
+  }
+
+  // Ended since, and so long ago that the later state knows it no more.
+  void gone(const Session& before) {
+    ++sums_.ended;
+    Change change{Change::Kind::removed, "session", to_text(before.id), {}};
+    compare(change, "state", EnumNameSessionState(before.state),
+            "ended, known to the log only");
+    tell(std::move(change));
+  }
+
+  const State& a_;
+  const State& b_;
+  const std::function<void(const Change&)>& visit_;
+  DiffSums sums_;
+};
+
+}  // namespace
+
+std::string_view kind_name(Change::Kind kind) {
+  switch (kind) {
+    case Change::Kind::added: return "added";
+    case Change::Kind::removed: return "removed";
+    case Change::Kind::changed: return "changed";
+  }
+  return "unknown";
+}
+
+DiffSums diff_states(const State& a, const State& b,
+                     const std::function<void(const Change&)>& visit) {
+  return Differ(a, b, visit).run();
+}
+
+}  // namespace reeve::tools
