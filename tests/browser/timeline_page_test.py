@@ -246,12 +246,13 @@ class TimelinePageTest(unittest.TestCase):
         self.browser.run("document.querySelector('#legend button').click()")
         self.keep("picked")
         self.browser.theme(True)
-        self.browser.run("new Promise(requestAnimationFrame)")
-        self.assertEqual("dark", self.browser.run(
-            "document.documentElement.dataset.theme"))
+        self.browser.wait_for(
+            "document.documentElement.dataset.theme === 'dark'")
         self.keep("dark")
         self.browser.size(420, 760, scale=2)
-        time.sleep(0.2)
+        # The chart follows the window, and nothing is wider than it.
+        self.browser.wait_for("document.getElementById('plot').clientWidth"
+                              " === 420")
         self.assertLessEqual(self.browser.run(
             "document.documentElement.scrollWidth"), 420)
         self.keep("narrow")
