@@ -253,7 +253,9 @@ class UsageTest(unittest.TestCase):
                 (4, ["no event 99999999"], "usage", "--to", "99999999"),
                 (4, ["no node"], "timeline", "--node", "nowhere", "--html",
                  page),
-                (2, ["width"], "timeline", "--width", "7"),
+                # bar_width_min and bar_width_max
+                (2, ["width"], "timeline", "--width", "39"),
+                (2, ["width"], "timeline", "--width", "1001"),
                 (1, ["cannot write", missing], "timeline", "--html", missing),
                 (1, ["cannot write"], "timeline", "--html", self.cell.work),
                 (1, ["No space"], "timeline", "--html", "/dev/full"),
@@ -263,6 +265,8 @@ class UsageTest(unittest.TestCase):
                 self.assertEqual("", done.out)
                 for word in words:
                     self.assertIn(word, done.err)
+        for width in ("40", "1000"):
+            self.cell.reeve("timeline", "--width", width)
         self.assertEqual([], [name for name in os.listdir(self.cell.work)
                               if "never" in name])
 

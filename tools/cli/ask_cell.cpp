@@ -28,9 +28,21 @@ using Show = Shown (*)(const Context&, const Arguments&, const Answers&);
 Result show(const Context& context, const Arguments& arguments, Show show) {
   if (arguments.has("--at") || arguments.has("--log"))
     return tl::unexpected(run_log_tool(context));
-  auto cell = Cell::connect(context);
-  if (!cell) return tl::unexpected(cell.error());
-  return show(context, arguments, answers_of(**cell));
+  // With the first question: a slip in the words is told without a cell.
+  std::unique_ptr<Cell> cell;
+  Answers answers;
+  answers.now_at = now_ns();
+  answers.ask = [&](flatbuffers::FlatBufferBuilder& builder,
+                    schema::QueryBody kind,
+                    flatbuffers::Offset<void> body) -> Expected<Answered> {
+    if (!cell) {
+      auto connected = Cell::connect(context);
+      if (!connected) return tl::unexpected(connected.error());
+      cell = std::move(*connected);
+    }
+    return answers_of(*cell).ask(builder, kind, body);
+  };
+  return show(context, arguments, answers);
 }
 
 }  // namespace

@@ -1,6 +1,4 @@
 // usage: what was held and what was not, from the log.
-#include <fmt/format.h>
-
 #include "tools/log/handlers.hpp"
 #include "tools/log/time_window.hpp"
 #include "tools/log/usage_text.hpp"
@@ -9,9 +7,6 @@ namespace reeve::tools {
 namespace {
 
 using namespace cluster::accounting;
-
-// Of all periods together.
-constexpr std::size_t usage_rows_max = 2'000'000;
 
 UsageBy by_of(const Arguments& arguments) {
   const auto given = arguments.find("--by").value_or("user");
@@ -52,19 +47,15 @@ Result log_usage(const Context& context, const Arguments& arguments) {
   // Nothing is printed before the end, so that a damaged log gives no half of
   // an answer.
   std::string out = writer->begin();
-  std::size_t rows = 0;
+  UsageRows rows;
   Usage usage(shape.by, [&](const UsagePeriod& period) {
-    rows += period.rows.size();
-    if (rows <= usage_rows_max) out += writer->add(period);
+    if (rows.take(period.rows.size())) out += writer->add(period);
   });
   Window window(std::move(*divided), usage);
   const auto run = run_window(**log, *range, context.quiet, window);
   if (!run) return tl::unexpected(run.error());
-  if (rows > usage_rows_max)
-    return fail(Errc::usage,
-                fmt::format("the answer would have {} rows, more than {}: "
-                            "choose a shorter range or longer periods",
-                            rows, usage_rows_max));
+  if (auto within = rows.within(); !within)
+    return tl::unexpected(within.error());
   print(out + writer->end());
   return 0;
 }

@@ -165,4 +165,12 @@ std::unique_ptr<UsageWriter> usage_json(const UsageShape& shape) {
   return std::make_unique<Json>(shape);
 }
 
+Status UsageRows::within() const {
+  if (count_ <= usage_rows_max) return {};
+  return fail(Errc::usage,
+              fmt::format("the answer would have {} rows, more than {}: choose "
+                          "a shorter range or longer periods",
+                          count_, usage_rows_max));
+}
+
 }  // namespace reeve::tools

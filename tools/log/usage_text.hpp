@@ -6,6 +6,7 @@
 #include <string>
 
 #include "cluster/accounting/usage.hpp"
+#include "cluster/error.hpp"
 #include "tools/args/output.hpp"
 #include "tools/log/calendar.hpp"
 
@@ -19,6 +20,23 @@ struct UsageShape {
 };
 
 std::string_view name_of(cluster::accounting::UsageBy by);
+
+// Rows of one answer, of all periods together.
+inline constexpr std::size_t usage_rows_max = 2'000'000;
+
+// Counts them. Beyond the bound nothing more is to be kept.
+class UsageRows {
+ public:
+  bool take(std::size_t count) {
+    count_ += count;
+    return count_ <= usage_rows_max;
+  }
+  // Errc::usage, with what to do, when there were too many.
+  Status within() const;
+
+ private:
+  std::size_t count_ = 0;
+};
 
 // Gets the periods in order; each text may be printed as it comes.
 class UsageWriter {

@@ -104,6 +104,15 @@ BOOST_AUTO_TEST_CASE(tables_fit_a_narrow_terminal) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(an_answer_has_so_many_rows_and_not_one_more) {
+  UsageRows rows;
+  BOOST_TEST(rows.take(usage_rows_max - 1));
+  BOOST_TEST(rows.take(1));
+  BOOST_TEST(rows.within().has_value());
+  BOOST_TEST(!rows.take(1));
+  BOOST_TEST(contains(rows.within().error().text, "2000001 rows"));
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace

@@ -27,8 +27,6 @@ namespace fs = std::filesystem;
 // A long log is read again before the daemon serves.
 constexpr std::uint64_t up_timeout_ns = 300'000'000'000;
 constexpr std::chrono::milliseconds probe_timeout{1'000};
-// A host that has not joined its cell by then has some trouble of its own.
-constexpr std::uint64_t host_timeout_ns = 10'000'000'000;
 // Between looks whether a starting daemon serves.
 constexpr int ready_pause_ms = 5;
 // How long this host's own node may take to join, once the daemon serves.
@@ -83,27 +81,6 @@ Expected<int> answering_daemon(const Context& context) {
   return (*status)->daemon_pid();
 }
 
-// The name that this host has as a node; empty when it is to be none.
-string host_node(const Config& config) {
-  if (!config.agent.enabled) return {};
-  if (!config.agent.name.empty()) return config.agent.name;
-  char name[256] = {};
-  return ::gethostname(name, sizeof name - 1) == 0 ? name : "";
-}
-
-bool knows_node(const Context& context, const string& name) {
-  auto cell = Cell::connect(context);
-  if (!cell) return false;
-  flatbuffers::FlatBufferBuilder builder(128);
-  const auto body = schema::CreateNodesQueryDirect(builder, name.c_str(), 0, 1);
-  const auto answer = (*cell)->ask(builder, schema::QueryBody::NodesQuery,
-                                   body.Union(), probe_timeout);
-  if (!answer) return false;
-  const auto* nodes = (*answer)->body_as_NodesAnswer();
-  return nodes != nullptr && nodes->nodes() != nullptr &&
-         nodes->nodes()->size() > 0;
-}
-
 // The daemon's exit codes are those of the command line.
 Errc code_of(int status) {
   if (!WIFEXITED(status)) return Errc::io;
@@ -123,27 +100,13 @@ std::optional<Error> end_of(pid_t child) {
                    : fmt::format("with code {}", WEXITSTATUS(status))};
 }
 
-// Until it answers and, where `host` names this host as a node, knows it: a
-// session for a node that is not there yet would be refused.
-Status wait_ready(const Context& context, pid_t child, const string& host,
-                  Interrupts& interrupts) {
+Status wait_ready(const Context& context, pid_t child, Interrupts& interrupts) {
   Progress progress(context.quiet);
   const std::uint64_t begun = monotonic_ns();
-  std::uint64_t answers_since = 0;
   for (;;) {
-    const auto pid = has_begun(context, child) ? answering_daemon(context)
-                                               : Expected<int>(0);
-    if (pid && *pid == child) {
-      if (host.empty() || knows_node(context, host)) return {};
-      if (answers_since == 0) answers_since = monotonic_ns();
-      if (monotonic_ns() - answers_since > host_timeout_ns) {
-        progress.clear();
-        say(
-            fmt::format("this host, {}, has not joined the cell yet; {} may "
-                        "tell why",
-                        host, daemon_log_file(context.data).string()));
-        return {};
-      }
+    if (has_begun(context, child)) {
+      const auto pid = answering_daemon(context);
+      if (pid && *pid == child) return {};
     }
     if (const auto end = end_of(child)) {
       progress.clear();
@@ -283,7 +246,7 @@ Result command_up(const Context& context, const Arguments& arguments) {
   const auto start = daemon_start(context, arguments);
   if (!start) return tl::unexpected(start.error());
   if (const auto daemon = living_daemon(context.data)) {
-    if (auto good = wait_ready(context, daemon->pid, {}, interrupts); !good)
+    if (auto good = wait_ready(context, daemon->pid, interrupts); !good)
       return tl::unexpected(good.error());
     if (auto good = add_sim_nodes(context, nodes); !good)
       return tl::unexpected(good.error());
@@ -297,7 +260,7 @@ Result command_up(const Context& context, const Arguments& arguments) {
   if (!config) return tl::unexpected(config.error());
   const auto child = start_daemon(*start);
   if (!child) return tl::unexpected(child.error());
-  auto good = wait_ready(context, *child, host_node(*config), interrupts);
+  auto good = wait_ready(context, *child, interrupts);
   if (good) good = add_sim_nodes(context, nodes);
   if (good) good = wait_joined(context, *config, interrupts);
   if (!good) {
