@@ -6,34 +6,51 @@
 #include "tools/cli/log_tool.hpp"
 
 namespace reeve::tools {
+namespace {
+
+Expected<Answered> ask(Cell& cell, flatbuffers::FlatBufferBuilder& builder,
+                       schema::QueryBody kind, flatbuffers::Offset<void> body) {
+  auto answer = cell.ask(builder, kind, body);
+  if (!answer) return tl::unexpected(answer.error());
+  const auto held = std::make_shared<Held<schema::Answer>>(std::move(*answer));
+  return Answered(held, &**held);
+}
+
+using Show = Shown (*)(const Context&, const Arguments&, const Answers&);
+
+// The cell is connected to with the first question: what is wrong with the
+// words is said without it.
+Result show(const Context& context, const Arguments& arguments, Show show) {
+  if (arguments.has("--at") || arguments.has("--log"))
+    return tl::unexpected(run_log_tool(context));
+  std::unique_ptr<Cell> cell;
+  Answers answers;
+  answers.now_at = now_ns();
+  answers.ask = [&](flatbuffers::FlatBufferBuilder& builder,
+                    schema::QueryBody kind,
+                    flatbuffers::Offset<void> body) -> Expected<Answered> {
+    if (!cell) {
+      auto connected = Cell::connect(context);
+      if (!connected) return tl::unexpected(connected.error());
+      cell = std::move(*connected);
+    }
+    return ask(*cell, builder, kind, body);
+  };
+  return show(context, arguments, answers);
+}
+
+}  // namespace
+
 Answers answers_of(Cell& cell) {
   Answers answers;
   answers.now_at = now_ns();
   answers.ask = [&cell](flatbuffers::FlatBufferBuilder& builder,
                         schema::QueryBody kind,
-                        flatbuffers::Offset<void> body) -> Expected<Answered> {
-    auto answer = cell.ask(builder, kind, body);
-    if (!answer) return tl::unexpected(answer.error());
-    const auto held =
-        std::make_shared<Held<schema::Answer>>(std::move(*answer));
-    return Answered(held, &**held);
+                        flatbuffers::Offset<void> body) {
+    return ask(cell, builder, kind, body);
   };
   return answers;
 }
-
-namespace {
-
-using Show = Shown (*)(const Context&, const Arguments&, const Answers&);
-
-Result show(const Context& context, const Arguments& arguments, Show show) {
-  if (arguments.has("--at") || arguments.has("--log"))
-    return tl::unexpected(run_log_tool(context));
-  auto cell = Cell::connect(context);
-  if (!cell) return tl::unexpected(cell.error());
-  return show(context, arguments, answers_of(**cell));
-}
-
-}  // namespace
 
 Result command_show(const Context& context, const Arguments& arguments) {
   return show(context, arguments, show_session);
