@@ -289,6 +289,7 @@ Status Log::extend_index(std::uint64_t run_events,
   const Database& database = *core_->database;
   auto end = index_end(database);
   if (!end) return tl::unexpected(end.error());
+  if (head().sequence < end->sequence + run_events) return {};
   if (end->sequence == 0)
     if (Status cleared = clear_index(database); !cleared) return cleared;
   while (head().sequence >= end->sequence + run_events) {

@@ -6,29 +6,23 @@
 #include "tools/cli/log_tool.hpp"
 
 namespace reeve::tools {
-Answers answers_of(Cell& cell) {
-  Answers answers;
-  answers.now_at = now_ns();
-  answers.ask = [&cell](flatbuffers::FlatBufferBuilder& builder,
-                        schema::QueryBody kind,
-                        flatbuffers::Offset<void> body) -> Expected<Answered> {
-    auto answer = cell.ask(builder, kind, body);
-    if (!answer) return tl::unexpected(answer.error());
-    const auto held =
-        std::make_shared<Held<schema::Answer>>(std::move(*answer));
-    return Answered(held, &**held);
-  };
-  return answers;
-}
-
 namespace {
+
+Expected<Answered> ask(Cell& cell, flatbuffers::FlatBufferBuilder& builder,
+                       schema::QueryBody kind, flatbuffers::Offset<void> body) {
+  auto answer = cell.ask(builder, kind, body);
+  if (!answer) return tl::unexpected(answer.error());
+  const auto held = std::make_shared<Held<schema::Answer>>(std::move(*answer));
+  return Answered(held, &**held);
+}
 
 using Show = Shown (*)(const Context&, const Arguments&, const Answers&);
 
+// The cell is connected to with the first question: what is wrong with the
+// words is said without it.
 Result show(const Context& context, const Arguments& arguments, Show show) {
   if (arguments.has("--at") || arguments.has("--log"))
     return tl::unexpected(run_log_tool(context));
-  // With the first question: a slip in the words is told without a cell.
   std::unique_ptr<Cell> cell;
   Answers answers;
   answers.now_at = now_ns();
@@ -40,12 +34,23 @@ Result show(const Context& context, const Arguments& arguments, Show show) {
       if (!connected) return tl::unexpected(connected.error());
       cell = std::move(*connected);
     }
-    return answers_of(*cell).ask(builder, kind, body);
+    return ask(*cell, builder, kind, body);
   };
   return show(context, arguments, answers);
 }
 
 }  // namespace
+
+Answers answers_of(Cell& cell) {
+  Answers answers;
+  answers.now_at = now_ns();
+  answers.ask = [&cell](flatbuffers::FlatBufferBuilder& builder,
+                        schema::QueryBody kind,
+                        flatbuffers::Offset<void> body) {
+    return ask(cell, builder, kind, body);
+  };
+  return answers;
+}
 
 Result command_show(const Context& context, const Arguments& arguments) {
   return show(context, arguments, show_session);
