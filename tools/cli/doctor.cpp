@@ -189,6 +189,11 @@ Finding check_daemon(const Context& context) {
   if (!(*status)->admission_open())
     return {Level::wrong, "daemon", "admits no session: the disk is full",
             "free some space; what runs goes on"};
+  if ((*status)->nodes_up() == 0)
+    return {
+        Level::wrong, "daemon",
+        fmt::format("pid {}, and no node is up: nothing can run", daemon->pid),
+        fmt::format("read {}", daemon_log_file(context.data).string())};
   return {Level::good, "daemon",
           fmt::format("pid {}, {} events, {} of {} nodes up", daemon->pid,
                       status->seq(), (*status)->nodes_up(), (*status)->nodes()),

@@ -11,6 +11,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <sstream>
 
 namespace reeve::keeper {
 namespace {
@@ -56,6 +57,20 @@ StepResult enter_own_copy_of_root() {
   }
   ::close(root);
   return {};
+}
+
+// In a chroot of a plain directory it is not, and cannot be exchanged.
+bool root_is_a_mount() {
+  auto table = read_file("/proc/self/mountinfo");
+  if (!table) return true;
+  std::istringstream lines(*table);
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream fields(line);
+    std::string id, parent, device, inner, point;
+    fields >> id >> parent >> device >> inner >> point;
+    if (point == "/") return true;
+  }
+  return false;
 }
 
 StepResult build_template(const std::vector<std::string>& hidden) {
@@ -238,8 +253,15 @@ Status RootTemplate::build() {
   while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
   }
   if (!result.ok()) {
-    return fail(Errc::unsupported,
-                "the root of tasks cannot be prepared: " + describe(result));
+    std::string text =
+        "the root of tasks cannot be prepared: " + describe(result);
+    if (result.step == Step::root && result.error == EINVAL &&
+        !root_is_a_mount()) {
+      text +=
+          "; this is a chroot, and its root is no mount: bind the directory "
+          "onto itself (mount --bind DIR DIR) before entering it";
+    }
+    return fail(Errc::unsupported, text);
   }
   mounts_ = std::move(built);
   return {};

@@ -160,9 +160,10 @@ Status wait_joined(const Context& context, const Config& config,
       return fail(Errc::io, "interrupted before this host joined the cell");
   if (absence && !context.quiet)
     say(
-        fmt::format("reeve: this host has not joined the cell: {}; {} says "
-                    "more",
-                    *absence, daemon_log_file(context.data).string()));
+        fmt::format("reeve: this host has not joined the cell: {}; the "
+                    "daemon's last words, from {}:\n{}",
+                    *absence, daemon_log_file(context.data).string(),
+                    log_tail(daemon_log_file(context.data))));
   return {};
 }
 
