@@ -64,13 +64,18 @@ Expected<Lines> read_lines(const Context& context, const store::LogReader& log,
   return lines;
 }
 
-string tree_text(const Lines& lines) {
+string fitted(const Context& context, const string& text) {
+  if (context.json) return text;
+  return wrapped(text, context.terminal.width, event_indent);
+}
+
+string tree_text(const Context& context, const Lines& lines) {
   std::vector<Caused> events;
   for (const auto& [sequence, line] : lines)
     events.push_back({sequence, line.cause});
   string out;
   for (const Branch& branch : tree_of(events))
-    out += branch.stem + lines.at(branch.sequence).text;
+    out += fitted(context, branch.stem + lines.at(branch.sequence).text);
   return out;
 }
 
@@ -92,11 +97,11 @@ Result log_history(const Context& context, const Arguments& arguments) {
   const auto lines = read_lines(context, **log, *events);
   if (!lines) return tl::unexpected(lines.error());
   if (arguments.has("--tree") && !context.json) {
-    print(tree_text(*lines));
+    print(tree_text(context, *lines));
     return 0;
   }
   string out;
-  for (const auto& [sequence, line] : *lines) out += line.text;
+  for (const auto& [sequence, line] : *lines) out += fitted(context, line.text);
   print(out);
   return 0;
 }
