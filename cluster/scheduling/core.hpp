@@ -62,6 +62,7 @@ struct Demand {
 struct Pool {
   std::string group;
   bool simulated = false;
+  Policy policy;
   std::vector<FreeIndex> kinds;
   std::vector<std::uint32_t> nodes;
   std::vector<Demand> demands;

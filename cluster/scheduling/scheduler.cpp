@@ -316,6 +316,12 @@ void Scheduler::apply(const schema::Event& event) {
   core_->apply(event);
 }
 
+void Scheduler::set_policy(const std::string& group, const Policy& policy) {
+  for (const bool simulated : {false, true}) {
+    core_->pools[core_->pool_of(group, simulated)].policy = policy;
+  }
+}
+
 std::vector<Proposal> Scheduler::propose(Time now, std::size_t max) {
   return core_->propose(now, max);
 }

@@ -32,6 +32,7 @@
 #include <string>
 #include <vector>
 
+#include "cluster/scheduling/policy.hpp"
 #include "cluster/types.hpp"
 
 namespace reeve::schema {
@@ -138,6 +139,10 @@ class Scheduler {
   // registers again has another inventory, and stays lost, drained or removed
   // if it was.
   void apply(const schema::Event& event);
+
+  // From now on the queues of this resource group (its nodes, and its simulated
+  // ones) follow this policy; a group has the default one until then.
+  void set_policy(const std::string& group, const Policy& policy);
 
   // At most `max` placements, best first. What it proposes it holds as taken,
   // until the session's SessionPlaced arrives or `refused` is called. Fewer

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "cluster/check.hpp"
+#include "cluster/nearest.hpp"
 
 namespace reeve::tools {
 namespace {

@@ -85,8 +85,4 @@ std::string help_text(std::span<const CommandSpec> commands,
 const CommandSpec* find_command(std::span<const CommandSpec> commands,
                                 std::string_view path);
 
-// The candidate that a person most likely meant; empty when none is near.
-std::string_view nearest(std::string_view word,
-                         std::span<const std::string_view> candidates);
-
 }  // namespace reeve::tools

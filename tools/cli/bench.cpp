@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "cluster/nearest.hpp"
 #include "tools/cli/handlers.hpp"
 
 namespace reeve::tools {

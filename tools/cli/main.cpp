@@ -1,6 +1,7 @@
 // reeve: the command line.
 #include <fmt/format.h>
 
+#include "cluster/nearest.hpp"
 #include "tools/args/commands.hpp"
 #include "tools/cli/handlers.hpp"
 #include "tools/cli/log_tool.hpp"

@@ -9,6 +9,7 @@
 #include <sstream>
 #include <vector>
 
+#include "cluster/nearest.hpp"
 #include "cluster/units.hpp"
 #include "tools/args/arguments.hpp"
 #include "tools/config/toml_text.hpp"

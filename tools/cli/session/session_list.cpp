@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "cluster/nearest.hpp"
 #include "cluster/session_id.hpp"
 #include "cluster/units.hpp"
 #include "tools/cli/cell.hpp"

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <optional>
 
+#include "cluster/nearest.hpp"
 #include "tools/args/commands.hpp"
 #include "tools/config/toml_text.hpp"
 

@@ -1,9 +1,9 @@
+#include "cluster/nearest.hpp"
+
 #include <algorithm>
 #include <vector>
 
-#include "tools/args/arguments.hpp"
-
-namespace reeve::tools {
+namespace reeve {
 namespace {
 
 // Edit distance with transposed neighbours counted once.
@@ -44,4 +44,4 @@ std::string_view nearest(std::string_view word,
   return best;
 }
 
-}  // namespace reeve::tools
+}  // namespace reeve
