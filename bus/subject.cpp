@@ -97,6 +97,10 @@ Entity entity_of(const schema::Event& event) {
     case EventBody::GroupCreated:
     case EventBody::ProjectCreated:
     case EventBody::UserCreated:
+    case EventBody::AccountChanged:
+    case EventBody::AccountRemoved:
+    case EventBody::QuotaSet:
+    case EventBody::QuotaRemoved:
     case EventBody::NONE: break;
   }
   return {"cell", 0};

@@ -39,6 +39,7 @@ Status State::apply(const schema::Event& event) {
         event, fmt::format("it is of epoch {}, and {} has begun before it",
                            event.epoch(), epoch_.value));
   using schema::EventBody;
+  accounts_.advance(Time{event.time_at()});
   Status status;
   switch (event.body_type()) {
     case EventBody::CellCreated:
@@ -46,17 +47,12 @@ Status State::apply(const schema::Event& event) {
       break;
     case EventBody::EpochStarted: break;
     case EventBody::GroupCreated:
-      groups_.emplace_back(view(body_of<schema::GroupCreated>(event).name()));
-      break;
     case EventBody::ProjectCreated:
-      projects_.emplace_back(
-          view(body_of<schema::ProjectCreated>(event).name()));
-      break;
-    case EventBody::UserCreated: {
-      const auto& body = body_of<schema::UserCreated>(event);
-      users_.push_back({std::string(view(body.name())), body.uid()});
-      break;
-    }
+    case EventBody::UserCreated:
+    case EventBody::AccountChanged:
+    case EventBody::AccountRemoved:
+    case EventBody::QuotaSet:
+    case EventBody::QuotaRemoved: accounts_.apply(event); break;
     case EventBody::NodeRegistered:
       status = apply_node_registered(body_of<schema::NodeRegistered>(event));
       break;
@@ -219,6 +215,13 @@ void State::load_spec(Session& session, const schema::SessionSpec& spec) {
   session.request = texts_.intern(scratch_);
   pack_context(spec, scratch_);
   session.context = texts_.intern(scratch_);
+  if (owners_by_context_.size() <= session.context)
+    owners_by_context_.resize(session.context + 1);
+  Owners& owners = owners_by_context_[session.context];
+  if (texts_.users(session.context) == 1)
+    owners = accounts_.owners(view(spec.user()), view(spec.project()),
+                              view(spec.group()));
+  session.owners = owners;
   session.priority = spec.priority();
   session.cpu_milli = spec.request()->cpu_milli();
   session.memory_bytes = spec.request()->memory_bytes();
@@ -242,7 +245,7 @@ Status State::apply_submitted(const schema::Event& event,
   load_spec(session, *body.spec());
   session.submitted_seq = session.last_seq = Sequence{event.seq()};
   session.submitted_at = session.state_at = Time{event.time_at()};
-  ++counts_[static_cast<std::size_t>(SessionState::pending)];
+  count(session, SessionState::pending);
   return {};
 }
 

@@ -56,6 +56,19 @@ Decision decide_resume(const State& state, const schema::ResumeNode& command,
 Decision decide_remove(const State& state, const schema::RemoveNode& command,
                        const Origin& origin, EventWriter& writer);
 
+// Who may ask is the caller's to check (State::may_administer).
+Decision decide_set_account(const State& state,
+                            const schema::SetAccount& command,
+                            const Origin& origin, EventWriter& writer);
+Decision decide_remove_account(const State& state,
+                               const schema::RemoveAccount& command,
+                               const Origin& origin, EventWriter& writer);
+Decision decide_set_quota(const State& state, const schema::SetQuota& command,
+                          const Origin& origin, EventWriter& writer);
+Decision decide_remove_quota(const State& state,
+                             const schema::RemoveQuota& command,
+                             const Origin& origin, EventWriter& writer);
+
 // The first events of a new cell.
 void decide_creation(std::string_view cell, std::string_view owner,
                      std::uint32_t owner_uid, const Origin& origin,

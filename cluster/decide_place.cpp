@@ -59,6 +59,14 @@ std::optional<std::string> take(const Session& session, const Node& node,
   return take_devices(node, taken, task);
 }
 
+Amounts wanted(const Session& session, const Proposal& proposal) {
+  const std::uint64_t tasks = proposal.tasks.size();
+  Amounts out{1, 0, tasks * session.cpu_milli, tasks * session.memory_bytes, 0};
+  for (const TaskProposal& task : proposal.tasks)
+    for (const DeviceGrant& grant : task.devices) out.gpu_milli += grant.milli;
+  return out;
+}
+
 void write_placed(const Session& session, const Proposal& proposal,
                   EventWriter& writer) {
   auto& builder = writer.builder();
@@ -108,6 +116,10 @@ Decision decide_place(const State& state, const Proposal& proposal,
     if (auto why = take(*session, *node, taken_of(taken, *node), task))
       return tl::unexpected(stale(std::move(*why)));
   }
+  if (const auto no = state.accounts().excess(
+          session->owners, wanted(*session, proposal), origin.now))
+    return tl::unexpected(Rejection{RejectCode::over_limit, "quota",
+                                    to_text(*no), no->limit, no->held});
   writer.begin(origin);
   const Sequence first = writer.next();
   write_placed(*session, proposal, writer);

@@ -93,21 +93,22 @@ Check check_bounds(const Spec& spec, Time now) {
   return std::nullopt;
 }
 
-bool contains(const std::vector<std::string>& names, std::string_view name) {
-  return std::find(names.begin(), names.end(), name) != names.end();
-}
-
 // Only the owner says whose a user id is.
 Check check_uid(const State& state, const Spec& spec,
                 std::string_view principal) {
+  const Accounts& accounts = state.accounts();
+  if (accounts.find_removed(AccountKind::user, spec.user))
+    return reject(RejectCode::wrong_state, "user_removed",
+                  fmt::format("user {0} was removed; \"reeve user set {0}\" "
+                              "brings them back",
+                              spec.user));
   if (principal == state.owner()) return std::nullopt;
-  for (const User& user : state.users()) {
-    if (user.name != spec.user) continue;
-    if (user.uid == spec.uid) return std::nullopt;
+  if (const Account* user = accounts.find(AccountKind::user, spec.user)) {
+    if (user->uid == spec.uid) return std::nullopt;
     return reject(RejectCode::forbidden, "uid_foreign",
                   fmt::format("{} has user id {} and may not run as {}",
-                              spec.user, user.uid, spec.uid),
-                  user.uid, spec.uid);
+                              spec.user, user->uid, spec.uid),
+                  user->uid, spec.uid);
   }
   return reject(RejectCode::forbidden, "user_unknown",
                 fmt::format("there is no user '{}' yet: {} has to submit for "
@@ -117,18 +118,33 @@ Check check_uid(const State& state, const Spec& spec,
 
 Check check_names(const State& state, const Spec& spec,
                   std::string_view principal) {
-  if (!contains(state.groups(), spec.group))
-    return reject(RejectCode::not_found, "group_unknown",
-                  fmt::format("there is no resource group '{}'; there are: {}",
-                              spec.group, fmt::join(state.groups(), ", ")));
-  if (!contains(state.projects(), spec.project))
-    return reject(RejectCode::not_found, "project_unknown",
-                  fmt::format("there is no project '{}'; there are: {}",
-                              spec.project, fmt::join(state.projects(), ", ")));
+  const Accounts& accounts = state.accounts();
+  const Account* group = accounts.find(AccountKind::group, spec.group);
+  if (!group)
+    return reject(
+        RejectCode::not_found, "group_unknown",
+        fmt::format("there is no resource group '{}'; there are: {}",
+                    spec.group,
+                    fmt::join(accounts.names(AccountKind::group), ", ")));
+  const Account* project = accounts.find(AccountKind::project, spec.project);
+  if (!project)
+    return reject(
+        RejectCode::not_found, "project_unknown",
+        fmt::format("there is no project '{}'; there are: {}", spec.project,
+                    fmt::join(accounts.names(AccountKind::project), ", ")));
   if (spec.user != principal && principal != state.owner())
     return reject(RejectCode::forbidden, "user_foreign",
                   fmt::format("{} may not submit as {}", principal, spec.user));
   if (auto no = check_uid(state, spec, principal)) return no;
+  if (!project->admits(spec.user))
+    return reject(RejectCode::forbidden, "project_members",
+                  fmt::format("{} is not a member of project {}", spec.user,
+                              spec.project));
+  if (!group->admits(spec.project))
+    return reject(
+        RejectCode::forbidden, "group_members",
+        fmt::format("project {} may not use group {}; it is for: {}",
+                    spec.project, spec.group, fmt::join(group->members, ", ")));
   if (!spec.on_node.empty() && !state.node(spec.on_node))
     return reject(RejectCode::not_found, "node_unknown",
                   fmt::format("there is no node '{}' (reeve nodes lists them)",
@@ -149,6 +165,47 @@ Check check_room(const State& state, const Admission& admission) {
                               "when some have started",
                               waiting, admission.waiting_max),
                   admission.waiting_max, waiting);
+  return std::nullopt;
+}
+
+std::vector<const Account*> accounts_over(const State& state,
+                                          const Spec& spec) {
+  const Accounts& accounts = state.accounts();
+  std::vector<const Account*> out;
+  if (const auto* user = accounts.find(AccountKind::user, spec.user))
+    out.push_back(user);
+  const auto* project = accounts.find(AccountKind::project, spec.project);
+  for (; project != nullptr; project = project->parent == no_account
+                                           ? nullptr
+                                           : &accounts.at(project->parent))
+    out.push_back(project);
+  out.push_back(accounts.find(AccountKind::group, spec.group));
+  return out;
+}
+
+// Of those whose the session will be: how far it may push, how many of theirs
+// may wait, and whether their quotas could ever hold it.
+Check check_accounts(const State& state, const Spec& spec) {
+  const Amounts wanted = wanted_amounts(spec);
+  const Amounts one_waiting{0, 1, 0, 0, 0};
+  for (const Account* account : accounts_over(state, spec)) {
+    if (spec.priority > account->priority_max)
+      return reject(
+          RejectCode::over_limit, "priority_max",
+          fmt::format("sessions of {} {} have a priority of at most {}, not {}",
+                      schema::EnumNameAccountKind(account->kind), account->name,
+                      account->priority_max, spec.priority),
+          static_cast<std::uint64_t>(std::max(account->priority_max, 0)),
+          static_cast<std::uint64_t>(std::max(spec.priority, 0)));
+    if (const auto no = never(*account, wanted))
+      return reject(RejectCode::impossible, "quota_never",
+                    "it could never start: " + to_text(*no), no->limit,
+                    no->wanted);
+    if (const auto no = excess(*account, account->held, one_waiting))
+      return reject(RejectCode::over_limit, "quota_waiting",
+                    to_text(*no) + ": try again when some have started",
+                    no->limit, no->held);
+  }
   return std::nullopt;
 }
 
@@ -221,6 +278,7 @@ Decision decide_submit(const State& state, const schema::SubmitSession& command,
   if (auto no = check_bounds(spec, origin.now)) return tl::unexpected(*no);
   if (auto no = check_names(state, spec, origin.principal))
     return tl::unexpected(*no);
+  if (auto no = check_accounts(state, spec)) return tl::unexpected(*no);
   if (auto no = check_dependencies(state, spec)) return tl::unexpected(*no);
   if (auto no = check_possible(state, *command.spec()))
     return tl::unexpected(*no);
@@ -228,11 +286,8 @@ Decision decide_submit(const State& state, const schema::SubmitSession& command,
   writer.begin(origin);
   const Sequence first = writer.next();
   auto& builder = writer.builder();
-  const auto known =
-      std::find_if(state.users().begin(), state.users().end(),
-                   [&](const User& user) { return user.name == spec.user; });
   Sequence cause;
-  if (known == state.users().end())
+  if (!state.accounts().find(AccountKind::user, spec.user))
     cause = writer.add(schema::CreateUserCreated(
                            builder, build_text(builder, spec.user), spec.uid),
                        Sequence{});

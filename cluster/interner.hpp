@@ -50,6 +50,7 @@ class Interner {
   std::string_view get(Id id) const {
     return {entries_[id].bytes.get(), entries_[id].size};
   }
+  std::uint32_t users(Id id) const { return entries_[id].users; }
   std::size_t size() const { return size_; }
 
  private:

@@ -91,6 +91,19 @@ Status check_session(const Session& session) {
   return {};
 }
 
+Status check_account(const Account& kept, const Account& counted) {
+  const Amounts& a = counted.held;
+  const Amounts& b = kept.held;
+  if (a != b)
+    return broken(fmt::format(
+        "{} {}: {} sessions, {} waiting, {} milli-CPU, {} bytes, {} milli-GPU "
+        "are held; {}, {}, {}, {}, {} are booked",
+        schema::EnumNameAccountKind(kept.kind), kept.name, a.sessions,
+        a.waiting, a.cpu_milli, a.memory_bytes, a.gpu_milli, b.sessions,
+        b.waiting, b.cpu_milli, b.memory_bytes, b.gpu_milli));
+  return {};
+}
+
 }  // namespace
 
 Status State::check_invariants() const {
@@ -98,13 +111,17 @@ Status State::check_invariants() const {
   for (std::size_t i = 0; i < nodes_.size(); ++i)
     uses[i].devices.resize(nodes_[i].devices.size());
   std::array<std::uint64_t, session_states> counts{};
+  Accounts accounts = accounts_.without_holdings();
   Status status;
   visit_sessions(SessionId{}, [&](const Session& session) {
     ++counts[static_cast<std::size_t>(session.state)];
+    accounts.add(session.owners, amounts_of(session.state));
     status = check_session(session);
     for (const Task& task : session.tasks)
-      if (task.phase != TaskPhase::exited)
+      if (task.phase != TaskPhase::exited) {
         add(uses[task.node.value], session, task);
+        accounts.add(session.owners, amounts_of(session, task));
+      }
     return status.has_value();
   });
   if (!status) return status;
@@ -116,6 +133,9 @@ Status State::check_invariants() const {
           counts_[i]));
   for (std::size_t i = 0; i < nodes_.size(); ++i)
     if (status = check_node(nodes_[i], uses[i]); !status) return status;
+  for (std::size_t i = 0; i < accounts_.all().size(); ++i)
+    if (status = check_account(accounts_.all()[i], accounts.all()[i]); !status)
+      return status;
   return {};
 }
 

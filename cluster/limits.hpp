@@ -35,6 +35,12 @@ inline constexpr std::uint64_t drain_ns_max = 365ull * 24 * 3600 * second_ns;
 inline constexpr std::uint32_t nodes_per_command_max = 4096;
 inline constexpr std::uint32_t nodes_max = 1'000'000;
 
+// Users, projects and groups.
+inline constexpr std::size_t accounts_max = 100'000;
+inline constexpr std::uint32_t account_members_max = 1'000;
+inline constexpr std::size_t project_depth_max = 8;
+inline constexpr std::uint32_t account_weight_milli_max = 1'000'000;
+
 // What the state keeps.
 inline constexpr std::size_t ended_sessions_max = 100'000;
 inline constexpr std::size_t recent_commands_max = 65'536;

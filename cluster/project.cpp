@@ -13,6 +13,18 @@ class Teller {
          const std::function<void(const schema::Event&)>& tell)
       : state_(state), tell_(tell), writer_(Sequence{1}, state.epoch()) {}
 
+  void account(const Account& account) {
+    auto& builder = writer_.builder();
+    const auto spec = build_account(builder, state_.accounts(), account);
+    say(schema::CreateAccountChanged(builder, spec), state_.last_time());
+    if (!account.quota) return;
+    const auto name = builder.CreateString(account.name);
+    const auto limits = build_quota(builder, *account.quota);
+    say(schema::CreateQuotaSet(builder, account.kind, name, limits,
+                               account.used_milli_ms, account.counted_at.value),
+        state_.last_time());
+  }
+
   void node(const Node& node) {
     auto& builder = writer_.builder();
     std::vector<flatbuffers::Offset<schema::DeviceSpec>> devices;
@@ -96,6 +108,8 @@ class Teller {
 void tell_as_events(const State& state,
                     const std::function<void(const schema::Event&)>& tell) {
   Teller teller(state, tell);
+  for (const Account& account : state.accounts().all())
+    if (!account.removed) teller.account(account);
   for (const Node& node : state.nodes()) teller.node(node);
   state.visit_sessions(SessionId{}, [&](const Session& session) {
     if (!has_ended(session.state)) teller.session(session);

@@ -9,9 +9,9 @@
 
 namespace reeve::cluster {
 
-// Nodes, and sessions that live, in the order of their sequences. The events
-// are made up for this: their sequences and causes mean nothing. Each lives
-// until `tell` returns.
+// Accounts, nodes, and sessions that live, in the order of their sequences. The
+// events are made up for this: their sequences and causes mean nothing. Each
+// lives until `tell` returns.
 void tell_as_events(const State& state,
                     const std::function<void(const schema::Event&)>& tell);
 

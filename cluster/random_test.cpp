@@ -60,7 +60,7 @@ class Run {
   void step() {
     cell_.pass(below(3) * second_ns / 2);
     if (below(200) == 0) cell_.pass(start_ns_max);
-    switch (below(16)) {
+    switch (below(17)) {
       case 0:
       case 1:
       case 2: return submit();
@@ -76,6 +76,7 @@ class Run {
       case 12: return change_node();
       case 13: return evict();
       case 14: register_one(below(node_count)); return;
+      case 15: return change_accounts();
       default: return report();
     }
   }
@@ -91,7 +92,60 @@ class Run {
     if (below(4) == 0)
       spec.after.emplace_back(any().value,
                               static_cast<schema::DependencyKind>(below(3)));
+    const std::string project = project_name();
+    if (below(2) == 0) spec.project = project;
     cell_.try_submit(spec, "root", id_of(random_() % 1000));
+  }
+
+  std::string project_name() { return "p" + std::to_string(below(4)); }
+
+  template <class Table, class Decide>
+  void decide(flatbuffers::FlatBufferBuilder& builder,
+              flatbuffers::Offset<Table> body, Decide decision) {
+    builder.Finish(body);
+    decision(cell_.state,
+             *flatbuffers::GetRoot<Table>(builder.GetBufferPointer()),
+             cell_.origin("root"), cell_.writer);
+    cell_.settle();
+  }
+
+  // Projects come, move and go, and so do their quotas.
+  void change_accounts() {
+    flatbuffers::FlatBufferBuilder builder;
+    const auto kind = schema::AccountKind::project;
+    const std::string name = project_name();
+    const std::string parent = below(2) ? project_name() : std::string();
+    Quota quota;
+    quota.gpu_milli = 250 * below(8);
+    if (below(2)) quota.sessions = below(4);
+    if (below(2)) quota.gpu_milli_hours = below(3);
+    quota.period = static_cast<schema::QuotaPeriod>(below(4));
+    switch (below(5)) {
+      case 0:
+      case 1: {
+        const auto spec = schema::CreateAccountSpecDirect(
+            builder, kind, name.c_str(), parent.c_str());
+        return decide(builder, schema::CreateSetAccount(builder, spec),
+                      decide_set_account);
+      }
+      case 2: {
+        const auto limits = build_quota(builder, quota);
+        return decide(
+            builder,
+            schema::CreateSetQuotaDirect(builder, kind, name.c_str(), limits),
+            decide_set_quota);
+      }
+      case 3:
+        return decide(
+            builder,
+            schema::CreateRemoveQuotaDirect(builder, kind, name.c_str()),
+            decide_remove_quota);
+      default:
+        return decide(
+            builder,
+            schema::CreateRemoveAccountDirect(builder, kind, name.c_str()),
+            decide_remove_account);
+    }
   }
 
   void place() {

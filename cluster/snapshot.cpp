@@ -45,6 +45,16 @@ fb::Offset<schema::NodeRecord> encode_node(Builder& builder, const Node& node) {
       node.draining, reason, node.drain_deadline.value, node.barred);
 }
 
+fb::Offset<schema::AccountRecord> encode_account(Builder& builder,
+                                                 const Accounts& accounts,
+                                                 const Account& account) {
+  const auto spec = build_account(builder, accounts, account);
+  const auto limits = account.quota ? build_quota(builder, *account.quota) : 0;
+  return schema::CreateAccountRecord(builder, spec, account.removed, limits,
+                                     account.used_milli_ms,
+                                     account.counted_at.value);
+}
+
 fb::Offset<schema::TaskRecord> encode_task(Builder& builder, const Task& task) {
   const auto devices =
       task.devices.empty() ? 0 : builder.CreateVectorOfStructs(task.devices);
@@ -82,14 +92,10 @@ std::vector<std::byte> State::encode_snapshot() const {
   Builder builder(1 << 20);
   const auto cell = build_text(builder, cell_);
   const auto owner = build_text(builder, owner_);
-  const auto groups = build_texts(builder, views(groups_));
-  const auto projects = build_texts(builder, views(projects_));
-  std::vector<fb::Offset<schema::UserRecord>> users;
-  for (const User& user : users_) {
-    const auto name = builder.CreateString(user.name);
-    users.push_back(schema::CreateUserRecord(builder, name, user.uid));
-  }
-  const auto user_list = builder.CreateVector(users);
+  std::vector<fb::Offset<schema::AccountRecord>> accounts;
+  for (const Account& account : accounts_.all())
+    accounts.push_back(encode_account(builder, accounts_, account));
+  const auto account_list = builder.CreateVector(accounts);
   std::vector<fb::Offset<schema::NodeRecord>> nodes;
   for (const Node& node : nodes_) nodes.push_back(encode_node(builder, node));
   const auto node_list = builder.CreateVector(nodes);
@@ -109,8 +115,8 @@ std::vector<std::byte> State::encode_snapshot() const {
   const auto command_list = builder.CreateVectorOfStructs(commands);
   const auto root = schema::CreateStateSnapshot(
       builder, last_sequence_.value, last_time_.value, epoch_.value, cell,
-      owner, next_session_, groups, projects, user_list, node_list,
-      session_list, command_list, ended_evicted_);
+      owner, next_session_, 0, 0, 0, node_list, session_list, command_list,
+      ended_evicted_, account_list);
   const auto bytes = schema::finish(builder, root);
   return {bytes.begin(), bytes.end()};
 }
@@ -127,15 +133,7 @@ struct SnapshotReader {
     state.cell_ = view(from.cell());
     state.owner_ = view(from.owner());
     state.ended_evicted_ = from.ended_evicted();
-    if (from.groups())
-      for (const auto* name : *from.groups())
-        state.groups_.emplace_back(view(name));
-    if (from.projects())
-      for (const auto* name : *from.projects())
-        state.projects_.emplace_back(view(name));
-    if (from.users())
-      for (const auto* user : *from.users())
-        state.users_.push_back({std::string(view(user->name())), user->uid()});
+    accounts();
     if (auto status = nodes(); !status) return status;
     if (auto status = sessions(); !status) return status;
     state.next_session_ = from.next_session();
@@ -145,6 +143,46 @@ struct SnapshotReader {
             {command->id().high(), command->id().low()},
             {Sequence{command->seq()}, SessionId{command->session()}});
     return {};
+  }
+
+  void accounts() {
+    Accounts& accounts = state.accounts_;
+    if (from.accounts()) {
+      for (const auto* record : *from.accounts())
+        accounts.place_of(record->account()->kind(),
+                          view(record->account()->name()));
+      for (const auto* record : *from.accounts()) {
+        const auto& spec = *record->account();
+        accounts.restore(spec, record->removed());
+        if (record->limits())
+          accounts.restore_quota(
+              view(spec.name()), spec.kind(), quota_of(*record->limits()),
+              record->used_milli_ms(), Time{record->counted_at()});
+      }
+    }
+    first_format_accounts();
+  }
+
+  void first_format_accounts() {
+    fb::FlatBufferBuilder builder;
+    const auto restore = [&](AccountKind kind, const fb::String* name,
+                             std::uint32_t uid) {
+      builder.Clear();
+      builder.Finish(schema::CreateAccountSpec(builder, kind,
+                                               builder.CreateString(name), 0,
+                                               1000, any_priority, 0, 0, uid));
+      state.accounts_.restore(
+          *fb::GetRoot<schema::AccountSpec>(builder.GetBufferPointer()), false);
+    };
+    if (from.groups())
+      for (const auto* name : *from.groups())
+        restore(AccountKind::group, name, 0);
+    if (from.projects())
+      for (const auto* name : *from.projects())
+        restore(AccountKind::project, name, 0);
+    if (from.users())
+      for (const auto* user : *from.users())
+        restore(AccountKind::user, user->name(), user->uid());
   }
 
   Status nodes() {
@@ -207,7 +245,7 @@ struct SnapshotReader {
     session.not_before = Time{record.not_before_at()};
     const auto index = static_cast<std::size_t>(record.state());
     if (index >= session_states) return broken("a session has no such state");
-    ++state.counts_[index];
+    state.count(session, record.state());
     return tasks(session, record);
   }
 

@@ -95,9 +95,19 @@ void State::evict_oldest_ended() {
   }
 }
 
-void State::set_state(Session& session, SessionState state, Time at) {
-  --counts_[static_cast<std::size_t>(session.state)];
+void State::count(const Session& session, SessionState state) {
   ++counts_[static_cast<std::size_t>(state)];
+  accounts_.add(session.owners, amounts_of(state));
+}
+
+void State::uncount(const Session& session) {
+  --counts_[static_cast<std::size_t>(session.state)];
+  accounts_.remove(session.owners, amounts_of(session.state));
+}
+
+void State::set_state(Session& session, SessionState state, Time at) {
+  uncount(session);
+  count(session, state);
   session.state = state;
   session.state_at = at;
 }
@@ -112,6 +122,7 @@ void State::hold(Session& session, Task& task) {
     device.used_memory_bytes += share.memory_bytes();
   }
   node.holders.push_back(session.id);
+  accounts_.add(session.owners, amounts_of(session, task));
 }
 
 void State::release(Session& session, Task& task) {
@@ -136,6 +147,7 @@ void State::release(Session& session, Task& task) {
   REEVE_CHECK(found != node.holders.rend(), "a holder was not on its node");
   *found = node.holders.back();
   node.holders.pop_back();
+  accounts_.remove(session.owners, amounts_of(session, task));
 }
 
 void State::release_all(Session& session) {
@@ -168,9 +180,13 @@ Spec State::spec(const Session& session) const {
 }
 
 std::string_view State::user(const Session& session) const {
-  Spec spec;
-  unpack_context(texts_.get(session.context), spec);
-  return spec.user;
+  return accounts_.at(session.owners.user).name;
+}
+
+bool State::may_administer(std::string_view principal) const {
+  if (principal == owner_) return true;
+  const Account* user = accounts_.find(AccountKind::user, principal);
+  return user != nullptr && user->admin;
 }
 
 namespace {
@@ -206,6 +222,28 @@ std::optional<CommandAnswer> State::answered(
   const auto* known = commands_.find({command.high(), command.low()});
   if (!known) return std::nullopt;
   return *known;
+}
+
+Amounts amounts_of(const Session& session, const Task& task) {
+  Amounts out{0, 0, session.cpu_milli, session.memory_bytes, 0};
+  for (const auto& share : task.devices) out.gpu_milli += share.milli();
+  return out;
+}
+
+Amounts wanted_amounts(const Spec& spec) {
+  const std::uint64_t tasks = spec.tasks;
+  return {1, 0, tasks * spec.cpu_milli, tasks * spec.memory_bytes,
+          tasks * spec.gpus * spec.gpu_milli};
+}
+
+Amounts amounts_of(SessionState state) {
+  Amounts out;
+  if (state == SessionState::pending) {
+    out.waiting = 1;
+  } else if (!has_ended(state)) {
+    out.sessions = 1;
+  }
+  return out;
 }
 
 Time deadline_of(const Session& session) {

@@ -16,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cluster/accounts/accounts.hpp"
 #include "cluster/command_ring.hpp"
 #include "cluster/error.hpp"
 #include "cluster/interner.hpp"
@@ -90,6 +91,7 @@ struct Session {
   std::uint32_t own_bytes = 0;
   Interner::Id request = 0;
   Interner::Id context = 0;
+  Owners owners;
   std::int32_t priority = 0;
   std::uint32_t cpu_milli = 0;
   std::uint64_t memory_bytes = 0;
@@ -116,11 +118,6 @@ struct Session {
   Time not_before;
   std::vector<Task> tasks;
   std::unique_ptr<std::string> detail;
-};
-
-struct User {
-  std::string name;
-  std::uint32_t uid = 0;
 };
 
 using Digest = std::array<std::byte, 32>;
@@ -188,9 +185,9 @@ class State {
   }
   std::string_view user(const Session& session) const;
 
-  const std::vector<std::string>& groups() const { return groups_; }
-  const std::vector<std::string>& projects() const { return projects_; }
-  const std::vector<User>& users() const { return users_; }
+  const Accounts& accounts() const { return accounts_; }
+  // The owner, and users who were made admins.
+  bool may_administer(std::string_view principal) const;
   std::optional<CommandAnswer> answered(const schema::Id128& command) const;
 
   // The sums of holdings recounted from scratch against what is kept; one
@@ -211,6 +208,8 @@ class State {
   Session& create_session(std::uint64_t id);
   void evict_oldest_ended();
   void set_state(Session& session, SessionState state, Time at);
+  void count(const Session& session, SessionState state);
+  void uncount(const Session& session);
   void hold(Session& session, Task& task);
   void release(Session& session, Task& task);
   void release_all(Session& session);
@@ -251,9 +250,7 @@ class State {
   Epoch epoch_;
   std::string cell_;
   std::string owner_;
-  std::vector<std::string> groups_;
-  std::vector<std::string> projects_;
-  std::vector<User> users_;
+  Accounts accounts_;
 
   std::vector<Node> nodes_;
   std::vector<Shape> shapes_;
@@ -268,10 +265,17 @@ class State {
   std::uint64_t ended_evicted_ = 0;
   std::array<std::uint64_t, session_states> counts_{};
   Interner texts_;
+  std::vector<Owners> owners_by_context_;
   std::string scratch_;
 
   CommandRing commands_;
 };
+
+// What one task holds, what a whole session asks for, and what it counts as in
+// a state beside the holdings of its tasks.
+Amounts amounts_of(const Session& session, const Task& task);
+Amounts wanted_amounts(const Spec& spec);
+Amounts amounts_of(SessionState state);
 
 // The deadline of the session's present state; never 0 for one that lives.
 Time deadline_of(const Session& session);

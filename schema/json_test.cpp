@@ -108,6 +108,8 @@ BOOST_AUTO_TEST_CASE(an_empty_table_shows_the_defaults_of_its_schema) {
   check_defaults("ResourceRequest", ResourceRequestTypeTable());
   check_defaults("SessionSpec", SessionSpecTypeTable());
   check_defaults("DeviceSpec", DeviceSpecTypeTable());
+  check_defaults("AccountSpec", AccountSpecTypeTable());
+  check_defaults("QuotaLimits", QuotaLimitsTypeTable());
   check_defaults("OutputRead", OutputReadTypeTable());
   check_defaults("OutputChunk", OutputChunkTypeTable());
 }
@@ -121,8 +123,13 @@ BOOST_AUTO_TEST_CASE(no_other_table_has_a_default_that_is_not_zero) {
         found.push_back(testing::short_name(object->name()) + "." +
                         field->name()->str());
   const std::vector<std::string> known = {
-      "DeviceSpec.numa_node", "OutputChunk.stream", "OutputRead.stream",
-      "ResourceRequest.gpu_milli", "SessionSpec.tasks"};
+      "AccountSpec.priority_max", "AccountSpec.weight_milli",
+      "DeviceSpec.numa_node",     "OutputChunk.stream",
+      "OutputRead.stream",        "QuotaLimits.cpu_milli",
+      "QuotaLimits.gpu_milli",    "QuotaLimits.gpu_milli_hours",
+      "QuotaLimits.memory_bytes", "QuotaLimits.sessions",
+      "QuotaLimits.waiting",      "ResourceRequest.gpu_milli",
+      "SessionSpec.tasks"};
   BOOST_TEST(found == known, boost::test_tools::per_element());
 }
 

@@ -109,9 +109,10 @@ Decision Core::decide(const schema::Command& command,
                       std::string_view principal, Time now) {
   Origin asked{now, principal, *command.id()};
   const auto owner_only = [&]() -> std::optional<Rejection> {
-    if (principal == state_.owner()) return std::nullopt;
+    if (state_.may_administer(principal)) return std::nullopt;
     return Rejection{schema::RejectCode::forbidden, "owner_only",
-                     "only " + state_.owner() + " may change nodes", 0, 0};
+                     "only " + state_.owner() + " and admins may do this", 0,
+                     0};
   };
   using schema::CommandBody;
   if (stopping_ && command.body_type() == CommandBody::SubmitSession)
@@ -141,6 +142,22 @@ Decision Core::decide(const schema::Command& command,
       if (auto no = owner_only()) return tl::unexpected(*no);
       return cluster::decide_remove(state_, *command.body_as_RemoveNode(),
                                     asked, writer_);
+    case CommandBody::SetAccount:
+      if (auto no = owner_only()) return tl::unexpected(*no);
+      return cluster::decide_set_account(state_, *command.body_as_SetAccount(),
+                                         asked, writer_);
+    case CommandBody::RemoveAccount:
+      if (auto no = owner_only()) return tl::unexpected(*no);
+      return cluster::decide_remove_account(
+          state_, *command.body_as_RemoveAccount(), asked, writer_);
+    case CommandBody::SetQuota:
+      if (auto no = owner_only()) return tl::unexpected(*no);
+      return cluster::decide_set_quota(state_, *command.body_as_SetQuota(),
+                                       asked, writer_);
+    case CommandBody::RemoveQuota:
+      if (auto no = owner_only()) return tl::unexpected(*no);
+      return cluster::decide_remove_quota(
+          state_, *command.body_as_RemoveQuota(), asked, writer_);
     default: break;
   }
   return tl::unexpected(

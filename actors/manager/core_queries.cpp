@@ -71,6 +71,10 @@ bool Core::on_query(const schema::Query& query, std::string_view reply_to) {
     case QueryBody::NodesQuery:
       reply_read(reply_to, writer.nodes(*query.body_as_NodesQuery()));
       break;
+    case QueryBody::AccountsQuery:
+      reply_read(reply_to,
+                 writer.accounts(*query.body_as_AccountsQuery(), now_));
+      break;
     case QueryBody::DigestQuery: reply_read(reply_to, writer.digest()); break;
     case QueryBody::WhyQuery: {
       const std::uint64_t id = query.body_as_WhyQuery()->session();

@@ -29,6 +29,8 @@ class AnswerWriter {
   std::vector<std::byte> sessions(const schema::SessionsQuery& query);
   std::vector<std::byte> session(const schema::SessionQuery& query);
   std::vector<std::byte> nodes(const schema::NodesQuery& query);
+  // What they used counts up to `now`.
+  std::vector<std::byte> accounts(const schema::AccountsQuery& query, Time now);
   std::vector<std::byte> digest();
   // Of a session that does not wait: why it is where it is.
   std::vector<std::byte> why_settled(const cluster::Session& session);

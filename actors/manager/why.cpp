@@ -83,6 +83,14 @@ std::string waiting_text(const Why& why) {
         text += fmt::format("{}s-{}", i ? ", " : "", why.waits_for[i].value);
       return text + " to end";
     }
+    case WaitReason::quota: {
+      std::string text = cluster::to_text(*why.quota);
+      if (why.quota->renewed_at.value != 0)
+        text += fmt::format("; its next {} begins at {}",
+                            schema::EnumNameQuotaPeriod(why.quota->period),
+                            schema::rfc3339(why.quota->renewed_at.value));
+      return text;
+    }
     case WaitReason::queued: return "there is room: it is next";
     default: break;
   }

@@ -74,6 +74,10 @@ Status Ledger::apply(const schema::Event& event) {
     case EventBody::GroupCreated:
     case EventBody::ProjectCreated:
     case EventBody::UserCreated:
+    case EventBody::AccountChanged:
+    case EventBody::AccountRemoved:
+    case EventBody::QuotaSet:
+    case EventBody::QuotaRemoved:
     case EventBody::DeadlinePassed: break;
     case EventBody::NONE:
     default:

@@ -1,7 +1,7 @@
 // The inside of the scheduler: nodes, sessions, classes and pools, and the
 // passes over them. The parts: classes.cpp (queues), search.cpp (where),
-// propose.cpp (who is next), guard.cpp (patience), why.cpp, scheduler.cpp
-// (events).
+// propose.cpp (who is next), guard.cpp (patience), quotas.cpp (who may not),
+// why.cpp, scheduler.cpp (events).
 #pragma once
 
 #include <map>
@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "cluster/accounts/accounts.hpp"
 #include "cluster/scheduling/free_index.hpp"
 #include "cluster/scheduling/line.hpp"
 #include "cluster/scheduling/request.hpp"
@@ -80,7 +81,7 @@ struct Holding {
 };
 
 struct Session {
-  enum class Standing { held, waiting, proposed, placed };
+  enum class Standing { held, waiting, over_quota, proposed, placed };
 
   ClassId request_class = 0;
   OrderKey key;
@@ -91,8 +92,11 @@ struct Session {
   Time headed_at;  // when it first was the refused head of its queue
   Time started_at;
   std::uint64_t time_limit_ns = 0;
-  std::vector<Holding> holdings;       // by rank
-  std::vector<NodeId> nodes_to_avoid;  // where it was before
+  Owners owners;
+  AccountIndex held_back_by = no_account;  // while it is over_quota
+  bool let_in_again = false;               // and not looked at since
+  std::vector<Holding> holdings;           // by rank
+  std::vector<NodeId> nodes_to_avoid;      // where it was before
 };
 
 struct Dependent {
@@ -144,6 +148,8 @@ struct Scheduler::Core {
   void ended(const schema::Event& event);
   void release_dependents(std::uint64_t id, bool succeeded);
   void refused(std::uint64_t id, std::uint32_t attempt);
+
+  void set_policy(const std::string& group, const Policy& policy);
 
   // Holdings (scheduler.cpp).
   void set_standing(Session& session, Session::Standing standing);
@@ -202,6 +208,20 @@ struct Scheduler::Core {
   void take(Node& node, const Class& wanted, std::uint32_t times, Tasks& tasks);
   void undo(const Class& wanted, Tasks& tasks);
 
+  // Quotas (quotas.cpp).
+  Amounts wanted_by(const Session& session) const;
+  void charge(const Session& session, const Tasks& tasks);
+  void discharge(const Session& session, const scheduling::Holding& holding);
+  void discharge_session(const Session& session);
+  bool hold_back(Session& session);
+  void leave_quota_line(Session& session);
+  void ease(const Owners& owners);
+  void ease_all();
+  void let_in(Time now);
+  void let_in_of(AccountIndex account);
+  void account_changed(const schema::Event& event);
+  void group_changed(const schema::AccountSpec& group);
+
   // Reasons (why.cpp).
   Why why(std::uint64_t id) const;
   void count_nodes(const Session& session, Why& answer) const;
@@ -221,6 +241,13 @@ struct Scheduler::Core {
   std::unordered_map<std::uint64_t, std::vector<scheduling::Dependent>>
       dependents;
   std::set<std::pair<Time, std::uint64_t>> sleeping;
+
+  Accounts accounts;
+  // Sessions that a quota of the account holds back, in order.
+  std::map<AccountIndex, std::set<OrderKey>> over_quota;
+  std::set<AccountIndex> eased;  // whose line is to be looked at again
+  std::set<std::pair<Time, AccountIndex>> renewals;  // of quotas in the way
+  Time pass_at;  // when the present pass began
 
   std::set<std::pair<OrderKey, ClassId>> ready;
   scheduling::FreedQueue freed;

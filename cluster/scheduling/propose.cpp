@@ -124,6 +124,8 @@ void Scheduler::Core::start_head(ClassId id, std::vector<Proposal>& proposals) {
   auto& wanted = classes[id];
   const auto key = wanted.key;
   auto& session = sessions.at(key.session);
+  const bool let_in_again = session.let_in_again;
+  if (hold_back(session)) return;
   Tasks tasks;
   if (!place(wanted, session, tasks)) {
     REEVE_CHECK(
@@ -135,9 +137,12 @@ void Scheduler::Core::start_head(ClassId id, std::vector<Proposal>& proposals) {
       unlist(id);
       list(id, Class::Standing::refused);
     }
+    // The account's room is for those behind it then.
+    if (let_in_again) ease(session.owners);
     return;
   }
   for (const auto& task : tasks) session.holdings.push_back({task, false});
+  charge(session, tasks);
   dequeue(session);
   set_standing(session, Session::Standing::proposed);
   proposals.push_back(
@@ -148,9 +153,12 @@ std::vector<Proposal> Scheduler::Core::propose(Time now, std::size_t max) {
   std::vector<Proposal> proposals;
   wake(now);
   watch_heads(now);
-  if (freed_stale) rebuild_freed();
-  while (proposals.size() < max && start_next(proposals)) {
-  }
+  do {
+    let_in(now);
+    if (freed_stale) rebuild_freed();
+    while (proposals.size() < max && start_next(proposals)) {
+    }
+  } while (!eased.empty() && proposals.size() < max);
   watch_heads(now);
   return proposals;
 }

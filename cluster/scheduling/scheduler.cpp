@@ -106,6 +106,7 @@ void Scheduler::Core::set_standing(Session& session,
     switch (of) {
       case Session::Standing::held: return &counts.held;
       case Session::Standing::waiting: return &counts.waiting;
+      case Session::Standing::over_quota: return &counts.over_quota;
       case Session::Standing::proposed: return &counts.proposed;
       case Session::Standing::placed: return nullptr;
     }
@@ -129,6 +130,10 @@ void Scheduler::Core::submit(const schema::Event& event) {
   session.key = {spec.priority(), event.seq(), body.session()};
   session.not_before = Time(spec.not_before_at());
   session.time_limit_ns = spec.time_limit_ns();
+  session.owners =
+      accounts.owners(spec.user() ? spec.user()->c_str() : "",
+                      spec.project() ? spec.project()->c_str() : "",
+                      spec.group() ? spec.group()->c_str() : "");
   wait_for_others(body.session(), session, spec);
   admit(body.session(), session);
 }
@@ -167,6 +172,7 @@ void Scheduler::Core::release_dependents(std::uint64_t id, bool succeeded) {
 }
 
 void Scheduler::Core::hold(Session& session, const Tasks& tasks) {
+  charge(session, tasks);
   const auto& need = classes[session.request_class].need;
   for (const auto& task : tasks) {
     auto* node = node_at(task.node.value);
@@ -184,16 +190,26 @@ void Scheduler::Core::free_holding(Session& session, Holding& holding) {
   auto& node = nodes[holding.task.node.value];
   release(node, classes[session.request_class].need, holding.task.devices);
   node_freed(node);
+  discharge(session, holding);
 }
 
 void Scheduler::Core::free_holdings(Session& session) {
+  if (session.holdings.empty()) return;
   for (auto& holding : session.holdings) free_holding(session, holding);
   session.holdings.clear();
+  discharge_session(session);
 }
 
 // Out of whatever it waits in, with nothing held.
 void Scheduler::Core::leave_queue(std::uint64_t id, Session& session) {
-  if (session.standing == Session::Standing::waiting) dequeue(session);
+  if (session.standing == Session::Standing::waiting) {
+    dequeue(session);
+    ease(session.owners);
+  }
+  if (session.standing == Session::Standing::over_quota) {
+    leave_quota_line(session);
+    ease(session.owners);
+  }
   sleeping.erase({session.not_before, id});
   free_holdings(session);
 }
@@ -280,7 +296,15 @@ void Scheduler::Core::ended(const schema::Event& event) {
 
 void Scheduler::Core::apply(const schema::Event& event) {
   using Body = schema::EventBody;
+  accounts.advance(Time(event.time_at()));
   switch (event.body_type()) {
+    case Body::GroupCreated:
+    case Body::ProjectCreated:
+    case Body::UserCreated:
+    case Body::AccountChanged:
+    case Body::AccountRemoved:
+    case Body::QuotaSet:
+    case Body::QuotaRemoved: return account_changed(event);
     case Body::NodeRegistered: return register_node(event);
     case Body::NodeLost:
     case Body::NodeReturned:
@@ -307,6 +331,13 @@ void Scheduler::Core::apply(const schema::Event& event) {
   }
 }
 
+void Scheduler::Core::set_policy(const std::string& group,
+                                 const Policy& policy) {
+  for (const bool simulated : {false, true}) {
+    pools[pool_of(group, simulated)].policy = policy;
+  }
+}
+
 Scheduler::Scheduler() : core_(std::make_unique<Core>()) {}
 Scheduler::~Scheduler() = default;
 Scheduler::Scheduler(Scheduler&&) noexcept = default;
@@ -317,9 +348,7 @@ void Scheduler::apply(const schema::Event& event) {
 }
 
 void Scheduler::set_policy(const std::string& group, const Policy& policy) {
-  for (const bool simulated : {false, true}) {
-    core_->pools[core_->pool_of(group, simulated)].policy = policy;
-  }
+  core_->set_policy(group, policy);
 }
 
 std::vector<Proposal> Scheduler::propose(Time now, std::size_t max) {
@@ -331,8 +360,13 @@ void Scheduler::refused(SessionId session, std::uint32_t attempt) {
 }
 
 Time Scheduler::next_wakeup() const {
-  const auto& sleeping = core_->sleeping;
-  return sleeping.empty() ? Time{} : sleeping.begin()->first;
+  const auto first = [](const auto& set) {
+    return set.empty() ? Time{} : set.begin()->first;
+  };
+  const Time woken = first(core_->sleeping);
+  const Time renewed = first(core_->renewals);
+  if (woken.value == 0 || renewed.value == 0) return std::max(woken, renewed);
+  return std::min(woken, renewed);
 }
 
 Why Scheduler::why(SessionId session) const {

@@ -11,6 +11,10 @@
 // queue may not start on them until the guard has started or left. All other
 // nodes go on serving everybody.
 //
+// Quotas. A session whose user, project (with those above it) or group holds
+// what it may is out of the queue, in the account's own line, until the account
+// has room for it again; within an account the order is that of the queue.
+//
 // Placement (best fit). Tasks without GPUs go to nodes without GPUs, else to
 // those with the fewest free GPUs; whole GPUs to the node with the fewest free
 // ones that suffice; a share to the device with the least free share that
@@ -32,6 +36,7 @@
 #include <string>
 #include <vector>
 
+#include "cluster/accounts/quota.hpp"
 #include "cluster/scheduling/policy.hpp"
 #include "cluster/types.hpp"
 
@@ -68,6 +73,7 @@ enum class WaitReason {
   placed,      // it is not waiting
   not_before,  // held until `held_until`
   dependency,  // held until `waits_for` have ended as asked
+  quota,       // its owners hold what they may: `quota`
   no_room,     // no node (or not enough of them) has room now
   queued,      // there is room: the next pass looks at it
 };
@@ -103,6 +109,7 @@ struct Why {
   WaitReason reason = WaitReason::unknown;
   Time held_until;
   std::vector<SessionId> waits_for;
+  std::optional<QuotaExcess> quota;
   NodeCounts nodes;
   std::optional<NearestNode> nearest;
   std::uint32_t tasks = 0;          // how many have to fit at once
@@ -118,12 +125,13 @@ struct Why {
 };
 
 struct SchedulerSizes {
-  std::size_t nodes = 0;     // that are offered
-  std::size_t sessions = 0;  // that have not ended
-  std::size_t waiting = 0;   // in a queue
-  std::size_t held = 0;      // by a time or by a dependency
-  std::size_t proposed = 0;  // and neither placed nor refused yet
-  std::size_t classes = 0;   // distinct requests of these sessions
+  std::size_t nodes = 0;       // that are offered
+  std::size_t sessions = 0;    // that have not ended
+  std::size_t waiting = 0;     // in a queue
+  std::size_t held = 0;        // by a time or by a dependency
+  std::size_t over_quota = 0;  // whose owners hold what they may
+  std::size_t proposed = 0;    // and neither placed nor refused yet
+  std::size_t classes = 0;     // distinct requests of these sessions
 };
 
 class Scheduler {
@@ -154,7 +162,8 @@ class Scheduler {
   // open (another attempt, placed, ended) is ignored.
   void refused(SessionId session, std::uint32_t attempt);
 
-  // The earliest `not_before` of a held session; 0 is none.
+  // The earliest `not_before` of a held session, or the renewal of a quota that
+  // is in the way; 0 is none.
   Time next_wakeup() const;
 
   // Costs a walk over the nodes and sessions of one queue: for people.

@@ -31,11 +31,15 @@ flatbuffers::Offset<schema::SessionSpec> session_spec(
       builder, session.cpu_milli, session.memory_bytes, session.gpus,
       session.gpu_milli, session.gpu_memory_bytes, models);
   const auto group = builder.CreateString(session.group);
+  const auto project = builder.CreateString(session.project);
+  const auto user = builder.CreateString(session.user);
   const auto on_node = builder.CreateString(session.on_node);
   const auto after = builder.CreateVectorOfStructs(session.after);
   schema::SessionSpecBuilder spec(builder);
   spec.add_request(request);
   spec.add_group(group);
+  spec.add_project(project);
+  spec.add_user(user);
   spec.add_on_node(on_node);
   spec.add_after(after);
   spec.add_priority(session.priority);

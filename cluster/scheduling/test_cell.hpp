@@ -35,6 +35,8 @@ struct TestSession {
   std::uint32_t nodes = 0;
   std::int32_t priority = 0;
   std::string group{};
+  std::string project{};
+  std::string user{};
   std::string on_node{};
   bool simulated = false;
   std::uint64_t time_limit_ns = 0;

@@ -190,6 +190,11 @@ Why Scheduler::Core::why(std::uint64_t id) const {
       answer.reason = session.waits_for.empty() ? WaitReason::not_before
                                                 : WaitReason::dependency;
       break;
+    case Session::Standing::over_quota:
+      answer.quota =
+          accounts.excess(session.owners, wanted_by(session), pass_at);
+      answer.reason = answer.quota ? WaitReason::quota : WaitReason::queued;
+      break;
     case Session::Standing::waiting: {
       const auto& own = classes[session.request_class];
       answer.reason = own.standing == Class::Standing::refused
@@ -200,7 +205,9 @@ Why Scheduler::Core::why(std::uint64_t id) const {
   }
   answer.waits_for = session.waits_for;
   count_nodes(session, answer);
-  if (session.standing == Session::Standing::held) return answer;
+  if (session.standing == Session::Standing::held ||
+      session.standing == Session::Standing::over_quota)
+    return answer;
   count_queue(session, answer);
   answer.expected_start = expected_start(session);
   return answer;

@@ -120,6 +120,50 @@ constexpr Option drain_options[] = {
 constexpr std::string_view drain_examples[] = {
     "reeve node drain host-7 --reason \"new memory\" --deadline 1h"};
 
+constexpr Option weight_option = {"--weight", "X",
+                                  "its share beside others': 0.5, 2 (1)"};
+constexpr Option priority_max_option = {
+    "--priority-max", "N", "the highest priority of its sessions, or none"};
+constexpr Option user_options[] = {
+    {"--uid", "N", "the user id that the sessions run with"},
+    weight_option,
+    priority_max_option,
+    {"--admin", "yes|no", "may change nodes, accounts and quotas", 0, false,
+     Complete::nothing, "yes|no"}};
+constexpr std::string_view user_examples[] = {
+    "reeve user set ann --uid 1001 --weight 2",
+    "reeve user set bob --admin yes"};
+constexpr Option project_options[] = {
+    {"--parent", "PROJECT", "the project above it, or none"},
+    weight_option,
+    priority_max_option,
+    {"--member", "USER", "who may submit for it; all for everybody", 0, true}};
+constexpr std::string_view project_examples[] = {
+    "reeve project set vision --parent research --member ann --member bob"};
+constexpr Option group_options[] = {
+    {"--policy", "P", "order, backfill and packing, or default"},
+    weight_option,
+    priority_max_option,
+    {"--for-project", "PROJECT", "who may use it; all for everybody", 0, true}};
+constexpr std::string_view group_examples[] = {
+    "reeve group set train --policy order=fifo,packing=best_fit",
+    "reeve group set train --for-project vision"};
+constexpr Option quota_options[] = {
+    {"--sessions", "N", "that run at once, or none"},
+    {"--waiting", "N", "that wait at once, or none"},
+    {"--cpus", "N", "held at once, or none", 'c'},
+    {"--mem", "SIZE", "held at once, or none", 'm'},
+    {"--gpus", "N", "held at once: 8, 0.5, or none", 'g'},
+    {"--gpu-hours", "N", "used in a period, or none"},
+    {"--per", "PERIOD", "the period: none, day, week, month (UTC)", 0, false,
+     Complete::nothing, "none|day|week|month"}};
+constexpr std::string_view quota_examples[] = {
+    "reeve quota set project:vision --gpus 16 --sessions 100",
+    "reeve quota set user:ann --gpu-hours 500 --per month",
+    "reeve quota set user:ann --gpus none"};
+constexpr std::string_view quota_remove_examples[] = {
+    "reeve quota remove user:ann"};
+
 constexpr Option trace_options[] = {
     {"--nodes", "FILE", "the trace's nodes, declared as simulated", 0, false,
      a_file},
@@ -333,6 +377,41 @@ constexpr CommandSpec commands[] = {
      1,
      Complete::node},
     {"gpus", cluster, "", "list GPUs and who holds them", nodes_options, {}},
+    {"user list", cluster, "", "list users and what they hold", {}, {}},
+    {"user set", cluster, "NAME", "make or change a user", user_options,
+     user_examples, 1, 1},
+    {"user remove", cluster, "NAME", "let a user submit no more", {}, {}, 1, 1},
+    {"project list", cluster, "", "list projects and what they hold", {}, {}},
+    {"project set", cluster, "NAME", "make or change a project",
+     project_options, project_examples, 1, 1},
+    {"project remove", cluster, "NAME", "take a project away", {}, {}, 1, 1},
+    {"group list",
+     cluster,
+     "",
+     "list resource groups and what is held",
+     {},
+     {}},
+    {"group set", cluster, "NAME", "make or change a resource group",
+     group_options, group_examples, 1, 1},
+    {"group remove",
+     cluster,
+     "NAME",
+     "take a resource group away",
+     {},
+     {},
+     1,
+     1},
+    {"quota list", cluster, "", "list quotas and what is held of them", {}, {}},
+    {"quota set", cluster, "KIND:NAME", "limit what an account may hold",
+     quota_options, quota_examples, 1, 1},
+    {"quota remove",
+     cluster,
+     "KIND:NAME",
+     "take all limits away",
+     {},
+     quota_remove_examples,
+     1,
+     1},
     {"trace run", cluster, "FILE", "put a recorded workload through the cell",
      trace_options, trace_examples, 1, 1, a_file},
 

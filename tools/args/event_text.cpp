@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "cluster/accounts/quota.hpp"
 #include "cluster/event_filter.hpp"
 #include "cluster/session_id.hpp"
 #include "cluster/units.hpp"
@@ -98,6 +99,17 @@ string stopping(const Body& body) {
                      body.attempt(), EnumNameEndReason(body.reason()));
 }
 
+template <class Body>
+string account_name(const Body& body) {
+  return fmt::format("{} {}", EnumNameAccountKind(body.kind()),
+                     schema::text(body.name()));
+}
+
+string quota(const schema::QuotaSet& body) {
+  return fmt::format("{}: {}", account_name(body),
+                     cluster::to_text(cluster::quota_of(*body.limits())));
+}
+
 string node_name(std::uint32_t node) {
   return fmt::format("node {}", node);
 }
@@ -157,6 +169,13 @@ string event_sentence(const Event& event) {
     case EventBody::SessionRequeued:
       return stopping(*event.body_as_SessionRequeued());
     case EventBody::SessionEnded: return ended(*event.body_as_SessionEnded());
+    case EventBody::AccountChanged:
+      return account_name(*event.body_as_AccountChanged()->account());
+    case EventBody::AccountRemoved:
+      return account_name(*event.body_as_AccountRemoved());
+    case EventBody::QuotaSet: return quota(*event.body_as_QuotaSet());
+    case EventBody::QuotaRemoved:
+      return account_name(*event.body_as_QuotaRemoved());
     case EventBody::NONE: break;
   }
   return "an event that this program does not know";

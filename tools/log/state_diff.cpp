@@ -72,9 +72,7 @@ class Differ {
       : a_(a), b_(b), visit_(visit) {}
 
   DiffSums run() {
-    names("group", a_.groups(), b_.groups());
-    names("project", a_.projects(), b_.projects());
-    users();
+    accounts();
     nodes();
     sessions();
     return sums_;
@@ -93,15 +91,49 @@ class Differ {
       change.fields.push_back({name, std::move(before), std::move(after)});
   }
 
-  // Names are only ever added, at the end.
-  void names(string_view what, const std::vector<string>& before,
-             const std::vector<string>& after) {
-    for (std::size_t i = before.size(); i < after.size(); ++i)
-      tell({Change::Kind::added, what, after[i], {}});
+  // Accounts keep their places for ever; new ones come at the end.
+  void accounts() {
+    const auto& before = a_.accounts();
+    const auto& after = b_.accounts();
+    for (std::size_t i = 0; i < after.all().size(); ++i) {
+      static const cluster::Account nothing = [] {
+        cluster::Account account;
+        account.removed = true;
+        return account;
+      }();
+      const cluster::Account& is = after.all()[i];
+      const bool there = i < before.all().size();
+      const cluster::Account& was = there ? before.all()[i] : nothing;
+      if (was.removed && is.removed) continue;
+      Change change{
+          Change::Kind::changed, EnumNameAccountKind(is.kind), is.name, {}};
+      if (was.removed) change.kind = Change::Kind::added;
+      if (is.removed) change.kind = Change::Kind::removed;
+      if (!is.removed) compare_accounts(change, was, is);
+      tell(std::move(change));
+    }
   }
-  void users() {
-    for (std::size_t i = a_.users().size(); i < b_.users().size(); ++i)
-      tell({Change::Kind::added, "user", b_.users()[i].name, {}});
+
+  void compare_accounts(Change& change, const cluster::Account& was,
+                        const cluster::Account& is) {
+    const auto parent = [](const State& state, const cluster::Account& of) {
+      return of.parent == cluster::no_account
+                 ? string()
+                 : state.accounts().at(of.parent).name;
+    };
+    const auto quota = [](const cluster::Account& of) {
+      return of.quota ? cluster::to_text(*of.quota) : string();
+    };
+    compare(change, "parent", parent(a_, was), parent(b_, is));
+    compare(change, "weight", format_milli(was.weight_milli),
+            format_milli(is.weight_milli));
+    compare(change, "priority_max", fmt::format("{}", was.priority_max),
+            fmt::format("{}", is.priority_max));
+    compare(change, "members", fmt::format("{}", fmt::join(was.members, " ")),
+            fmt::format("{}", fmt::join(is.members, " ")));
+    compare(change, "policy", was.policy, is.policy);
+    compare(change, "admin", was.admin ? "yes" : "no", is.admin ? "yes" : "no");
+    compare(change, "quota", quota(was), quota(is));
   }
 
   void nodes() {

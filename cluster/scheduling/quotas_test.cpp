@@ -1,0 +1,180 @@
+#include <boost/test/unit_test.hpp>
+
+#include "cluster/scheduling/test_cell.hpp"
+
+using namespace reeve;
+using namespace reeve::cluster;
+using schema::AccountKind;
+using schema::EventBody;
+
+namespace {
+
+using Started = std::vector<std::uint64_t>;
+
+struct Fixture {
+  TestCell cell;
+
+  Fixture() { cell.add({.models = devices(8)}); }
+
+  void quota(const Quota& quota, AccountKind kind = AccountKind::project,
+             const char* name = "ml", std::uint64_t used_milli_ms = 0) {
+    cell.event(EventBody::QuotaSet, [&](TestCell::Builder& builder) {
+      const auto limits = build_quota(builder, quota);
+      return schema::CreateQuotaSetDirect(builder, kind, name, limits,
+                                          used_milli_ms,
+                                          used_milli_ms ? cell.now.value : 0)
+          .Union();
+    });
+  }
+  void gpu_quota(std::uint64_t gpus) {
+    Quota quota_of_gpus;
+    quota_of_gpus.gpu_milli = gpus * 1000;
+    quota(quota_of_gpus);
+  }
+  void remove_quota() {
+    cell.event(EventBody::QuotaRemoved, [&](TestCell::Builder& builder) {
+      return schema::CreateQuotaRemovedDirect(builder, AccountKind::project,
+                                              "ml")
+          .Union();
+    });
+  }
+  void below(const char* name, const char* parent) {
+    cell.event(EventBody::AccountChanged, [&](TestCell::Builder& builder) {
+      const auto spec = schema::CreateAccountSpecDirect(
+          builder, AccountKind::project, name, parent);
+      return schema::CreateAccountChanged(builder, spec).Union();
+    });
+  }
+  std::uint64_t submit(std::uint32_t gpus, const char* project = "ml",
+                       std::int32_t priority = 0) {
+    return cell.submit(
+        {.gpus = gpus, .priority = priority, .project = project});
+  }
+};
+
+}  // namespace
+
+BOOST_FIXTURE_TEST_SUITE(quotas, Fixture)
+
+BOOST_AUTO_TEST_CASE(a_session_over_its_quota_waits_and_others_pass_it) {
+  gpu_quota(3);
+  const auto first = submit(2);
+  const auto held = submit(2);
+  const auto other = submit(2, "other");
+  BOOST_TEST((cell.started() == Started{first, other}));
+  BOOST_TEST(cell.scheduler.sizes().over_quota == 1U);
+  const Why why = cell.scheduler.why(SessionId{held});
+  BOOST_TEST((why.reason == WaitReason::quota));
+  BOOST_TEST(to_text(*why.quota) ==
+             "project ml may have 3 GPUs and has 2; this session wants 2");
+  BOOST_TEST(cell.started().empty());
+}
+
+BOOST_AUTO_TEST_CASE(what_ends_lets_in_as_many_as_there_is_room_for) {
+  gpu_quota(4);
+  const auto first = submit(4);
+  const Started rest{submit(2), submit(2), submit(2)};
+  BOOST_TEST((cell.started() == Started{first}));
+  cell.end(first);
+  BOOST_TEST((cell.started() == Started{rest[0], rest[1]}));
+  cell.end(rest[1]);
+  BOOST_TEST((cell.started() == Started{rest[2]}));
+}
+
+BOOST_AUTO_TEST_CASE(within_an_account_the_order_is_that_of_the_queue) {
+  gpu_quota(4);
+  const auto first = submit(4);
+  cell.started();
+  const auto large = submit(4);
+  submit(1);
+  const auto urgent = submit(2, "ml", 9);
+  cell.started();
+  cell.end(first);
+  BOOST_TEST((cell.started() == Started{urgent}));
+  cell.end(urgent);
+  BOOST_TEST((cell.started() == Started{large}));
+}
+
+BOOST_AUTO_TEST_CASE(one_that_finds_no_node_does_not_keep_the_account_back) {
+  gpu_quota(4);
+  const auto first = submit(4);
+  cell.started();
+  const auto stranger =
+      cell.submit({.gpus = 4, .gpu_models = {"B"}, .project = "ml"});
+  const auto other = submit(4);
+  cell.started();
+  cell.end(first);
+  BOOST_TEST((cell.started() == Started{other}));
+  BOOST_TEST(
+      (cell.scheduler.why(SessionId{stranger}).reason == WaitReason::no_room));
+}
+
+BOOST_AUTO_TEST_CASE(a_raised_or_removed_quota_lets_in_at_once) {
+  gpu_quota(1);
+  const Started all{submit(1), submit(1), submit(1)};
+  BOOST_TEST((cell.started() == Started{all[0]}));
+  gpu_quota(2);
+  BOOST_TEST((cell.started() == Started{all[1]}));
+  remove_quota();
+  BOOST_TEST((cell.started() == Started{all[2]}));
+}
+
+BOOST_AUTO_TEST_CASE(a_project_counts_with_those_above_it) {
+  below("vision", "ml");
+  gpu_quota(2);
+  const auto first = submit(2, "vision");
+  const auto held = submit(1, "ml");
+  BOOST_TEST((cell.started() == Started{first}));
+  below("vision", "");
+  BOOST_TEST((cell.started() == Started{held}));
+}
+
+BOOST_AUTO_TEST_CASE(gpu_time_that_is_used_up_waits_for_the_next_period) {
+  constexpr std::uint64_t hour_ns = 3600 * second_ns;
+  cell.now = Time{1'795'176'000 * second_ns};  // noon
+  Quota hours;
+  hours.gpu_milli_hours = 2'000;
+  hours.period = QuotaPeriod::day;
+  quota(hours);
+  const auto first = submit(2);
+  BOOST_TEST((cell.started() == Started{first}));
+  cell.now.value += hour_ns;
+  cell.end(first);
+  const auto next = submit(1);
+  BOOST_TEST(cell.started().empty());
+  BOOST_TEST(to_text(*cell.scheduler.why(SessionId{next}).quota) ==
+             "project ml may use 2 GPU hours a day and has used 2");
+  const Time midnight{1'795'176'000 * second_ns + 12 * hour_ns};
+  BOOST_TEST(cell.scheduler.next_wakeup().value == midnight.value);
+  cell.now = midnight;
+  BOOST_TEST((cell.started() == Started{next}));
+}
+
+BOOST_AUTO_TEST_CASE(a_session_that_leaves_the_line_makes_way) {
+  gpu_quota(2);
+  const auto first = submit(1);
+  cell.started();
+  const auto large = submit(2);
+  const auto small = submit(1);
+  BOOST_TEST(cell.started().size() == 1U);  // the small one passes at once
+  cell.end(small);
+  cell.end(large, schema::SessionState::cancelled);
+  const auto last = submit(1);
+  BOOST_TEST((cell.started() == Started{last}));
+  cell.end(first);
+  cell.end(last);
+  BOOST_TEST(cell.scheduler.sizes().over_quota == 0U);
+}
+
+BOOST_AUTO_TEST_CASE(a_proposal_that_is_refused_gives_the_quota_back) {
+  gpu_quota(2);
+  const auto first = submit(2);
+  auto proposals = cell.propose();
+  BOOST_REQUIRE(proposals.size() == 1U);
+  cell.scheduler.refused(SessionId{first}, 1);
+  proposals = cell.propose();
+  BOOST_REQUIRE(proposals.size() == 1U);
+  BOOST_TEST(proposals[0].session.value == first);
+}
+
+BOOST_AUTO_TEST_SUITE_END()

@@ -1,0 +1,139 @@
+"""Users, projects, groups and quotas as an admin sets them on a running cell,
+and what becomes of sessions at them."""
+import json
+import sys
+
+import cell as cells
+from cell import CellTest, wait_until
+
+
+class AccountTest(CellTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.cell.up("--sim-nodes", "2")
+
+    def sim(self, *options, code=0):
+        done = self.cell.reeve("submit", *options, "--sim-duration", "1h",
+                               "--cpus", "1", code=code)
+        return done.out.strip() if code == 0 else done
+
+    def listed(self, kind, name):
+        rows = self.cell.reeve(kind, "list", "--json").json()
+        return next((row for row in rows
+                     if row["account"]["name"] == name), None)
+
+    def test_a_project_is_made_changed_listed_and_removed(self):
+        self.cell.reeve("project", "set", "research")
+        self.cell.reeve("project", "set", "vision", "--parent", "research",
+                        "--weight", "2", "--member", "ann", "--member", "root")
+        row = self.listed("project", "vision")["account"]
+        self.assertEqual(("research", 2000, ["ann", "root"]),
+                         (row["parent"], row["weight_milli"], row["members"]))
+        self.cell.reeve("project", "set", "vision", "--priority-max", "3")
+        row = self.listed("project", "vision")["account"]
+        self.assertEqual((3, 2000), (row["priority_max"], row["weight_milli"]))
+        refused = self.sim("--project", "vision", "--priority", "4", code=3)
+        self.assertIn("at most 3, not 4", refused.err)
+        text = self.cell.reeve("project", "list").out
+        self.assertIn("vision", text)
+        refused = self.cell.reeve("project", "remove", "research", code=3)
+        self.assertIn("project vision lies below research", refused.err)
+        self.cell.reeve("project", "remove", "vision")
+        self.cell.reeve("project", "remove", "research")
+        self.assertIsNone(self.listed("project", "vision"))
+
+    def test_a_quota_holds_sessions_back_and_lets_them_go(self):
+        self.cell.reeve("project", "set", "tight")
+        self.cell.reeve("quota", "set", "project:tight", "--gpus", "4",
+                        "--waiting", "2")
+        first = self.sim("--project", "tight", "--gpus", "3")
+        self.cell.await_state(first, "running")
+        held = self.sim("--project", "tight", "--gpus", "2")
+        other = self.sim("--gpus", "2")
+        self.cell.await_state(other, "running")
+        self.assertEqual("pending", self.cell.show(held)["state"])
+        why = self.cell.reeve("why", held).out
+        self.assertIn("project tight may have 4 GPUs and has 3; this session "
+                      "wants 2", why)
+        self.sim("--project", "tight", "--gpus", "2")
+        refused = self.sim("--project", "tight", "--gpus", "1", code=3)
+        self.assertIn("project tight may have 2 waiting sessions and has 2",
+                      refused.err)
+        refused = self.sim("--project", "tight", "--gpus", "5", code=3)
+        self.assertIn("could never start", refused.err)
+        row = self.listed("project", "tight")
+        self.assertEqual((1, 2, 3000), (row["sessions"], row["waiting"],
+                                        row["gpu_milli"]))
+        self.assertIn("4 GPUs", self.cell.reeve("quota", "list").out)
+        self.cell.reeve("cancel", first)
+        self.cell.await_state(held, "running")
+        self.cell.reeve("quota", "remove", "project:tight")
+        wait_until("all of the project runs",
+                   lambda: self.listed("project", "tight")["sessions"] == 2)
+
+    def test_quotas_outlive_the_daemon(self):
+        self.cell.reeve("project", "set", "kept")
+        self.cell.reeve("quota", "set", "project:kept", "--gpus", "2",
+                        "--gpu-hours", "100", "--per", "month")
+        first = self.sim("--project", "kept", "--gpus", "2")
+        self.cell.await_state(first, "running")
+        held = self.sim("--project", "kept", "--gpus", "1")
+        self.cell.reeve("down")
+        self.cell.up()
+        row = self.listed("project", "kept")
+        self.assertEqual(
+            (2000, 100000, "month"),
+            (row["limits"]["gpu_milli"], row["limits"]["gpu_milli_hours"],
+             row["limits"]["period"]))
+        self.assertEqual("pending", self.cell.show(held)["state"])
+        self.assertIn("project kept may have 2 GPUs",
+                      self.cell.reeve("why", held).out)
+        self.cell.reeve("cancel", first)
+        self.cell.await_state(held, "running")
+
+    def test_a_group_takes_another_policy_while_it_runs(self):
+        self.cell.reeve("group", "set", "default", "--policy", "fifo")
+        self.assertEqual("fifo",
+                         self.listed("group", "default")["account"]["policy"])
+        refused = self.cell.reeve("group", "set", "default", "--policy",
+                                  "fiffo", code=3)
+        self.assertIn("fifo", refused.err)
+
+    def test_what_is_wrong_is_told_and_changes_nothing(self):
+        head = self.cell.reeve("status", "--json").json()["head_seq"]
+        for code, words, said in [
+                (2, ["quota", "set", "tight", "--gpus", "1"],
+                 "user:NAME, project:NAME or group:NAME"),
+                (2, ["quota", "set", "user:root", "--gpus", "-1"], "-1"),
+                (2, ["quota", "set", "user:root", "--per", "year"], "year"),
+                (4, ["quota", "set", "user:nobody", "--gpus", "1"], "nobody"),
+                (3, ["quota", "set", "user:root"], "limits something"),
+                (4, ["quota", "remove", "user:root"], "has no quota"),
+                (2, ["user", "set", "ann"], "--uid"),
+                (2, ["user", "set", "ann", "--admin", "maybe"], "maybe"),
+                (3, ["project", "set", "a b"], "letters, digits"),
+                (4, ["project", "set", "x", "--parent", "none-such"],
+                 "none-such"),
+                (4, ["user", "remove", "nobody"], "nobody"),
+                (3, ["user", "remove", "root"], "owns the cell")]:
+            with self.subTest(words=words):
+                done = self.cell.reeve(*words, code=code)
+                self.assertIn(said, done.err)
+        self.assertEqual(head, self.cell.reeve("status", "--json").json()
+                         ["head_seq"])
+
+    def test_events_and_diff_tell_of_accounts(self):
+        head = self.cell.reeve("status", "--json").json()["head_seq"]
+        self.cell.reeve("project", "set", "seen")
+        self.cell.reeve("quota", "set", "project:seen", "--gpus", "1")
+        text = self.cell.reeve("log", "cat", "--from", str(head + 1)).out
+        self.assertIn("project seen: 1 GPUs", text)
+        changes = self.cell.reeve("diff", str(head), "now", "--json").out
+        self.assertIn('"seen"', changes)
+        self.assertEqual(1, sum(1 for line in changes.splitlines()
+                                if json.loads(line).get("id") == "seen"))
+
+
+if __name__ == "__main__":
+    sys.exit(cells.main())
