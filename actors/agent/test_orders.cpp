@@ -2,8 +2,7 @@
 
 #include <unistd.h>
 
-#include <boost/test/unit_test.hpp>
-
+#include "cluster/check.hpp"
 #include "schema/wire.hpp"
 
 namespace reeve::agent::testing {
@@ -40,7 +39,7 @@ std::vector<schema::TaskRef> refs(const std::vector<TaskKey>& keys) {
 template <class Table>
 const Table& verified(const std::vector<std::byte>& bytes) {
   const Table* table = schema::verified<Table>(bytes);
-  BOOST_REQUIRE(table != nullptr);
+  REEVE_CHECK(table != nullptr, "the agent sent what does not verify");
   return *table;
 }
 
@@ -161,7 +160,7 @@ void Heard::take(const SendCommand& sent) {
     return;
   }
   const auto* body = command.body_as_ReportFacts();
-  BOOST_REQUIRE(body != nullptr);
+  REEVE_CHECK(body != nullptr, "neither a registration nor a report");
   ++reports;
   const schema::Id128& id = *command.id();
   if (id.high() == report_id.high() && id.low() == report_id.low()) return;

@@ -44,7 +44,8 @@ class Orders {
 
 std::vector<std::byte> make_reply(const schema::Id128& id, bool accepted);
 
-// Verified; fails the test otherwise.
+// Verified; ends the program otherwise: these are called on threads of the bus
+// too, where Boost.Test must not be.
 const schema::AgentOrder& order_of(const std::vector<std::byte>& bytes);
 const schema::Reply& reply_of(const std::vector<std::byte>& bytes);
 const schema::Command& command_of(const std::vector<std::byte>& bytes);
