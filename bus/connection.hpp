@@ -83,7 +83,8 @@ class Connection {
   Status publish(std::string_view subject, Bytes data);
   Status publish_request(std::string_view subject,
                          std::string_view reply_subject, Bytes data);
-  // As `publish`, but it stays here until `send`: for many in one write.
+  // As `publish`, but nothing is woken to write it until `send`: for many in
+  // one write. What the connection writes for another reason takes it along.
   Status queue(std::string_view subject, Bytes data);
   void send();
 
