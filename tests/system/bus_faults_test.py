@@ -106,10 +106,13 @@ class BusKilledTest(CellTest):
         path = os.path.join(self.cell.work, "many.jsonl")
         with open(path, "w", encoding="utf-8") as file:
             file.write(lines)
-        follower = self.cell.start("events", "-f", "--from", "1", "--json",
-                                   stdout=open(os.path.join(
-                                       self.cell.base, "events"), "wb"))
+        events = os.path.join(self.cell.base, "events")
+        with open(events, "wb") as file:
+            follower = self.cell.start("events", "-f", "--from", "1", "--json",
+                                       stdout=file)
         child = self.cell.start("submit", "--file", path, "--json")
+        wait_until("both are connected and at it", lambda:
+                   "session_submitted" in cells.read(events), pause=0.01)
         pids = set()
         for _ in range(3):
             time.sleep(0.2)
@@ -126,7 +129,6 @@ class BusKilledTest(CellTest):
         wait_until("all have ended", lambda: self.cell.status()["sessions"]
                    .get("succeeded", 0) == count)
         head = self.cell.status()["head_seq"]
-        events = os.path.join(self.cell.base, "events")
         wait_until("the follower has seen the head", lambda: cells.read(
             events).count("\n") >= head)
         follower.send_signal(signal.SIGINT)
