@@ -16,6 +16,8 @@ from chromium import Browser
 
 BIN, TESTS = os.environ["REEVE_BIN"], os.environ["REEVE_TESTS"]
 SESSIONS = int(os.environ.get("REEVE_SESSIONS", "100000"))
+# How much longer the programs take than in a release build.
+PATIENCE_S = 300 * int(os.environ.get("REEVE_SLOWNESS", "1"))
 FRAMES_PER_S_MIN = 20
 PAGE_BYTES_MAX = 10_000_000
 SKIPPED = 77
@@ -38,7 +40,7 @@ COUNT_FRAMES = """
 def reeve(*arguments):
     return subprocess.run([os.path.join(BIN, "reeve-log"), *arguments],
                           capture_output=True, text=True, check=True,
-                          timeout=300).stdout
+                          timeout=PATIENCE_S).stdout
 
 
 class TimelinePageTest(unittest.TestCase):
@@ -48,7 +50,7 @@ class TimelinePageTest(unittest.TestCase):
         cls.log = os.path.join(cls.base.name, "log")
         cls.page = os.path.join(cls.base.name, "timeline.html")
         subprocess.run([os.path.join(TESTS, "busy_month"), cls.log,
-                        str(SESSIONS)], check=True, timeout=300)
+                        str(SESSIONS)], check=True, timeout=PATIENCE_S)
         begun = time.monotonic()
         told = json.loads(reeve("timeline", "--log", cls.log, "--html",
                                 cls.page, "--json"))
