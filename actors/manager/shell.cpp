@@ -72,6 +72,7 @@ class ManagerShell : public TracedActor {
           core_->set_counter("log_reads_dropped",
                              options_.log_reads->dropped());
           core_->on_tick(wall_time());
+          send(peers_.scheduler, TimeIs{core_->now()});
           pump();
           delayed_send(this, tick_interval, tick_atom::value);
         },

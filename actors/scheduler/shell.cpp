@@ -1,9 +1,7 @@
 #include "actors/scheduler/shell.hpp"
 
 #include <caf/actor_system.hpp>
-#include <caf/after.hpp>
 
-#include "actors/system/clock.hpp"
 #include "actors/system/messages.hpp"
 #include "actors/system/traced.hpp"
 #include "schema/wire.hpp"
@@ -15,9 +13,11 @@ namespace {
 class SchedulerShell : public TracedActor {
  public:
   SchedulerShell(caf::actor_config& config,
-                 std::shared_ptr<cluster::Scheduler> core, caf::actor manager)
+                 std::shared_ptr<cluster::Scheduler> core, Time now,
+                 caf::actor manager)
       : TracedActor(config),
         core_(std::move(core)),
+        now_(now),
         manager_(std::move(manager)) {}
 
   const char* name() const override { return "scheduler"; }
@@ -29,7 +29,9 @@ class SchedulerShell : public TracedActor {
         [this](const Decided& decided) {
           const Status walked = store::for_each_event(
               decided.batch->events, [this](std::span<const std::byte> bytes) {
-                core_->apply(schema::event_of(bytes));
+                const schema::Event& event = schema::event_of(bytes);
+                now_ = std::max(now_, Time{event.time_at()});
+                core_->apply(event);
               });
           REEVE_CHECK(walked.has_value(), walked.error().text);
           propose();
@@ -37,17 +39,19 @@ class SchedulerShell : public TracedActor {
         [this](const Refused& refused) {
           for (const auto& [session, attempt] : *refused.list)
             core_->refused(session, attempt);
-          propose();
+          again_ = true;
+        },
+        [this](const TimeIs& time) {
+          now_ = std::max(now_, time.now);
+          const Time next = core_->next_wakeup();
+          if (again_ || (next.value != 0 && next <= now_)) propose();
         },
         [this](const AskWhy& ask) {
           send(manager_, WhyAnswered{ask.session, ask.reply_to,
                                      std::make_shared<cluster::Why>(
                                          core_->why(ask.session))});
         },
-        [this](wake_atom) {
-          wake_at_ = Time{};
-          propose();
-        },
+        [this](wake_atom) { propose(); },
         [this](drain_atom) {
           manager_ = nullptr;
           quit();
@@ -57,41 +61,34 @@ class SchedulerShell : public TracedActor {
 
  private:
   void propose() {
+    again_ = false;
     while (true) {
       auto list = std::make_shared<std::vector<cluster::Proposal>>(
-          core_->propose(wall_time(), proposals_per_message_max));
+          core_->propose(now_, proposals_per_message_max));
       const std::size_t count = list->size();
       if (count > 0) send(manager_, Proposals{std::move(list)});
       if (count < proposals_per_message_max) break;
     }
-    arm();
-  }
-
-  // One wake-up is under way at most, unless an earlier one is needed.
-  void arm() {
-    const Time next = core_->next_wakeup();
-    if (next.value == 0) return;
-    if (wake_at_.value != 0 && wake_at_ <= next) return;
-    wake_at_ = next;
-    const Time now = wall_time();
-    const std::uint64_t wait_ns =
-        next > now ? next.value - now.value : 1'000'000;
-    delayed_send(this, std::chrono::nanoseconds(wait_ns), wake_atom::value);
   }
 
   std::shared_ptr<cluster::Scheduler> core_;
+  // The manager's time, as far as it was told: with a clock of its own it
+  // would propose what the manager finds too early.
+  Time now_;
+  // What was refused is proposed again when more is known: with the next
+  // events, at the latest with the manager's next tick.
+  bool again_ = false;
   caf::actor manager_;
-  Time wake_at_;
 };
 
 }  // namespace
 
 caf::actor spawn_scheduler(caf::actor_system& system,
                            std::shared_ptr<cluster::Scheduler> scheduler,
-                           caf::actor manager) {
-  return spawn_shell<SchedulerShell>(system, "scheduler",
-                                     std::source_location::current(),
-                                     std::move(scheduler), std::move(manager));
+                           Time now, caf::actor manager) {
+  return spawn_shell<SchedulerShell>(
+      system, "scheduler", std::source_location::current(),
+      std::move(scheduler), now, std::move(manager));
 }
 
 }  // namespace reeve::actors

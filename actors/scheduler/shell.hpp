@@ -13,9 +13,9 @@ namespace reeve::actors {
 // Placements in one message: the manager takes other input in between.
 inline constexpr std::size_t proposals_per_message_max = 512;
 
-// `scheduler` knows the state that the manager starts from.
+// `scheduler` knows the state that the manager starts from; `now` is its time.
 caf::actor spawn_scheduler(caf::actor_system& system,
                            std::shared_ptr<cluster::Scheduler> scheduler,
-                           caf::actor manager);
+                           Time now, caf::actor manager);
 
 }  // namespace reeve::actors

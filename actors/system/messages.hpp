@@ -49,6 +49,11 @@ struct Refused {
   std::shared_ptr<const std::vector<std::pair<SessionId, std::uint32_t>>> list;
 };
 
+// The manager's time, from time to time.
+struct TimeIs {
+  Time now;
+};
+
 struct AskWhy {
   SessionId session;
   std::string reply_to;
@@ -78,6 +83,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::actors::Committed)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::actors::CommitFailed)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::actors::Proposals)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::actors::Refused)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::actors::TimeIs)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::actors::AskWhy)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::actors::WhyAnswered)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::actors::Reported)

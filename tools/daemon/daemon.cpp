@@ -187,7 +187,8 @@ void Daemon::Impl::spawn_actors() {
   manager_options.on_fatal = options.on_fatal;
   manager_options.on_stopped = options.on_stopped;
   manager = actors::spawn_manager(*system, manager_options);
-  scheduler = actors::spawn_scheduler(*system, projection, manager);
+  scheduler =
+      actors::spawn_scheduler(*system, projection, core->now(), manager);
   actors::JournalOptions journal_options;
   journal_options.log = log;
   journal_options.events = events.get();
