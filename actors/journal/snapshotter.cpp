@@ -4,11 +4,10 @@
 
 #include <caf/actor_system.hpp>
 
+#include "actors/journal/core_recovery.hpp"
 #include "actors/journal/entities.hpp"
 #include "actors/system/messages.hpp"
 #include "actors/system/traced.hpp"
-#include "cluster/proved_snapshot.hpp"
-#include "schema/wire.hpp"
 
 namespace reeve::actors {
 namespace {
@@ -92,42 +91,11 @@ class Snapshotter : public TracedActor {
 
 Expected<cluster::State> fold_log(store::LogReader& reader,
                                   std::uint64_t* from_snapshot) {
-  cluster::State state;
-  const std::uint64_t head = reader.head().sequence;
-  const auto snapshot = reader.snapshot_at(head);
-  if (!snapshot) return tl::unexpected(snapshot.error());
-  if (from_snapshot) *from_snapshot = 0;
-  if (*snapshot) {
-    auto decoded = cluster::decode_proved((*snapshot)->bytes);
-    if (decoded && decoded->last_sequence().value == (*snapshot)->sequence) {
-      state = std::move(*decoded);
-      if (from_snapshot) *from_snapshot = (*snapshot)->sequence;
-    } else {
-      // A cache that this program cannot read: the log has it all.
-      spdlog::warn(
-          "the snapshot at {} is not usable: {}", (*snapshot)->sequence,
-          decoded ? "it is of another sequence" : decoded.error().text);
-    }
-  }
-  Status applied;
-  const std::uint64_t after = state.last_sequence().value;
-  if (after >= head) return state;
-  const Status scanned =
-      reader.scan(after + 1, head, [&](const store::Record& record) {
-        store::EventCursor cursor(record.events);
-        while (auto bytes = cursor.next()) {
-          const schema::Event* event = schema::verified_event(*bytes);
-          if (!event)
-            applied = fail(Errc::damaged, "an event is no event of ours");
-          else if (event->seq() > state.last_sequence().value)
-            applied = state.apply(*event);
-          if (!applied) return false;
-        }
-        return true;
-      });
-  if (!applied) return tl::unexpected(applied.error());
-  if (!scanned) return tl::unexpected(scanned.error());
-  return state;
+  auto folded = journal::fold_log(reader);
+  if (!folded) return tl::unexpected(folded.error());
+  if (!folded->unusable.empty()) spdlog::warn("{}", folded->unusable);
+  if (from_snapshot) *from_snapshot = folded->from_snapshot;
+  return std::move(folded->state);
 }
 
 caf::actor spawn_snapshotter(caf::actor_system& system,
