@@ -45,7 +45,8 @@ Decision decide_submit(const State& state, const schema::SubmitSession& command,
 Decision decide_cancel(const State& state, const schema::CancelSession& command,
                        const Origin& origin, EventWriter& writer);
 
-// One node of a RegisterNodes command.
+// One node of a RegisterNodes command. One that is new joins when it is
+// reconciled, one that was lost returns then.
 Decision decide_register(const State& state, std::string_view agent,
                          const schema::NodeSpec& spec, bool reconciled,
                          const Origin& origin, EventWriter& writer);

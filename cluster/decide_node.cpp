@@ -210,6 +210,10 @@ Decision decide_register(const State& state, std::string_view agent,
   const Node* known = state.node(view(spec.name()));
   if (auto no = check_spec(state, known, agent, spec, origin))
     return tl::unexpected(std::move(*no));
+  // It may run what an earlier node of its name left: it joins when that is
+  // known to have ended.
+  if (!known && !reconciled && !spec.simulated())
+    return Accepted{state.last_sequence(), {}};
   writer.begin(origin);
   const Sequence first = writer.next();
   const auto id = known ? known->id.value

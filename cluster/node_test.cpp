@@ -172,11 +172,24 @@ BOOST_AUTO_TEST_CASE(a_removed_node_stays_out_until_it_is_resumed) {
   BOOST_CHECK_EQUAL(state.digest_hex(), replayed_digest(*this));
 }
 
+BOOST_AUTO_TEST_CASE(a_new_node_joins_when_what_it_runs_is_reconciled) {
+  BOOST_CHECK_EQUAL(verdict(register_node({.name = "n0"})), "accepted");
+  BOOST_CHECK_EQUAL(kinds, "");
+  BOOST_CHECK(!state.node("n0"));
+  BOOST_CHECK_EQUAL(verdict(register_node({.name = "n0"}, true)), "accepted");
+  BOOST_CHECK_EQUAL(kinds, "NodeRegistered");
+  BOOST_CHECK(state.node("n0")->offered());
+  // Users declare simulated ones: there is nothing to reconcile.
+  const NodeOptions simulated{.name = "s0", .agent = "sim", .simulated = true};
+  BOOST_CHECK_EQUAL(verdict(register_node(simulated)), "accepted");
+  BOOST_CHECK(state.node("s0"));
+}
+
 BOOST_AUTO_TEST_CASE(the_owner_adds_a_removed_node_again_by_declaring_it) {
   const NodeId first = add({.name = "n0"});
   BOOST_CHECK_EQUAL(verdict(remove("n0")), "accepted");
-  BOOST_CHECK_EQUAL(
-      verdict(register_node({.name = "n0"}, false, state.owner())), "accepted");
+  BOOST_CHECK_EQUAL(verdict(register_node({.name = "n0"}, true, state.owner())),
+                    "accepted");
   BOOST_CHECK(state.node("n0") && !state.barred_node("n0"));
   BOOST_CHECK(!state.node(first)->barred);
   BOOST_CHECK_EQUAL(state.digest_hex(), replayed_digest(*this));

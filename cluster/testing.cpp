@@ -111,7 +111,7 @@ Decision Cell::register_node(const NodeOptions& node, bool reconciled,
 }
 
 NodeId Cell::add(const NodeOptions& node) {
-  const auto decision = register_node(node);
+  const auto decision = register_node(node, true);
   REEVE_CHECK(decision.has_value(), decision.error().text);
   return state.node(node.name)->id;
 }

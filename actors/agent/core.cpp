@@ -60,6 +60,7 @@ bool Core::ended(const TaskKey& key) const {
 void Core::on_runtime_ready(const std::vector<keeper::TaskStatus>& tasks,
                             Epoch newest, std::vector<std::string> limits,
                             Time now) {
+  now = clock_.at(now);
   newest_ = std::max(newest_, newest);
   options_.node.limits = std::move(limits);
   std::unordered_set<TaskKey, TaskKeyHash> there;
@@ -123,6 +124,7 @@ void Core::take_up(const keeper::TaskStatus& status) {
 // ---- orders
 
 void Core::on_order(const schema::AgentOrder& order, Time now) {
+  now = clock_.at(now);
   ++counters_.orders;
   if (!ready_) {
     ++counters_.orders_early;
@@ -136,9 +138,10 @@ void Core::on_order(const schema::AgentOrder& order, Time now) {
   // Another manager leads: what it knows of us may be old.
   if (epoch > newest_ && newest_.value != 0) begin_registration();
   newest_ = epoch;
+  order_seq_ = Sequence{order.seq()};
   switch (order.body_type()) {
     case schema::OrderBody::LaunchOrder:
-      return on_launch(*order.body_as_LaunchOrder(), epoch, now);
+      return on_launch(*order.body_as_LaunchOrder(), now);
     case schema::OrderBody::StopOrder:
       return on_stop(*order.body_as_StopOrder(), now);
     case schema::OrderBody::ReconcileOrder:
@@ -147,7 +150,12 @@ void Core::on_order(const schema::AgentOrder& order, Time now) {
   }
 }
 
-void Core::on_launch(const schema::LaunchOrder& order, Epoch epoch, Time now) {
+void Core::on_launch(const schema::LaunchOrder& order, Time now) {
+  // The list had what of it was still wanted; that is ordered again.
+  if (order_seq_ < list_seq_) {
+    ++counters_.launches_void;
+    return;
+  }
   for (const auto* task : *order.tasks()) {
     const TaskKey key{task->session(), task->attempt(), task->rank()};
     if (Task* known = find(key)) {
@@ -165,13 +173,13 @@ void Core::on_launch(const schema::LaunchOrder& order, Epoch epoch, Time now) {
             "some have ended",
             tasks_.size()));
     } else {
-      launch(*task, key, epoch, now);
+      launch(*task, key, now);
     }
   }
 }
 
 void Core::launch(const schema::TaskOrder& order, const TaskKey& key,
-                  Epoch epoch, Time now) {
+                  Time now) {
   ++counters_.launches;
   Fact failed;
   failed.kind = FactKind::start_failed;
@@ -182,13 +190,15 @@ void Core::launch(const schema::TaskOrder& order, const TaskKey& key,
     return end(key, tasks_[key], std::move(failed));
   }
   if (options_.simulated) return simulate(order, key, now);
-  auto spec = task_spec(order, epoch, options_.node, options_.output_bytes_max);
+  auto spec =
+      task_spec(order, newest_, options_.node, options_.output_bytes_max);
   Task& task = tasks_[key];
   if (!spec) {
     failed.detail = spec.error().text;
     return end(key, task, std::move(failed));
   }
   task.in_runtime = true;
+  task.ordered_at = order_seq_;
   effects_.launches.push_back(std::move(*spec));
 }
 
@@ -294,7 +304,6 @@ void Core::end(const TaskKey& key, Task& task, Fact fact) {
     fact.detail.resize(fact_detail_bytes_max);
   task.end = std::move(fact);
   surplus_.erase(key);
-  candidates_.erase(key);
   queue_end(key, task);
 }
 

@@ -11,10 +11,18 @@
 // that nothing wanted is stopped and nothing unwanted is kept:
 //   1. all facts queued so far are accepted;
 //   2. RegisterNodes{reconciled: false}; the manager answers with a list;
-//   3. what the manager knew to run before step 2 and did not list is stopped;
+//   3. what was to be launched before the list was made, and is not in it, is
+//      stopped;
 //   4. when that has ended, RegisterNodes{reconciled: true}.
 // `boot` in messages is {run, number of the registration}: a list that answers
-// an earlier registration is told by it and ignored.
+// an earlier registration is told by it and ignored. A launch may overtake the
+// list or be overtaken by it. Orders name the event up to which they know the
+// log: a launch from after the list is not stopped by it, one from before it
+// comes to nothing, and what the manager does not know to have started is not
+// missed.
+//
+// The times that come in are those of the host's clock, which may be set back;
+// here time goes on (cluster/steady_time.hpp).
 #pragma once
 
 #include <cstdint>
@@ -29,6 +37,7 @@
 #include "actors/agent/keeper/types.hpp"
 #include "actors/agent/node.hpp"
 #include "cluster/error.hpp"
+#include "cluster/steady_time.hpp"
 #include "cluster/types.hpp"
 #include "schema/agent_generated.h"
 #include "schema/command_generated.h"
@@ -81,6 +90,7 @@ struct Counters {
   std::uint64_t launches = 0;
   std::uint64_t launches_known = 0;
   std::uint64_t launches_late = 0;     // of a task that has a tombstone
+  std::uint64_t launches_void = 0;     // older than a list
   std::uint64_t launches_dropped = 0;  // over tasks_max
   std::uint64_t stops = 0;
   std::uint64_t surplus_stopped = 0;
@@ -139,8 +149,9 @@ class Core {
   // The bus is there again after an interruption.
   void on_reconnected(Time now);
   void on_tick(Time now);
-  // When on_tick has something to do; at most a heartbeat away.
-  Time next_wakeup() const;
+  // How long after the last input on_tick has something to do; at most a
+  // heartbeat away.
+  std::uint64_t wait_ns() const;
   void set_load_milli(std::uint32_t load_milli) { load_milli_ = load_milli; }
 
   Effects take_effects(Time now);
@@ -167,11 +178,12 @@ class Core {
   enum class Phase : std::uint8_t { launching, running, ended };
   struct Task {
     Phase phase = Phase::launching;
-    bool start_accepted = false;
     bool start_waiting = false;  // its started fact is queued or in flight
     bool end_waiting = false;
     bool in_runtime = false;  // to be forgotten there
     int pid = 0;
+    // Up to where the order to launch it knew the log; 0: nobody remembers.
+    Sequence ordered_at;
     std::uint64_t started_at = 0;
     std::string note;  // what differs from the order
     Fact end;
@@ -191,9 +203,8 @@ class Core {
   };
 
   // core.cpp: orders and what the runtime says
-  void on_launch(const schema::LaunchOrder& order, Epoch epoch, Time now);
-  void launch(const schema::TaskOrder& order, const TaskKey& key, Epoch epoch,
-              Time now);
+  void on_launch(const schema::LaunchOrder& order, Time now);
+  void launch(const schema::TaskOrder& order, const TaskKey& key, Time now);
   void repeat(const TaskKey& key, Task& task, bool start_is_known);
   void on_stop(const schema::StopOrder& order, Time now);
   void stop(const TaskKey& key, std::uint32_t grace_ms, Time now);
@@ -205,6 +216,7 @@ class Core {
   Task* find(const TaskKey& key);
 
   // core_reports.cpp: facts, registration, time
+  void tick(Time now);
   void queue_start(const TaskKey& key, Task& task);
   void queue_end(const TaskKey& key, Task& task);
   void build_report(Time now);
@@ -213,8 +225,11 @@ class Core {
   void begin_registration();
   void advance_registration(Time now);
   void on_list(const schema::ReconcileOrder& order, Time now);
+  void find_surplus(const schema::ReconcileOrder& order);
   void send_registration(bool reconciled, Time now);
   void on_registration_accepted(Time now);
+  void registration_complete(Time now);
+  void check_launches(const schema::ReconcileOrder& order, Time now);
   void send_heartbeat(Time now);
   void send_again(PendingCommand& command, Time now);
   bool rejected(PendingCommand& command, const schema::Reply& reply, Time now);
@@ -234,6 +249,8 @@ class Core {
 
   Options options_;
   Epoch newest_;
+  Sequence order_seq_;  // of the order at hand
+  Sequence list_seq_;   // of the newest list
   bool ready_ = false;
   bool registered_ = false;
   Tasks tasks_;
@@ -249,13 +266,13 @@ class Core {
   Registration registration_ = Registration::idle;
   std::uint64_t registration_number_ = 0;
   std::uint64_t facts_before_ = 0;  // step 1: facts_accepted_ to reach
-  std::unordered_set<TaskKey, TaskKeyHash> candidates_;
   std::unordered_set<TaskKey, TaskKeyHash> surplus_;
   PendingCommand registering_;
   Time list_due_;
   Time next_registration_;
 
   std::vector<SimulatedEnd> simulated_;  // a heap, earliest first
+  cluster::SteadyTime clock_;
   Time next_heartbeat_;
   Time last_tick_;
   std::uint32_t load_milli_ = 0;

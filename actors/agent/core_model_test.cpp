@@ -209,14 +209,16 @@ class World {
   void place() {
     const TaskKey key{++last_session_, 1, 0};
     managed_[key] = {};
-    order(Orders(epoch_).launch({key}));
+    ++sequence_;
+    order(Orders(epoch_).at(sequence_).launch({key}));
   }
 
   void cancel() {
     for (auto& [key, task] : managed_) {
       if (task.phase == ManagedTask::Phase::exited || below(4) != 0) continue;
       task.cancelled = true;
-      order(Orders(epoch_).stop({key}));
+      ++sequence_;
+      order(Orders(epoch_).at(sequence_).stop({key}));
       return;
     }
   }
@@ -225,9 +227,9 @@ class World {
     for (const auto& [key, task] : managed_) {
       if (task.phase == ManagedTask::Phase::exited) continue;
       if (task.cancelled)
-        order(Orders(epoch_).stop({key}));
+        order(Orders(epoch_).at(sequence_).stop({key}));
       else if (task.phase == ManagedTask::Phase::placed)
-        order(Orders(epoch_).launch({key}));
+        order(Orders(epoch_).at(sequence_).launch({key}));
     }
   }
 
@@ -235,9 +237,10 @@ class World {
     const auto found = managed_.find(fact.key());
     BOOST_REQUIRE(found != managed_.end());
     ManagedTask& task = found->second;
+    ++sequence_;
     const bool start = fact.kind == schema::FactKind::started;
     if (task.phase == ManagedTask::Phase::exited) {
-      if (start) order(Orders(epoch_).stop({fact.key()}));
+      if (start) order(Orders(epoch_).at(sequence_).stop({fact.key()}));
       return;
     }
     if (start) {
@@ -263,9 +266,12 @@ class World {
     send(to_agent_, ToAgent{{}, *command.id()});
     if (heard.registrations == 0 || heard.reconciled) return;
     std::vector<TaskKey> started;
-    for (const auto& [key, task] : managed_)
+    std::vector<TaskKey> unstarted;
+    for (const auto& [key, task] : managed_) {
       if (task.phase == ManagedTask::Phase::started) started.push_back(key);
-    order(Orders(epoch_).list(heard.boot, started));
+      if (task.phase == ManagedTask::Phase::placed) unstarted.push_back(key);
+    }
+    order(Orders(epoch_).at(sequence_).list(heard.boot, started, unstarted));
   }
 
   void deliver_to_agent() {
@@ -303,6 +309,7 @@ class World {
   std::uint64_t epoch_ = 1;
   std::uint64_t keeper_epoch_ = 0;
   std::uint64_t last_session_ = 0;
+  std::uint64_t sequence_ = 1;  // of the manager's log
   std::unique_ptr<Core> core_;
   std::set<TaskKey> launched_;  // by this run of the agent
   std::map<TaskKey, ManagedTask> managed_;

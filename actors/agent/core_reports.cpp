@@ -118,7 +118,6 @@ void Core::accept(const QueuedFact& fact) {
                           keeper::to_string(fact.key)));
   if (!fact.is_end) {
     task->start_waiting = false;
-    task->start_accepted = true;
     return;
   }
   REEVE_CHECK(!task->start_waiting,
@@ -132,6 +131,7 @@ void Core::accept(const QueuedFact& fact) {
 // ---- answers
 
 void Core::on_reply(const schema::Reply& reply, Time now) {
+  now = clock_.at(now);
   const auto* id = reply.command_id();
   if (!id) return;
   if (report_.is(*id)) {
@@ -172,7 +172,6 @@ void Core::begin_registration() {
   registration_ = Registration::facts_first;
   facts_before_ = facts_queued_;
   registering_ = {};
-  candidates_.clear();
   surplus_.clear();
 }
 
@@ -180,9 +179,6 @@ void Core::advance_registration(Time now) {
   if (!ready_) return;
   if (registration_ == Registration::facts_first &&
       facts_accepted_ >= facts_before_) {
-    for (const auto& [key, task] : tasks_)
-      if (task.phase != Phase::ended && task.start_accepted)
-        candidates_.insert(key);
     registration_ = Registration::asked;
     ++registration_number_;
     send_registration(false, now);
@@ -220,18 +216,17 @@ void Core::on_registration_accepted(Time now) {
   if (registration_ == Registration::asked) {
     registration_ = Registration::listing;
     list_due_ = Time{now.value + list_ns_max};
-    // Users declare the nodes of a simulated agent: there is no list for it.
-    if (!options_.simulated) return;
-  } else if (registration_ != Registration::confirming) {
-    return;
   }
+  if (registration_ == Registration::confirming) registration_complete(now);
+}
+
+void Core::registration_complete(Time now) {
   registration_ = Registration::idle;
   registered_ = true;
   next_registration_ = Time{now.value + registration_ns};
 }
 
 void Core::on_list(const schema::ReconcileOrder& order, Time now) {
-  if (options_.simulated) return;
   const auto* answers = order.boot();
   const schema::Id128 mine = boot();
   const bool current = answers && answers->high() == mine.high() &&
@@ -242,15 +237,9 @@ void Core::on_list(const schema::ReconcileOrder& order, Time now) {
     ++counters_.lists_stale;
     return;
   }
-  std::unordered_set<TaskKey, TaskKeyHash> listed;
-  for (const auto* ref : *order.tasks()) {
-    const TaskKey key{ref->session(), ref->attempt(), ref->rank()};
-    listed.insert(key);
-    if (!find(key)) bury(key, "it is not on this node");
-  }
-  for (const TaskKey& key : candidates_)
-    if (!listed.contains(key)) surplus_.insert(key);
-  candidates_.clear();
+  list_seq_ = std::max(list_seq_, order_seq_);
+  if (options_.simulated) return check_launches(order, now);
+  find_surplus(order);
   for (const TaskKey& key : surplus_)
     effects_.stops.push_back({key, surplus_grace_ms});
   counters_.surplus_stopped += surplus_.size();
@@ -259,15 +248,51 @@ void Core::on_list(const schema::ReconcileOrder& order, Time now) {
   advance_registration(now);
 }
 
+void Core::find_surplus(const schema::ReconcileOrder& order) {
+  std::unordered_set<TaskKey, TaskKeyHash> listed;
+  for (const auto* ref : *order.tasks()) {
+    const TaskKey key{ref->session(), ref->attempt(), ref->rank()};
+    listed.insert(key);
+    if (!find(key)) bury(key, "it is not on this node");
+  }
+  if (order.unstarted())
+    for (const auto* ref : *order.unstarted())
+      listed.insert({ref->session(), ref->attempt(), ref->rank()});
+  for (const auto& [key, task] : tasks_)
+    if (task.phase != Phase::ended && task.ordered_at <= order_seq_ &&
+        !listed.contains(key))
+      surplus_.insert(key);
+}
+
+// The tasks that a simulated agent had before it crashed come again with the
+// list, once. Without all of them it asks again when the list is due.
+void Core::check_launches(const schema::ReconcileOrder& order, Time now) {
+  for (const auto* ref : *order.tasks()) {
+    const TaskKey key{ref->session(), ref->attempt(), ref->rank()};
+    if (find(key) || tombstones_.contains(key)) continue;
+    registration_ = Registration::listing;
+    list_due_ = Time{now.value + list_ns_max};
+    registering_ = {};
+    return;
+  }
+  registering_ = {};
+  registration_complete(now);
+}
+
 // ---- time
 
 void Core::on_reconnected(Time now) {
+  now = clock_.at(now);
   if (report_.waiting) report_.due = now;
   if (ready_) begin_registration();
-  on_tick(now);
+  tick(now);
 }
 
 void Core::on_tick(Time now) {
+  tick(clock_.at(now));
+}
+
+void Core::tick(Time now) {
   const bool stalled = ready_ && last_tick_.value != 0 &&
                        now.value > last_tick_.value + stall_ns_max;
   last_tick_ = now;
@@ -296,15 +321,17 @@ void Core::send_heartbeat(Time now) {
   effects_.heartbeat = bytes_of(schema::finish(builder, heartbeat));
 }
 
-Time Core::next_wakeup() const {
+std::uint64_t Core::wait_ns() const {
   Time due = next_heartbeat_;
   if (!simulated_.empty()) due = std::min(due, simulated_.front().due);
   if (report_.waiting) due = std::min(due, report_.due);
   if (registering_.waiting) due = std::min(due, registering_.due);
-  return due;
+  const Time now = clock_.now();
+  return due > now ? due.value - now.value : 0;
 }
 
 Effects Core::take_effects(Time now) {
+  now = clock_.at(now);
   advance_registration(now);
   build_report(now);
   return std::exchange(effects_, {});

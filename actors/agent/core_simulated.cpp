@@ -24,7 +24,6 @@ void Core::simulate(const schema::TaskOrder& order, const TaskKey& key,
   Task& task = tasks_[key];
   task.phase = Phase::running;
   task.started_at = resumed ? order.sim_started_at() : now.value;
-  task.start_accepted = resumed;
   if (!resumed) queue_start(key, task);
   const std::uint64_t left = UINT64_MAX - task.started_at;
   const Time due{task.started_at + std::min(left, order.sim_duration_ns())};

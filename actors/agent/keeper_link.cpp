@@ -76,6 +76,13 @@ struct KeeperLink::State {
     return std::exchange(orders, {});
   }
 
+  // What was ordered before its list is read is not meant for this keeper.
+  std::uint64_t begin_connection() {
+    const std::lock_guard lock(mutex);
+    orders = {};
+    return ++connection;
+  }
+
   bool stopped() {
     const std::lock_guard lock(mutex);
     return stopping;
@@ -95,6 +102,7 @@ struct KeeperLink::State {
 
   std::mutex mutex;
   Orders orders;
+  std::uint64_t connection = 0;  // counted
   bool stopping = false;
   std::thread thread;
 };
@@ -107,11 +115,11 @@ Status KeeperLink::State::connect() {
   auto opened = keeper::Client::open(config);
   if (!opened) return tl::unexpected(opened.error());
   client.emplace(std::move(*opened));
-  (void)take_orders();
+  const std::uint64_t number = begin_connection();
   auto tasks = client->list();
   if (!tasks) return tl::unexpected(tasks.error());
   said.push_back(KeeperReady{std::move(*tasks), Epoch{client->newest_epoch()},
-                             client->limits(), client->keeper_pid()});
+                             client->limits(), client->keeper_pid(), number});
   return {};
 }
 
@@ -163,7 +171,8 @@ KeeperLink::~KeeperLink() {
   state_->thread.join();
 }
 
-void KeeperLink::perform(std::vector<TaskSpec> launches,
+void KeeperLink::perform(std::uint64_t connection,
+                         std::vector<TaskSpec> launches,
                          std::vector<StopTask> stops,
                          std::vector<TaskKey> forgets) {
   if (launches.empty() && stops.empty() && forgets.empty()) return;
@@ -171,6 +180,7 @@ void KeeperLink::perform(std::vector<TaskSpec> launches,
   const bool urgent = !launches.empty() || !stops.empty();
   {
     const std::lock_guard lock(state_->mutex);
+    if (connection != state_->connection) return;
     append(state_->orders.launches, std::move(launches));
     append(state_->orders.stops, std::move(stops));
     append(state_->orders.forgets, std::move(forgets));

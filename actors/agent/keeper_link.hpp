@@ -21,6 +21,7 @@ struct KeeperReady {
   Epoch newest;
   std::vector<std::string> limits;
   int keeper_pid = 0;
+  std::uint64_t connection = 0;  // counted from 1
 };
 
 // Not connected any more, or not yet; it goes on trying.
@@ -53,10 +54,11 @@ class KeeperLink {
   KeeperLink(const KeeperLink&) = delete;
   KeeperLink& operator=(const KeeperLink&) = delete;
 
-  // Returns at once; any thread. What is ordered while the keeper is lost is
-  // dropped: the list after the next connection tells.
-  void perform(std::vector<TaskSpec> launches, std::vector<StopTask> stops,
-               std::vector<TaskKey> forgets);
+  // Returns at once; any thread. `connection`: the newest that the caller has
+  // heard of. What is ordered while the keeper is lost, or before the list of
+  // the next connection was read, is dropped: the list tells.
+  void perform(std::uint64_t connection, std::vector<TaskSpec> launches,
+               std::vector<StopTask> stops, std::vector<TaskKey> forgets);
 
  private:
   struct State;

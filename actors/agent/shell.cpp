@@ -163,6 +163,7 @@ class AgentShell : public actors::TracedActor {
   Time told_;
   bool wakes_ = false;  // a Wake is in the mailbox
   int keeper_pid_ = 0;
+  std::uint64_t connection_ = 0;  // to the keeper
   std::uint64_t reconnects_ = 0;
   std::uint64_t send_failures_ = 0;
 };
@@ -244,6 +245,7 @@ void AgentShell::on_exit() {
 void AgentShell::on_keeper(const KeeperEvent& event) {
   if (const auto* ready = std::get_if<KeeperReady>(&event)) {
     keeper_pid_ = ready->keeper_pid;
+    connection_ = ready->connection;
     auto limits = options_.node.limits;
     limits.insert(limits.end(), ready->limits.begin(), ready->limits.end());
     spdlog::info("agent {}: the keeper (pid {}) holds {} tasks", options_.agent,
@@ -310,8 +312,8 @@ void AgentShell::perform_soon() {
 void AgentShell::perform(Time now) {
   Effects effects = core_.take_effects(now);
   if (link_)
-    link_->perform(std::move(effects.launches), std::move(effects.stops),
-                   std::move(effects.forgets));
+    link_->perform(connection_, std::move(effects.launches),
+                   std::move(effects.stops), std::move(effects.forgets));
   for (const SendCommand& command : effects.commands) publish(command);
   if (!effects.heartbeat.empty())
     (void)bus().publish(options_.subjects.stat(options_.agent),
@@ -333,11 +335,11 @@ void AgentShell::publish(const SendCommand& command) {
 }
 
 void AgentShell::arm(Time now) {
-  const Time due = core_.next_wakeup();
+  const std::uint64_t wait_ns = core_.wait_ns();
+  const Time due{now.value + wait_ns};
   if (armed_.value != 0 && armed_ <= due) return;
   armed_ = due;
-  const std::uint64_t wait = due > now ? due.value - now.value : 0;
-  delayed_send(this, std::chrono::nanoseconds(wait), Tick{due.value});
+  delayed_send(this, std::chrono::nanoseconds(wait_ns), Tick{due.value});
 }
 
 // What comes from the bus, through the door.

@@ -22,11 +22,12 @@ std::vector<std::byte> finished(Builder& builder,
 
 template <class Body>
 std::vector<std::byte> order(Builder& builder, std::uint64_t epoch,
+                             std::uint64_t seq,
                              flatbuffers::Offset<Body> body) {
   return finished(builder,
                   schema::CreateAgentOrder(
                       builder, epoch, schema::OrderBodyTraits<Body>::enum_value,
-                      body.Union()));
+                      body.Union(), seq));
 }
 
 std::vector<schema::TaskRef> refs(const std::vector<TaskKey>& keys) {
@@ -44,6 +45,11 @@ const Table& verified(const std::vector<std::byte>& bytes) {
 }
 
 }  // namespace
+
+Orders& Orders::at(std::uint64_t seq) {
+  seq_ = seq;
+  return *this;
+}
 
 Orders& Orders::on_master(std::string node) {
   master_ = std::move(node);
@@ -93,7 +99,7 @@ std::vector<std::byte> Orders::make(const std::vector<TaskKey>& keys,
         simulated, duration_ns, started_at));
   }
   const auto list = builder.CreateVector(tasks);
-  return order(builder, epoch_, schema::CreateLaunchOrder(builder, list));
+  return order(builder, epoch_, seq_, schema::CreateLaunchOrder(builder, list));
 }
 
 std::vector<std::byte> Orders::launch(const std::vector<TaskKey>& keys) const {
@@ -110,16 +116,18 @@ std::vector<std::byte> Orders::stop(const std::vector<TaskKey>& keys,
                                     std::uint64_t grace_ns) const {
   Builder builder;
   const auto list = builder.CreateVectorOfStructs(refs(keys));
-  return order(builder, epoch_,
+  return order(builder, epoch_, seq_,
                schema::CreateStopOrder(builder, list, grace_ns));
 }
 
-std::vector<std::byte> Orders::list(const schema::Id128& boot,
-                                    const std::vector<TaskKey>& keys) const {
+std::vector<std::byte> Orders::list(
+    const schema::Id128& boot, const std::vector<TaskKey>& started,
+    const std::vector<TaskKey>& unstarted) const {
   Builder builder;
-  const auto list = builder.CreateVectorOfStructs(refs(keys));
-  return order(builder, epoch_,
-               schema::CreateReconcileOrder(builder, &boot, list));
+  const auto run = builder.CreateVectorOfStructs(refs(started));
+  const auto launched = builder.CreateVectorOfStructs(refs(unstarted));
+  return order(builder, epoch_, seq_,
+               schema::CreateReconcileOrder(builder, &boot, run, launched));
 }
 
 std::vector<std::byte> make_reply(const schema::Id128& id, bool accepted) {

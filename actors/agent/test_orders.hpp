@@ -16,6 +16,8 @@ namespace reeve::agent::testing {
 class Orders {
  public:
   explicit Orders(std::uint64_t epoch) : epoch_(epoch) {}
+  // Up to where they know the log; else 1.
+  Orders& at(std::uint64_t seq);
   Orders& on_master(std::string node);
   Orders& with_device(std::string uuid);
   // Instead of `true`, without a device and as the user of this process.
@@ -28,13 +30,15 @@ class Orders {
   std::vector<std::byte> stop(const std::vector<TaskKey>& keys,
                               std::uint64_t grace_ns = second_ns) const;
   std::vector<std::byte> list(const schema::Id128& boot,
-                              const std::vector<TaskKey>& keys) const;
+                              const std::vector<TaskKey>& started,
+                              const std::vector<TaskKey>& unstarted = {}) const;
 
  private:
   std::vector<std::byte> make(const std::vector<TaskKey>& keys, bool simulated,
                               std::uint64_t duration_ns,
                               std::uint64_t started_at) const;
   std::uint64_t epoch_;
+  std::uint64_t seq_ = 1;
   std::string master_ = "n1";
   std::string device_ = "GPU-a";
   std::vector<std::string> argv_ = {"true"};

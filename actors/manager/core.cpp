@@ -20,6 +20,7 @@ Core::Core(State state, Options options)
       options_(options),
       writer_(Sequence{state_.last_sequence().value + 1},
               Epoch{state_.epoch().value + 1}),
+      clock_(state_.last_time()),
       durable_(state_.last_sequence()) {
   admission_.waiting_max = options.waiting_max;
   writer_.set_time_floor(state_.last_time());
@@ -31,7 +32,7 @@ Origin Core::origin(Time now, std::string_view principal) const {
 
 void Core::start(std::string_view cell, std::string_view owner,
                  std::uint32_t owner_uid, std::string_view manager, Time now) {
-  now_ = now;
+  now_ = now = clock_.at(now);
   checked_at_ = now;
   if (state_.last_sequence().value == 0)
     cluster::decide_creation(cell, owner, owner_uid, origin(now), writer_);
@@ -62,7 +63,7 @@ void Core::start(std::string_view cell, std::string_view owner,
 void Core::on_command(const schema::Command& command,
                       std::string_view principal, std::string_view reply_to,
                       Time now) {
-  now_ = std::max(now_, now);
+  now_ = clock_.at(now);
   ++counters_.commands;
   if (const auto known = state_.answered(*command.id())) {
     ++counters_.repeats;
@@ -85,7 +86,7 @@ void Core::send_answer(const schema::Command& command,
 }
 
 void Core::stop_all(Time now) {
-  now_ = std::max(now_, now);
+  now_ = clock_.at(now);
   stopping_ = true;
   std::vector<SessionId> stopped;
   state_.visit_sessions(SessionId{}, [&](const Session& session) {
@@ -224,13 +225,13 @@ Decision Core::report_facts(const schema::ReportFacts& command,
     if (fact->kind() == schema::FactKind::started)
       want_stop(agent, fact->session(), fact->attempt(), fact->rank());
   }
-  on_heartbeat(agent, now);
+  hear(agent);
   return cluster::Accepted{state_.last_sequence(), {}};
 }
 
 std::vector<std::pair<SessionId, std::uint32_t>> Core::on_proposals(
     const std::vector<Proposal>& proposals, Time now) {
-  now_ = std::max(now_, now);
+  now_ = clock_.at(now);
   std::vector<std::pair<SessionId, std::uint32_t>> refused;
   for (const Proposal& proposal : proposals) {
     if (stopping_) {
@@ -252,9 +253,14 @@ std::vector<std::pair<SessionId, std::uint32_t>> Core::on_proposals(
 }
 
 void Core::on_heartbeat(std::string_view agent, Time now) {
+  now_ = clock_.at(now);
+  hear(agent);
+}
+
+void Core::hear(std::string_view agent) {
   const auto found = agents_.find(agent);
   if (found == agents_.end()) return;
-  found->second.seen = now;
+  found->second.seen = now_;
   found->second.known = true;
 }
 
@@ -404,7 +410,7 @@ void Core::on_due(const Session& session, Time now) {
 }
 
 void Core::on_tick(Time now) {
-  now_ = std::max(now_, now);
+  now_ = clock_.at(now);
   while (!timers_.empty() && timers_.front().due <= now_) {
     std::pop_heap(timers_.begin(), timers_.end(), std::greater<>{});
     const Timer timer = timers_.back();

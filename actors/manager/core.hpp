@@ -2,6 +2,9 @@
 // state and says what follows. Inputs come with the time; effects leave only
 // after the events that led to them are on disk.
 //
+// The times that come in are those of the host's clock, which may be set back;
+// here time goes on (cluster/steady_time.hpp).
+//
 // An event is applied as soon as it is decided, so the next decision sees it;
 // everything that leaves (answers, orders) waits for the commit. A commit that
 // fails ends the process, so nobody ever saw what was not kept.
@@ -19,6 +22,7 @@
 
 #include "cluster/decide.hpp"
 #include "cluster/state.hpp"
+#include "cluster/steady_time.hpp"
 #include "schema/agent_generated.h"
 #include "schema/query_generated.h"
 
@@ -28,6 +32,8 @@ using cluster::Origin;
 using cluster::Proposal;
 using cluster::Session;
 using cluster::State;
+
+struct OrderStamp;
 
 struct Options {
   std::uint64_t waiting_max = cluster::sessions_waiting_max;
@@ -125,6 +131,8 @@ class Core {
 
   const State& state() const { return state_; }
   const Counters& counters() const { return counters_; }
+  // The time that the last decision was taken at, never back.
+  Time now() const { return now_; }
   Sequence decided() const { return state_.last_sequence(); }
 
  private:
@@ -153,6 +161,7 @@ class Core {
   void arm(const Session& session);
   void rebuild_timers();
   void on_due(const Session& session, Time now);
+  void hear(std::string_view agent);
   void check_agents(Time now);
   void lose_nodes(std::string_view agent, std::uint64_t silent_ns, Time now);
   void return_simulated(std::string_view agent, Time now);
@@ -170,6 +179,7 @@ class Core {
                                  std::string_view principal, Time now);
 
   // Orders, gathered per agent until the next batch.
+  OrderStamp stamp() const;
   void want_launch(const Session& session);
   void want_stop(const Session& session);
   void want_stop(std::string_view agent, std::uint64_t session,
@@ -190,6 +200,7 @@ class Core {
   cluster::Admission admission_;
   cluster::EventWriter writer_;
   std::size_t absorbed_ = 0;  // bytes of the writer's that are applied
+  cluster::SteadyTime clock_;
   Time now_;
   Time checked_at_;  // when the agents were last looked at
   Counters counters_;

@@ -10,6 +10,10 @@ namespace reeve::manager {
 
 using cluster::TaskPhase;
 
+OrderStamp Core::stamp() const {
+  return {state_.epoch(), state_.last_sequence()};
+}
+
 void Core::want_launch(const Session& session) {
   launches_.push_back(session.id);
 }
@@ -35,21 +39,24 @@ void Core::want_reconcile(std::string_view agent) {
   reconciles_.emplace_back(agent);
 }
 
-// All that should be on the agent now. Launches of the same batch go first, so
-// that what it may not have heard of is known to it by then.
+// All that should be on the agent now. Launches of the same batch go first,
+// but may be lost or late: what has not started is listed as such.
 void Core::flush_reconciles() {
   for (const std::string& agent : std::exchange(reconciles_, {})) {
-    std::vector<schema::TaskRef> expected;
+    std::vector<schema::TaskRef> started;
+    std::vector<schema::TaskRef> unstarted;
     for (const Session* session : sessions_on(agent))
       for (std::uint32_t rank = 0; rank < session->tasks.size(); ++rank) {
         const auto& task = session->tasks[rank];
-        if (task.phase != TaskPhase::exited &&
-            state_.node(task.node)->agent == agent)
-          expected.emplace_back(session->id.value, session->attempt, rank);
+        if (task.phase == TaskPhase::exited ||
+            state_.node(task.node)->agent != agent)
+          continue;
+        auto& list = task.phase == TaskPhase::started ? started : unstarted;
+        list.emplace_back(session->id.value, session->attempt, rank);
       }
     ++counters_.orders;
-    gate(SendOrder{agent, encode_reconcile(state_.epoch(), agents_[agent].boot,
-                                           expected)});
+    gate(SendOrder{agent, encode_reconcile(stamp(), agents_[agent].boot,
+                                           started, unstarted)});
   }
 }
 
@@ -80,7 +87,7 @@ void Core::flush_launches() {
                   launches_.end());
   const auto send = [&](std::string_view agent, LaunchBuilder& order) {
     ++counters_.orders;
-    gate(SendOrder{std::string(agent), order.finish(state_.epoch())});
+    gate(SendOrder{std::string(agent), order.finish(stamp())});
   };
   for (const SessionId id : launches_) {
     const Session* session = state_.session(id);
@@ -119,8 +126,7 @@ void Core::flush_stops() {
       const std::size_t count =
           std::min(options_.tasks_per_order_max, tasks.size() - at);
       ++counters_.orders;
-      gate(SendOrder{agent,
-                     encode_stop(state_.epoch(), {tasks.data() + at, count})});
+      gate(SendOrder{agent, encode_stop(stamp(), {tasks.data() + at, count})});
     }
   }
   stops_.clear();

@@ -353,7 +353,8 @@ BOOST_AUTO_TEST_CASE(a_registration_is_answered_with_all_that_should_run) {
   orders();
   register_nodes("n0", {{.name = "n0", .devices = 2}});
   commit();
-  BOOST_CHECK_EQUAL(orders(), "n0 launch 2.1.0; n0 reconcile 1.1.1 2.1.0");
+  BOOST_CHECK_EQUAL(orders(),
+                    "n0 launch 2.1.0; n0 reconcile 1.1.1 unstarted 2.1.0");
 }
 
 BOOST_AUTO_TEST_CASE(the_list_answers_the_boot_that_asked) {
@@ -447,6 +448,37 @@ BOOST_AUTO_TEST_CASE(a_manager_that_slept_does_not_lose_its_nodes) {
   BOOST_CHECK(state_of(session) == SessionState::running);
   for (int i = 0; i < 11; ++i) tick(second_ns);
   BOOST_CHECK(state().node("n0")->lost);
+}
+
+BOOST_AUTO_TEST_CASE(a_clock_that_is_set_back_loses_no_node_and_no_deadline) {
+  Spec limited = one_task();
+  limited.time_limit_ns = 10 * second_ns;
+  const std::uint64_t session = running(limited);
+  const Time before = state().last_time();
+  now.value -= 900 * second_ns;
+  for (int i = 0; i < 15; ++i) {
+    core->on_heartbeat("n0", now);
+    core->on_heartbeat("n1", now);
+    tick(second_ns);
+  }
+  commit();
+  // Time goes on at half the clock's speed.
+  BOOST_CHECK(state_of(session) == SessionState::running);
+  BOOST_CHECK(state().node("n0")->offered());
+  wait(6 * second_ns);
+  BOOST_CHECK(state_of(session) == SessionState::stopping);
+  BOOST_CHECK(state().last_time() > before);
+}
+
+BOOST_AUTO_TEST_CASE(a_clock_that_is_behind_the_log_at_a_start_moves_on) {
+  const Time before = state().last_time();
+  now.value -= 900 * second_ns;
+  restart();
+  const std::uint64_t session = submitted(one_task());
+  place(session, {"n0"});
+  start(session);
+  report("n0", session, {.exit_code = 1});
+  BOOST_CHECK(state().session(SessionId{session})->ended_at >= before);
 }
 
 BOOST_AUTO_TEST_CASE(simulated_nodes_come_back_with_their_agent) {

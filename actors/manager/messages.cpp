@@ -15,12 +15,12 @@ std::vector<std::byte> bytes_of(Builder& builder,
 }
 
 template <class Body>
-std::vector<std::byte> order_of(Builder& builder, Epoch epoch,
+std::vector<std::byte> order_of(Builder& builder, const OrderStamp& stamp,
                                 flatbuffers::Offset<Body> body) {
-  return bytes_of(builder,
-                  schema::CreateAgentOrder(
-                      builder, epoch.value,
-                      schema::OrderBodyTraits<Body>::enum_value, body.Union()));
+  return bytes_of(builder, schema::CreateAgentOrder(
+                               builder, stamp.epoch.value,
+                               schema::OrderBodyTraits<Body>::enum_value,
+                               body.Union(), stamp.seq.value));
 }
 
 }  // namespace
@@ -43,22 +43,26 @@ std::vector<std::byte> encode_rejection(const schema::Id128& command,
   return bytes_of(builder, schema::CreateReply(builder, &command, 0, 0, body));
 }
 
-std::vector<std::byte> encode_stop(Epoch epoch,
+std::vector<std::byte> encode_stop(const OrderStamp& stamp,
                                    std::span<const schema::TaskRef> tasks) {
   Builder builder(1024);
   const auto list = builder.CreateVectorOfStructs(tasks.data(), tasks.size());
   return order_of(
-      builder, epoch,
+      builder, stamp,
       schema::CreateStopOrder(builder, list, cluster::stop_grace_ns));
 }
 
 std::vector<std::byte> encode_reconcile(
-    Epoch epoch, const schema::Id128& boot,
-    std::span<const schema::TaskRef> tasks) {
+    const OrderStamp& stamp, const schema::Id128& boot,
+    std::span<const schema::TaskRef> started,
+    std::span<const schema::TaskRef> unstarted) {
   Builder builder(1024);
-  const auto list = builder.CreateVectorOfStructs(tasks.data(), tasks.size());
-  return order_of(builder, epoch,
-                  schema::CreateReconcileOrder(builder, &boot, list));
+  const auto run =
+      builder.CreateVectorOfStructs(started.data(), started.size());
+  const auto launched =
+      builder.CreateVectorOfStructs(unstarted.data(), unstarted.size());
+  return order_of(builder, stamp,
+                  schema::CreateReconcileOrder(builder, &boot, run, launched));
 }
 
 void LaunchBuilder::add(const cluster::State& state,
@@ -92,10 +96,10 @@ void LaunchBuilder::add(const cluster::State& state,
       spec.workdir_optional));
 }
 
-std::vector<std::byte> LaunchBuilder::finish(Epoch epoch) {
+std::vector<std::byte> LaunchBuilder::finish(const OrderStamp& stamp) {
   const auto list = builder_.CreateVector(tasks_);
   auto bytes =
-      order_of(builder_, epoch, schema::CreateLaunchOrder(builder_, list));
+      order_of(builder_, stamp, schema::CreateLaunchOrder(builder_, list));
   builder_.Clear();
   tasks_.clear();
   return bytes;

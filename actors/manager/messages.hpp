@@ -18,10 +18,19 @@ std::vector<std::byte> encode_reply(const schema::Id128& command,
                                     const cluster::CommandAnswer& answer);
 std::vector<std::byte> encode_rejection(const schema::Id128& command,
                                         const cluster::Rejection& rejection);
-std::vector<std::byte> encode_stop(Epoch epoch,
+
+// What an order comes from: the leader, and the state that it knows.
+struct OrderStamp {
+  Epoch epoch;
+  Sequence seq;
+};
+
+std::vector<std::byte> encode_stop(const OrderStamp& stamp,
                                    std::span<const schema::TaskRef> tasks);
-std::vector<std::byte> encode_reconcile(Epoch epoch, const schema::Id128& boot,
-                                        std::span<const schema::TaskRef> tasks);
+std::vector<std::byte> encode_reconcile(
+    const OrderStamp& stamp, const schema::Id128& boot,
+    std::span<const schema::TaskRef> started,
+    std::span<const schema::TaskRef> unstarted);
 
 // Gathers tasks into one LaunchOrder.
 class LaunchBuilder {
@@ -34,7 +43,7 @@ class LaunchBuilder {
   std::size_t tasks() const { return tasks_.size(); }
   std::size_t bytes() const { return builder_.GetSize(); }
   // The message; the builder is empty again.
-  std::vector<std::byte> finish(Epoch epoch);
+  std::vector<std::byte> finish(const OrderStamp& stamp);
 
  private:
   flatbuffers::FlatBufferBuilder builder_;

@@ -61,6 +61,7 @@ class FakeAgent {
         wanted.insert(key_of(*ref));
         if (!tasks_.contains(key_of(*ref))) end(key_of(*ref), now);
       }
+      for (const auto* ref : *list->unstarted()) wanted.insert(key_of(*ref));
       for (const Key& key : candidates_)
         if (!wanted.contains(key) && tasks_.contains(key)) end(key, now);
       surplus_end_ = Time{now.value + 2 * second_ns};

@@ -28,6 +28,8 @@ std::string text_of(const schema::AgentOrder& order) {
   } else if (const auto* list = order.body_as_ReconcileOrder()) {
     text = "reconcile";
     for (const auto* task : *list->tasks()) text += ref(*task);
+    if (list->unstarted()->size() > 0) text += " unstarted";
+    for (const auto* task : *list->unstarted()) text += ref(*task);
   }
   return text;
 }
