@@ -1,0 +1,279 @@
+#include "tests/sim/client.hpp"
+
+#include "cluster/decide.hpp"
+#include "schema/wire.hpp"
+#include "tests/sim/keeper.hpp"
+
+namespace reeve::sim {
+namespace {
+
+constexpr std::uint64_t retry_first_ns = 250 * ms_ns;
+constexpr std::uint64_t retry_longest_ns = 5 * second_ns;
+constexpr std::uint64_t refused_wait_ns = 10 * second_ns;
+constexpr std::uint64_t gib = std::uint64_t{1} << 30;
+constexpr std::uint32_t proofs = 4;
+
+}  // namespace
+
+Client::Client(World& world, std::uint32_t number)
+    : world_(world),
+      number_(number),
+      end_(world.network.attach(
+          fmt::format("client-{}", number),
+          [this](const Packet& packet) { receive(packet); })) {}
+
+void Client::begin() {
+  declare_simulated_nodes();
+  world_.loop.after(world_.random.spread(ms_ns, second_ns), [this] { act(); });
+}
+
+void Client::act() {
+  if (!world_.faults) return;
+  switch (world_.random.below(16)) {
+    case 0: cancel(); break;
+    case 1: cancel(); break;
+    case 2: ask(); break;
+    case 3: ask(); break;
+    case 4: change_node(); break;
+    case 5: give_up(); break;
+    default: submit(); break;
+  }
+  world_.loop.after(world_.random.between(1, 2 * world_.plan.command_every_ns),
+                    [this] { act(); });
+}
+
+// ---- what is asked for
+
+void Client::draw_devices(cluster::Spec& spec) {
+  if (world_.plan.devices_per_node == 0 || world_.random.one_in(3)) return;
+  spec.gpus = static_cast<std::uint32_t>(
+      world_.random.between(1, world_.plan.devices_per_node));
+  if (spec.gpus == 1)
+    spec.gpu_milli =
+        static_cast<std::uint32_t>(250 * world_.random.between(1, 4));
+}
+
+cluster::Spec Client::draw_spec() {
+  Random& random = world_.random;
+  cluster::Spec spec;
+  spec.user = "root";
+  spec.cpu_milli = static_cast<std::uint32_t>(500 * random.between(1, 8));
+  spec.memory_bytes = gib * random.between(1, 8);
+  spec.priority = static_cast<std::int32_t>(random.below(3));
+  spec.simulated = world_.plan.simulated_nodes > 0 && random.one_in(4);
+  const std::uint64_t duration_ns =
+      random.spread(ms_ns, world_.plan.task_ns_max);
+  words_ = task_command(duration_ns, random.one_in(5) ? 1 : 0);
+  spec.argv.assign(words_.begin(), words_.end());
+  if (spec.simulated) spec.sim_duration_ns = duration_ns;
+  if (!spec.simulated) draw_devices(spec);
+  if (random.one_in(4))
+    spec.tasks = static_cast<std::uint32_t>(
+        random.between(1, spec.simulated ? 4 : world_.plan.nodes));
+  if (random.one_in(2))
+    spec.requeue_max = static_cast<std::uint32_t>(random.between(1, 3));
+  if (random.one_in(6))
+    spec.time_limit_ns = random.spread(second_ns, world_.plan.task_ns_max);
+  return spec;
+}
+
+void Client::submit() {
+  cluster::Spec spec = draw_spec();
+  if (!sessions_.empty() && world_.random.one_in(6))
+    spec.after.emplace_back(
+        world_.random.pick(sessions_),
+        static_cast<schema::DependencyKind>(world_.random.below(3)));
+  submit(spec, false);
+}
+
+void Client::submit(const cluster::Spec& given, bool proof) {
+  cluster::Spec spec = given;
+  name_ = fmt::format("c{}-{}", number_, ++names_);
+  spec.name = name_;
+  const schema::Id128 id = next_id();
+  world_.oracle.asked_submit(id, name_);
+  Builder builder;
+  const auto packed = cluster::build_spec(builder, spec);
+  command(builder, id, schema::CreateSubmitSession(builder, packed), proof);
+}
+
+void Client::submit_proofs() {
+  proofs_wanted_ = proofs;
+  for (std::uint32_t i = 0; i < proofs; ++i) submit_proof();
+}
+
+void Client::submit_proof() {
+  cluster::Spec spec;
+  spec.user = "root";
+  spec.cpu_milli = 1'000;
+  spec.memory_bytes = gib;
+  spec.gpus = world_.plan.devices_per_node > 0 ? 1 : 0;
+  words_ = task_command(second_ns, 0);
+  spec.argv.assign(words_.begin(), words_.end());
+  submit(spec, true);
+}
+
+void Client::check_proofs() const {
+  for (const std::uint64_t id : proofs_) {
+    const auto* session = world_.oracle.truth().session(SessionId{id});
+    SIM_CHECK(session && session->attempt == 1 &&
+                  session->state == cluster::SessionState::succeeded,
+              "s-{} did not succeed though nothing was wrong any more: {} {}",
+              id, schema::EnumNameSessionState(session->state),
+              schema::EnumNameEndReason(session->reason));
+  }
+}
+
+void Client::cancel() {
+  if (sessions_.empty()) return;
+  Builder builder;
+  command(builder, next_id(),
+          schema::CreateCancelSession(builder, world_.random.pick(sessions_)));
+}
+
+void Client::change_node() {
+  const std::uint64_t count = world_.plan.nodes + world_.plan.simulated_nodes;
+  const std::uint64_t at = world_.random.below(count);
+  const std::string node = at < world_.plan.nodes
+                               ? fmt::format("node-{}", at)
+                               : fmt::format("sim-{}", at - world_.plan.nodes);
+  Builder builder;
+  const auto name = builder.CreateString(node);
+  switch (world_.random.below(4)) {
+    case 0: {
+      const std::uint64_t deadline_ns =
+          world_.random.one_in(2) ? 0
+                                  : world_.random.spread(second_ns, hour_ns);
+      return command(builder, next_id(),
+                     schema::CreateDrainNode(builder, name, 0, deadline_ns));
+    }
+    case 1:
+      return command(builder, next_id(),
+                     schema::CreateRemoveNode(builder, name));
+    default:
+      return command(builder, next_id(),
+                     schema::CreateResumeNode(builder, name));
+  }
+}
+
+void Client::resume_nodes() {
+  for (const auto& node : world_.oracle.truth().nodes()) {
+    if (!node.draining && !node.barred) continue;
+    Builder builder;
+    const auto name = builder.CreateString(node.name);
+    command(builder, next_id(), schema::CreateResumeNode(builder, name));
+  }
+}
+
+void Client::declare_simulated_nodes() {
+  if (world_.plan.simulated_nodes == 0) return;
+  Builder builder;
+  std::vector<flatbuffers::Offset<schema::NodeSpec>> nodes;
+  for (std::uint32_t i = 0; i < world_.plan.simulated_nodes; ++i)
+    nodes.push_back(
+        schema::CreateNodeSpecDirect(builder, fmt::format("sim-{}", i).c_str(),
+                                     nullptr, 16'000, 64 * gib, nullptr, true));
+  const auto list = builder.CreateVector(nodes);
+  const auto agent = builder.CreateString("sim");
+  command(builder, next_id(),
+          schema::CreateRegisterNodes(builder, agent, nullptr, list, true));
+}
+
+void Client::ask() {
+  Builder builder;
+  const std::uint64_t session =
+      sessions_.empty() ? 1 : world_.random.pick(sessions_);
+  schema::QueryBody kind = schema::QueryBody::StatusQuery;
+  flatbuffers::Offset<void> body;
+  switch (world_.random.below(5)) {
+    case 0: body = schema::CreateStatusQuery(builder).Union(); break;
+    case 1:
+      kind = schema::QueryBody::SessionsQuery;
+      body = schema::CreateSessionsQuery(builder, true).Union();
+      break;
+    case 2:
+      kind = schema::QueryBody::SessionQuery;
+      body = schema::CreateSessionQuery(builder, session).Union();
+      break;
+    case 3:
+      kind = schema::QueryBody::NodesQuery;
+      body = schema::CreateNodesQuery(builder).Union();
+      break;
+    default:
+      kind = schema::QueryBody::WhyQuery;
+      body = schema::CreateWhyQuery(builder, session).Union();
+      break;
+  }
+  const auto bytes =
+      schema::finish(builder, schema::CreateQuery(builder, kind, body));
+  world_.network.send(end_, world_.daemon,
+                      {Packet::Kind::query, end_, "root",
+                       fmt::format("{}", static_cast<std::uint32_t>(end_)),
+                       std::make_shared<const std::vector<std::byte>>(
+                           bytes.begin(), bytes.end())});
+}
+
+// ---- again until it is answered
+
+template <class Body>
+void Client::command(Builder& builder, const schema::Id128& id,
+                     flatbuffers::Offset<Body> body, bool proof) {
+  const auto bytes = schema::finish(
+      builder, schema::CreateCommand(
+                   builder, &id, schema::CommandBodyTraits<Body>::enum_value,
+                   body.Union()));
+  Pending& pending = pending_[id.low()];
+  pending.bytes.assign(bytes.begin(), bytes.end());
+  pending.wait_ns = retry_first_ns;
+  pending.proof = proof;
+  send(id.low());
+}
+
+void Client::send(std::uint64_t number) {
+  const auto found = pending_.find(number);
+  if (found == pending_.end()) return;
+  Pending& pending = found->second;
+  world_.network.send(
+      end_, world_.daemon,
+      {Packet::Kind::command, end_, "root",
+       fmt::format("{}", static_cast<std::uint32_t>(end_)),
+       std::make_shared<const std::vector<std::byte>>(pending.bytes)});
+  const std::uint64_t wait_ns =
+      world_.random.between(pending.wait_ns / 2, pending.wait_ns);
+  pending.wait_ns = std::min(2 * pending.wait_ns, retry_longest_ns);
+  world_.loop.after(wait_ns, [this, number] { send(number); });
+}
+
+void Client::receive(const Packet& packet) {
+  const auto* reply = schema::verified<schema::Reply>(*packet.bytes);
+  if (!reply) return;  // an answer to a question: the oracle has seen it
+  const auto found = pending_.find(reply->command_id()->low());
+  const std::uint64_t session = world_.oracle.heard(*reply);
+  if (found == pending_.end()) return;
+  const bool proof = found->second.proof;
+  pending_.erase(found);
+  if (session != 0) {
+    if (proof) proofs_.push_back(session);
+    sessions_.push_back(session);
+  }
+  const auto* refusal = reply->rejection();
+  if (proof && refusal && refusal->code() == schema::RejectCode::try_again)
+    world_.loop.after(refused_wait_ns, [this] { submit_proof(); });
+}
+
+void Client::give_up() {
+  if (pending_.empty()) return;
+  world_.probes.hit(Probe::client_crashed);
+  pending_.clear();
+}
+
+std::string Client::unrest() const {
+  if (proofs_wanted_ > proofs_.size())
+    return fmt::format("client {} has {} of {} sessions accepted", number_,
+                       proofs_.size(), proofs_wanted_);
+  if (pending_.empty()) return {};
+  return fmt::format("client {} waits for {} answers", number_,
+                     pending_.size());
+}
+
+}  // namespace reeve::sim

@@ -1,0 +1,74 @@
+// A client of the cell: it asks for changes and sends each again until it is
+// answered, as bus::Client does; now and then it gives up.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "cluster/spec.hpp"
+#include "tests/sim/world.hpp"
+
+namespace reeve::sim {
+
+class Client {
+ public:
+  // `number` counts the clients from 0.
+  Client(World& world, std::uint32_t number);
+
+  // From now on, as long as there are faults.
+  void begin();
+  // Declares the simulated nodes, or says again that they are there.
+  void declare_simulated_nodes();
+  // All nodes may be used again.
+  void resume_nodes();
+  // Sessions that have to succeed, as nothing is wrong any more.
+  void submit_proofs();
+  // Every one of them did, at the first attempt.
+  void check_proofs() const;
+
+  std::string unrest() const;
+
+ private:
+  using Builder = flatbuffers::FlatBufferBuilder;
+  struct Pending {
+    std::vector<std::byte> bytes;
+    std::uint64_t wait_ns = 0;
+    bool proof = false;
+  };
+
+  void receive(const Packet& packet);
+  void act();
+  void submit();
+  void submit(const cluster::Spec& spec, bool proof);
+  void submit_proof();
+  void cancel();
+  void change_node();
+  void ask();
+  cluster::Spec draw_spec();
+  void draw_devices(cluster::Spec& spec);
+  void name_node(const char* command, const std::string& node);
+
+  schema::Id128 next_id() { return {1'000 + number_, ++ids_}; }
+  template <class Body>
+  void command(Builder& builder, const schema::Id128& id,
+               flatbuffers::Offset<Body> body, bool proof = false);
+  void send(std::uint64_t number);
+  void give_up();
+
+  World& world_;
+  const std::uint32_t number_;
+  End end_;
+  std::uint64_t ids_ = 0;
+  std::uint64_t names_ = 0;
+  std::map<std::uint64_t, Pending> pending_;  // by the low half of the id
+  std::vector<std::uint64_t> sessions_;       // acknowledged to this client
+  std::size_t proofs_wanted_ = 0;
+  std::vector<std::uint64_t> proofs_;
+  // What a drawn specification points to.
+  std::string name_;
+  std::vector<std::string> words_;
+};
+
+}  // namespace reeve::sim

@@ -1,0 +1,89 @@
+// Tasks as the nodes run them.
+#include "tests/sim/oracle.hpp"
+
+namespace reeve::sim {
+
+using cluster::SessionState;
+
+void Oracle::task_granted(const TaskKey& key, std::vector<Grant> grants) {
+  Life& life = lives_[key];
+  if (!life.running) life.grants = std::move(grants);
+}
+
+void Oracle::task_started(const TaskKey& key, const std::string& node) {
+  Life& life = lives_[key];
+  SIM_CHECK(!life.running, "{} runs on {} and is started on {}",
+            keeper::to_string(key), life.node, node);
+  SIM_CHECK(life.starts == 0 || life.unwritten,
+            "{} ran on {} and is started a second time, on {}",
+            keeper::to_string(key), life.node, node);
+  if (life.starts > 0) probes_.hit(Probe::started_again);
+  ++life.starts;
+  life.running = true;
+  life.lost = life.unwritten = false;
+  life.node = node;
+  ++running_;
+  check_devices(node);
+}
+
+void Oracle::check_devices(const std::string& node) const {
+  std::map<std::uint32_t, std::uint32_t> used;
+  for (const auto& [key, life] : lives_) {
+    if (!life.running || life.node != node) continue;
+    for (const Grant& grant : life.grants) used[grant.device] += grant.milli;
+  }
+  for (const auto& [device, milli] : used) {
+    if (milli <= milli_per_device) continue;
+    std::string users;
+    for (const auto& [key, life] : lives_)
+      for (const Grant& grant : life.grants)
+        if (life.running && life.node == node && grant.device == device)
+          users += " " + keeper::to_string(key);
+    SIM_CHECK(false, "device {} of {} serves {} thousandths to{}", device, node,
+              milli, users);
+  }
+}
+
+void Oracle::task_ended(const TaskKey& key) {
+  Life& life = lives_[key];
+  if (!std::exchange(life.running, false)) return;
+  --running_;
+}
+
+void Oracle::task_lost(const TaskKey& key) {
+  task_ended(key);
+  lives_[key].lost = true;
+}
+
+void Oracle::task_unwritten(const TaskKey& key) {
+  task_ended(key);
+  lives_[key].lost = lives_[key].unwritten = true;
+}
+
+// Nothing that is wanted may be told to end.
+void Oracle::stop_heard(const TaskKey& key) const {
+  const auto* session = truth_.session(SessionId{key.session});
+  if (!session || session->attempt != key.attempt) return;
+  const bool wanted =
+      (session->state == SessionState::placed ||
+       session->state == SessionState::starting ||
+       session->state == SessionState::running) &&
+      session->tasks[key.rank].phase != cluster::TaskPhase::exited;
+  SIM_CHECK(!wanted, "{} is told to end, but s-{} is {}",
+            keeper::to_string(key), key.session,
+            schema::EnumNameSessionState(session->state));
+}
+
+void Oracle::look_at_exited(const schema::TaskExited& body) const {
+  const TaskKey key{body.session(), body.attempt(), body.rank()};
+  const auto* session = truth_.session(SessionId{key.session});
+  if (body.reason() != schema::EndReason::task_lost || !session ||
+      session->state == SessionState::stopping)
+    return;
+  const auto found = lives_.find(key);
+  SIM_CHECK(found != lives_.end() && found->second.lost,
+            "{} is called lost, but nothing happened to it",
+            keeper::to_string(key));
+}
+
+}  // namespace reeve::sim
