@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "cluster/plant.hpp"
 #include "cluster/proved_snapshot.hpp"
 #include "cluster/state.hpp"
 #include "schema/wire.hpp"
@@ -114,9 +115,9 @@ std::vector<std::byte> State::encode_snapshot() const {
       });
   const auto command_list = builder.CreateVectorOfStructs(commands);
   const auto root = schema::CreateStateSnapshot(
-      builder, last_sequence_.value, last_time_.value, epoch_.value, cell,
-      owner, next_session_, 0, 0, 0, node_list, session_list, command_list,
-      ended_evicted_, account_list);
+      builder, last_sequence_.value - snapshot_lag(), last_time_.value,
+      epoch_.value, cell, owner, next_session_, 0, 0, 0, node_list,
+      session_list, command_list, ended_evicted_, account_list);
   const auto bytes = schema::finish(builder, root);
   return {bytes.begin(), bytes.end()};
 }

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "cluster/plant.hpp"
+
 namespace reeve::cluster {
 
 State::State() = default;
@@ -132,6 +134,8 @@ void State::release(Session& session, Task& task) {
               fmt::format("s-{} releases more than node {} has given",
                           session.id.value, node.name));
   node.used_cpu_milli -= session.cpu_milli;
+  if (planted(Plant::release_twice) && node.used_cpu_milli >= session.cpu_milli)
+    node.used_cpu_milli -= session.cpu_milli;
   node.used_memory_bytes -= session.memory_bytes;
   for (const auto& share : task.devices) {
     Device& device = node.devices[share.device()];

@@ -1,12 +1,14 @@
-// How the state is found again from what is on disk: the newest whole
-// snapshot, then the events since; without a usable one, all events.
+// How the state is kept, and found again from what is on disk: the newest
+// whole snapshot, then the events since; without a usable one, all events.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "cluster/error.hpp"
+#include "cluster/plant.hpp"
 #include "cluster/proved_snapshot.hpp"
 #include "cluster/state.hpp"
 #include "schema/wire.hpp"
@@ -19,6 +21,20 @@ struct Folded {
   std::uint64_t from_snapshot = 0;  // 0: from the first event
   std::string unusable;             // why a whole snapshot was not used
 };
+
+// What is kept of a state.
+struct TakenSnapshot {
+  std::uint64_t sequence = 0;
+  cluster::Digest digest{};
+  std::vector<std::byte> bytes;
+};
+
+inline TakenSnapshot take_snapshot(const cluster::State& state) {
+  auto bytes = state.encode_snapshot();
+  const auto digest = cluster::State::digest_of(bytes);
+  return {state.last_sequence().value - snapshot_lag(), digest,
+          std::move(bytes)};
+}
 
 // The events of one record that the state does not have yet.
 inline Status apply_record(cluster::State& state, const store::Record& record) {

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <utility>
 
+#include "actors/journal/core_reading.hpp"
 #include "actors/journal/snapshotter.hpp"
 #include "actors/system/messages.hpp"
 #include "actors/system/traced.hpp"
@@ -155,37 +156,8 @@ class Reader : public TracedActor {
 
  private:
   void answer(const schema::LogRead& read, std::string_view reply_to) {
-    const std::uint64_t head = options_.log->head().sequence;
-    const journal::Range range = journal::bounded_range(
-        read.from_seq(), read.to_seq(), read.bytes_max(), head);
-    std::vector<std::byte> events;
-    std::uint64_t first = 0;
-    std::uint32_t count = 0;
-    Status scanned;
-    if (range.to >= range.from)
-      scanned =
-          reader_->scan(range.from, range.to, [&](const store::Record& record) {
-            std::uint64_t sequence = record.first_sequence;
-            store::EventCursor cursor(record.events);
-            while (auto event = cursor.next()) {
-              const std::uint64_t at = sequence++;
-              if (at < range.from) continue;
-              if (at > range.to || (count > 0 && events.size() + event->size() >
-                                                     range.bytes_max))
-                return false;
-              if (count++ == 0) first = at;
-              events.insert(events.end(), event->begin(), event->end());
-            }
-            return true;
-          });
-    flatbuffers::FlatBufferBuilder builder(events.size() + 256);
-    builder.ForceVectorAlignment(events.size(), 1, 8);
-    const auto list = builder.CreateVector(
-        reinterpret_cast<const std::uint8_t*>(events.data()), events.size());
-    const auto error = scanned ? 0 : builder.CreateString(scanned.error().text);
-    const auto bytes = schema::finish(
-        builder,
-        schema::CreateLogChunk(builder, head, first, count, list, error));
+    const auto bytes =
+        journal::answer_read(*reader_, read, options_.log->head().sequence);
     if (auto sent = options_.answers->publish(reply_to, bytes); !sent)
       spdlog::warn("log.read not answered: {}", sent.error().text);
   }

@@ -70,14 +70,14 @@ class Snapshotter : public TracedActor {
   Expected<std::uint64_t> make() {
     const auto state = fold_log(*reader_);
     if (!state) return tl::unexpected(state.error());
-    const auto bytes = state->encode_snapshot();
-    const std::uint64_t sequence = state->last_sequence().value;
-    if (auto put = log_->put_snapshot(sequence,
-                                      cluster::State::digest_of(bytes), bytes);
+    const auto taken = journal::take_snapshot(*state);
+    if (auto put =
+            log_->put_snapshot(taken.sequence, taken.digest, taken.bytes);
         !put)
       return tl::unexpected(put.error());
-    spdlog::info("snapshot at {} kept: {} bytes", sequence, bytes.size());
-    return sequence;
+    spdlog::info("snapshot at {} kept: {} bytes", taken.sequence,
+                 taken.bytes.size());
+    return taken.sequence;
   }
 
   std::shared_ptr<store::LogReader> reader_;

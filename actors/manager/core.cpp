@@ -6,6 +6,7 @@
 
 #include "actors/manager/messages.hpp"
 #include "cluster/check.hpp"
+#include "cluster/plant.hpp"
 #include "schema/wire.hpp"
 
 namespace reeve::manager {
@@ -65,9 +66,14 @@ void Core::on_command(const schema::Command& command,
                       Time now) {
   now_ = clock_.at(now);
   ++counters_.commands;
-  if (const auto known = state_.answered(*command.id())) {
+  if (const auto known = state_.answered(*command.id());
+      known && !planted(Plant::repeat_executed)) {
     ++counters_.repeats;
     return reply(reply_to, encode_reply(*command.id(), *known));
+  }
+  if (const auto* rejected = rejections_.find(*command.id())) {
+    ++counters_.repeats;
+    return reply(reply_to, *rejected);
   }
   if (refuse_without_room(command, reply_to)) return;
   const Decision decision = decide(command, principal, now_);
@@ -79,10 +85,16 @@ void Core::on_command(const schema::Command& command,
 
 void Core::send_answer(const schema::Command& command,
                        std::string_view reply_to, const Decision& decision) {
-  if (reply_to.empty()) return;
-  reply(reply_to, decision ? encode_reply(*command.id(),
-                                          {decision->seq, decision->session})
-                           : encode_rejection(*command.id(), decision.error()));
+  if (decision)
+    return reply(reply_to, encode_reply(*command.id(),
+                                        {decision->seq, decision->session}));
+  auto answer = encode_rejection(*command.id(), decision.error());
+  // Agents send again what was rejected, until it is accepted.
+  using schema::CommandBody;
+  if (command.body_type() != CommandBody::ReportFacts &&
+      command.body_type() != CommandBody::RegisterNodes)
+    rejections_.add(*command.id(), answer);
+  reply(reply_to, std::move(answer));
 }
 
 void Core::stop_all(Time now) {

@@ -20,6 +20,7 @@
 #include <variant>
 #include <vector>
 
+#include "actors/manager/core_rejections.hpp"
 #include "cluster/decide.hpp"
 #include "cluster/state.hpp"
 #include "cluster/steady_time.hpp"
@@ -199,6 +200,7 @@ class Core {
   Options options_;
   cluster::Admission admission_;
   cluster::EventWriter writer_;
+  RecentRejections rejections_;
   std::size_t absorbed_ = 0;  // bytes of the writer's that are applied
   cluster::SteadyTime clock_;
   Time now_;

@@ -99,6 +99,28 @@ BOOST_AUTO_TEST_CASE(a_rejection_waits_for_what_it_was_decided_on) {
   BOOST_CHECK_EQUAL(core->counters().rejections, 2);
 }
 
+BOOST_AUTO_TEST_CASE(a_rejected_command_is_not_accepted_when_it_comes_again) {
+  const auto id = next_id();
+  Spec later = one_task();
+  later.after.emplace_back(state().next_session().value,
+                           schema::DependencyKind::any);
+  submit(later, "root", id);
+  commit();
+  BOOST_CHECK_EQUAL(verdict(id), "not_found dependency_unknown");
+  // What it was rejected for is there now.
+  submitted(one_task());
+  const auto sessions = state().live_sessions();
+  submit(later, "root", id);
+  commit();
+  BOOST_CHECK_EQUAL(verdict(id), "not_found dependency_unknown");
+  BOOST_CHECK_EQUAL(state().live_sessions(), sessions);
+  // The oldest of them are forgotten.
+  for (std::size_t i = 0; i < rejections_kept_max; ++i) cancel(99'999);
+  submit(later, "root", id);
+  commit();
+  BOOST_CHECK_EQUAL(state().live_sessions(), sessions + 1);
+}
+
 BOOST_AUTO_TEST_CASE(a_repeated_command_gets_its_first_answer) {
   const auto id = submit(one_task());
   commit();
