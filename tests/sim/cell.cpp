@@ -13,7 +13,8 @@ constexpr std::uint64_t settle_ns = 10 * minute_ns;
 
 }  // namespace
 
-Cell::Cell(std::uint64_t seed) : world_(seed), daemon_(world_) {
+Cell::Cell(std::uint64_t seed)
+    : world_(seed), daemon_(world_), watcher_(world_) {
   for (std::uint32_t i = 0; i < world_.plan.nodes; ++i)
     nodes_.push_back(std::make_unique<Node>(world_, fmt::format("node-{}", i),
                                             Node::Kind::real));
@@ -27,6 +28,7 @@ void Cell::run() {
   daemon_.start();
   for (auto& node : nodes_) node->start_agent();
   for (auto& client : clients_) client->begin();
+  watcher_.begin();
   schedule_faults();
   run_until(Time{world_.plan.faulty_ns});
   if (world_.plan.dead_ns != 0) live_without_agents();
@@ -145,6 +147,7 @@ void Cell::heal() {
 // What an admin does from time to time.
 void Cell::tend() {
   clients_.front()->resume_nodes();
+  clients_.front()->remove_quotas();
   clients_.front()->declare_simulated_nodes();
   world_.loop.after(tend_every_ns, [this] { tend(); });
 }
@@ -174,6 +177,7 @@ std::string Cell::unrest() const {
     if (why.empty()) why = node->unrest();
   for (const auto& client : clients_)
     if (why.empty()) why = client->unrest();
+  if (why.empty()) why = watcher_.unrest();
   return why;
 }
 

@@ -8,6 +8,7 @@
 #include "tests/sim/client.hpp"
 #include "tests/sim/daemon.hpp"
 #include "tests/sim/node.hpp"
+#include "tests/sim/watcher.hpp"
 #include "tests/sim/world.hpp"
 
 namespace reeve::sim {
@@ -41,6 +42,7 @@ class Cell {
 
   World world_;
   Daemon daemon_;
+  Watcher watcher_;
   std::vector<std::unique_ptr<Node>> nodes_;
   std::vector<std::unique_ptr<Client>> clients_;
 };

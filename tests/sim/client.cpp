@@ -36,6 +36,9 @@ void Client::act() {
     case 3: ask(); break;
     case 4: change_node(); break;
     case 5: give_up(); break;
+    case 6:
+      if (world_.plan.quotas) change_quota();
+      break;
     default: submit(); break;
   }
   world_.loop.after(world_.random.between(1, 2 * world_.plan.command_every_ns),
@@ -154,6 +157,35 @@ void Client::change_node() {
       return command(builder, next_id(),
                      schema::CreateResumeNode(builder, name));
   }
+}
+
+void Client::change_quota() {
+  Random& random = world_.random;
+  static constexpr const char* names[] = {"root", "default", "default"};
+  const std::uint64_t at = random.below(std::size(names));
+  const auto kind = static_cast<schema::AccountKind>(at);
+  if (random.one_in(4)) return remove_quota(kind, names[at]);
+  Builder builder;
+  const auto some = [&](std::uint64_t most) {
+    return random.one_in(2) ? cluster::no_limit : random.between(1, most);
+  };
+  const auto limits = schema::CreateQuotaLimits(
+      builder, some(10), some(20), some(16'000), some(64 * gib), some(4'000),
+      some(2'000), static_cast<schema::QuotaPeriod>(random.below(4)));
+  const auto name = builder.CreateString(names[at]);
+  command(builder, next_id(),
+          schema::CreateSetQuota(builder, kind, name, limits));
+}
+
+void Client::remove_quota(schema::AccountKind kind, const std::string& name) {
+  Builder builder;
+  const auto text = builder.CreateString(name);
+  command(builder, next_id(), schema::CreateRemoveQuota(builder, kind, text));
+}
+
+void Client::remove_quotas() {
+  for (const auto& account : world_.oracle.truth().accounts().all())
+    if (account.quota) remove_quota(account.kind, account.name);
 }
 
 void Client::resume_nodes() {

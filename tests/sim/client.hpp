@@ -21,8 +21,9 @@ class Client {
   void begin();
   // Declares the simulated nodes, or says again that they are there.
   void declare_simulated_nodes();
-  // All nodes may be used again.
+  // All nodes may be used again, and as much as there is.
   void resume_nodes();
+  void remove_quotas();
   // Sessions that have to succeed, as nothing is wrong any more.
   void submit_proofs();
   // Every one of them did, at the first attempt.
@@ -45,6 +46,8 @@ class Client {
   void submit_proof();
   void cancel();
   void change_node();
+  void change_quota();
+  void remove_quota(schema::AccountKind kind, const std::string& name);
   void ask();
   cluster::Spec draw_spec();
   void draw_devices(cluster::Spec& spec);

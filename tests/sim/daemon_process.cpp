@@ -1,5 +1,6 @@
 #include "tests/sim/daemon_process.hpp"
 
+#include "actors/journal/core_reading.hpp"
 #include "actors/journal/core_recovery.hpp"
 #include "cluster/project.hpp"
 #include "schema/wire.hpp"
@@ -91,6 +92,11 @@ void DaemonProcess::on_packet(const Packet& packet) {
           schema::text(schema::verified<schema::Heartbeat>(bytes)->agent()),
           now());
       break;
+    case Packet::Kind::read: {
+      const auto& read = *schema::verified<schema::LogRead>(bytes);
+      return publish(packet.from, Packet::Kind::chunk,
+                     journal::answer_read(log_, read, log_.head().sequence));
+    }
     default: break;
   }
   const auto& after = core_.counters();
@@ -138,14 +144,8 @@ void DaemonProcess::pump_now() {
 void DaemonProcess::perform(const manager::SendReply& reply) {
   if (deposed_) return;
   world_.oracle.answered(reply.bytes, reads_wait_);
-  const auto end = static_cast<End>(std::stoul(reply.reply_to));
-  world_.network.send(
-      world_.daemon, end,
-      {Packet::Kind::reply,
-       world_.daemon,
-       {},
-       {},
-       std::make_shared<const std::vector<std::byte>>(reply.bytes)});
+  publish(static_cast<End>(std::stoul(reply.reply_to)), Packet::Kind::reply,
+          reply.bytes);
 }
 
 void DaemonProcess::perform(const manager::SendOrder& order) {
@@ -154,13 +154,18 @@ void DaemonProcess::perform(const manager::SendOrder& order) {
   world_.oracle.ordered(*verified);
   const auto agent = world_.agents.find(order.agent);
   if (agent == world_.agents.end()) return;
-  world_.network.send(
-      world_.daemon, agent->second,
-      {Packet::Kind::order,
-       world_.daemon,
-       {},
-       {},
-       std::make_shared<const std::vector<std::byte>>(order.bytes)});
+  publish(agent->second, Packet::Kind::order, order.bytes);
+}
+
+void DaemonProcess::publish(End to, Packet::Kind kind,
+                            std::span<const std::byte> bytes) {
+  world_.network.send(world_.daemon, to,
+                      {kind,
+                       world_.daemon,
+                       {},
+                       {},
+                       std::make_shared<const std::vector<std::byte>>(
+                           bytes.begin(), bytes.end())});
 }
 
 void DaemonProcess::on_committed(std::uint64_t sequence, bool open,
@@ -242,6 +247,11 @@ void DaemonProcess::sync(const Batch& batch) {
   if (!log_.sync()) return fatal();
   world_.oracle.committed(batch->events, log_.head());
   tell_committed();
+  const Status walked = store::for_each_event(
+      batch->events, [this](std::span<const std::byte> event) {
+        publish(world_.watcher, Packet::Kind::event, event);
+      });
+  SIM_CHECK(walked, "{}", walked.error().text);
   later(world_.random.below(mark_lag_ns), [this] {
     if (!deposed_ && !log_.mark()) fatal();
   });
@@ -265,13 +275,12 @@ void DaemonProcess::take_snapshot() {
   if (deposed_) return;
   const auto folded = journal::fold_log(log_);
   SIM_CHECK(folded, "the log cannot be folded: {}", folded.error().text);
-  const auto bytes = folded->state.encode_snapshot();
-  const std::uint64_t sequence = folded->state.last_sequence().value;
+  const auto taken = journal::take_snapshot(folded->state);
   const Status kept =
-      log_.put_snapshot(sequence, cluster::State::digest_of(bytes), bytes);
-  snapshots_.finished(kept ? sequence : 0, log_.head().sequence);
+      log_.put_snapshot(taken.sequence, taken.digest, taken.bytes);
+  snapshots_.finished(kept ? taken.sequence : 0, log_.head().sequence);
   if (kept && world_.fault(world_.plan.snapshot_damaged_ppm))
-    log_.damage_snapshot(sequence);
+    log_.damage_snapshot(taken.sequence);
 }
 
 void DaemonProcess::fatal() {

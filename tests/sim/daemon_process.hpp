@@ -41,6 +41,7 @@ class DaemonProcess : public Process {
   void pump_now();
   void perform(const manager::SendReply& reply);
   void perform(const manager::SendOrder& order);
+  void publish(End to, Packet::Kind kind, std::span<const std::byte> bytes);
   void on_committed(std::uint64_t sequence, bool open, const std::string& why);
 
   // the scheduler's

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "cluster/plant.hpp"
 #include "store/snapshot_thinning.hpp"
 
 namespace reeve::sim {
@@ -108,7 +109,8 @@ Status Log::write(std::uint64_t epoch, std::uint32_t count,
 }
 
 Status Log::sync() {
-  if (disk_->sync(log_file) == Disk::Sync::failed)
+  if (!planted(Plant::sync_skipped) &&
+      disk_->sync(log_file) == Disk::Sync::failed)
     return fail(Errc::io, "the sync of the log failed");
   head_ = written_;
   return {};

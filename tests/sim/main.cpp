@@ -12,7 +12,14 @@
 #include <string>
 #include <vector>
 
+#include "cluster/plant.hpp"
 #include "tests/sim/cell.hpp"
+
+#ifdef REEVE_PLANTS
+namespace reeve {
+Plant chosen_plant = Plant::none;
+}
+#endif
 
 namespace {
 
@@ -58,10 +65,36 @@ void print_failure(const std::string& why) {
   std::fflush(stdout);
 }
 
+#ifdef REEVE_PLANTS
+constexpr const char* plant_names[] = {
+    "none",          "sync_skipped",    "epoch_unchecked",
+    "release_twice", "repeat_executed", "snapshot_off_by_one"};
+
+bool choose_plant(const std::string& name) {
+  for (std::size_t i = 0; i < std::size(plant_names); ++i)
+    if (name == plant_names[i]) chosen_plant = static_cast<Plant>(i);
+  return chosen_plant != Plant::none;
+}
+
+// A planted bug has to be found.
+int exit_code(bool good) {
+  fmt::print("the planted bug was {}\n", good ? "NOT FOUND" : "found");
+  return good ? 1 : 0;
+}
+#else
+bool choose_plant(const std::string&) {
+  return false;
+}
+
+int exit_code(bool good) {
+  return good ? 0 : 1;
+}
+#endif
+
 // A broken invariant of the program itself: its sentence is on stderr.
 void on_abort(int) {
   print_failure("the program stopped itself, see above");
-  std::_Exit(1);
+  std::_Exit(exit_code(false));
 }
 
 bool run_seed(std::uint64_t seed, bool trace, Totals& totals) {
@@ -130,6 +163,7 @@ bool read_list(const std::string& file, std::vector<std::uint64_t>& seeds) {
 bool parse_value(const std::string& option, const std::string& value,
                  Arguments& arguments) {
   if (option == "--list") return read_list(value, arguments.seeds);
+  if (option == "--plant") return choose_plant(value);
   char* end = nullptr;
   if (option == "--minutes") {
     arguments.minutes = std::strtod(value.c_str(), &end);
@@ -190,5 +224,5 @@ int main(int count, char** words) {
       good = run_seed(seed, arguments->trace, totals);
   }
   print_report(totals, seconds());
-  return good ? 0 : 1;
+  return exit_code(good);
 }

@@ -21,7 +21,16 @@ namespace reeve::sim {
 enum class End : std::uint32_t {};
 
 struct Packet {
-  enum class Kind { command, reply, order, heartbeat, query, answer };
+  enum class Kind {
+    command,
+    reply,
+    order,
+    heartbeat,
+    query,
+    read,
+    chunk,
+    event
+  };
   Kind kind = Kind::command;
   End from{};
   std::string principal;

@@ -131,20 +131,55 @@ void Oracle::look_at(const schema::Event& event) {
             "the time of event {} is before that of the one before it",
             event.seq());
   if (const auto* submitted = event.body_as_SessionSubmitted())
-    look_at_submitted(*submitted);
+    look_at_submitted(event, *submitted);
   if (const auto* exited = event.body_as_TaskExited()) look_at_exited(*exited);
 }
 
-void Oracle::look_at_submitted(const schema::SessionSubmitted& body) {
+void Oracle::look_at_submitted(const schema::Event& event,
+                               const schema::SessionSubmitted& body) {
   const std::string name(schema::text(body.spec()->name()));
+  // A later manager does not know what an earlier one has refused.
+  const auto refused = refused_.find(name);
+  SIM_CHECK(refused == refused_.end() || refused->second < event.epoch(),
+            "{} was refused and is s-{}", name, body.session());
   const auto [known, fresh] = session_by_name_.emplace(name, body.session());
   SIM_CHECK(fresh, "{} was submitted once and is s-{} and s-{}", name,
             known->second, body.session());
 }
 
+// Of what a placement takes, each account is within its quota as it is now.
+void Oracle::check_quotas(const schema::SessionPlaced& body) const {
+  const auto& session = *truth_.session(SessionId{body.session()});
+  const cluster::Accounts& accounts = truth_.accounts();
+  std::uint64_t gpu_milli = 0;
+  for (const cluster::Task& task : session.tasks)
+    for (const auto& share : task.devices) gpu_milli += share.milli();
+  const auto check = [&](cluster::AccountIndex index) {
+    const cluster::Account& account = accounts.at(index);
+    if (!account.quota) return;
+    const cluster::Quota& quota = *account.quota;
+    const cluster::Amounts& held = account.held;
+    SIM_CHECK(
+        held.sessions <= quota.sessions &&
+            (session.cpu_milli == 0 || held.cpu_milli <= quota.cpu_milli) &&
+            (session.memory_bytes == 0 ||
+             held.memory_bytes <= quota.memory_bytes) &&
+            (gpu_milli == 0 || held.gpu_milli <= quota.gpu_milli),
+        "the placement of s-{} is over the quota of {}: {}", body.session(),
+        account.name, cluster::to_text(quota));
+  };
+  check(session.owners.user);
+  check(session.owners.group);
+  for (const auto index : accounts.with_parents(session.owners.project))
+    check(index);
+}
+
 // Of the kinds of events, and of what is rare.
 void Oracle::count(const schema::Event& event) {
   switch (event.body_type()) {
+    case EventBody::SessionPlaced:
+      return check_quotas(*event.body_as_SessionPlaced());
+    case EventBody::QuotaSet: return probes_.hit(Probe::quota_set);
     case EventBody::NodeLost: return probes_.hit(Probe::node_lost);
     case EventBody::NodeReturned: return probes_.hit(Probe::node_returned);
     case EventBody::NodeDrained: return probes_.hit(Probe::node_drained);
@@ -182,8 +217,8 @@ void Oracle::answered(std::span<const std::byte> bytes, bool waits_for_commit) {
   if (const auto* reply = schema::verified<schema::Reply>(bytes)) {
     if (!reply->rejection())
       sequence = reply->seq();
-    else if (reply->rejection()->code() == schema::RejectCode::no_space)
-      probes_.hit(Probe::refused_without_room);
+    else
+      note_refused(*reply);
   } else if (const auto* answer = schema::verified<schema::Answer>(bytes)) {
     if (waits_for_commit) sequence = answer->seq();
   } else {
@@ -207,6 +242,23 @@ void Oracle::ordered(const schema::AgentOrder& order) const {
   }
 }
 
+// A rejection says that nothing was changed, and nothing may be.
+void Oracle::note_refused(const schema::Reply& reply) {
+  const schema::Rejection& rejection = *reply.rejection();
+  if (rejection.code() == schema::RejectCode::no_space)
+    probes_.hit(Probe::refused_without_room);
+  // Only this one says that it may still take effect.
+  if (schema::text(rejection.rule()) == "not_kept") return;
+  const auto found = submissions_.find(
+      {reply.command_id()->high(), reply.command_id()->low()});
+  if (found == submissions_.end()) return;
+  const std::string& name = found->second.name;
+  const auto known = session_by_name_.find(name);
+  SIM_CHECK(known == session_by_name_.end(), "{} is s-{} and is refused: {}",
+            name, known->second, schema::text(rejection.text()));
+  refused_[name] = truth_.epoch().value;
+}
+
 // ---- clients
 
 void Oracle::asked_submit(const schema::Id128& id, const std::string& name) {
@@ -219,9 +271,10 @@ std::uint64_t Oracle::heard(const schema::Reply& reply) {
   if (found == submissions_.end()) return 0;
   Submission& submission = found->second;
   if (reply.rejection()) {
-    submission.refused = true;
     if (schema::text(reply.rejection()->rule()) == "sessions_waiting_max")
       probes_.hit(Probe::queue_full);
+    if (schema::text(reply.rejection()->rule()).starts_with("quota"))
+      probes_.hit(Probe::quota_refused);
     return 0;
   }
   const auto known = session_by_name_.find(submission.name);

@@ -76,15 +76,17 @@ class Oracle {
   struct Submission {
     std::string name;
     std::uint64_t session = 0;  // as it was acknowledged
-    bool refused = false;
   };
   using IdKey = std::pair<std::uint64_t, std::uint64_t>;
 
   void apply(const schema::Event& event);
   void look_at(const schema::Event& event);
-  void look_at_submitted(const schema::SessionSubmitted& body);
+  void look_at_submitted(const schema::Event& event,
+                         const schema::SessionSubmitted& body);
+  void note_refused(const schema::Reply& reply);
   void look_at_exited(const schema::TaskExited& body) const;
   void count(const schema::Event& event);
+  void check_quotas(const schema::SessionPlaced& body) const;
   void check_devices(const std::string& node) const;
 
   Loop& loop_;
@@ -93,6 +95,8 @@ class Oracle {
   store::Head head_;
   std::map<std::string, std::uint64_t> session_by_name_;
   std::map<IdKey, Submission> submissions_;
+  // By name, of the epoch that said that nothing was changed.
+  std::map<std::string, std::uint64_t> refused_;
   std::size_t acknowledged_ = 0;
   std::map<TaskKey, Life> lives_;
   std::size_t running_ = 0;

@@ -33,6 +33,7 @@ void draw_size(Random& random, Plan& plan) {
   plan.tick_ns = random.one_in(4) ? random.spread(200 * ms_ns, 20 * second_ns)
                                   : 200 * ms_ns;
   plan.snapshot_every_events = random.spread(16, 2'000);
+  plan.quotas = random.one_in(2);
   plan.waiting_max = random.one_in(4) ? random.between(1, 20) : 100'000;
 }
 

@@ -70,6 +70,9 @@ namespace reeve::sim {
   X(dependency_failed, "dependency failed")                          \
   X(drain_evicted, "session left a drained node")                    \
   X(started_again, "task started again after power loss")            \
+  X(gap_filled, "gap in the events filled from the log")             \
+  X(quota_set, "quota set")                                          \
+  X(quota_refused, "submission refused by a quota")                  \
   X(queue_full, "submission refused: queue full")                    \
   X(digests_compared, "live digest equal to the replayed one")
 

@@ -35,6 +35,7 @@ struct World {
   std::uint64_t tick_ns = plan.tick_ns;  // of the manager
   End daemon{};
   std::map<std::string, End, std::less<>> agents;
+  End watcher{};  // who hears the events
 };
 
 }  // namespace reeve::sim
