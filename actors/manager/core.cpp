@@ -73,7 +73,11 @@ void Core::on_command(const schema::Command& command,
   }
   if (const auto* rejected = rejections_.find(*command.id())) {
     ++counters_.repeats;
-    return reply(reply_to, *rejected);
+    // With a full disk it would be told that it may take effect yet.
+    if (no_room_.empty()) return reply(reply_to, *rejected);
+    if (reply_to.empty()) return;
+    effects_.push_back(SendReply{std::string(reply_to), *rejected});
+    return;
   }
   if (refuse_without_room(command, reply_to)) return;
   const Decision decision = decide(command, principal, now_);
@@ -539,12 +543,12 @@ bool Core::refuse_without_room(const schema::Command& command,
       command.body_type() == CommandBody::RegisterNodes)
     return false;
   ++counters_.rejections;
+  auto answer = encode_rejection(*command.id(),
+                                 {schema::RejectCode::no_space, "no_room",
+                                  "nothing was changed: " + no_room_, 0, 0});
+  rejections_.add(*command.id(), answer);
   if (!reply_to.empty())
-    effects_.push_back(SendReply{
-        std::string(reply_to),
-        encode_rejection(*command.id(),
-                         {schema::RejectCode::no_space, "no_room",
-                          "nothing was changed: " + no_room_, 0, 0})});
+    effects_.push_back(SendReply{std::string(reply_to), std::move(answer)});
   return true;
 }
 

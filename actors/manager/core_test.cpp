@@ -162,6 +162,11 @@ BOOST_AUTO_TEST_CASE(without_room_on_the_disk_nobody_waits_for_an_answer) {
   cancel(first, "root", before);
   commit();
   BOOST_CHECK_EQUAL(verdict(before), "accepted s-1");
+  // What was refused meanwhile is not carried out now.
+  cancel(second, "root", meanwhile);
+  commit();
+  BOOST_CHECK_EQUAL(verdict(meanwhile), "no_space no_room");
+  BOOST_CHECK(state_of(second) == SessionState::pending);
   const auto again = cancel(second);
   commit();
   BOOST_CHECK_EQUAL(verdict(again), "accepted s-2");
