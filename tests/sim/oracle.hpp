@@ -87,6 +87,7 @@ class Oracle {
   void look_at_exited(const schema::TaskExited& body) const;
   void count(const schema::Event& event);
   void check_quotas(const schema::SessionPlaced& body) const;
+  bool given_up(const TaskKey& key) const;
   void check_devices(const std::string& node) const;
 
   Loop& loop_;

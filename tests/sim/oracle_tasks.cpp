@@ -26,22 +26,28 @@ void Oracle::task_started(const TaskKey& key, const std::string& node) {
   check_devices(node);
 }
 
+// The manager gave it up, drained its node for it, and said so: whoever resumes
+// the node while it is there has decided that it may share.
+bool Oracle::given_up(const TaskKey& key) const {
+  const auto* session = truth_.session(SessionId{key.session});
+  return session && session->state == SessionState::lost &&
+         session->attempt == key.attempt;
+}
+
 void Oracle::check_devices(const std::string& node) const {
   std::map<std::uint32_t, std::uint32_t> used;
+  std::map<std::uint32_t, std::string> users;
   for (const auto& [key, life] : lives_) {
-    if (!life.running || life.node != node) continue;
-    for (const Grant& grant : life.grants) used[grant.device] += grant.milli;
+    if (!life.running || life.node != node || given_up(key)) continue;
+    for (const Grant& grant : life.grants) {
+      used[grant.device] += grant.milli;
+      users[grant.device] += " " + keeper::to_string(key);
+    }
   }
-  for (const auto& [device, milli] : used) {
-    if (milli <= milli_per_device) continue;
-    std::string users;
-    for (const auto& [key, life] : lives_)
-      for (const Grant& grant : life.grants)
-        if (life.running && life.node == node && grant.device == device)
-          users += " " + keeper::to_string(key);
-    SIM_CHECK(false, "device {} of {} serves {} thousandths to{}", device, node,
-              milli, users);
-  }
+  for (const auto& [device, milli] : used)
+    SIM_CHECK(milli <= milli_per_device,
+              "device {} of {} serves {} thousandths to{}", device, node, milli,
+              users[device]);
 }
 
 void Oracle::task_ended(const TaskKey& key) {
