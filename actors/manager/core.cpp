@@ -184,6 +184,18 @@ Decision Core::decide(const schema::Command& command,
                 0, 0});
 }
 
+// Whoever reconciled with a list from before one of its nodes was lost, or
+// from another manager, may still run what was given up with the node. It
+// registers again within a minute.
+bool Core::is_reconciled(const schema::RegisterNodes& command) const {
+  const auto agent = agents_.find(schema::text(command.agent()));
+  if (!command.reconciled() || !command.boot() || agent == agents_.end())
+    return false;
+  const schema::Id128& asked = agent->second.boot;
+  return agent->second.listed && command.boot()->high() == asked.high() &&
+         command.boot()->low() == asked.low();
+}
+
 Decision Core::register_nodes(const schema::RegisterNodes& command,
                               std::string_view principal, Time now) {
   const std::string agent(schema::text(command.agent()));
@@ -196,20 +208,19 @@ Decision Core::register_nodes(const schema::RegisterNodes& command,
         Rejection{schema::RejectCode::over_limit, "nodes_per_command_max",
                   "too many nodes in one command",
                   cluster::nodes_per_command_max, command.nodes()->size()});
+  const bool reconciled = is_reconciled(command);
   // Tried first, each alone: with a rejection nothing changes.
   for (const auto* spec : *command.nodes()) {
     cluster::EventWriter unused(writer_.next(), writer_.epoch());
-    const Decision one =
-        cluster::decide_register(state_, agent, *spec, command.reconciled(),
-                                 origin(now, principal), unused);
+    const Decision one = cluster::decide_register(
+        state_, agent, *spec, reconciled, origin(now, principal), unused);
     if (!one) return one;
   }
   cluster::Accepted accepted{state_.last_sequence(), {}};
   bool first = true;
   for (const auto* spec : *command.nodes()) {
-    const Decision one =
-        cluster::decide_register(state_, agent, *spec, command.reconciled(),
-                                 origin(now, principal), writer_);
+    const Decision one = cluster::decide_register(
+        state_, agent, *spec, reconciled, origin(now, principal), writer_);
     if (!one) return one;
     if (std::exchange(first, false)) accepted = *one;
     absorb();
@@ -217,8 +228,11 @@ Decision Core::register_nodes(const schema::RegisterNodes& command,
   Agent& known = agents_[agent];
   known.seen = now;
   known.known = true;
-  if (command.boot()) known.boot = *command.boot();
-  if (!command.reconciled()) want_reconcile(agent);
+  if (!command.reconciled()) {
+    if (command.boot()) known.boot = *command.boot();
+    known.listed = true;
+    want_reconcile(agent);
+  }
   return accepted;
 }
 
@@ -342,6 +356,7 @@ void Core::react(const schema::Event& event) {
       const auto* node = state_.node(NodeId{event.body_as_NodeLost()->node()});
       for (const SessionId holder : node->holders)
         orphaned_.push_back(holder.value);
+      agents_[node->agent].listed = false;
       break;
     }
     default: break;

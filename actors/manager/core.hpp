@@ -142,6 +142,8 @@ class Core {
     Time seen;
     bool known = false;  // heard since the start
     bool lost = false;   // and its nodes with it
+    // A list that answers `boot` is asked for, and no node was lost since.
+    bool listed = false;
   };
   struct Timer {
     Time due;
@@ -174,6 +176,7 @@ class Core {
 
   cluster::Decision decide(const schema::Command& command,
                            std::string_view principal, Time now);
+  bool is_reconciled(const schema::RegisterNodes& command) const;
   cluster::Decision register_nodes(const schema::RegisterNodes& command,
                                    std::string_view principal, Time now);
   cluster::Decision report_facts(const schema::ReportFacts& command,

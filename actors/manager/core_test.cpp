@@ -447,6 +447,25 @@ BOOST_AUTO_TEST_CASE(a_silent_agent_loses_its_node_and_what_ran_there) {
   BOOST_CHECK(state().node("n0")->offered());
 }
 
+// It may still run what was given up with the node after it had its list.
+BOOST_AUTO_TEST_CASE(who_reconciled_before_the_loss_does_not_return_by_it) {
+  const std::vector<NodeOptions> node{{.name = "n0", .devices = 2}};
+  send_registration("n0", node, false, {});
+  commit();
+  for (int i = 0; i < 12; ++i) tick(second_ns);
+  BOOST_CHECK(state().node("n0")->lost);
+  send_registration("n0", node, true, {});
+  BOOST_CHECK(state().node("n0")->lost);
+  commit();
+  // Nor does one whose list was another manager's.
+  send_registration("n0", node, false, {});
+  restart();
+  send_registration("n0", node, true, {});
+  BOOST_CHECK(state().node("n0")->lost);
+  register_nodes("n0", node, true);
+  BOOST_CHECK(state().node("n0")->offered());
+}
+
 BOOST_AUTO_TEST_CASE(a_gang_with_a_part_on_a_lost_node_is_stopped_elsewhere) {
   const std::uint64_t session = submitted(tasks_of(2));
   place(session, {"n0", "n1"});

@@ -150,6 +150,15 @@ schema::Id128 Harness::register_nodes(std::string_view agent,
                                       const std::vector<NodeOptions>& nodes,
                                       bool reconciled,
                                       std::string_view principal) {
+  // Whoever says so has asked for a list before.
+  if (reconciled) send_registration(agent, nodes, false, principal);
+  return send_registration(agent, nodes, reconciled, principal);
+}
+
+schema::Id128 Harness::send_registration(std::string_view agent,
+                                         const std::vector<NodeOptions>& nodes,
+                                         bool reconciled,
+                                         std::string_view principal) {
   Builder builder;
   const schema::Id128 id = next_id();
   const auto body = build_register(builder, agent, {5, 6}, nodes, reconciled);

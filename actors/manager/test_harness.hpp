@@ -67,6 +67,11 @@ class Harness {
                                const std::vector<NodeOptions>& nodes,
                                bool reconciled = false,
                                std::string_view principal = {});
+  // One message of it alone.
+  schema::Id128 send_registration(std::string_view agent,
+                                  const std::vector<NodeOptions>& nodes,
+                                  bool reconciled = false,
+                                  std::string_view principal = {});
   schema::Id128 report(std::string_view agent, std::uint64_t session,
                        const FactOptions& fact,
                        std::string_view principal = {});
