@@ -118,4 +118,10 @@ bool decide_dependent(const State& state, const Session& waiting,
 // Whether the dependency holds the session back no more.
 bool satisfied(schema::DependencyKind kind, SessionState ended);
 
+// Whether the attempt, counted from 1, is followed by another after this end;
+// and how long that one is held back.
+bool may_requeue(std::uint32_t attempt, std::uint32_t requeue_max,
+                 EndReason reason);
+std::uint64_t requeue_delay(std::uint32_t attempt);
+
 }  // namespace reeve::cluster

@@ -52,25 +52,17 @@ Outcome outcome_of(const Session& session, std::uint32_t exiting_rank,
 }
 
 bool may_requeue(const Session& session, EndReason reason) {
-  if (session.attempt > session.requeue_max) return false;
-  switch (reason) {
-    case EndReason::cancelled:
-    case EndReason::time_limit:
-    case EndReason::wait_timeout:
-    case EndReason::dependency_failed: return false;
-    default: return true;
-  }
+  return cluster::may_requeue(session.attempt, session.requeue_max, reason);
 }
 
 void write_requeued(const Session& session, EndReason reason,
                     const Origin& origin, Sequence cause, EventWriter& writer) {
-  const std::uint32_t doublings = std::min(session.attempt - 1, 16u);
-  const std::uint64_t delay_ns =
-      std::min(requeue_delay_ns << doublings, requeue_delay_ns_max);
-  writer.add(schema::CreateSessionRequeued(writer.builder(), session.id.value,
-                                           session.attempt + 1, reason,
-                                           origin.now.value + delay_ns),
-             cause);
+  const std::uint64_t not_before_at =
+      origin.now.value + requeue_delay(session.attempt);
+  writer.add(
+      schema::CreateSessionRequeued(writer.builder(), session.id.value,
+                                    session.attempt + 1, reason, not_before_at),
+      cause);
 }
 
 void write_ended(const Session& session, const Outcome& outcome,
@@ -94,6 +86,23 @@ void write_stopping(const Session& session, EndReason reason,
 }
 
 }  // namespace
+
+bool may_requeue(std::uint32_t attempt, std::uint32_t requeue_max,
+                 EndReason reason) {
+  if (attempt > requeue_max) return false;
+  switch (reason) {
+    case EndReason::cancelled:
+    case EndReason::time_limit:
+    case EndReason::wait_timeout:
+    case EndReason::dependency_failed: return false;
+    default: return true;
+  }
+}
+
+std::uint64_t requeue_delay(std::uint32_t attempt) {
+  const std::uint32_t doublings = std::min(attempt - 1, 16u);
+  return std::min(requeue_delay_ns << doublings, requeue_delay_ns_max);
+}
 
 void write_exit(const Session& session, const TaskEnd& end,
                 const Origin& origin, Sequence cause, EventWriter& writer) {

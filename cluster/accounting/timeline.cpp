@@ -2,13 +2,6 @@
 
 namespace reeve::cluster::accounting {
 
-std::uint32_t NameList::index(std::string_view name) {
-  const auto [found, fresh] = index_.try_emplace(
-      std::string(name), static_cast<std::uint32_t>(names_.size()));
-  if (fresh) names_.emplace_back(name);
-  return found->second;
-}
-
 std::uint32_t Timeline::run_of(const Holding& holding) {
   const auto next = static_cast<std::uint32_t>(runs.size());
   const auto [found, fresh] = living_.try_emplace(holding.session.value, next);

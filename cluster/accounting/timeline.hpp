@@ -5,26 +5,15 @@
 #include <cstdint>
 #include <functional>
 #include <string>
-#include <string_view>
 #include <vector>
 
+#include "cluster/accounting/name_list.hpp"
 #include "cluster/accounting/window.hpp"
 
 namespace reeve::cluster::accounting {
 
 // How many allocations one picture may have.
 inline constexpr std::size_t timeline_allocations_max = 1'000'000;
-
-// Names, each kept once.
-class NameList {
- public:
-  std::uint32_t index(std::string_view name);
-  const std::vector<std::string>& all() const { return names_; }
-
- private:
-  std::vector<std::string> names_;
-  boost::unordered_flat_map<std::string, std::uint32_t> index_;
-};
 
 // One attempt of a session that held something. Its state is the one it ended
 // in; pending means that it was requeued; else what it was doing at the end

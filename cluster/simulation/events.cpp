@@ -1,0 +1,143 @@
+#include "cluster/simulation/events.hpp"
+
+namespace reeve::cluster::simulation {
+
+namespace {
+
+flatbuffers::Offset<schema::NodeSpec> node_spec(
+    flatbuffers::FlatBufferBuilder& builder, const Node& node) {
+  std::vector<flatbuffers::Offset<schema::DeviceSpec>> devices;
+  for (const auto& device : node.devices) {
+    const auto uuid = builder.CreateSharedString("");
+    const auto model = builder.CreateSharedString(device.model);
+    devices.push_back(
+        schema::CreateDeviceSpec(builder, uuid, model, device.memory_bytes));
+  }
+  const auto list = builder.CreateVector(devices);
+  const auto name = builder.CreateString(node.name);
+  const auto group = builder.CreateString(node.group);
+  return schema::CreateNodeSpec(builder, name, group, node.cpu_milli,
+                                node.memory_bytes, list, node.simulated);
+}
+
+flatbuffers::Offset<schema::ResourceRequest> resource_request(
+    flatbuffers::FlatBufferBuilder& builder, const Request& request) {
+  const auto models = builder.CreateVectorOfStrings(request.gpu_models);
+  return schema::CreateResourceRequest(
+      builder, request.cpu_milli, request.memory_bytes, request.gpus,
+      request.gpu_milli, request.gpu_memory_bytes, models);
+}
+
+}  // namespace
+
+template <class Body>
+const schema::Event& EventMaker::finish(Time at,
+                                        flatbuffers::Offset<Body> body) {
+  builder_.Finish(schema::CreateEvent(
+      builder_, ++sequence_, at.value, 1, 0, nullptr, 0,
+      schema::EventBodyTraits<Body>::enum_value, body.Union()));
+  const auto* made =
+      flatbuffers::GetRoot<schema::Event>(builder_.GetBufferPointer());
+  return *made;
+}
+
+const schema::Event& EventMaker::changed(const NodeChange& change,
+                                         const Node& inventory) {
+  builder_.Clear();
+  const std::uint32_t node = change.node.value;
+  switch (change.kind) {
+    case NodeChange::Kind::joined: {
+      const auto spec = node_spec(builder_, inventory);
+      const auto agent = builder_.CreateString(inventory.name);
+      return finish(change.at,
+                    schema::CreateNodeRegistered(builder_, node, agent, spec));
+    }
+    case NodeChange::Kind::lost:
+      return finish(change.at, schema::CreateNodeLost(builder_, node));
+    case NodeChange::Kind::returned:
+      return finish(change.at, schema::CreateNodeReturned(builder_, node));
+    case NodeChange::Kind::drained:
+      return finish(change.at, schema::CreateNodeDrained(
+                                   builder_, node, 0, change.deadline.value));
+    case NodeChange::Kind::resumed:
+      return finish(change.at, schema::CreateNodeResumed(builder_, node));
+    case NodeChange::Kind::removed: break;
+  }
+  return finish(change.at, schema::CreateNodeRemoved(builder_, node));
+}
+
+const schema::Event& EventMaker::submitted(
+    const Session& session, const Workload& work,
+    const std::vector<schema::Dependency>& after, Time at,
+    std::uint64_t time_limit_ns) {
+  builder_.Clear();
+  const Request& request = work.requests[session.request];
+  const auto resources = resource_request(builder_, request);
+  const auto user = builder_.CreateString(work.users.all()[session.user]);
+  const auto project =
+      builder_.CreateString(work.projects.all()[session.project]);
+  const auto group = builder_.CreateString(request.group);
+  const auto on_node = builder_.CreateString(request.on_node);
+  const auto dependencies = builder_.CreateVectorOfStructs(after);
+  schema::SessionSpecBuilder spec(builder_);
+  spec.add_request(resources);
+  spec.add_user(user);
+  spec.add_project(project);
+  spec.add_group(group);
+  spec.add_on_node(on_node);
+  spec.add_after(dependencies);
+  spec.add_priority(session.priority);
+  spec.add_tasks(request.tasks);
+  spec.add_nodes(request.nodes);
+  spec.add_time_limit_ns(time_limit_ns);
+  spec.add_not_before_at(session.not_before.value);
+  spec.add_requeue_max(session.requeue_max);
+  spec.add_simulated(request.simulated);
+  return finish(at, schema::CreateSessionSubmitted(builder_, session.id.value,
+                                                   spec.Finish()));
+}
+
+const schema::Event& EventMaker::placed(const Proposal& proposal, Time at) {
+  builder_.Clear();
+  std::vector<flatbuffers::Offset<schema::TaskPlacement>> tasks;
+  std::vector<schema::DeviceShare> shares;
+  for (const auto& task : proposal.tasks) {
+    shares.clear();
+    for (const auto& grant : task.devices)
+      shares.emplace_back(grant.device, grant.milli, grant.memory_bytes);
+    tasks.push_back(
+        schema::CreateTaskPlacementDirect(builder_, task.node.value, &shares));
+  }
+  return finish(
+      at, schema::CreateSessionPlacedDirect(builder_, proposal.session.value,
+                                            proposal.attempt, &tasks));
+}
+
+const schema::Event& EventMaker::exited(SessionId session,
+                                        std::uint32_t attempt,
+                                        std::uint32_t rank,
+                                        schema::EndReason reason, Time at) {
+  builder_.Clear();
+  return finish(at, schema::CreateTaskExited(builder_, session.value, attempt,
+                                             rank, reason));
+}
+
+const schema::Event& EventMaker::requeued(SessionId session,
+                                          std::uint32_t attempt,
+                                          schema::EndReason reason,
+                                          Time not_before, Time at) {
+  builder_.Clear();
+  return finish(at,
+                schema::CreateSessionRequeued(builder_, session.value, attempt,
+                                              reason, not_before.value));
+}
+
+const schema::Event& EventMaker::ended(SessionId session, std::uint32_t attempt,
+                                       schema::SessionState state,
+                                       schema::EndReason reason, Time at) {
+  builder_.Clear();
+  return finish(at, schema::CreateSessionEnded(builder_, session.value, attempt,
+                                               state, reason));
+}
+
+}  // namespace reeve::cluster::simulation

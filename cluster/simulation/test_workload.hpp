@@ -1,0 +1,102 @@
+// For tests: workloads in few words. Times are seconds since the beginning.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cluster/simulation/workload.hpp"
+
+namespace reeve::cluster::simulation::testing {
+
+inline constexpr std::uint64_t gib = std::uint64_t{1} << 30;
+inline constexpr Time beginning{1'000 * second_ns};
+
+inline Time at_s(std::uint64_t seconds) {
+  return Time{beginning.value + seconds * second_ns};
+}
+
+struct Asked {
+  std::uint64_t at_s = 0;
+  std::uint64_t lasts_s = 10;
+  std::uint32_t cpus = 1;
+  std::uint32_t gpus = 0;
+  std::uint32_t gpu_milli = 1000;
+  std::uint32_t tasks = 1;
+  std::uint32_t nodes = 0;
+  std::int32_t priority = 0;
+  std::uint32_t requeue_max = 0;
+  std::uint64_t not_before_s = 0;
+  std::uint64_t limit_s = 0;
+  std::vector<std::uint64_t> task_s{};
+  std::vector<schema::Dependency> after{};
+  bool succeeds = true;
+  bool running_before = false;
+  std::string user = "ann";
+  std::string on_node{};
+};
+
+class WorkMaker {
+ public:
+  WorkMaker() {
+    work.from = beginning;
+    work.to = at_s(1'000);
+  }
+
+  NodeId node(std::uint32_t cpus, std::uint32_t gpus = 0,
+              std::uint64_t from_s = 0) {
+    Node node;
+    node.name = "n" + std::to_string(nodes_);
+    node.cpu_milli = cpus * 1000;
+    node.memory_bytes = 64 * gib;
+    node.devices.assign(gpus, {"H100", 80 * gib});
+    const auto inventory = static_cast<std::uint32_t>(work.inventories.size());
+    work.inventories.push_back(node);
+    const NodeId id{nodes_++};
+    work.changes.push_back(
+        {at_s(from_s), NodeChange::Kind::joined, id, inventory, Time{}});
+    return id;
+  }
+
+  void change(NodeId node, NodeChange::Kind kind, std::uint64_t at,
+              std::uint64_t deadline_s = 0) {
+    work.changes.push_back(
+        {at_s(at), kind, node, 0, deadline_s > 0 ? at_s(deadline_s) : Time{}});
+  }
+
+  SessionId submit(const Asked& asked) {
+    Request request;
+    request.cpu_milli = asked.cpus * 1000;
+    request.memory_bytes = gib / 4;
+    request.gpus = asked.gpus;
+    request.gpu_milli = asked.gpus > 0 ? asked.gpu_milli : 0;
+    request.tasks = asked.tasks;
+    request.nodes = asked.nodes;
+    request.group = default_group;
+    request.on_node = asked.on_node;
+    Session session;
+    session.id = SessionId{work.sessions.size() + 1};
+    session.request = work.requests.index(request);
+    session.user = work.users.index(asked.user);
+    session.project = work.projects.index("default");
+    session.priority = asked.priority;
+    session.requeue_max = asked.requeue_max;
+    session.submitted_at = at_s(asked.at_s);
+    if (asked.not_before_s > 0) session.not_before = at_s(asked.not_before_s);
+    session.duration_ns = asked.lasts_s * second_ns;
+    session.time_limit_ns = asked.limit_s * second_ns;
+    for (const auto seconds : asked.task_s)
+      session.task_ns.push_back(seconds * second_ns);
+    session.after = asked.after;
+    session.succeeds = asked.succeeds;
+    session.running_before = asked.running_before;
+    work.sessions.push_back(session);
+    return session.id;
+  }
+
+  Workload work;
+
+ private:
+  std::uint32_t nodes_ = 0;
+};
+
+}  // namespace reeve::cluster::simulation::testing

@@ -1,0 +1,348 @@
+#include "cluster/simulation/virtual_cell.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <queue>
+#include <set>
+#include <tuple>
+
+#include "cluster/check.hpp"
+#include "cluster/decide.hpp"
+#include "cluster/simulation/events.hpp"
+#include "cluster/simulation/possible.hpp"
+
+namespace reeve::cluster::simulation {
+
+namespace {
+
+using schema::EndReason;
+using schema::SessionState;
+using Index = std::uint32_t;  // of a session in the workload
+
+constexpr Time never{UINT64_MAX};
+constexpr std::size_t proposals_per_pass = 4096;
+constexpr std::uint32_t whole_session = UINT32_MAX;
+
+Time later(Time at, std::uint64_t duration_ns) {
+  return Time{at.value > UINT64_MAX - duration_ns ? UINT64_MAX
+                                                  : at.value + duration_ns};
+}
+
+// A task's exit, or the end of a session after all of them.
+struct Due {
+  Time at;
+  Index session = 0;
+  std::uint32_t rank = whole_session;
+  std::uint32_t attempt = 0;
+  bool operator>(const Due& other) const {
+    return std::tie(at, session, rank) >
+           std::tie(other.at, other.session, other.rank);
+  }
+};
+
+}  // namespace
+
+struct VirtualCell::Core {
+  Core(const Workload& given, const CellOptions& chosen, Tell listener)
+      : work(given),
+        options(chosen),
+        tell(std::move(listener)),
+        possible(given) {
+    outcomes.resize(work.sessions.size());
+    on_nodes.resize(work.sessions.size());
+    for (Index i = 0; i < work.sessions.size(); ++i)
+      index_of.emplace(work.sessions[i].id.value, i);
+    now = work.from;
+  }
+
+  // What goes on from before the window holds its place before anything else
+  // may take it.
+  void begin() {
+    begun = true;
+    change_nodes();
+    for (Index i = 0; i < work.sessions.size(); ++i)
+      if (work.sessions[i].running_before) submit(i);
+    pass();
+  }
+
+  bool step() {
+    if (!begun) {
+      begin();
+      return true;
+    }
+    const Time next = next_moment();
+    if (next == never) return false;
+    REEVE_CHECK(next >= now,
+                fmt::format("from {} back to {}", now.value, next.value));
+    now = next;
+    end_what_is_due();
+    change_nodes();
+    arrive();
+    const Time wakeup = scheduler.next_wakeup();
+    if (wakeup.value > 0 && wakeup <= now) to_pass = true;
+    if (to_pass && pass_at() <= now) pass();
+    return true;
+  }
+
+  Time next_moment() const {
+    Time next = never;
+    const auto consider = [&](Time at) {
+      next = std::min(next, std::max(at, now));
+    };
+    if (!due.empty()) consider(due.top().at);
+    if (next_change < work.changes.size())
+      consider(work.changes[next_change].at);
+    if (!evictions.empty()) consider(evictions.begin()->first);
+    for (Index i = next_arrival; i < work.sessions.size(); ++i) {
+      if (work.sessions[i].running_before) continue;
+      consider(work.sessions[i].submitted_at);
+      break;
+    }
+    const Time wakeup = scheduler.next_wakeup();
+    if (wakeup > now) consider(wakeup);
+    if (to_pass) consider(pass_at());
+    return next;
+  }
+
+  // The first moment from now on at which the scheduler may look.
+  Time pass_at() const {
+    if (options.round_ns == 0) return now;
+    const std::uint64_t since = now.value - work.from.value;
+    const std::uint64_t rounds =
+        since / options.round_ns + (since % options.round_ns != 0);
+    return later(work.from, rounds * options.round_ns);
+  }
+
+  void happened(const schema::Event& event) {
+    scheduler.apply(event);
+    if (tell) tell(event);
+    to_pass = true;
+  }
+
+  // -- sessions ---------------------------------------------------------------
+
+  void arrive() {
+    for (; next_arrival < work.sessions.size(); ++next_arrival) {
+      const Session& session = work.sessions[next_arrival];
+      if (session.running_before) continue;
+      if (session.submitted_at > now) break;
+      submit(next_arrival);
+      // One at a time, so that each is tried with those before it in place.
+      if (options.unplaced == Unplaced::is_refused) try_once(next_arrival);
+    }
+  }
+
+  void submit(Index i) {
+    const Session& session = work.sessions[i];
+    Outcome& outcome = outcomes[i];
+    outcome.attempts = 1;
+    std::vector<schema::Dependency> open;
+    const bool in_vain = !find_open_dependencies(session, open);
+    happened(events.submitted(session, work, open, now,
+                              options.estimates == Estimates::exact
+                                  ? session.duration_ns
+                                  : session.time_limit_ns));
+    if (in_vain || !possible(session.request))
+      return end(i, SessionState::cancelled, EndReason::none);
+    for (const auto& dependency : open)
+      dependents[index_of.at(dependency.session())].push_back(
+          {i, dependency.kind()});
+  }
+
+  // False: one of them has ended otherwise.
+  bool find_open_dependencies(const Session& session,
+                              std::vector<schema::Dependency>& open) const {
+    for (const auto& dependency : session.after) {
+      const auto other = index_of.find(dependency.session());
+      if (other == index_of.end()) continue;
+      const auto ended = end_state.find(other->second);
+      if (ended == end_state.end())
+        open.push_back(dependency);
+      else if (!satisfied(dependency.kind(), ended->second))
+        return false;
+    }
+    return true;
+  }
+
+  void try_once(Index i) {
+    pass();
+    const Outcome& outcome = outcomes[i];
+    if (outcome.fate == Outcome::Fate::waiting)
+      end(i, SessionState::cancelled, EndReason::none);
+  }
+
+  void pass() {
+    to_pass = false;
+    for (;;) {
+      const auto proposals = scheduler.propose(now, proposals_per_pass);
+      for (const auto& proposal : proposals) place(proposal);
+      if (proposals.size() < proposals_per_pass) break;
+    }
+    to_pass = false;  // what was placed asks for no other look
+  }
+
+  void place(const Proposal& proposal) {
+    const Index i = index_of.at(proposal.session.value);
+    const Session& session = work.sessions[i];
+    happened(events.placed(proposal, now));
+    ++placements;
+    Outcome& outcome = outcomes[i];
+    outcome.fate = Outcome::Fate::running;
+    if (outcome.started_at.value == 0) outcome.started_at = now;
+    for (const auto& task : proposal.tasks) on_nodes[i].push_back(task.node);
+    for (std::uint32_t rank = 0; rank < session.task_ns.size(); ++rank)
+      if (session.task_ns[rank] < session.duration_ns)
+        due.push(
+            {later(now, session.task_ns[rank]), i, rank, outcome.attempts});
+    if (session.duration_ns != for_ever_ns)
+      due.push({later(now, session.duration_ns), i, whole_session,
+                outcome.attempts});
+  }
+
+  void end_what_is_due() {
+    while (!due.empty() && due.top().at <= now) {
+      const Due one = due.top();
+      due.pop();
+      const Outcome& outcome = outcomes[one.session];
+      if (outcome.fate != Outcome::Fate::running ||
+          outcome.attempts != one.attempt)
+        continue;
+      const Session& session = work.sessions[one.session];
+      if (one.rank != whole_session) {
+        happened(events.exited(session.id, one.attempt, one.rank,
+                               EndReason::exited, now));
+        continue;
+      }
+      end(one.session,
+          session.succeeds ? SessionState::succeeded : SessionState::failed,
+          EndReason::exited);
+    }
+  }
+
+  void end(Index i, SessionState state, EndReason reason) {
+    Outcome& outcome = outcomes[i];
+    outcome.fate = outcome.started_at.value > 0 ? Outcome::Fate::ended
+                                                : Outcome::Fate::refused;
+    if (outcome.fate == Outcome::Fate::ended) outcome.ended_at = now;
+    on_nodes[i].clear();
+    end_state.emplace(i, state);
+    ++settled;
+    happened(events.ended(work.sessions[i].id, outcome.attempts, state, reason,
+                          now));
+    end_dependents(i, state);
+  }
+
+  // Those that waited for another end than this one.
+  void end_dependents(Index i, SessionState state) {
+    const auto found = dependents.find(i);
+    if (found == dependents.end()) return;
+    const auto waiting = std::move(found->second);
+    dependents.erase(found);
+    for (const auto& [other, kind] : waiting)
+      if (!satisfied(kind, state) && !end_state.contains(other))
+        end(other, SessionState::cancelled, EndReason::dependency_failed);
+  }
+
+  // -- nodes ------------------------------------------------------------------
+
+  void change_nodes() {
+    for (; next_change < work.changes.size(); ++next_change) {
+      const NodeChange& change = work.changes[next_change];
+      if (change.at > now) break;
+      happened(events.changed(change, work.inventories[change.inventory]));
+      follow(change);
+    }
+    while (!evictions.empty() && evictions.begin()->first <= now) {
+      const auto [at, node] = *evictions.begin();
+      evictions.erase(evictions.begin());
+      empty_node(NodeId{node}, EndReason::node_drained);
+    }
+  }
+
+  void follow(const NodeChange& change) {
+    using Kind = NodeChange::Kind;
+    const std::uint32_t node = change.node.value;
+    if (change.kind == Kind::lost)
+      empty_node(change.node, EndReason::node_lost);
+    if (change.kind != Kind::drained && change.kind != Kind::resumed) return;
+    std::erase_if(evictions,
+                  [&](const auto& one) { return one.second == node; });
+    if (change.kind == Kind::drained && change.deadline.value > 0)
+      evictions.emplace(change.deadline, node);
+  }
+
+  // Sessions with a task there end, or go back to the queue.
+  void empty_node(NodeId node, EndReason reason) {
+    std::vector<Index> there;
+    for (Index i = 0; i < on_nodes.size(); ++i)
+      if (std::find(on_nodes[i].begin(), on_nodes[i].end(), node) !=
+          on_nodes[i].end())
+        there.push_back(i);
+    for (const Index i : there) {
+      const Session& session = work.sessions[i];
+      Outcome& outcome = outcomes[i];
+      if (!may_requeue(outcome.attempts, session.requeue_max, reason)) {
+        end(i,
+            reason == EndReason::node_lost ? SessionState::lost
+                                           : SessionState::failed,
+            reason);
+        continue;
+      }
+      const Time not_before = later(now, requeue_delay(outcome.attempts));
+      ++outcome.attempts;
+      outcome.fate = Outcome::Fate::waiting;
+      on_nodes[i].clear();
+      happened(events.requeued(session.id, outcome.attempts, reason, not_before,
+                               now));
+    }
+  }
+
+  const Workload& work;
+  CellOptions options;
+  Tell tell;
+  Scheduler scheduler;
+  EventMaker events;
+  Possible possible;
+
+  Time now;
+  bool begun = false;
+  bool to_pass = false;  // something happened since the last pass
+  Index next_arrival = 0;
+  std::size_t next_change = 0;
+  std::priority_queue<Due, std::vector<Due>, std::greater<Due>> due;
+  std::set<std::pair<Time, std::uint32_t>> evictions;  // when, node
+
+  boost::unordered_flat_map<std::uint64_t, Index> index_of;
+  std::vector<Outcome> outcomes;
+  std::vector<std::vector<NodeId>> on_nodes;
+  boost::unordered_flat_map<Index, SessionState> end_state;
+  boost::unordered_flat_map<
+      Index, std::vector<std::pair<Index, schema::DependencyKind>>>
+      dependents;
+  std::size_t settled = 0;
+  std::uint64_t placements = 0;
+};
+
+VirtualCell::VirtualCell(const Workload& work, const CellOptions& options,
+                         Tell tell)
+    : core_(std::make_unique<Core>(work, options, std::move(tell))) {}
+VirtualCell::~VirtualCell() = default;
+
+bool VirtualCell::step() {
+  return core_->step();
+}
+Time VirtualCell::now() const {
+  return core_->now;
+}
+const std::vector<Outcome>& VirtualCell::outcomes() const {
+  return core_->outcomes;
+}
+std::size_t VirtualCell::settled() const {
+  return core_->settled;
+}
+std::uint64_t VirtualCell::placements() const {
+  return core_->placements;
+}
+
+}  // namespace reeve::cluster::simulation

@@ -1,0 +1,109 @@
+// What a virtual cell is given to do: sessions with the times at which they
+// are submitted and how long they run, and nodes that come and go.
+#pragma once
+
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "cluster/accounting/name_list.hpp"
+#include "cluster/scheduling/request.hpp"
+#include "cluster/types.hpp"
+#include "schema/types_generated.h"
+
+namespace reeve::cluster::simulation {
+
+using accounting::NameList;
+
+// It is never over: what holds for ever is freed by nobody.
+inline constexpr std::uint64_t for_ever_ns = UINT64_MAX;
+
+struct Session {
+  SessionId id;
+  std::uint32_t request = 0;  // in Workload::requests
+  std::uint32_t user = 0;     // in Workload::users, ...
+  std::uint32_t project = 0;
+  std::int32_t priority = 0;
+  std::uint32_t requeue_max = 0;
+  Time submitted_at;
+  Time not_before;                  // 0: none
+  std::uint64_t duration_ns = 0;    // from its placement to its end
+  std::uint64_t time_limit_ns = 0;  // 0: none
+  // Of each task from the placement to its exit, where they differ.
+  std::vector<std::uint64_t> task_ns;
+  std::vector<schema::Dependency> after;
+  bool succeeds = true;
+  // It ran when the window began: it goes on first, and is in no mean.
+  bool running_before = false;
+};
+
+struct Node {
+  struct Device {
+    std::string model;
+    std::uint64_t memory_bytes = 0;
+    bool operator==(const Device&) const = default;
+  };
+  std::string name;
+  std::string group;
+  std::uint32_t cpu_milli = 0;
+  std::uint64_t memory_bytes = 0;
+  std::vector<Device> devices;
+  bool simulated = false;
+};
+
+struct NodeChange {
+  enum class Kind : std::uint8_t {
+    joined,  // or came back with another inventory
+    lost,
+    returned,
+    drained,
+    resumed,
+    removed
+  };
+  Time at;
+  Kind kind = Kind::joined;
+  NodeId node;
+  std::uint32_t inventory = 0;  // of `joined`: in Workload::inventories
+  Time deadline;                // of `drained`; 0: none
+};
+
+// Requests, each kept once.
+class RequestList {
+ public:
+  std::uint32_t index(const Request& request);
+  const std::vector<Request>& all() const { return requests_; }
+  const Request& operator[](std::uint32_t i) const { return requests_[i]; }
+
+ private:
+  std::vector<Request> requests_;
+  boost::unordered_flat_map<Request, std::uint32_t, std::hash<Request>> index_;
+};
+
+struct Workload {
+  Time from;                      // nothing is placed before it
+  Time to;                        // of what really happened
+  std::vector<Session> sessions;  // by submission; ids ascend among equals
+  RequestList requests;
+  NameList users;
+  NameList projects;
+  std::vector<Node> inventories;
+  std::vector<NodeChange> changes;  // by time
+};
+
+// What became of a session, really or virtually.
+struct Outcome {
+  enum class Fate : std::uint8_t {
+    waiting,  // at the end, or for ever
+    running,
+    ended,
+    refused,  // fits on no node, or waited for one that ended otherwise
+  };
+  Time started_at;  // its first placement; 0: none
+  Time ended_at;
+  std::uint32_t attempts = 0;
+  Fate fate = Fate::waiting;
+  bool operator==(const Outcome&) const = default;
+};
+
+}  // namespace reeve::cluster::simulation
