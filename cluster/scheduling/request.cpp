@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <utility>
 
 #include "cluster/types.hpp"
 #include "schema/types_generated.h"
@@ -16,39 +17,41 @@ std::string lower_case(const char* text) {
   return lower;
 }
 
-namespace {
-
-void take_gpus(const schema::ResourceRequest& wanted, Request& request) {
-  request.gpus = wanted.gpus();
-  if (request.gpus == 0) return;
-  request.gpu_milli = wanted.gpu_milli();
-  if (request.gpu_milli == 0 || request.gpu_milli > milli_per_device) {
+Request normal_form(Request request) {
+  if (request.gpus == 0) {
+    request.gpu_milli = 0;
+    request.gpu_memory_bytes = 0;
+    request.gpu_models.clear();
+  } else if (request.gpu_milli == 0 || request.gpu_milli > milli_per_device) {
     request.gpu_milli = milli_per_device;
   }
-  request.gpu_memory_bytes = wanted.gpu_memory_bytes();
-  if (!wanted.gpu_models()) return;
   auto& models = request.gpu_models;
-  for (const auto* model : *wanted.gpu_models()) {
-    models.push_back(lower_case(model->c_str()));
-  }
+  for (auto& model : models) model = lower_case(model.c_str());
   std::sort(models.begin(), models.end());
   models.erase(std::unique(models.begin(), models.end()), models.end());
+  request.tasks = std::max<std::uint32_t>(request.tasks, 1);
+  request.nodes = std::min(request.nodes, request.tasks);
+  if (request.group.empty()) request.group = default_group;
+  return request;
 }
 
-}  // namespace
-
 Request request_of(const schema::SessionSpec& spec) {
+  const schema::ResourceRequest& wanted = *spec.request();
   Request request;
-  request.cpu_milli = spec.request()->cpu_milli();
-  request.memory_bytes = spec.request()->memory_bytes();
-  take_gpus(*spec.request(), request);
-  request.tasks = std::max<std::uint32_t>(spec.tasks(), 1);
-  request.nodes = std::min(spec.nodes(), request.tasks);
+  request.cpu_milli = wanted.cpu_milli();
+  request.memory_bytes = wanted.memory_bytes();
+  request.gpus = wanted.gpus();
+  request.gpu_milli = wanted.gpu_milli();
+  request.gpu_memory_bytes = wanted.gpu_memory_bytes();
+  if (wanted.gpu_models() && request.gpus > 0)
+    for (const auto* model : *wanted.gpu_models())
+      request.gpu_models.push_back(model->str());
+  request.tasks = spec.tasks();
+  request.nodes = spec.nodes();
   if (spec.group()) request.group = spec.group()->str();
-  if (request.group.empty()) request.group = default_group;
   if (spec.on_node()) request.on_node = spec.on_node()->str();
   request.simulated = spec.simulated();
-  return request;
+  return normal_form(std::move(request));
 }
 
 }  // namespace reeve::cluster

@@ -35,6 +35,9 @@ struct Request {
   bool operator==(const Request&) const = default;
 };
 
+// The same request, in normal form.
+Request normal_form(Request request);
+
 Request request_of(const schema::SessionSpec& spec);
 
 std::string lower_case(const char* text);

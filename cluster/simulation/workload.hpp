@@ -36,6 +36,9 @@ struct Session {
   bool succeeds = true;
   // It ran when the window began: it goes on first, and is in no mean.
   bool running_before = false;
+  // It ran on when the window ended, so its length is not known: its end is in
+  // no mean.
+  bool cut = false;
 };
 
 struct Node {

@@ -165,11 +165,11 @@ constexpr std::string_view quota_remove_examples[] = {
     "reeve quota remove user:ann"};
 
 constexpr Option trace_options[] = {
-    {"--nodes", "FILE", "the trace's nodes, declared as simulated", 0, false,
+    {"--nodes", "FILE|N", "the trace's nodes, declared as simulated", 0, true,
      a_file},
     {"--compress", "X", "times divided by X; 0: all at once (0)"},
-    {"--format", "F", "the file's format (openb)", 0, false, Complete::nothing,
-     "openb"},
+    {"--format", "F", "openb, helios, swf or reeve (openb)", 0, false,
+     Complete::nothing, "openb|helios|swf|reeve"},
     {"--window", "N", "submissions in flight (2048)"},
     {"--limit", "N", "only the first N requests"}};
 constexpr std::string_view trace_examples[] = {

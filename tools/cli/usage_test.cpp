@@ -14,7 +14,8 @@
 #include <string>
 #include <vector>
 
-#include "tools/cli/trace/sim_nodes.hpp"
+#include "cluster/trace/trace.hpp"
+#include "tools/trace/text_file.hpp"
 
 namespace reeve::tools {
 namespace {
@@ -217,9 +218,9 @@ BOOST_AUTO_TEST_CASE(down_without_a_cell_is_no_failure) {
 
 BOOST_FIXTURE_TEST_CASE(too_many_or_too_large_nodes_are_refused, Program) {
   const auto many =
-      run({"up", "--sim-nodes", fmt::format("{}", sim_nodes_max + 1)});
+      run({"up", "--sim-nodes", fmt::format("{}", trace_nodes_max + 1)});
   BOOST_TEST(many.code == 2);
-  BOOST_TEST(many.error.find(fmt::format("{}", sim_nodes_max)) !=
+  BOOST_TEST(many.error.find(fmt::format("{}", trace_nodes_max)) !=
              std::string::npos);
   const fs::path large = directory / "nodes.csv";
   std::ofstream(large) << "";

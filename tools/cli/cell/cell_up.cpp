@@ -17,6 +17,7 @@
 #include "tools/cli/interrupts.hpp"
 #include "tools/cli/trace/sim_nodes.hpp"
 #include "tools/config/config.hpp"
+#include "tools/trace/trace_file.hpp"
 
 namespace reeve::tools {
 namespace {
@@ -238,7 +239,7 @@ Result command_up(const Context& context, const Arguments& arguments) {
   Interrupts interrupts;
   std::vector<TraceNode> nodes;
   if (const auto text = arguments.find("--sim-nodes")) {
-    auto read = read_sim_nodes(string(*text));
+    auto read = read_nodes(string(*text));
     if (!read)
       return fail(read.error().code,
                   fmt::format("--sim-nodes: {}", read.error().text));

@@ -59,8 +59,10 @@ Status unknown_key(string_view key) {
                                        key, near));
 }
 
-Status set_value(Submission& out, string_view key, const json::value& value,
-                 const Surroundings& here) {
+}  // namespace
+
+Status set_json_value(Submission& out, string_view key,
+                      const json::value& value, const Surroundings& here) {
   if (key == "command" || key == "argv") return set_command(out, key, value);
   const OptionSpec* known = nullptr;
   for (const auto& option : session_options())
@@ -88,10 +90,12 @@ Status set_value(Submission& out, string_view key, const json::value& value,
   return {};
 }
 
+namespace {
+
 Expected<Submission> from_object(const json::object& object, Submission out,
                                  const Surroundings& here) {
   for (const auto& [key, value] : object)
-    if (auto good = set_value(out, key, value, here); !good)
+    if (auto good = set_json_value(out, key, value, here); !good)
       return tl::unexpected(good.error());
   if (auto good = check_submission(out); !good)
     return tl::unexpected(good.error());
@@ -136,7 +140,7 @@ Expected<std::vector<Submission>> from_toml(string_view text, string_view file,
                 fmt::format("{}: sessions stand as [[session]]", file));
   for (const auto& [key, value] : document->root) {
     if (key == "session") continue;
-    const auto good = set_value(defaults, key, value, here);
+    const auto good = set_json_value(defaults, key, value, here);
     if (!good)
       return fail(Errc::usage,
                   fmt::format("{}:{}: {}", file,

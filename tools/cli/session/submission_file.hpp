@@ -4,6 +4,7 @@
 // "sh -c". `env` and `label` are objects or lists of "K=V".
 #pragma once
 
+#include <boost/json/fwd.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,6 +19,11 @@ inline constexpr std::size_t submission_file_bytes_max = 256u << 20;
 // as it is more than `bytes_max`, Errc::not_found when it cannot be read.
 Expected<std::string> read_bounded(int file, std::string_view name,
                                    std::size_t bytes_max);
+
+// Sets what one key of an object says. Errors begin with the key.
+Status set_json_value(Submission& submission, std::string_view key,
+                      const boost::json::value& value,
+                      const Surroundings& here);
 
 // `defaults` is what options on the command line said. Errors name file, line
 // or session, and key; nothing of a file with an error is submitted.

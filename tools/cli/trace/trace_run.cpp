@@ -1,6 +1,7 @@
 // trace run: a recorded workload through a running cell.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "cluster/units.hpp"
@@ -10,6 +11,7 @@
 #include "tools/cli/log_tool.hpp"
 #include "tools/cli/trace/sim_nodes.hpp"
 #include "tools/cli/trace/trace_workload.hpp"
+#include "tools/trace/trace_file.hpp"
 
 namespace reeve::tools {
 namespace {
@@ -39,21 +41,34 @@ Expected<TraceOptions> trace_options(const Arguments& arguments) {
   return out;
 }
 
-Expected<std::vector<TraceRequest>> read_requests(const Arguments& arguments) {
-  const string& file = arguments.words[0];
-  const auto text = read_text_file(file);
-  if (!text) return tl::unexpected(text.error());
-  auto requests = parse_openb_requests(*text, file);
-  if (!requests) return requests;
+// By arrival, whatever the file's order.
+Expected<Trace> read_requests(const Context& context,
+                              const Arguments& arguments) {
+  auto trace = read_trace(arguments.words[0],
+                          arguments.find("--format").value_or("openb"));
+  if (!trace) return trace;
+  auto& requests = trace->requests;
+  std::stable_sort(
+      requests.begin(), requests.end(),
+      [](const auto& a, const auto& b) { return a.arrival_ns < b.arrival_ns; });
   if (const auto limit = arguments.find("--limit")) {
     const auto count = parse_count(*limit, "number of requests", 1);
     if (!count)
       return fail(Errc::usage, fmt::format("--limit: {}", count.error().text));
-    if (*count < requests->size()) requests->resize(*count);
+    if (*count < requests.size()) requests.resize(*count);
   }
-  if (requests->empty())
-    return fail(Errc::usage, fmt::format("{} holds no request", file));
-  return requests;
+  const auto waiting =
+      std::count_if(requests.begin(), requests.end(),
+                    [](const auto& one) { return !one.after.empty(); });
+  if (waiting > 0 && !context.quiet)
+    say(
+        fmt::format("{} requests wait for others in the trace; here they do "
+                    "not",
+                    waiting));
+  if (trace->never_ran > 0 && !context.quiet)
+    say(fmt::format("{} jobs of the trace never ran; they are left out",
+                    trace->never_ran));
+  return trace;
 }
 
 struct SequenceDigest {
@@ -127,25 +142,25 @@ string summary_text(const TraceSummary& summary, const SequenceDigest& live,
 }  // namespace
 
 Result command_trace_run(const Context& context, const Arguments& arguments) {
-  const auto options = trace_options(arguments);
+  auto options = trace_options(arguments);
   if (!options) return tl::unexpected(options.error());
-  const auto requests = read_requests(arguments);
-  if (!requests) return tl::unexpected(requests.error());
-  std::vector<TraceNode> nodes;
-  if (const auto file = arguments.find("--nodes")) {
-    auto read = read_sim_nodes(string(*file));
-    if (!read) return tl::unexpected(read.error());
-    nodes = std::move(*read);
-  }
+  const auto trace = read_requests(context, arguments);
+  if (!trace) return tl::unexpected(trace.error());
+  const auto nodes = read_node_lists(arguments.all("--nodes"));
+  if (!nodes) return tl::unexpected(nodes.error());
+  options->groups =
+      std::any_of(nodes->begin(), nodes->end(),
+                  [](const auto& node) { return !node.group.empty(); });
   auto cell = Cell::connect(context);
   if (!cell) return tl::unexpected(cell.error());
-  if (!nodes.empty() && !context.quiet)
-    say(fmt::format("declaring {} simulated nodes", nodes.size()));
-  if (auto good = register_sim_nodes(**cell, nodes); !good)
+  if (!nodes->empty() && !context.quiet)
+    say(fmt::format("declaring {} simulated nodes", nodes->size()));
+  if (auto good = register_sim_nodes(**cell, *nodes); !good)
     return tl::unexpected(good.error());
   if (!context.quiet)
-    say(fmt::format("submitting {} sessions", requests->size()));
-  const auto summary = run_trace(**cell, *requests, *options, context.quiet);
+    say(fmt::format("submitting {} sessions", trace->requests.size()));
+  const auto summary =
+      run_trace(**cell, trace->requests, *options, context.quiet);
   if (!summary) return tl::unexpected(summary.error());
   const auto live = live_digest(**cell);
   if (!live) return tl::unexpected(live.error());

@@ -30,16 +30,28 @@ std::uint64_t compressed(std::uint64_t ns, double factor) {
              : static_cast<std::uint64_t>(static_cast<double>(ns) / factor);
 }
 
-Submission submission_of(const TraceRequest& request, double compress) {
+Submission submission_of(const TraceRequest& request,
+                         const TraceOptions& options) {
   Submission out;
   out.name = request.name;
+  if (options.groups) out.group = request.group;
+  out.on_node = request.on_node;
+  out.priority = request.priority;
+  out.tasks = request.tasks;
+  out.nodes = request.nodes;
+  out.requeue_max = request.requeue_max;
   out.cpu_milli = request.cpu_milli;
   out.memory_bytes = request.memory_bytes;
   out.gpus = request.gpus;
   out.gpu_milli = request.gpu_milli;
+  out.gpu_memory_bytes = request.gpu_memory_bytes;
   out.gpu_models = request.gpu_models;
   out.simulated = true;
-  out.sim_duration_ns = compressed(request.duration_ns, compress);
+  const std::uint64_t duration_ns = request.duration_ns.value_or(0);
+  out.sim_duration_ns = compressed(duration_ns, options.compress);
+  // A limit that the recorded run went beyond would cut it here.
+  if (request.time_limit_ns > duration_ns)
+    out.time_limit_ns = compressed(request.time_limit_ns, options.compress);
   return out;
 }
 
@@ -193,9 +205,8 @@ class Run {
 
   Status send(bus::Pipeline& pipeline, std::size_t index) {
     const schema::Id128 id = random_id();
-    const auto bytes =
-        encode_submit(submission_of(requests_[index], options_.compress),
-                      id.high(), id.low());
+    const auto bytes = encode_submit(submission_of(requests_[index], options_),
+                                     id.high(), id.low());
     return pipeline.submit(
         bytes, [watch = watch_, index](const Expected<bus::Buffer>& buffer) {
           take_reply(*watch, index, buffer);

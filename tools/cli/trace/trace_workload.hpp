@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "cluster/error.hpp"
-#include "cluster/trace.hpp"
+#include "cluster/trace/trace.hpp"
 
 namespace reeve::tools {
 
@@ -17,6 +17,7 @@ struct TraceOptions {
   // Gaps and durations are divided by it; 0: no gaps, no durations.
   double compress = 0;
   std::size_t window = 2'048;
+  bool groups = false;  // those that the trace names exist in the cell
 };
 
 struct TraceSummary {
@@ -35,8 +36,9 @@ struct TraceSummary {
   double submit_to_placed_p99_ms = 0;
 };
 
-// Every request becomes a session in the order of the trace. "Try again" is
-// obeyed; other rejections are counted by their rule.
+// Every request becomes a session of the caller's, in the order given, without
+// its dependencies. "Try again" is obeyed; other rejections are counted by
+// their rule.
 Expected<TraceSummary> run_trace(Cell& cell,
                                  const std::vector<TraceRequest>& requests,
                                  const TraceOptions& options, bool quiet);
