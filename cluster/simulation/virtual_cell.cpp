@@ -332,7 +332,7 @@ VirtualCell::~VirtualCell() = default;
 bool VirtualCell::step() {
   return core_->step();
 }
-Time VirtualCell::now() const {
+Time VirtualCell::moment() const {
   return core_->now;
 }
 const std::vector<Outcome>& VirtualCell::outcomes() const {

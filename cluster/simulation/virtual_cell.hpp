@@ -49,7 +49,7 @@ class VirtualCell {
   // ever happen again.
   bool step();
 
-  Time now() const;
+  Time moment() const;  // on the virtual clock
   // Of each session of the workload, by its index.
   const std::vector<Outcome>& outcomes() const;
   std::size_t settled() const;  // sessions that have ended or were refused

@@ -35,7 +35,7 @@ constexpr string_view columns[] = {
 constexpr std::size_t required = chip;
 }  // namespace job
 
-constexpr std::uint64_t microseconds_max = 18'000'000'000'000'000;
+constexpr std::uint64_t microtrace_seconds_max = 18'000'000'000'000'000;
 
 // Whole nodes above eight GPUs, else one task.
 Status read_shape(const Rows& rows, TraceRequest& out) {
@@ -67,7 +67,7 @@ Expected<TraceRequest> read_job(const Rows& rows) {
   if (out.name.empty()) return rows.error(job::id, "a job id is expected");
   out.user = rows.text(job::user);
   out.project = out.group = rows.text(job::tenant);
-  const auto submitted = rows.number(job::submitted, microseconds_max);
+  const auto submitted = rows.number(job::submitted, microtrace_seconds_max);
   if (!submitted) return tl::unexpected(submitted.error());
   out.arrival_ns = *submitted * 1000;
   if (auto good = read_shape(rows, out); !good)

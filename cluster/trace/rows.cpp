@@ -142,7 +142,7 @@ Expected<double> Rows::seconds(std::size_t column) const {
   const char* end = cell.data() + cell.size();
   const auto taken = std::from_chars(cell.data(), end, value);
   if (taken.ec != std::errc{} || taken.ptr != end || !(value >= 0) ||
-      value > seconds_max)
+      value > trace_seconds_max)
     return error(column,
                  fmt::format("\"{}\" is no time in seconds", shown(cell)));
   return value;

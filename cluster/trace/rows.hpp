@@ -12,7 +12,7 @@
 namespace reeve::trace {
 
 // Ten thousand years of seconds: far above any trace, safe in nanoseconds.
-inline constexpr double seconds_max = 1.8e10;
+inline constexpr double trace_seconds_max = 1.8e10;
 
 std::uint64_t nanoseconds(double seconds);
 

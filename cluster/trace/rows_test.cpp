@@ -70,6 +70,16 @@ BOOST_AUTO_TEST_CASE(comments_are_passed_over_and_kept_while_they_lead) {
   BOOST_TEST(seen == "2 4 ");
 }
 
+BOOST_AUTO_TEST_CASE(a_time_has_a_bound) {
+  Rows rows("a\n18000000000\n18000000001\n\n-0\n", "f");
+  const std::string_view known[] = {"a"};
+  BOOST_REQUIRE(rows.header(known, 1));
+  BOOST_TEST(*rows.next());
+  BOOST_TEST(*rows.seconds(0) == trace_seconds_max);
+  BOOST_TEST(*rows.next());
+  BOOST_TEST(!rows.seconds(0));
+}
+
 BOOST_AUTO_TEST_CASE(a_long_or_odd_header_is_shown_in_part) {
   BOOST_TEST(shown("a\x01"
                    "b") == "a?b");

@@ -111,7 +111,7 @@ Expected<TraceRequest> read_job(const Lines& lines, const Row& row) {
   out.project = named("group-", row.value[group]);
   out.group = named("partition-", row.value[partition]);
   for (const Field field : {submitted, waited, ran, time_asked})
-    if (row.value[field] > trace::seconds_max)
+    if (row.value[field] > trace::trace_seconds_max)
       return lines.error_at(row.offset[field],
                             fmt::format("{:.0f} seconds", row.value[field]));
   if (row.value[submitted] < 0)

@@ -28,7 +28,7 @@ Expected<std::uint64_t> length(const json::value& value) {
   if (value.is_string()) return parse_duration(text_of(value));
   boost::system::error_code no_number;
   const double seconds = value.to_number<double>(no_number);
-  if (no_number || !(seconds >= 0) || seconds > trace::seconds_max)
+  if (no_number || !(seconds >= 0) || seconds > trace::trace_seconds_max)
     return fail(Errc::usage,
                 "a duration such as \"90m\", or seconds, is expected");
   return trace::nanoseconds(seconds);
