@@ -9,9 +9,16 @@ namespace {
 
 class Teller {
  public:
-  Teller(const State& state,
-         const std::function<void(const schema::Event&)>& tell)
+  Teller(const State& state, const TellBytes& tell)
       : state_(state), tell_(tell), writer_(Sequence{1}, state.epoch()) {}
+
+  void cell() {
+    if (state_.cell().empty()) return;
+    auto& builder = writer_.builder();
+    const auto name = builder.CreateString(state_.cell());
+    const auto owner = builder.CreateString(state_.owner());
+    say(schema::CreateCellCreated(builder, name, owner), state_.last_time());
+  }
 
   void account(const Account& account) {
     auto& builder = writer_.builder();
@@ -94,12 +101,12 @@ class Teller {
     writer_.set_time_floor(Time{});
     writer_.begin({at, {}, {}});
     writer_.add(body, Sequence{});
-    tell_(writer_.last());
+    tell_(writer_.last(), writer_.bytes());
     writer_.take();
   }
 
   const State& state_;
-  const std::function<void(const schema::Event&)>& tell_;
+  const TellBytes& tell_;
   EventWriter writer_;
 };
 
@@ -107,7 +114,14 @@ class Teller {
 
 void tell_as_events(const State& state,
                     const std::function<void(const schema::Event&)>& tell) {
+  tell_as_events(state,
+                 TellBytes([&](const schema::Event& event,
+                               std::span<const std::byte>) { tell(event); }));
+}
+
+void tell_as_events(const State& state, const TellBytes& tell) {
   Teller teller(state, tell);
+  teller.cell();
   for (const Account& account : state.accounts().all())
     if (!account.removed) teller.account(account);
   for (const Node& node : state.nodes()) teller.node(node);

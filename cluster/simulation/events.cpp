@@ -4,6 +4,9 @@ namespace reeve::cluster::simulation {
 
 namespace {
 
+// What is written is let go in pieces of this size.
+constexpr std::size_t kept_bytes = 1 << 20;
+
 flatbuffers::Offset<schema::NodeSpec> node_spec(
     flatbuffers::FlatBufferBuilder& builder, const Node& node) {
   std::vector<flatbuffers::Offset<schema::DeviceSpec>> devices;
@@ -33,17 +36,18 @@ flatbuffers::Offset<schema::ResourceRequest> resource_request(
 template <class Body>
 const schema::Event& EventMaker::finish(Time at,
                                         flatbuffers::Offset<Body> body) {
-  builder_.Finish(schema::CreateEvent(
-      builder_, ++sequence_, at.value, 1, 0, nullptr, 0,
-      schema::EventBodyTraits<Body>::enum_value, body.Union()));
-  const auto* made =
-      flatbuffers::GetRoot<schema::Event>(builder_.GetBufferPointer());
-  return *made;
+  if (writer_.bytes().size() > kept_bytes) writer_.take();
+  writer_.begin({at, {}, {}});
+  writer_.add(body, Sequence{});
+  return writer_.last();
+}
+
+std::span<const std::byte> EventMaker::bytes() const {
+  return writer_.bytes().subspan(writer_.last_offset());
 }
 
 const schema::Event& EventMaker::changed(const NodeChange& change,
                                          const Node& inventory) {
-  builder_.Clear();
   const std::uint32_t node = change.node.value;
   switch (change.kind) {
     case NodeChange::Kind::joined: {
@@ -70,7 +74,6 @@ const schema::Event& EventMaker::submitted(
     const Session& session, const Workload& work,
     const std::vector<schema::Dependency>& after, Time at,
     std::uint64_t time_limit_ns) {
-  builder_.Clear();
   const Request& request = work.requests[session.request];
   const auto resources = resource_request(builder_, request);
   const auto user = builder_.CreateString(work.users.all()[session.user]);
@@ -98,7 +101,6 @@ const schema::Event& EventMaker::submitted(
 }
 
 const schema::Event& EventMaker::placed(const Proposal& proposal, Time at) {
-  builder_.Clear();
   std::vector<flatbuffers::Offset<schema::TaskPlacement>> tasks;
   std::vector<schema::DeviceShare> shares;
   for (const auto& task : proposal.tasks) {
@@ -117,7 +119,6 @@ const schema::Event& EventMaker::exited(SessionId session,
                                         std::uint32_t attempt,
                                         std::uint32_t rank,
                                         schema::EndReason reason, Time at) {
-  builder_.Clear();
   return finish(at, schema::CreateTaskExited(builder_, session.value, attempt,
                                              rank, reason));
 }
@@ -126,7 +127,6 @@ const schema::Event& EventMaker::requeued(SessionId session,
                                           std::uint32_t attempt,
                                           schema::EndReason reason,
                                           Time not_before, Time at) {
-  builder_.Clear();
   return finish(at,
                 schema::CreateSessionRequeued(builder_, session.value, attempt,
                                               reason, not_before.value));
@@ -135,7 +135,6 @@ const schema::Event& EventMaker::requeued(SessionId session,
 const schema::Event& EventMaker::ended(SessionId session, std::uint32_t attempt,
                                        schema::SessionState state,
                                        schema::EndReason reason, Time at) {
-  builder_.Clear();
   return finish(at, schema::CreateSessionEnded(builder_, session.value, attempt,
                                                state, reason));
 }

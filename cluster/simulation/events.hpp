@@ -1,6 +1,9 @@
 // The events of a virtual cell, in the form of those of a real log.
 #pragma once
 
+#include <span>
+
+#include "cluster/event_writer.hpp"
 #include "cluster/scheduling/scheduler.hpp"
 #include "cluster/simulation/workload.hpp"
 #include "schema/event_generated.h"
@@ -26,12 +29,15 @@ class EventMaker {
                              schema::SessionState state,
                              schema::EndReason reason, Time at);
 
+  // The event that was made last, as a log would have it.
+  std::span<const std::byte> bytes() const;
+
  private:
   template <class Body>
   const schema::Event& finish(Time at, flatbuffers::Offset<Body> body);
 
-  flatbuffers::FlatBufferBuilder builder_{4096};
-  std::uint64_t sequence_ = 0;
+  EventWriter writer_{Sequence{1}, Epoch{1}};
+  flatbuffers::FlatBufferBuilder& builder_ = writer_.builder();
 };
 
 }  // namespace reeve::cluster::simulation

@@ -89,6 +89,7 @@ class WorkMaker {
     session.after = asked.after;
     session.succeeds = asked.succeeds;
     session.running_before = asked.running_before;
+    session.counted = !asked.running_before;
     work.sessions.push_back(session);
     return session.id;
   }

@@ -11,6 +11,7 @@
 #include "cluster/decide.hpp"
 #include "cluster/simulation/events.hpp"
 #include "cluster/simulation/possible.hpp"
+#include "schema/wire.hpp"
 
 namespace reeve::cluster::simulation {
 
@@ -51,8 +52,10 @@ struct VirtualCell::Core {
         possible(given) {
     outcomes.resize(work.sessions.size());
     on_nodes.resize(work.sessions.size());
-    for (Index i = 0; i < work.sessions.size(); ++i)
+    for (Index i = 0; i < work.sessions.size(); ++i) {
       index_of.emplace(work.sessions[i].id.value, i);
+      still_open += work.sessions[i].counted;
+    }
     now = work.from;
   }
 
@@ -60,9 +63,19 @@ struct VirtualCell::Core {
   // may take it.
   void begin() {
     begun = true;
+    collect_groups();
+    impose_policy();
+    change_accounts();
     change_nodes();
-    for (Index i = 0; i < work.sessions.size(); ++i)
-      if (work.sessions[i].running_before) submit(i);
+    for (Index i = 0; i < work.sessions.size(); ++i) {
+      const Session& session = work.sessions[i];
+      if (!session.running_before) continue;
+      submit(i);
+      if (!session.placed_before.empty() &&
+          outcomes[i].fate == Outcome::Fate::waiting)
+        place({session.id, 1, session.placed_before});
+    }
+    end_what_is_due();
     pass();
   }
 
@@ -77,6 +90,7 @@ struct VirtualCell::Core {
                 fmt::format("from {} back to {}", now.value, next.value));
     now = next;
     end_what_is_due();
+    change_accounts();
     change_nodes();
     arrive();
     const Time wakeup = scheduler.next_wakeup();
@@ -93,6 +107,8 @@ struct VirtualCell::Core {
     if (!due.empty()) consider(due.top().at);
     if (next_change < work.changes.size())
       consider(work.changes[next_change].at);
+    if (next_account < work.accounts.size())
+      consider(work.accounts[next_account].at);
     if (!evictions.empty()) consider(evictions.begin()->first);
     for (Index i = next_arrival; i < work.sessions.size(); ++i) {
       if (work.sessions[i].running_before) continue;
@@ -114,10 +130,39 @@ struct VirtualCell::Core {
     return later(work.from, rounds * options.round_ns);
   }
 
-  void happened(const schema::Event& event) {
+  void happened(const schema::Event& event) { happened(event, events.bytes()); }
+  void happened(const schema::Event& event, std::span<const std::byte> bytes) {
     scheduler.apply(event);
-    if (tell) tell(event);
+    if (tell) tell(event, bytes);
     to_pass = true;
+  }
+
+  // -- accounts ---------------------------------------------------------------
+
+  void change_accounts() {
+    bool any = false;
+    for (; next_account < work.accounts.size(); ++next_account) {
+      const AccountEvent& account = work.accounts[next_account];
+      if (account.at > now) break;
+      happened(schema::event_of(account.bytes), account.bytes);
+      any = true;
+    }
+    if (any) impose_policy();
+  }
+
+  // What was asked for goes before what the accounts say.
+  void impose_policy() {
+    if (!options.policy) return;
+    for (const auto& group : groups)
+      scheduler.set_policy(group, *options.policy);
+  }
+
+  void collect_groups() {
+    groups.emplace(default_group);
+    for (const auto& request : work.requests.all())
+      groups.insert(request.group);
+    for (const auto& node : work.inventories)
+      if (!node.group.empty()) groups.insert(node.group);
   }
 
   // -- sessions ---------------------------------------------------------------
@@ -228,6 +273,7 @@ struct VirtualCell::Core {
     on_nodes[i].clear();
     end_state.emplace(i, state);
     ++settled;
+    still_open -= work.sessions[i].counted;
     happened(events.ended(work.sessions[i].id, outcome.attempts, state, reason,
                           now));
     end_dependents(i, state);
@@ -310,6 +356,8 @@ struct VirtualCell::Core {
   bool to_pass = false;  // something happened since the last pass
   Index next_arrival = 0;
   std::size_t next_change = 0;
+  std::size_t next_account = 0;
+  std::set<std::string> groups;
   std::priority_queue<Due, std::vector<Due>, std::greater<Due>> due;
   std::set<std::pair<Time, std::uint32_t>> evictions;  // when, node
 
@@ -321,6 +369,7 @@ struct VirtualCell::Core {
       Index, std::vector<std::pair<Index, schema::DependencyKind>>>
       dependents;
   std::size_t settled = 0;
+  std::size_t still_open = 0;
   std::uint64_t placements = 0;
 };
 
@@ -340,6 +389,9 @@ const std::vector<Outcome>& VirtualCell::outcomes() const {
 }
 std::size_t VirtualCell::settled() const {
   return core_->settled;
+}
+std::size_t VirtualCell::open() const {
+  return core_->still_open;
 }
 std::uint64_t VirtualCell::placements() const {
   return core_->placements;

@@ -12,8 +12,11 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
+#include <span>
 #include <vector>
 
+#include "cluster/scheduling/policy.hpp"
 #include "cluster/simulation/workload.hpp"
 
 namespace reeve::schema {
@@ -32,13 +35,18 @@ struct CellOptions {
   // Passes at multiples of this since Workload::from; 0: whenever something
   // happens.
   std::uint64_t round_ns = 0;
+  // Of every group; without it each has the one that the workload's accounts
+  // give it.
+  std::optional<Policy> policy{};
   Estimates estimates = Estimates::limit;
   Unplaced unplaced = Unplaced::waits;
 };
 
 class VirtualCell {
  public:
-  using Tell = std::function<void(const schema::Event&)>;
+  // With the bytes of the event, as a log would have it.
+  using Tell =
+      std::function<void(const schema::Event&, std::span<const std::byte>)>;
 
   // The workload must outlive it. `tell` hears every event, in order.
   VirtualCell(const Workload& work, const CellOptions& options, Tell tell = {});
@@ -52,7 +60,10 @@ class VirtualCell {
   Time moment() const;  // on the virtual clock
   // Of each session of the workload, by its index.
   const std::vector<Outcome>& outcomes() const;
-  std::size_t settled() const;  // sessions that have ended or were refused
+  // Sessions that have ended or were refused; and those of them that are
+  // counted and have not.
+  std::size_t settled() const;
+  std::size_t open() const;
   std::uint64_t placements() const;
 
  private:

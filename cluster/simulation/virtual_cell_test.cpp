@@ -9,6 +9,9 @@
 #include <cstdlib>
 #include <random>
 
+#include "cluster/accounts/quota.hpp"
+#include "cluster/event_writer.hpp"
+#include "cluster/simulation/random_work.hpp"
 #include "cluster/simulation/test_workload.hpp"
 #include "cluster/state.hpp"
 
@@ -172,6 +175,18 @@ BOOST_AUTO_TEST_CASE(what_ran_before_the_window_keeps_its_place) {
   BOOST_TEST(run(make.work) == "0-10 10-15");
 }
 
+BOOST_AUTO_TEST_CASE(what_ran_on_a_known_node_goes_on_there) {
+  WorkMaker make;
+  const auto drained = make.node(2);
+  make.node(1);
+  make.change(drained, Kind::drained, 0);
+  make.change(drained, Kind::resumed, 20);
+  make.submit({.lasts_s = 10, .cpus = 2, .running_before = true});
+  make.work.sessions[0].placed_before = {{drained, {}}};
+  make.submit({.at_s = 1, .lasts_s = 5, .cpus = 2});
+  BOOST_TEST(run(make.work) == "0-10 20-25");
+}
+
 BOOST_AUTO_TEST_CASE(where_nothing_may_wait_what_does_not_fit_is_refused) {
   WorkMaker make;
   make.node(0, 2);
@@ -183,6 +198,27 @@ BOOST_AUTO_TEST_CASE(where_nothing_may_wait_what_does_not_fit_is_refused) {
              "1-- 1-- refused refused 2-12");
 }
 
+BOOST_AUTO_TEST_CASE(a_quota_holds_from_its_time_on) {
+  WorkMaker make;
+  make.node(8);
+  EventWriter writer(Sequence{1}, Epoch{1});
+  writer.begin({at_s(5), {}, {}});
+  Quota one_session;
+  one_session.sessions = 1;
+  auto& builder = writer.builder();
+  const auto name = builder.CreateString("ann");
+  const auto limits = build_quota(builder, one_session);
+  writer.add(
+      schema::CreateQuotaSet(builder, schema::AccountKind::user, name, limits),
+      Sequence{});
+  make.work.accounts.push_back({at_s(5), writer.take().bytes});
+  make.submit({.at_s = 0, .lasts_s = 10});
+  make.submit({.at_s = 1, .lasts_s = 10});
+  make.submit({.at_s = 6, .lasts_s = 10});
+  make.submit({.at_s = 6, .lasts_s = 10, .user = "bob"});
+  BOOST_TEST(run(make.work) == "0-10 1-11 11-21 6-16");
+}
+
 BOOST_AUTO_TEST_CASE(the_scheduler_is_told_the_length_that_was_chosen) {
   WorkMaker make;
   make.node(1);
@@ -190,7 +226,7 @@ BOOST_AUTO_TEST_CASE(the_scheduler_is_told_the_length_that_was_chosen) {
   for (const auto estimates : {Estimates::limit, Estimates::exact}) {
     std::uint64_t told = 0;
     VirtualCell cell(make.work, {.estimates = estimates},
-                     [&](const schema::Event& event) {
+                     [&](const schema::Event& event, auto) {
                        if (const auto* body = event.body_as_SessionSubmitted())
                          told = body->spec()->time_limit_ns();
                      });
@@ -199,50 +235,6 @@ BOOST_AUTO_TEST_CASE(the_scheduler_is_told_the_length_that_was_chosen) {
     BOOST_TEST(told ==
                (estimates == Estimates::exact ? 7u : 3600u) * second_ns);
   }
-}
-
-// Everything that a workload can have, at random.
-Workload random_work(std::mt19937_64& random) {
-  const auto below = [&](std::uint64_t bound) {
-    return static_cast<std::uint32_t>(random() % bound);
-  };
-  WorkMaker make;
-  for (std::uint32_t i = 0; i < 6; ++i)
-    make.node(2 + below(7), below(5), i < 3 ? 0 : below(200));
-  for (int i = 0; i < 12; ++i)
-    make.change(NodeId{below(6)}, static_cast<Kind>(1 + below(4)),
-                200 + below(400), below(2) * 700);
-  std::stable_sort(make.work.changes.begin(), make.work.changes.end(),
-                   [](const auto& a, const auto& b) { return a.at < b.at; });
-  // Nodes are numbered in the order in which they come.
-  std::vector<std::uint32_t> number(6);
-  std::uint32_t next = 0;
-  for (auto& change : make.work.changes) {
-    if (change.kind == Kind::joined) number[change.node.value] = next++;
-    change.node = NodeId{number[change.node.value]};
-  }
-  std::uint64_t at = 0;
-  const std::uint32_t count = 20 + below(150);
-  for (std::uint32_t i = 1; i <= count; ++i) {
-    Asked asked{.at_s = at += below(8), .lasts_s = below(60)};
-    asked.cpus = 1 + below(4);
-    asked.gpus = below(3);
-    if (asked.gpus == 1) asked.gpu_milli = 100 * (1 + below(10));
-    if (below(4) == 0) asked.tasks = 1 + below(4);
-    if (asked.tasks > 1)
-      for (std::uint32_t t = 0; t < asked.tasks; ++t)
-        asked.task_s.push_back(t == 0 ? asked.lasts_s
-                                      : below(asked.lasts_s + 1));
-    asked.priority = static_cast<std::int32_t>(below(3));
-    asked.requeue_max = below(3);
-    if (below(6) == 0) asked.not_before_s = at + below(40);
-    if (below(5) == 0)
-      asked.after.emplace_back(1 + below(i),
-                               static_cast<schema::DependencyKind>(below(3)));
-    asked.succeeds = below(5) > 0;
-    make.submit(asked);
-  }
-  return std::move(make.work);
 }
 
 std::uint64_t setting(const char* name, std::uint64_t without) {
@@ -257,12 +249,12 @@ BOOST_AUTO_TEST_CASE(random_workloads_fold_into_whole_states_the_same_twice) {
   for (auto seed = first; seed < first + runs; ++seed)
     BOOST_TEST_CONTEXT("REEVE_SEED=" << seed) {
       std::mt19937_64 random(seed);
-      const Workload work = random_work(random);
+      const Workload work = random_work([&] { return random(); });
       State state;
       std::vector<std::string> kinds;
       Status good;
       VirtualCell cell(work, {.round_ns = seed % 3 * 7 * second_ns},
-                       [&](const schema::Event& event) {
+                       [&](const schema::Event& event, auto) {
                          if (good) good = state.apply(event);
                          if (good) good = state.check_invariants();
                          kinds.push_back(fmt::format(
@@ -295,7 +287,7 @@ BOOST_AUTO_TEST_CASE(random_workloads_fold_into_whole_states_the_same_twice) {
 
       std::vector<std::string> again;
       VirtualCell other(work, {.round_ns = seed % 3 * 7 * second_ns},
-                        [&](const schema::Event& event) {
+                        [&](const schema::Event& event, auto) {
                           again.push_back(fmt::format(
                               "{} {}", event.time_at(),
                               schema::EnumNameEventBody(event.body_type())));

@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "cluster/accounting/name_list.hpp"
+#include "cluster/error.hpp"
 #include "cluster/scheduling/request.hpp"
+#include "cluster/scheduling/scheduler.hpp"
 #include "cluster/types.hpp"
 #include "schema/types_generated.h"
 
@@ -34,10 +36,14 @@ struct Session {
   std::vector<std::uint64_t> task_ns;
   std::vector<schema::Dependency> after;
   bool succeeds = true;
-  // It ran when the window began: it goes on first, and is in no mean.
+  // In the means; else it is only in the way of others.
+  bool counted = true;
+  // It ran when the window began: it goes on first, where it was as far as that
+  // is known.
   bool running_before = false;
-  // It ran on when the window ended, so its length is not known: its end is in
-  // no mean.
+  std::vector<TaskProposal> placed_before;
+  // It ran on when the log ended, so its length is not known: its end is in no
+  // mean.
   bool cut = false;
 };
 
@@ -53,6 +59,12 @@ struct Node {
   std::uint64_t memory_bytes = 0;
   std::vector<Device> devices;
   bool simulated = false;
+
+  bool alike(const Node& other) const {
+    return group == other.group && cpu_milli == other.cpu_milli &&
+           memory_bytes == other.memory_bytes && devices == other.devices &&
+           simulated == other.simulated;
+  }
 };
 
 struct NodeChange {
@@ -64,11 +76,11 @@ struct NodeChange {
     resumed,
     removed
   };
-  Time at;
+  Time at{};
   Kind kind = Kind::joined;
-  NodeId node;
+  NodeId node{};
   std::uint32_t inventory = 0;  // of `joined`: in Workload::inventories
-  Time deadline;                // of `drained`; 0: none
+  Time deadline{};              // of `drained`; 0: none
 };
 
 // Requests, each kept once.
@@ -83,6 +95,12 @@ class RequestList {
   boost::unordered_flat_map<Request, std::uint32_t, std::hash<Request>> index_;
 };
 
+// About users, projects, groups and quotas: passed on as it was logged.
+struct AccountEvent {
+  Time at;
+  std::vector<std::byte> bytes;
+};
+
 struct Workload {
   Time from;                      // nothing is placed before it
   Time to;                        // of what really happened
@@ -91,8 +109,22 @@ struct Workload {
   NameList users;
   NameList projects;
   std::vector<Node> inventories;
-  std::vector<NodeChange> changes;  // by time
+  std::vector<NodeChange> changes;     // by time
+  std::vector<AccountEvent> accounts;  // by time
 };
+
+// Of all nodes that are there at any moment of the window.
+struct Capacity {
+  std::uint64_t nodes = 0;
+  std::uint64_t devices = 0;
+  std::uint64_t cpu_milli = 0;
+};
+Capacity capacity_of(const Workload& work);
+
+// So many more nodes of the most common sort, from the beginning on; with a
+// negative count as many fewer, the newest first. Errc::usage where there are
+// not so many.
+Status add_nodes(Workload& work, std::int64_t count);
 
 // What became of a session, really or virtually.
 struct Outcome {

@@ -176,6 +176,23 @@ constexpr std::string_view trace_examples[] = {
     "reeve trace run pods.csv --nodes nodes.csv --compress 0",
     "reeve trace run pods.csv --nodes nodes.csv --compress 10000 --json"};
 
+constexpr Option simulate_options[] = {
+    {"--nodes", "FILE|N", "nodes: a CSV, a number, or GROUP=N,...", 0, true,
+     a_file},
+    {"--format", "F", "openb, helios, swf or reeve (openb)", 0, false,
+     Complete::nothing, "openb|helios|swf|reeve"},
+    {"--policy", "P", "order, backfill and packing, as in fifo, best_fit"},
+    {"--round-s", "S", "start sessions every S seconds only"},
+    {"--durations", "D", "lengths the policy sees: true, or the time limit", 0,
+     false, Complete::nothing, "true|limit"},
+    {"--fill", "X", "fill the GPUs: X times what there is, nothing ends"},
+    {"--seed", "N", "of the order in which --fill offers them (1)"}};
+constexpr std::string_view simulate_examples[] = {
+    "reeve trace simulate jobs.swf --format swf --policy fifo",
+    "reeve trace simulate pods.csv --nodes nodes.csv --fill 1.3 --seed 7",
+    "reeve trace simulate helios.csv --format helios --nodes vc1=20,vc2=2 "
+    "--durations true"};
+
 constexpr Option events_options[] = {
     {"--follow", "", "go on with new ones", 'f'},
     {"--from", "SEQ|TIME", "the first: 100, -2h, 2026-11-20 14:00"},
@@ -267,6 +284,28 @@ constexpr Option timeline_options[] = {
      a_directory}};
 constexpr std::string_view timeline_examples[] = {
     "reeve timeline --from -2h", "reeve timeline --html week.html --from -7d"};
+
+constexpr Option whatif_options[] = {
+    {"--policy", "P", "another policy for all groups, as in fifo"},
+    {"--nodes", "+N|FILE", "N more nodes, -N fewer, or those of a CSV", 0, true,
+     a_file},
+    {"--from", "SEQ|TIME", "from then on; the log's beginning without"},
+    {"--to", "SEQ|TIME", "until then; the log's last event without"},
+    {"--html", "FILE", "one page that draws both; - is standard output", 0,
+     false, a_file},
+    {"--durations", "D", "lengths the policy sees: true, or the time limit", 0,
+     false, Complete::nothing, "true|limit"},
+    {"--round-s", "S", "start sessions every S seconds only"},
+    {"--log", "DIR", "a data or log directory; the cell's without", 0, false,
+     a_directory},
+    {"--trace", "FILE", "the sessions of this trace, not of a log", 0, false,
+     a_file},
+    {"--format", "F", "of the trace: openb, helios, swf or reeve (openb)", 0,
+     false, Complete::nothing, "openb|helios|swf|reeve"}};
+constexpr std::string_view whatif_examples[] = {
+    "reeve whatif --nodes +2 --from -30d",
+    "reeve whatif --nodes next-year.csv --html whatif.html",
+    "reeve whatif --trace jobs.swf --format swf --nodes 64"};
 
 constexpr std::string_view bench_examples[] = {"reeve bench",
                                                "reeve bench commit --json"};
@@ -415,6 +454,10 @@ constexpr CommandSpec commands[] = {
     {"trace run", cluster, "FILE", "put a recorded workload through the cell",
      trace_options, trace_examples, 1, 1, a_file},
 
+    {"trace simulate", cluster, "FILE",
+     "the same on a virtual clock, without a cell", simulate_options,
+     simulate_examples, 1, 1, a_file, false, true},
+
     {"events", the_log, "", "committed events, without gaps", events_options,
      events_examples},
     {"log cat", the_log, "", "print events of a log", log_range, log_examples,
@@ -450,6 +493,8 @@ constexpr CommandSpec commands[] = {
      timeline_options, timeline_examples, 0, 0, Complete::nothing, false, true},
     {"usage", the_log, "", "CPU-, memory- and GPU-hours, held and idle",
      usage_options, usage_examples, 0, 0, Complete::nothing, false, true},
+    {"whatif", the_log, "", "the same sessions, another cluster or policy",
+     whatif_options, whatif_examples, 0, 0, Complete::nothing, false, true},
 };
 
 }  // namespace

@@ -1,4 +1,5 @@
-// What each command on logs does. A handler returns the exit code, or why not.
+// What each command on logs, and on workloads without a cell, does. A handler
+// returns the exit code, or why not.
 #pragma once
 
 #include "cluster/error.hpp"
@@ -26,5 +27,7 @@ Result log_replay(const Context&, const Arguments&);
 Result log_state(const Context&, const Arguments&);
 Result log_timeline(const Context&, const Arguments&);
 Result log_usage(const Context&, const Arguments&);
+Result log_whatif(const Context&, const Arguments&);
+Result trace_simulate(const Context&, const Arguments&);
 
 }  // namespace reeve::tools

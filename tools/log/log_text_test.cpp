@@ -64,6 +64,8 @@ BOOST_AUTO_TEST_CASE(progress_tells_rate_and_time_left) {
   BOOST_TEST(progress_text("reading", 1, 9, 9, second) ==
              "reading: event 9 of 9");
   BOOST_TEST(progress_text("reading", 5, 4, 9, 0) == "reading: event 4 of 9");
+  BOOST_TEST(progress_text("simulating", 1, 500, 1'000, second, "session") ==
+             "simulating: session 500 of 1000, 500/s, 2.00s left");
 }
 
 namespace {

@@ -16,23 +16,35 @@ Result dispatch(const Arguments& arguments) {
     std::string_view path;
     Result (*handler)(const Context&, const Arguments&);
   };
-  static constexpr Entry entries[] = {
-      {"log cat", log_cat},       {"log stats", log_stats},
-      {"log verify", log_verify}, {"log export", log_export},
-      {"log import", log_import}, {"log archive", log_archive},
-      {"log repair", log_repair}, {"replay", log_replay},
-      {"state", log_state},       {"diff", log_diff},
-      {"history", log_history},   {"show", log_show},
-      {"nodes", log_nodes},       {"node show", log_node_show},
-      {"gpus", log_gpus},         {"timeline", log_timeline},
-      {"usage", log_usage}};
+  static constexpr Entry entries[] = {{"log cat", log_cat},
+                                      {"log stats", log_stats},
+                                      {"log verify", log_verify},
+                                      {"log export", log_export},
+                                      {"log import", log_import},
+                                      {"log archive", log_archive},
+                                      {"log repair", log_repair},
+                                      {"replay", log_replay},
+                                      {"state", log_state},
+                                      {"diff", log_diff},
+                                      {"history", log_history},
+                                      {"show", log_show},
+                                      {"nodes", log_nodes},
+                                      {"node show", log_node_show},
+                                      {"gpus", log_gpus},
+                                      {"timeline", log_timeline},
+                                      {"usage", log_usage},
+                                      {"whatif", log_whatif},
+                                      {"trace simulate", trace_simulate}};
   const auto context = make_context(arguments);
   if (!context) return tl::unexpected(context.error());
   for (const auto& entry : entries)
     if (entry.path == arguments.command->path)
       return entry.handler(*context, arguments).map_error([&](Error error) {
-        // What an import refuses is a file, not a log.
-        if (entry.handler == log_import) return error;
+        // What these refuse is a file, not a log.
+        const bool traced =
+            entry.handler == trace_simulate ||
+            (entry.handler == log_whatif && arguments.has("--trace"));
+        if (entry.handler == log_import || traced) return error;
         const auto log = arguments.find("--log");
         return store::with_advice(
             std::move(error),

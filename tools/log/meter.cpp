@@ -19,11 +19,11 @@ std::string rate_text(double per_second) {
 
 std::string progress_text(std::string_view doing, std::uint64_t from,
                           std::uint64_t at, std::uint64_t to,
-                          std::uint64_t spent_ns) {
+                          std::uint64_t spent_ns, std::string_view unit) {
   const auto passed = static_cast<double>(at < from ? 0 : at - from + 1);
   const double rate =
       passed * 1e9 / static_cast<double>(std::max<std::uint64_t>(spent_ns, 1));
-  std::string out = fmt::format("{}: event {}", doing, at);
+  std::string out = fmt::format("{}: {} {}", doing, unit, at);
   if (to == 0) return out + ", " + rate_text(rate);
   out += fmt::format(" of {}", to);
   if (rate < 1 || at >= to) return out;
@@ -35,9 +35,10 @@ std::string progress_text(std::string_view doing, std::uint64_t from,
 }
 
 Meter::Meter(bool quiet, std::string_view doing, std::uint64_t from,
-             std::uint64_t to)
+             std::uint64_t to, std::string_view unit)
     : progress_(quiet),
       doing_(doing),
+      unit_(unit),
       from_(from),
       to_(to),
       begun_ns_(monotonic_ns()) {}
@@ -46,7 +47,7 @@ void Meter::look(std::uint64_t event) {
   if (!progress_.due()) return;
   const std::uint64_t spent_ns = monotonic_ns() - begun_ns_;
   if (spent_ns < silent_ns) return;
-  progress_.show(progress_text(doing_, from_, event, to_, spent_ns));
+  progress_.show(progress_text(doing_, from_, event, to_, spent_ns, unit_));
 }
 
 }  // namespace reeve::tools

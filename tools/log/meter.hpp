@@ -14,7 +14,7 @@ class Meter {
   // nothing in the first second, off a terminal or with `quiet`. `to` 0 is an
   // end that is not known.
   Meter(bool quiet, std::string_view doing, std::uint64_t from,
-        std::uint64_t to);
+        std::uint64_t to, std::string_view unit = "event");
 
   // Cheap: looks at the clock once in some thousand calls.
   void at(std::uint64_t event) {
@@ -30,6 +30,7 @@ class Meter {
 
   Progress progress_;
   std::string doing_;
+  std::string unit_;
   std::uint64_t from_;
   std::uint64_t to_;
   std::uint64_t begun_ns_;
@@ -39,6 +40,7 @@ class Meter {
 // What the meter shows after `spent_ns`. Pure.
 std::string progress_text(std::string_view doing, std::uint64_t from,
                           std::uint64_t at, std::uint64_t to,
-                          std::uint64_t spent_ns);
+                          std::uint64_t spent_ns,
+                          std::string_view unit = "event");
 
 }  // namespace reeve::tools

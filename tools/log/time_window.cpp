@@ -5,13 +5,12 @@
 #include "cluster/project.hpp"
 #include "schema/json.hpp"
 #include "schema/wire.hpp"
+#include "tools/log/meter.hpp"
 
 namespace reeve::tools {
 namespace {
 
 using std::string_view;
-
-constexpr std::uint64_t progress_every = 65'536;
 
 bool is_sequence(string_view text) {
   return !text.empty() &&
@@ -92,33 +91,10 @@ Expected<std::uint64_t> first_event(store::LogReader& log, Time at) {
   return range->from;
 }
 
-class Pace {
- public:
-  Pace(const LogRange& range, bool quiet)
-      : range_(range), progress_(quiet), begun_ns_(monotonic_ns()) {}
-
-  void at(std::uint64_t sequence) {
-    if (sequence % progress_every != 0 || !progress_.due()) return;
-    const double seconds =
-        static_cast<double>(monotonic_ns() - begun_ns_) / 1e9;
-    if (seconds < 1) return;
-    const double rate =
-        static_cast<double>(sequence - range_.from + 1) / seconds;
-    progress_.show(fmt::format(
-        "event {} of {}, {:.2f} million/s, {:.0f} s left", sequence, range_.to,
-        rate / 1e6, static_cast<double>(range_.to - sequence) / rate));
-  }
-
- private:
-  LogRange range_;
-  Progress progress_;
-  std::uint64_t begun_ns_;
-};
-
-// Tells the window the newest state before its events. Returns the sequence
-// of it, 0 where there is none.
+// Tells the newest state before the events. Returns its sequence, 0 where there
+// is none.
 Expected<std::uint64_t> begin(store::LogReader& log, std::uint64_t before,
-                              bool quiet, cluster::accounting::Window& window) {
+                              bool quiet, const EventFold& fold) {
   if (before == 0) return std::uint64_t{0};
   const auto snapshot = log.snapshot_at(before);
   if (!snapshot) return tl::unexpected(snapshot.error());
@@ -133,8 +109,9 @@ Expected<std::uint64_t> begin(store::LogReader& log, std::uint64_t before,
     return std::uint64_t{0};
   }
   Status told;
-  cluster::tell_as_events(*state, [&](const schema::Event& event) {
-    if (told) told = window.apply(event);
+  cluster::tell_as_events(*state, [&](const schema::Event& event,
+                                      std::span<const std::byte> bytes) {
+    if (told) told = fold(event, bytes);
   });
   if (!told) return tl::unexpected(told.error());
   return state->last_sequence().value;
@@ -179,24 +156,32 @@ Expected<TimeWindow> time_window(const Context& context, store::LogReader& log,
   return out;
 }
 
-Status run_window(store::LogReader& log, const TimeWindow& range, bool quiet,
-                  cluster::accounting::Window& window) {
-  const auto known = begin(log, range.events.from - 1, quiet, window);
+Status run_events(store::LogReader& log, const TimeWindow& range, bool quiet,
+                  const EventFold& fold) {
+  const auto known = begin(log, range.events.from - 1, quiet, fold);
   if (!known) return tl::unexpected(known.error());
   const LogRange rest{*known + 1, range.events.to};
-  Pace pace(rest, quiet);
-  Status applied;
-  const auto read =
-      each_event(log, rest, Trust::chain,
+  Meter meter(quiet, "reading", rest.from, rest.to);
+  Status folded;
+  const auto read = each_event(
+      log, rest, Trust::chain,
+      [&](const schema::Event& event, std::span<const std::byte> bytes) {
+        folded = fold(event, bytes);
+        meter.at(event.seq());
+        return folded.has_value();
+      });
+  return folded ? read : folded;
+}
+
+Status run_window(store::LogReader& log, const TimeWindow& range, bool quiet,
+                  cluster::accounting::Window& window) {
+  const auto run =
+      run_events(log, range, quiet,
                  [&](const schema::Event& event, std::span<const std::byte>) {
-                   applied = window.apply(event);
-                   pace.at(event.seq());
-                   return applied.has_value();
+                   return window.apply(event);
                  });
-  if (!applied) return applied;
-  if (!read) return read;
-  window.finish();
-  return {};
+  if (run) window.finish();
+  return run;
 }
 
 }  // namespace reeve::tools

@@ -1,7 +1,10 @@
 // --from and --to as a window of time, and a ledger run over it.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <span>
 
 #include "cluster/accounting/window.hpp"
 #include "tools/log/log_range.hpp"
@@ -23,8 +26,14 @@ struct TimeWindow {
 Expected<TimeWindow> time_window(const Context& context, store::LogReader& log,
                                  const Arguments& arguments);
 
-// Feeds the window with what lies before it (from the newest snapshot that
-// serves) and in it. Shows how far it is.
+// Tells what lies before the window (from the newest snapshot that serves) and
+// in it, until an error comes back. Shows how far it is.
+using EventFold =
+    std::function<Status(const schema::Event&, std::span<const std::byte>)>;
+Status run_events(store::LogReader& log, const TimeWindow& range, bool quiet,
+                  const EventFold& fold);
+
+// The same into a window, to its end.
 Status run_window(store::LogReader& log, const TimeWindow& range, bool quiet,
                   cluster::accounting::Window& window);
 

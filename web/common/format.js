@@ -11,6 +11,7 @@ function two_digits(number) {
 
 // "1d 02h", "3m 20s", "1.50s", "12ms".
 function format_duration(ns) {
+  if (ns === 0) return "0s";
   if (ns < 1e3) return `${Math.round(ns)}ns`;
   if (ns < 1e6) return `${Math.floor(ns / 1e3)}us`;
   if (ns < second_ns) return `${Math.floor(ns / 1e6)}ms`;
