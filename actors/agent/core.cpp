@@ -62,6 +62,10 @@ void Core::on_runtime_ready(const std::vector<keeper::TaskStatus>& tasks,
                             Epoch newest, std::vector<std::string> limits,
                             Time now) {
   now = clock_.at(now);
+  // What was to be asked of the one before is in no list of this one.
+  effects_.launches.clear();
+  effects_.stops.clear();
+  effects_.forgets.clear();
   newest_ = std::max(newest_, newest);
   options_.node.limits = std::move(limits);
   std::unordered_set<TaskKey, TaskKeyHash> there;

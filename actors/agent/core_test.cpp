@@ -588,6 +588,15 @@ BOOST_FIXTURE_TEST_CASE(a_runtime_that_comes_back_empty_lost_its_tasks, Ready) {
   BOOST_TEST(launched.size() == 3u);
 }
 
+BOOST_FIXTURE_TEST_CASE(a_launch_not_yet_handed_over_is_not_for_the_next_keeper,
+                        Ready) {
+  core.on_order(testing::order_of(Orders(1).launch({one})), now);
+  core.on_runtime_lost();
+  ready();
+  BOOST_TEST(launched.empty());
+  BOOST_TEST(core.tasks() == 0u);
+}
+
 BOOST_FIXTURE_TEST_CASE(heartbeats_come_each_second, Ready) {
   heartbeats = 0;
   for (int i = 0; i < 20; ++i) tick(heartbeat_ns / 2);

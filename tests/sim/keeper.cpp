@@ -70,6 +70,7 @@ void Keeper::start(const TaskKey& key) {
   if (world_.fault(world_.plan.stuck_task_ppm))
     task->stuck_until = Time{world_.loop.now().value +
                              world_.random.spread(second_ns, 10 * minute_ns)};
+  world_.loop.note("{}: {} runs", node_, keeper::to_string(key));
   world_.oracle.task_started(key, node_);
   later(task->duration_ns, [this, key] { finish(key, 0); });
   say(keeper::Started{key, task->status.pid, task->status.started_at, {}});

@@ -31,6 +31,26 @@ agent::Node hardware_of(const std::string& name, std::uint32_t devices) {
 
 }  // namespace
 
+// "launch 7.1.0 8.1.0, epoch 3, seq 120"
+std::string text_of(const schema::AgentOrder& order) {
+  std::string text;
+  const auto add = [&](const char* what, const auto* tasks) {
+    if (!tasks) return;
+    text += what;
+    for (const auto* task : *tasks)
+      text += fmt::format(" {}.{}.{}", task->session(), task->attempt(),
+                          task->rank());
+  };
+  if (const auto* launch = order.body_as_LaunchOrder())
+    add("launch", launch->tasks());
+  if (const auto* stop = order.body_as_StopOrder()) add("stop", stop->tasks());
+  if (const auto* list = order.body_as_ReconcileOrder()) {
+    add("list", list->tasks());
+    add(" unstarted", list->unstarted());
+  }
+  return fmt::format("{}, epoch {}, seq {}", text, order.epoch(), order.seq());
+}
+
 // What actors/agent/shell.cpp and keeper_link.cpp do around the core.
 class AgentProcess : public Process {
  public:
@@ -77,6 +97,7 @@ class AgentProcess : public Process {
 
   void hear(const std::vector<std::byte>& bytes) {
     const auto& order = *schema::verified<schema::AgentOrder>(bytes);
+    world_.loop.note("{}: hears {}", node_.name_, text_of(order));
     grant(order);
     const agent::Counters before = core_.counters();
     core_.on_order(order, now());
