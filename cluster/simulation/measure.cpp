@@ -91,8 +91,11 @@ Distribution distribution_of(std::vector<std::uint64_t> values) {
 
 std::vector<Time> eligible_times(const Workload& work,
                                  const std::vector<Outcome>& outcomes) {
+  const bool any_waits =
+      std::any_of(work.sessions.begin(), work.sessions.end(),
+                  [](const Session& one) { return !one.after.empty(); });
   boost::unordered_flat_map<std::uint64_t, std::size_t> place;
-  for (std::size_t i = 0; i < work.sessions.size(); ++i)
+  for (std::size_t i = 0; any_waits && i < work.sessions.size(); ++i)
     place.emplace(work.sessions[i].id.value, i);
   std::vector<Time> out;
   out.reserve(work.sessions.size());

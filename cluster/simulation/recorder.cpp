@@ -262,18 +262,19 @@ void Recorder::settle_dependencies(Session& session) const {
 }
 
 Recorded Recorder::finish(Time at) {
-  std::vector<std::uint64_t> taken;
+  std::vector<std::pair<Time, std::uint64_t>> taken;
   for (auto& [id, seen] : sessions_)
-    if ((seen.taken = settle(seen, at))) taken.push_back(id);
-  std::sort(taken.begin(), taken.end(), [&](auto a, auto b) {
-    return std::pair(sessions_.at(a).session.submitted_at, a) <
-           std::pair(sessions_.at(b).session.submitted_at, b);
-  });
-  for (const auto id : taken) settle_dependencies(sessions_.at(id).session);
+    if ((seen.taken = settle(seen, at)))
+      taken.emplace_back(seen.session.submitted_at, id);
+  std::sort(taken.begin(), taken.end());
   Recorded out;
-  for (const auto id : taken) {
-    out.work.sessions.push_back(std::move(sessions_.at(id).session));
-    out.outcomes.push_back(sessions_.at(id).outcome);
+  out.work.sessions.reserve(taken.size());
+  out.outcomes.reserve(taken.size());
+  for (const auto& [submitted_at, id] : taken) {
+    Seen& seen = sessions_.at(id);
+    settle_dependencies(seen.session);
+    out.work.sessions.push_back(std::move(seen.session));
+    out.outcomes.push_back(seen.outcome);
   }
   auto sessions = std::move(out.work.sessions);
   out.work = std::move(work_);
