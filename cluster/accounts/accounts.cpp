@@ -241,12 +241,12 @@ void Accounts::change(const schema::AccountSpec& spec) {
   if (account.parent != above) {
     // What it holds moves with it; what was used stays where it was used.
     for (const AccountIndex old : with_parents(account.parent)) {
-      count_gpu_time(accounts_[old]);
+      count_time(accounts_[old]);
       change_amounts(accounts_[old].held, account.held, take_from);
     }
     account.parent = above;
     for (const AccountIndex now : with_parents(above)) {
-      count_gpu_time(accounts_[now]);
+      count_time(accounts_[now]);
       change_amounts(accounts_[now].held, account.held, add_to);
     }
   }
@@ -294,6 +294,19 @@ void Accounts::count_gpu_time(Account& account) {
   account.counted_at = now_;
 }
 
+void Accounts::count_usage(Account& account) {
+  if (account.kind == AccountKind::group) return;
+  if (account.usage_at.value != 0 && now_ > account.usage_at)
+    account.usage.count(account.usage_at, now_, account.held);
+  account.usage_at = std::max(account.usage_at, now_);
+}
+
+// Before what it holds changes.
+void Accounts::count_time(Account& account) {
+  count_gpu_time(account);
+  count_usage(account);
+}
+
 template <class Visit>
 void Accounts::each_of(const Owners& owners, Visit&& visit) const {
   if (owners.user != no_account) visit(owners.user);
@@ -305,14 +318,14 @@ void Accounts::each_of(const Owners& owners, Visit&& visit) const {
 
 void Accounts::add(const Owners& owners, const Amounts& amounts) {
   each_of(owners, [&](AccountIndex index) {
-    count_gpu_time(accounts_[index]);
+    count_time(accounts_[index]);
     change_amounts(accounts_[index].held, amounts, add_to);
   });
 }
 
 void Accounts::remove(const Owners& owners, const Amounts& amounts) {
   each_of(owners, [&](AccountIndex index) {
-    count_gpu_time(accounts_[index]);
+    count_time(accounts_[index]);
     change_amounts(accounts_[index].held, amounts, take_from);
   });
 }

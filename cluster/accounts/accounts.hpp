@@ -7,6 +7,7 @@
 // time is counted where a quota limits it, from when it does.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <cstddef>
@@ -19,6 +20,7 @@
 #include <vector>
 
 #include "cluster/accounts/quota.hpp"
+#include "cluster/accounts/usage.hpp"
 #include "schema/event_generated.h"
 
 namespace reeve::cluster {
@@ -47,6 +49,8 @@ struct Account {
   // set or its period began, up to `counted_at`.
   std::uint64_t used_milli_ms = 0;
   Time counted_at;
+  UsageHistory usage;  // up to `usage_at`; of users and projects
+  Time usage_at;
 
   bool admits(std::string_view member) const;
   bool limits_gpu_time() const {
@@ -91,6 +95,19 @@ class Accounts {
   // milliseconds.
   std::uint64_t used_milli_ms(const Account& account, Time now) const;
 
+  // What a user or project used, the older the less, in `weigh`'s unit.
+  template <class Weigh>
+  double decayed_usage(AccountIndex index, Time now, std::uint64_t half_life_ns,
+                       Weigh&& weigh) const {
+    const Account& account = accounts_[index];
+    UsageHistory open;  // not counted yet
+    if (account.usage_at.value != 0)
+      open.count(account.usage_at, std::max(now, account.usage_at),
+                 account.held);
+    return account.usage.decayed(now, half_life_ns, weigh) +
+           open.decayed(now, half_life_ns, weigh);
+  }
+
   // The first quota (user, project and those above it, group) that has no room
   // for so much more at `now`; nothing: all have.
   std::optional<QuotaExcess> excess(const Owners& owners, const Amounts& wanted,
@@ -115,6 +132,8 @@ class Accounts {
   void change(const schema::AccountSpec& spec);
   void set_quota(AccountIndex index, const Quota& quota);
   void count_gpu_time(Account& account);
+  void count_usage(Account& account);
+  void count_time(Account& account);
   template <class Visit>
   void each_of(const Owners& owners, Visit&& visit) const;
 

@@ -48,6 +48,14 @@ struct Amounts {
   std::uint64_t gpu_milli = 0;
 
   bool operator==(const Amounts&) const = default;
+  Amounts& operator-=(const Amounts& other) {
+    sessions -= other.sessions;
+    waiting -= other.waiting;
+    cpu_milli -= other.cpu_milli;
+    memory_bytes -= other.memory_bytes;
+    gpu_milli -= other.gpu_milli;
+    return *this;
+  }
   Amounts& operator+=(const Amounts& other) {
     sessions += other.sessions;
     waiting += other.waiting;

@@ -43,8 +43,8 @@ std::uint32_t Scheduler::Core::kind_of(Pool& pool, const Node& node) {
 
 std::uint32_t Scheduler::Core::demand_of(Pool& pool, const Class& wanted) {
   const auto& need = wanted.need;
-  DemandKey key{need.gpus, need.gpu_milli, need.gpu_memory_bytes, need.models,
-                wanted.request.on_node};
+  DemandKey key{need.gpus,   need.gpu_milli,         need.gpu_memory_bytes,
+                need.models, wanted.request.on_node, wanted.owner};
   if (const auto it = pool.demand_numbers.find(key);
       it != pool.demand_numbers.end()) {
     return it->second;
@@ -62,12 +62,13 @@ std::uint32_t Scheduler::Core::demand_of(Pool& pool, const Class& wanted) {
   demand.devices.cpu_milli = 0;
   demand.devices.memory_bytes = 0;
   demand.on_node = wanted.request.on_node;
+  demand.owner = wanted.owner;
   pool.demand_numbers.emplace(std::move(key), number);
   return number;
 }
 
-ClassId Scheduler::Core::class_of(Request request) {
-  if (const auto it = class_numbers.find(request); it != class_numbers.end()) {
+ClassId Scheduler::Core::class_of(ClassKey key) {
+  if (const auto it = class_numbers.find(key); it != class_numbers.end()) {
     return it->second;
   }
   ClassId id = static_cast<ClassId>(classes.size());
@@ -78,6 +79,7 @@ ClassId Scheduler::Core::class_of(Request request) {
     classes_unused.pop_back();
   }
   auto& made = classes[id];
+  const auto& request = key.request;
   made.need = {request.cpu_milli, request.memory_bytes,     request.gpus,
                request.gpu_milli, request.gpu_memory_bytes, {}};
   for (const auto& model : request.gpu_models) {
@@ -85,8 +87,10 @@ ClassId Scheduler::Core::class_of(Request request) {
   }
   std::sort(made.need.models.begin(), made.need.models.end());
   made.pool = pool_of(request.group, request.simulated);
-  class_numbers.emplace(request, id);
-  made.request = std::move(request);
+  class_numbers.emplace(key, id);
+  made.owner = key.owner;
+  made.length_ns = key.length_ns;
+  made.request = std::move(key.request);
   made.demand = demand_of(pools[made.pool], made);
   ++pools[made.pool].demands[made.demand].classes;
   return id;
@@ -97,7 +101,7 @@ void Scheduler::Core::leave_class(ClassId id) {
   REEVE_CHECK(left.sessions > 0, fmt::format("class {} has no sessions", id));
   if (--left.sessions > 0) return;
   REEVE_CHECK(left.waiting.empty(), fmt::format("class {} has a queue", id));
-  class_numbers.erase(left.request);
+  class_numbers.erase({std::move(left.request), left.owner, left.length_ns});
   leave_demand(pools[left.pool], left.demand);
   left = Class{};
   classes_unused.push_back(id);
@@ -109,7 +113,7 @@ void Scheduler::Core::leave_demand(Pool& pool, std::uint32_t number) {
   const auto& devices = demand.devices;
   pool.demand_numbers.erase({devices.gpus, devices.gpu_milli,
                              devices.gpu_memory_bytes, devices.models,
-                             demand.on_node});
+                             demand.on_node, demand.owner});
   demand = Demand{};
   pool.demands_unused.push_back(number);
 }
@@ -162,17 +166,20 @@ void Scheduler::Core::dequeue(Session& session) {
   auto& pool = pools[left.pool];
   if (pool.guard == session.key) drop_guard(pool);
   session.headed_at = Time{};
+  if (!pool.plan.empty()) leave_plan(pool, session.key);
+  promote_head(pool);
 }
 
 void Scheduler::Core::list(ClassId id, Class::Standing standing) {
   auto& listed = classes[id];
   listed.standing = standing;
   listed.key = listed.waiting.front();
+  auto& pool = pools[listed.pool];
   if (standing == Class::Standing::ready) {
-    ready.emplace(listed.key, id);
+    listed.listed_as = effective(pool, listed.owner, listed.key);
+    ready.emplace(listed.listed_as, id);
     return;
   }
-  auto& pool = pools[listed.pool];
   auto& demand = pool.demands[listed.demand];
   demand.refused.emplace(listed.key, id);
   pool.demand_heads[listed.demand] = demand.refused.begin()->first;
@@ -186,7 +193,7 @@ void Scheduler::Core::unlist(ClassId id) {
   auto& listed = classes[id];
   const auto standing = listed.standing;
   listed.standing = Class::Standing::idle;
-  if (standing == Class::Standing::ready) ready.erase({listed.key, id});
+  if (standing == Class::Standing::ready) ready.erase({listed.listed_as, id});
   if (standing != Class::Standing::refused) return;
   auto& pool = pools[listed.pool];
   auto& demand = pool.demands[listed.demand];
@@ -216,6 +223,57 @@ void Scheduler::Core::head_changed(ClassId id) {
     freed_stale = true;
   }
   list(id, standing);
+}
+
+// Into the class of its request, with the key and the rank that the policy of
+// its pool gives it.
+void Scheduler::Core::join_class(Session& session, Request request) {
+  auto& pool = pools[pool_of(request.group, request.simulated)];
+  session.length_ns = expected_length(session, pool.policy);
+  set_rank(session, pool, request);
+  ClassKey key{std::move(request), {}, 0};
+  if (pool.policy.by_account()) {
+    key.owner.user = session.owners.user;
+    if (pool.policy.order == Order::fair_share)
+      key.owner.project = session.owners.project;
+  }
+  if (pool.policy.planned()) key.length_ns = session.length_ns;
+  session.request_class = class_of(std::move(key));
+  ++classes[session.request_class].sessions;
+}
+
+// Everything of the pool is taken out and comes back under the new policy.
+void Scheduler::Core::change_pool(std::uint32_t number, const Policy& policy) {
+  if (pools[number].policy == policy) return;
+  std::vector<std::uint64_t> ids;
+  for (const auto& [id, session] : sessions)
+    if (classes[session.request_class].pool == number) ids.push_back(id);
+  std::sort(ids.begin(), ids.end());
+  std::vector<std::uint64_t> waiting;
+  drop_plan(pools[number]);
+  drop_guard(pools[number]);
+  for (const auto id : ids) {
+    auto& session = sessions.at(id);
+    if (session.standing == Session::Standing::waiting) {
+      dequeue(session);
+      waiting.push_back(id);
+    } else if (session.standing == Session::Standing::over_quota) {
+      leave_quota_line(session);
+      waiting.push_back(id);
+    }
+    for (const auto& holding : session.holdings)
+      if (!holding.freed) move_out(session, holding);
+  }
+  pools[number].policy = policy;
+  pools[number].fair_at = Time{};
+  for (const auto id : ids) {
+    auto& session = sessions.at(id);
+    const auto before = session.request_class;
+    join_class(session, Request(classes[before].request));
+    leave_class(before);
+    move_in(session);
+  }
+  for (const auto id : waiting) enqueue(sessions.at(id));
 }
 
 }  // namespace reeve::cluster

@@ -1,9 +1,12 @@
 // The inside of the scheduler: nodes, sessions, classes and pools, and the
-// passes over them. The parts: classes.cpp (queues), search.cpp (where),
-// propose.cpp (who is next), guard.cpp (patience), quotas.cpp (who may not),
-// why.cpp, scheduler.cpp (events).
+// passes over them. The parts: classes.cpp (queues), order.cpp (ranks),
+// search.cpp (where), propose.cpp (who is next), plan.cpp (places kept from a
+// moment on), guard.cpp (patience), quotas.cpp (who may not), why.cpp,
+// scheduler.cpp (events).
 #pragma once
 
+#include <array>
+#include <deque>
 #include <map>
 #include <queue>
 #include <set>
@@ -25,24 +28,54 @@ namespace reeve::cluster::scheduling {
 
 using ClassId = std::uint32_t;
 
-// GPUs of a task, milli and memory of each, models, named node.
-using DemandKey = std::tuple<std::uint32_t, std::uint32_t, std::uint64_t,
-                             std::vector<ModelId>, std::string>;
+// Whose sessions stand together, where their place depends on what they hold.
+struct Owner {
+  AccountIndex user = no_account;
+  AccountIndex project = no_account;
+  auto operator<=>(const Owner&) const = default;
+};
 
-// Sessions with equal requests.
+// GPUs of a task, milli and memory of each, models, named node, owner.
+using DemandKey = std::tuple<std::uint32_t, std::uint32_t, std::uint64_t,
+                             std::vector<ModelId>, std::string, Owner>;
+
+// Of a session whose end nobody knows.
+inline constexpr std::uint64_t no_length = UINT64_MAX;
+inline constexpr Time no_time{UINT64_MAX};
+
+struct ClassKey {
+  Request request;
+  Owner owner;                  // where the order looks at accounts
+  std::uint64_t length_ns = 0;  // where the backfill looks at lengths
+  bool operator==(const ClassKey&) const = default;
+};
+
+struct ClassKeyHash {
+  std::size_t operator()(const ClassKey& key) const {
+    const std::size_t rest = (key.owner.user * 0x9E3779B97F4A7C15ULL) ^
+                             (key.owner.project * 0xC2B2AE3D27D4EB4FULL) ^
+                             (key.length_ns * 0x165667B19E3779F9ULL);
+    return std::hash<Request>{}(key.request) ^ rest ^ (rest >> 31);
+  }
+};
+
+// Sessions with equal requests (and owners, and lengths, where these count).
 struct Class {
   // idle: nobody waits. ready: to be looked at. refused: fits on no node but
   // those marked `freed` and those earmarked for a guard before it.
   enum class Standing { idle, ready, refused };
 
   Request request;
+  Owner owner;
+  std::uint64_t length_ns = 0;
   Need need;
   std::uint32_t pool = 0;
   std::uint32_t demand = 0;
   std::uint32_t sessions = 0;  // that refer to it
   Line waiting;
   Standing standing = Standing::idle;
-  OrderKey key;                      // under which it is listed, unless idle
+  OrderKey key;        // its front, under which it is listed, unless idle
+  OrderKey listed_as;  // in `ready`: that with its rank of then
   std::vector<std::uint32_t> kinds;  // of nodes that may serve it
   std::size_t kinds_seen = 0;
   std::uint64_t gang_refused_at = 0;  // the pool's `room_version` then
@@ -53,10 +86,19 @@ struct Demand {
   std::uint32_t classes = 0;
   Need devices;  // without CPU and memory
   std::string on_node;
+  Owner owner;
   std::set<std::pair<OrderKey, ClassId>> refused;
   // No class here needs less, so a node with less is passed over quickly.
   std::uint64_t cpu_least_milli = UINT64_MAX;
   std::uint64_t memory_least_bytes = UINT64_MAX;
+};
+
+// Places that are kept for a session that waits.
+struct Planned {
+  OrderKey key;
+  ClassId of_class = 0;
+  Time start;  // no_time: the lengths do not tell
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> places;  // node, tasks
 };
 
 // One queue and the nodes that serve it.
@@ -72,7 +114,25 @@ struct Pool {
   std::vector<std::uint32_t> demands_unused;
   std::uint64_t room_version = 1;     // counts up whenever a node gets room
   OrderKey guard = OrderKey::last();  // nobody is behind last(): no guard
+  Owner guard_owner;
   std::vector<std::uint32_t> earmarked;
+
+  // What its nodes have, and what users hold of it (order.cpp).
+  Amounts capacity;
+  std::unordered_map<AccountIndex, Amounts> held;
+  bool ranks_eased = false;  // some may be less than when they were listed
+  Time fair_at;              // when use was last summed up
+  std::unordered_map<AccountIndex, double> fair_used;
+  double fair_total = 0;
+  double fair_weights = 0;
+
+  // Sessions that hold something, by their expected ends; what is kept for
+  // whom (plan.cpp).
+  std::set<std::pair<Time, std::uint64_t>> ends;
+  std::vector<Planned> plan;
+  bool plan_stale = false;
+  bool plan_due = false;        // another head: it cannot wait
+  std::uint64_t plan_rest = 0;  // changes to pass before it is made again
 };
 
 struct Holding {
@@ -92,6 +152,10 @@ struct Session {
   Time headed_at;  // when it first was the refused head of its queue
   Time started_at;
   std::uint64_t time_limit_ns = 0;
+  std::uint64_t length_ns = no_length;  // expected
+  std::uint64_t likeness = 0;           // equal for those of one user and name
+  Time submitted_at;
+  Time ends_at;  // expected, while it holds something; 0 otherwise
   Owners owners;
   AccountIndex held_back_by = no_account;  // while it is over_quota
   bool let_in_again = false;               // and not looked at since
@@ -128,6 +192,7 @@ struct Scheduler::Core {
   using ClassId = scheduling::ClassId;
   using Pool = scheduling::Pool;
   using Session = scheduling::Session;
+  using Owner = scheduling::Owner;
   using OrderKey = scheduling::OrderKey;
   using Tasks = std::vector<TaskProposal>;
 
@@ -150,6 +215,8 @@ struct Scheduler::Core {
   void refused(std::uint64_t id, std::uint32_t attempt);
 
   void set_policy(const std::string& group, const Policy& policy);
+  void count_capacity(Node& node);
+  void uncount_capacity(Node& node);
 
   // Holdings (scheduler.cpp).
   void set_standing(Session& session, Session::Standing standing);
@@ -164,7 +231,7 @@ struct Scheduler::Core {
   scheduling::ModelId model_of(const std::string& lower_case_name);
   std::uint32_t kind_of(Pool& pool, const Node& node);
   std::uint32_t demand_of(Pool& pool, const Class& wanted);
-  ClassId class_of(Request request);
+  ClassId class_of(scheduling::ClassKey key);
   void leave_class(ClassId id);
   void leave_demand(Pool& pool, std::uint32_t number);
   const std::vector<std::uint32_t>& kinds_for(Class& wanted);
@@ -174,6 +241,25 @@ struct Scheduler::Core {
   void list(ClassId id, Class::Standing standing);
   void unlist(ClassId id);
   void head_changed(ClassId id);
+  void join_class(Session& session, Request request);
+  void change_pool(std::uint32_t pool, const Policy& policy);
+
+  // Ranks (order.cpp).
+  void set_rank(Session& session, const Pool& pool, const Request& request);
+  OrderKey effective(const Pool& pool, const Owner& owner, OrderKey key) const;
+  OrderKey effective(const Class& of) const;
+  OrderKey guard_key(const Pool& pool) const;
+  std::uint64_t dominant_share(const Pool& pool, AccountIndex user) const;
+  std::uint64_t fair_rank(const Pool& pool, const Owner& owner) const;
+  double fair_use(const Pool& pool, AccountIndex account) const;
+  double fair_factor(const Pool& pool, AccountIndex user) const;
+  void refresh_ranks(Time now);
+  void sum_up_use(Pool& pool, Time now);
+  std::vector<RankPart> rank_parts(const Session& session, Time now) const;
+  std::optional<std::pair<OrderKey, ClassId>> head_of(const Pool& pool) const;
+  void remember_length(const Session& session, Time ended_at);
+  std::uint64_t expected_length(const Session& session,
+                                const Policy& policy) const;
 
   // Passes (propose.cpp, guard.cpp).
   std::vector<Proposal> propose(Time now, std::size_t max);
@@ -186,12 +272,47 @@ struct Scheduler::Core {
   std::optional<std::pair<OrderKey, ClassId>> best_for(const Node& node);
   bool start_next(std::vector<Proposal>& proposals);
   void start_head(ClassId id, std::vector<Proposal>& proposals);
+  std::optional<std::pair<OrderKey, ClassId>> head_for(const Node& node) const;
+  bool look_again(ClassId id);
+  void pass_over(ClassId id);
+  void promote_head(Pool& pool);
+
+  // Plans (plan.cpp).
+  void expect_end(Session& session, Time started_at);
+  void expect_no_end(Session& session);
+  void move_in(Session& session);
+  void move_out(Session& session, const scheduling::Holding& holding);
+  Time end_of(std::uint64_t session) const;
+  OrderKey key_of(const scheduling::Hold& hold) const;
+  Node later(const Node& node, Time at) const;
+  bool claim_holds(Node& then, const Node& node, Time at,
+                   const OrderKey& before) const;
+  bool beside_holds(const Node& node, const Class& wanted, std::uint32_t times,
+                    const OrderKey& key) const;
+  std::uint32_t slots_later(const Node& node, const Class& wanted,
+                            std::uint32_t limit, Time from) const;
+  void plan_changed(Pool& pool);
+  void refused_in_plan(Pool& pool, const OrderKey& key);
+  void leave_plan(Pool& pool, const OrderKey& key);
+  bool plan_is_due(const Pool& pool, const OrderKey& key) const;
+  void make_plan(Pool& pool);
+  void drop_plan(Pool& pool);
+  std::vector<std::pair<OrderKey, ClassId>> first_waiting(
+      const Pool& pool, std::size_t count) const;
+  scheduling::Planned earliest(const Pool& pool, const OrderKey& key,
+                               ClassId id, std::uint64_t& steps);
+  bool gather(const Class& wanted,
+              const std::map<std::uint32_t, std::uint32_t>& room,
+              scheduling::Planned& planned) const;
+
   void watch_heads(Time now);
   void set_guard(Pool& pool, const Class& head);
   void drop_guard(Pool& pool);
 
   // Search (search.cpp).
   bool open_to(const Node& node, const OrderKey& key) const;
+  bool usable(const Node& node, const Class& wanted, std::uint32_t times,
+              const OrderKey& key) const;
   Node* find(Class& wanted, std::uint32_t times, const OrderKey& key);
   Node* find_in(const scheduling::Shelf& shelf, const Class& wanted,
                 std::uint32_t times, const OrderKey& key);
@@ -236,7 +357,8 @@ struct Scheduler::Core {
 
   std::vector<Class> classes;
   std::vector<ClassId> classes_unused;
-  std::unordered_map<Request, ClassId> class_numbers;
+  std::unordered_map<scheduling::ClassKey, ClassId, scheduling::ClassKeyHash>
+      class_numbers;
   std::unordered_map<std::uint64_t, Session> sessions;
   std::unordered_map<std::uint64_t, std::vector<scheduling::Dependent>>
       dependents;
@@ -248,6 +370,9 @@ struct Scheduler::Core {
   std::set<AccountIndex> eased;  // whose line is to be looked at again
   std::set<std::pair<Time, AccountIndex>> renewals;  // of quotas in the way
   Time pass_at;  // when the present pass began
+  // How long the last sessions of one user and name took, newest first.
+  std::unordered_map<std::uint64_t, std::array<std::uint64_t, 2>> lengths;
+  std::deque<std::uint64_t> lengths_by_age;
 
   std::set<std::pair<OrderKey, ClassId>> ready;
   scheduling::FreedQueue freed;

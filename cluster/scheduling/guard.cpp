@@ -7,13 +7,15 @@ using namespace scheduling;
 
 void Scheduler::Core::watch_heads(Time now) {
   for (auto& pool : pools) {
-    const auto& heads = pool.demand_heads;
-    const auto first = std::min_element(heads.begin(), heads.end());
-    if (first == heads.end() || *first == OrderKey::last()) continue;
-    const auto key = *first;
-    auto& head = sessions.at(key.session);
+    // Nobody can be passed over for ever where nobody may pass, or where a
+    // place is kept for the head.
+    if (pool.policy.backfill == Backfill::none) continue;
+    if (!pool.plan.empty() && pool.plan.front().start != no_time) continue;
+    const auto found = head_of(pool);
+    if (!found) continue;
+    auto& head = sessions.at(found->first.session);
     if (head.headed_at.value == 0) head.headed_at = now;
-    if (key == pool.guard) continue;
+    if (head.key == pool.guard) continue;
     if (now.value < head.headed_at.value + head_patience_ns) continue;
     drop_guard(pool);
     set_guard(pool, classes[head.request_class]);
@@ -59,6 +61,7 @@ void Scheduler::Core::set_guard(Pool& pool, const Class& head) {
   }
   std::sort(candidates.begin(), candidates.end());
   pool.guard = head.key;
+  pool.guard_owner = head.owner;
   std::uint64_t slots_kept = 0;
   for (const auto& candidate : candidates) {
     const bool enough = spread > 0 ? pool.earmarked.size() == spread

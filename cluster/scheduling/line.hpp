@@ -9,16 +9,17 @@
 
 namespace reeve::cluster::scheduling {
 
-// The place of a session in its queue; the least is the head.
+// The place of a session in its queue; the least is the head. Ids ascend in
+// the order of submission.
 struct OrderKey {
   std::int32_t priority = 0;
-  std::uint64_t sequence = 0;
+  std::uint64_t rank = 0;  // by the order of the policy, see order.cpp
   std::uint64_t session = 0;
 
   bool operator==(const OrderKey&) const = default;
   std::strong_ordering operator<=>(const OrderKey& other) const {
     if (priority != other.priority) return other.priority <=> priority;
-    if (sequence != other.sequence) return sequence <=> other.sequence;
+    if (rank != other.rank) return rank <=> other.rank;
     return session <=> other.session;
   }
   static OrderKey first() { return {INT32_MAX, 0, 0}; }

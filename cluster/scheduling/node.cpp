@@ -67,8 +67,19 @@ std::uint32_t slots(const Node& node, const Need& need, std::uint32_t limit) {
   return low;
 }
 
+Node bare(const Node& node) {
+  Node copy;
+  copy.id = node.id;
+  copy.cpu_capacity_milli = node.cpu_capacity_milli;
+  copy.memory_capacity_bytes = node.memory_capacity_bytes;
+  copy.cpu_used_milli = node.cpu_used_milli;
+  copy.memory_used_bytes = node.memory_used_bytes;
+  copy.devices = node.devices;
+  return copy;
+}
+
 Node emptied(const Node& node) {
-  Node empty = node;
+  Node empty = bare(node);
   empty.cpu_used_milli = 0;
   empty.memory_used_bytes = 0;
   for (auto& device : empty.devices) {

@@ -43,6 +43,23 @@ struct Device {
   }
 };
 
+// A task that holds something here.
+struct Tenant {
+  std::uint64_t session = 0;
+  std::uint32_t rank = 0;
+};
+
+// Room that is kept for a session that waits: from then on so many of its
+// tasks are to fit.
+struct Hold {
+  std::uint64_t session = 0;
+  Time from;
+  Time to;
+  std::uint32_t of_class = 0;
+  std::uint32_t times = 0;
+  bool operator==(const Hold&) const = default;
+};
+
 struct Node {
   NodeId id;
   std::string name;
@@ -54,6 +71,9 @@ struct Node {
   std::uint64_t memory_used_bytes = 0;
   std::vector<Device> devices;
   std::uint32_t whole_devices = 0;  // free ones, kept by the index
+  Amounts counted;                  // in its pool's capacity
+  std::vector<Tenant> tenants;      // in a pool with a plan
+  std::vector<Hold> holds;          // in the order of the plan
 
   bool known = false;
   bool lost = false;
@@ -117,8 +137,10 @@ bool devices_fit(const Node& node, const Need& need, std::uint32_t times = 1);
 // How many tasks of this need fit on the node together, at most `limit`.
 std::uint32_t slots(const Node& node, const Need& need, std::uint32_t limit);
 
-// The same node with nothing held on it.
+// The same node with nothing held on it, and as it is now: capacities and
+// devices only.
 Node emptied(const Node& node);
+Node bare(const Node& node);
 
 // The devices for one task on a node where it fits: whole ones by number;
 // shares from the devices with the least room, so that whole ones stay whole.

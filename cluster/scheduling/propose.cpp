@@ -42,13 +42,14 @@ std::optional<std::pair<OrderKey, ClassId>> Scheduler::Core::best_for(
     const Node& node) {
   if (!node.offered() || node.overcommitted()) return std::nullopt;
   const auto& pool = pools[node.pool];
+  if (pool.policy.backfill == Backfill::none) return head_for(node);
   const auto cpu = node.cpu_free_milli();
   const auto memory = node.memory_free_bytes();
   OrderKey best = OrderKey::last();
   std::optional<ClassId> best_class;
   for (std::size_t i = 0; i < pool.demands.size(); ++i) {
-    if (pool.demand_heads[i] >= best) continue;
     const auto& demand = pool.demands[i];
+    if (effective(pool, demand.owner, pool.demand_heads[i]) >= best) continue;
     if (cpu < demand.cpu_least_milli || memory < demand.memory_least_bytes) {
       continue;
     }
@@ -56,12 +57,14 @@ std::optional<std::pair<OrderKey, ClassId>> Scheduler::Core::best_for(
     if (!wish.share() && wish.gpus > node.whole_devices) continue;
     if (!demand.on_node.empty() && !is_named(node, demand.on_node)) continue;
     if (!devices_fit(node, wish)) continue;
-    for (const auto& [key, id] : demand.refused) {
-      if (key >= best || (node.earmarked && key > pool.guard)) break;
+    for (const auto& [front, id] : demand.refused) {
+      const auto key = effective(pool, demand.owner, front);
+      if (key >= best || (node.earmarked && key > guard_key(pool))) break;
       const auto& waiting = classes[id];
       if (waiting.gang_refused_at == pool.room_version) continue;
       if (waiting.need.cpu_milli > cpu) continue;
       if (waiting.need.memory_bytes > memory) continue;
+      if (!node.holds.empty() && !beside_holds(node, waiting, 1, key)) continue;
       best = key;
       best_class = id;
       break;
@@ -69,6 +72,20 @@ std::optional<std::pair<OrderKey, ClassId>> Scheduler::Core::best_for(
   }
   if (!best_class) return std::nullopt;
   return std::pair(best, *best_class);
+}
+
+// Where nobody may pass: the head, if one of its tasks fits.
+std::optional<std::pair<OrderKey, ClassId>> Scheduler::Core::head_for(
+    const Node& node) const {
+  const auto& pool = pools[node.pool];
+  const auto head = head_of(pool);
+  if (!head) return std::nullopt;
+  const auto& waiting = classes[head->second];
+  if (waiting.gang_refused_at == pool.room_version) return std::nullopt;
+  const auto& name = waiting.request.on_node;
+  if (!name.empty() && !is_named(node, name)) return std::nullopt;
+  if (!fits(node, waiting.need)) return std::nullopt;
+  return head;
 }
 
 // Every freed node is to be looked at again.
@@ -110,13 +127,52 @@ std::optional<std::pair<OrderKey, ClassId>> Scheduler::Core::next_freed() {
   return std::nullopt;
 }
 
-bool Scheduler::Core::start_next(std::vector<Proposal>& proposals) {
-  if (const auto next = next_freed()) {
-    start_head(next->second, proposals);
+// Refused without a look, since nobody may pass the one before it.
+void Scheduler::Core::pass_over(ClassId id) {
+  unlist(id);
+  list(id, Class::Standing::refused);
+}
+
+// Where nobody may pass, the next head was perhaps never looked at.
+void Scheduler::Core::promote_head(Pool& pool) {
+  if (pool.policy.backfill != Backfill::none) return;
+  const auto head = head_of(pool);
+  if (!head) return;
+  unlist(head->second);
+  list(head->second, Class::Standing::ready);
+}
+
+// Whether something had to be brought up to date first, so that another may be
+// next.
+bool Scheduler::Core::look_again(ClassId id) {
+  const auto& next = classes[id];
+  auto& pool = pools[next.pool];
+  if (next.standing == Class::Standing::ready) {
+    if (pool.policy.by_account() && effective(next) != next.listed_as) {
+      unlist(id);
+      list(id, Class::Standing::ready);
+      return true;
+    }
+    if (pool.policy.backfill == Backfill::none) {
+      const auto head = head_of(pool);
+      if (head && head->first < next.listed_as) {
+        pass_over(id);
+        return true;
+      }
+    }
+  }
+  if (pool.policy.planned() && plan_is_due(pool, effective(next))) {
+    make_plan(pool);
     return true;
   }
-  if (ready.empty()) return false;
-  start_head(ready.begin()->second, proposals);
+  return false;
+}
+
+bool Scheduler::Core::start_next(std::vector<Proposal>& proposals) {
+  const auto next = next_freed();
+  if (!next && ready.empty()) return false;
+  const auto id = next ? next->second : ready.begin()->second;
+  if (!look_again(id)) start_head(id, proposals);
   return true;
 }
 
@@ -132,7 +188,9 @@ void Scheduler::Core::start_head(ClassId id, std::vector<Proposal>& proposals) {
         wanted.standing == Class::Standing::ready || wanted.request.tasks > 1,
         fmt::format("session {} fits on a freed node and on none",
                     key.session));
-    wanted.gang_refused_at = pools[wanted.pool].room_version;
+    auto& pool = pools[wanted.pool];
+    wanted.gang_refused_at = pool.room_version;
+    if (pool.policy.planned()) refused_in_plan(pool, effective(wanted));
     if (wanted.standing == Class::Standing::ready) {
       unlist(id);
       list(id, Class::Standing::refused);
@@ -145,13 +203,17 @@ void Scheduler::Core::start_head(ClassId id, std::vector<Proposal>& proposals) {
   charge(session, tasks);
   dequeue(session);
   set_standing(session, Session::Standing::proposed);
+  expect_end(session, pass_at);
+  move_in(session);
   proposals.push_back(
       {SessionId(key.session), session.attempt, std::move(tasks)});
 }
 
 std::vector<Proposal> Scheduler::Core::propose(Time now, std::size_t max) {
   std::vector<Proposal> proposals;
+  pass_at = now;
   wake(now);
+  refresh_ranks(now);
   watch_heads(now);
   do {
     let_in(now);

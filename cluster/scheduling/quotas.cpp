@@ -27,17 +27,26 @@ constexpr Amounts one_session{1, 0, 0, 0, 0};
 }  // namespace
 
 void Scheduler::Core::charge(const Session& session, const Tasks& tasks) {
+  const auto& own = classes[session.request_class];
+  auto& held = pools[own.pool].held[session.owners.user];
   accounts.add(session.owners, one_session);
-  for (const auto& task : tasks)
-    accounts.add(session.owners,
-                 task_amounts(classes[session.request_class].need, task));
+  for (const auto& task : tasks) {
+    const auto amounts = task_amounts(own.need, task);
+    accounts.add(session.owners, amounts);
+    held += amounts;
+  }
 }
 
 void Scheduler::Core::discharge(const Session& session,
                                 const Holding& holding) {
-  accounts.remove(
-      session.owners,
-      task_amounts(classes[session.request_class].need, holding.task));
+  const auto& own = classes[session.request_class];
+  const auto amounts = task_amounts(own.need, holding.task);
+  accounts.remove(session.owners, amounts);
+  auto& pool = pools[own.pool];
+  auto& held = pool.held[session.owners.user];
+  held -= amounts;
+  if (held == Amounts{}) pool.held.erase(session.owners.user);
+  pool.ranks_eased = true;
   ease(session.owners);
 }
 

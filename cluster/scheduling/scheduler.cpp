@@ -60,6 +60,7 @@ void Scheduler::Core::register_node(const schema::Event& event) {
     if (node.earmarked) drop_guard(before);
     before.kinds[node.kind].remove(nodes, node);
     std::erase(before.nodes, number);
+    uncount_capacity(node);
     if (is_named(node, node.name)) node_names.erase(node.name);
   }
   node.id = NodeId(number);
@@ -72,8 +73,28 @@ void Scheduler::Core::register_node(const schema::Event& event) {
 
 void Scheduler::Core::offer_changed(Node& node, bool was_offered) {
   counts.nodes += (node.offered() ? 1 : 0) - (was_offered ? 1 : 0);
+  uncount_capacity(node);
+  if (node.offered()) count_capacity(node);
   if (!node.offered() && node.earmarked) drop_guard(pools[node.pool]);
   node_freed(node);
+}
+
+void Scheduler::Core::count_capacity(Node& node) {
+  node.counted.cpu_milli = node.cpu_capacity_milli;
+  node.counted.memory_bytes = node.memory_capacity_bytes;
+  for (const auto& device : node.devices)
+    node.counted.gpu_milli += device.capacity_milli;
+  auto& pool = pools[node.pool];
+  pool.capacity += node.counted;
+  pool.ranks_eased = true;
+}
+
+void Scheduler::Core::uncount_capacity(Node& node) {
+  auto& pool = pools[node.pool];
+  pool.capacity -= node.counted;
+  pool.ranks_eased = true;
+  node.counted = {};
+  if (pool.policy.planned()) plan_changed(pool);
 }
 
 void Scheduler::Core::change_node(const schema::Event& event) {
@@ -125,15 +146,19 @@ void Scheduler::Core::submit(const schema::Event& event) {
               fmt::format("session {} is submitted twice", body.session()));
   auto& session = it->second;
   ++counts.held;  // as which a session begins
-  session.request_class = class_of(request_of(spec));
-  ++classes[session.request_class].sessions;
-  session.key = {spec.priority(), event.seq(), body.session()};
+  session.key = {spec.priority(), 0, body.session()};
+  session.submitted_at = Time(event.time_at());
   session.not_before = Time(spec.not_before_at());
   session.time_limit_ns = spec.time_limit_ns();
   session.owners =
       accounts.owners(spec.user() ? spec.user()->c_str() : "",
                       spec.project() ? spec.project()->c_str() : "",
                       spec.group() ? spec.group()->c_str() : "");
+  session.likeness =
+      spec.name() ? std::hash<std::string_view>{}(spec.name()->string_view()) ^
+                        (session.owners.user * 0x9E3779B97F4A7C15ULL)
+                  : session.owners.user;
+  join_class(session, request_of(spec));
   wait_for_others(body.session(), session, spec);
   admit(body.session(), session);
 }
@@ -182,6 +207,7 @@ void Scheduler::Core::hold(Session& session, const Tasks& tasks) {
     capacity_changed(*node);
     session.holdings.push_back({task, false});
   }
+  move_in(session);
 }
 
 void Scheduler::Core::free_holding(Session& session, Holding& holding) {
@@ -190,6 +216,7 @@ void Scheduler::Core::free_holding(Session& session, Holding& holding) {
   auto& node = nodes[holding.task.node.value];
   release(node, classes[session.request_class].need, holding.task.devices);
   node_freed(node);
+  move_out(session, holding);
   discharge(session, holding);
 }
 
@@ -197,6 +224,7 @@ void Scheduler::Core::free_holdings(Session& session) {
   if (session.holdings.empty()) return;
   for (auto& holding : session.holdings) free_holding(session, holding);
   session.holdings.clear();
+  expect_no_end(session);
   discharge_session(session);
 }
 
@@ -242,6 +270,7 @@ void Scheduler::Core::placed(const schema::Event& event) {
   set_standing(*session, Session::Standing::placed);
   session->attempt = body.attempt();
   session->started_at = Time(event.time_at());
+  expect_end(*session, session->started_at);
 }
 
 void Scheduler::Core::task_exited(std::uint64_t id, std::uint32_t attempt,
@@ -285,13 +314,15 @@ void Scheduler::Core::refused(std::uint64_t id, std::uint32_t attempt) {
 void Scheduler::Core::ended(const schema::Event& event) {
   const auto& body = *event.body_as_SessionEnded();
   const auto id = body.session();
+  const bool succeeded = body.state() == schema::SessionState::succeeded;
   if (auto* session = session_at(id)) {
+    if (succeeded) remember_length(*session, Time(event.time_at()));
     leave_queue(id, *session);
     set_standing(*session, Session::Standing::placed);  // counted no more
     leave_class(session->request_class);
     sessions.erase(id);
   }
-  release_dependents(id, body.state() == schema::SessionState::succeeded);
+  release_dependents(id, succeeded);
 }
 
 void Scheduler::Core::apply(const schema::Event& event) {
@@ -324,6 +355,7 @@ void Scheduler::Core::apply(const schema::Event& event) {
       auto* session = session_at(body.session());
       if (session && session->attempt == body.attempt()) {
         session->started_at = Time(body.started_at());
+        expect_end(*session, session->started_at);
       }
       return;
     }
@@ -334,7 +366,7 @@ void Scheduler::Core::apply(const schema::Event& event) {
 void Scheduler::Core::set_policy(const std::string& group,
                                  const Policy& policy) {
   for (const bool simulated : {false, true}) {
-    pools[pool_of(group, simulated)].policy = policy;
+    change_pool(pool_of(group, simulated), policy);
   }
 }
 

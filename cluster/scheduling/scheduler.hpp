@@ -124,6 +124,12 @@ struct Why {
   Time expected_start;
 };
 
+// A part of what decides a session's place in its queue, with its value.
+struct RankPart {
+  const char* name = "";
+  double value = 0;
+};
+
 struct SchedulerSizes {
   std::size_t nodes = 0;       // that are offered
   std::size_t sessions = 0;    // that have not ended

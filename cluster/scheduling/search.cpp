@@ -27,7 +27,14 @@ bool tighter(const Node& a, const Node& b) {
 // Whether a session at `key` in its queue may use the node, if it fits.
 bool Scheduler::Core::open_to(const Node& node, const OrderKey& key) const {
   if (node.stamp == stamp) return false;
-  return !node.earmarked || key <= pools[node.pool].guard;
+  return !node.earmarked || key <= guard_key(pools[node.pool]);
+}
+
+// Whether it may, it fits, and what is kept there for others still does.
+bool Scheduler::Core::usable(const Node& node, const Class& wanted,
+                             std::uint32_t times, const OrderKey& key) const {
+  return open_to(node, key) && fits(node, wanted.need, times) &&
+         (node.holds.empty() || beside_holds(node, wanted, times, key));
 }
 
 Node* Scheduler::Core::find_in(const Shelf& shelf, const Class& wanted,
@@ -40,7 +47,7 @@ Node* Scheduler::Core::find_in(const Shelf& shelf, const Class& wanted,
     int looks = 0;
     for (const auto& entry : shelf.cells[std::countr_zero(cells)]) {
       auto& node = nodes[entry.node];
-      if (!open_to(node, key) || !fits(node, need, times)) continue;
+      if (!usable(node, wanted, times, key)) continue;
       if (!best || tighter(node, *best)) best = &node;
       if (++looks == looks_max) break;
     }
@@ -61,7 +68,7 @@ Node* Scheduler::Core::find_named(const Class& wanted, std::uint32_t times,
   if (it == node_names.end()) return nullptr;
   auto& node = nodes[it->second];
   const bool good = node.offered() && node.pool == wanted.pool &&
-                    open_to(node, key) && fits(node, wanted.need, times);
+                    usable(node, wanted, times, key);
   return good ? &node : nullptr;
 }
 
@@ -149,14 +156,15 @@ void Scheduler::Core::undo(const Class& wanted, Tasks& tasks) {
 bool Scheduler::Core::place(Class& wanted, const Session& session,
                             Tasks& tasks) {
   ++stamp;
+  const auto key = effective(pools[wanted.pool], wanted.owner, session.key);
   if (!session.nodes_to_avoid.empty()) {
     for (const auto id : session.nodes_to_avoid) {
       if (id.value < nodes.size()) nodes[id.value].stamp = stamp;
     }
-    if (place_anywhere(wanted, session.key, tasks)) return true;
+    if (place_anywhere(wanted, key, tasks)) return true;
     ++stamp;
   }
-  return place_anywhere(wanted, session.key, tasks);
+  return place_anywhere(wanted, key, tasks);
 }
 
 bool Scheduler::Core::place_anywhere(Class& wanted, const OrderKey& key,
@@ -192,7 +200,9 @@ bool Scheduler::Core::place_scattered(Class& wanted, const OrderKey& key,
       return false;
     }
     const auto left = count - static_cast<std::uint32_t>(tasks.size());
-    take(*node, wanted, slots(*node, need, left), tasks);
+    auto times = slots(*node, need, left);
+    while (times > 1 && !usable(*node, wanted, times, key)) --times;
+    take(*node, wanted, times, tasks);
   }
   return true;
 }

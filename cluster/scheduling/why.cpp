@@ -76,6 +76,7 @@ struct Release {
 void Scheduler::Core::count_nodes(const Session& session, Why& answer) const {
   const auto& wanted = classes[session.request_class];
   const auto& need = wanted.need;
+  const auto key = effective(pools[wanted.pool], wanted.owner, session.key);
   auto& count = answer.nodes;
   std::uint64_t nearest_distance = UINT64_MAX;
   for (const auto number : pools[wanted.pool].nodes) {
@@ -90,7 +91,8 @@ void Scheduler::Core::count_nodes(const Session& session, Why& answer) const {
       ++count.too_small;
     } else if (fits(node, need)) {
       const bool kept =
-          node.earmarked && session.key > pools[wanted.pool].guard;
+          (node.earmarked && key > guard_key(pools[wanted.pool])) ||
+          (!node.holds.empty() && !beside_holds(node, wanted, 1, key));
       ++(kept ? count.earmarked : count.fitting);
       if (kept) continue;
       const auto left = answer.tasks - answer.tasks_fitting;
@@ -110,26 +112,35 @@ void Scheduler::Core::count_nodes(const Session& session, Why& answer) const {
 
 void Scheduler::Core::count_queue(const Session& session, Why& answer) const {
   const auto& own = classes[session.request_class];
-  OrderKey head = session.key;
+  const auto& pool = pools[own.pool];
+  const auto key = effective(pool, own.owner, session.key);
+  OrderKey head = key;
   std::size_t ahead = 0;
   for (const auto& other : classes) {
     if (other.waiting.empty() || other.pool != own.pool) continue;
     answer.queue_length += other.waiting.size();
-    head = std::min(head, other.waiting.front());
+    head = std::min(head, effective(other));
     const auto& line = other.waiting;
+    const auto before_it = [&](const OrderKey& front) {
+      return effective(pool, other.owner, front) < key;
+    };
     ahead += static_cast<std::size_t>(
-        std::lower_bound(line.begin(), line.end(), session.key) - line.begin());
+        std::partition_point(line.begin(), line.end(), before_it) -
+        line.begin());
   }
   answer.place_in_queue = ahead + 1;
-  const auto& guard = pools[own.pool].guard;
-  const bool guarded = answer.nodes.earmarked > 0 && guard < session.key;
+  const auto guard = guard_key(pool);
+  const bool guarded = answer.nodes.earmarked > 0 && guard < key;
   if (guarded) head = guard;
-  if (head != session.key) answer.blocked_by = SessionId(head.session);
+  if (head != key) answer.blocked_by = SessionId(head.session);
 }
 
 // Frees what runs in the order of the time limits until the session fits.
 Time Scheduler::Core::expected_start(const Session& session) const {
   const auto& wanted = classes[session.request_class];
+  for (const auto& planned : pools[wanted.pool].plan)
+    if (planned.key == session.key && planned.start != no_time)
+      return planned.start;
   std::unordered_map<std::uint32_t, std::size_t> places;
   std::vector<Node> scratch;
   std::vector<std::uint32_t> room;

@@ -1,0 +1,375 @@
+// Places that are kept, from a moment on, for sessions that wait: for the head
+// of the queue (EASY: Lifka, "The ANL/IBM SP Scheduling System", JSSPP 1995) or
+// for the first `depth` of it (conservative: Mu'alem and Feitelson, TPDS 2001).
+// The moment is the earliest at which it fits when everything that runs ends as
+// expected. Sessions behind it start meanwhile on whatever leaves it its place
+// then: where they end before, or beside it.
+//
+// A plan is made anew when its sessions change, and when what runs has changed
+// as often as a fair share of the steps that the last one took; an old plan is
+// still kept, only perhaps later than need be.
+#include "cluster/scheduling/core.hpp"
+
+namespace reeve::cluster {
+
+using namespace scheduling;
+
+namespace {
+
+// What runs longer than expected is expected to end so much later than now.
+constexpr std::uint64_t overdue_ns = 60 * second_ns;
+// Steps of planning that one change pays for.
+constexpr std::uint64_t steps_per_change = 64;
+
+Time after(Time at, std::uint64_t length_ns) {
+  return at.value > UINT64_MAX - length_ns ? no_time
+                                           : Time(at.value + length_ns);
+}
+
+}  // namespace
+
+// ---- who holds what, until when
+
+void Scheduler::Core::expect_no_end(Session& session) {
+  if (session.ends_at.value == 0) return;
+  auto& pool = pools[classes[session.request_class].pool];
+  pool.ends.erase({session.ends_at, session.key.session});
+  session.ends_at = Time{};
+}
+
+void Scheduler::Core::expect_end(Session& session, Time started_at) {
+  expect_no_end(session);
+  auto& pool = pools[classes[session.request_class].pool];
+  if (!pool.policy.planned()) return;
+  session.ends_at = after(started_at, session.length_ns);
+  pool.ends.emplace(session.ends_at, session.key.session);
+}
+
+void Scheduler::Core::move_in(Session& session) {
+  const auto& pool = pools[classes[session.request_class].pool];
+  if (!pool.policy.planned()) return;
+  for (std::uint32_t rank = 0; rank < session.holdings.size(); ++rank) {
+    const auto& holding = session.holdings[rank];
+    if (holding.freed) continue;
+    nodes[holding.task.node.value].tenants.push_back(
+        {session.key.session, rank});
+  }
+  if (session.ends_at.value == 0 && !session.holdings.empty())
+    expect_end(session,
+               session.started_at.value == 0 ? pass_at : session.started_at);
+}
+
+void Scheduler::Core::move_out(Session& session, const Holding& holding) {
+  auto& tenants = nodes[holding.task.node.value].tenants;
+  const auto rank =
+      static_cast<std::uint32_t>(&holding - session.holdings.data());
+  for (auto& tenant : tenants) {
+    if (tenant.session != session.key.session || tenant.rank != rank) continue;
+    tenant = tenants.back();
+    tenants.pop_back();
+    auto& pool = pools[classes[session.request_class].pool];
+    if (pool.policy.planned()) plan_changed(pool);
+    return;
+  }
+}
+
+Time Scheduler::Core::end_of(std::uint64_t id) const {
+  const auto at = sessions.at(id).ends_at;
+  return at > pass_at ? at : after(pass_at, overdue_ns);
+}
+
+OrderKey Scheduler::Core::key_of(const Hold& hold) const {
+  const auto& session = sessions.at(hold.session);
+  const auto& own = classes[session.request_class];
+  return effective(pools[own.pool], own.owner, session.key);
+}
+
+// The node when all that is expected to have ended by then has.
+Node Scheduler::Core::later(const Node& node, Time at) const {
+  Node then = bare(node);
+  for (const auto& tenant : node.tenants) {
+    if (end_of(tenant.session) > at) continue;
+    const auto& session = sessions.at(tenant.session);
+    release(then, classes[session.request_class].need,
+            session.holdings[tenant.rank].task.devices);
+  }
+  return then;
+}
+
+// Takes what is kept at that moment for sessions before `before`; false: there
+// is not enough.
+bool Scheduler::Core::claim_holds(Node& then, const Node& node, Time at,
+                                  const OrderKey& before) const {
+  for (const auto& hold : node.holds) {
+    if (at < hold.from || at >= hold.to || key_of(hold) >= before) continue;
+    const auto& need = classes[hold.of_class].need;
+    for (std::uint32_t i = 0; i < hold.times; ++i) {
+      if (!fits(then, need)) return false;
+      claim(then, need, pick(then, need, hold.times > 1));
+    }
+  }
+  return true;
+}
+
+// Whether what is kept on the node for sessions before it still fits when this
+// one starts there now.
+bool Scheduler::Core::beside_holds(const Node& node, const Class& wanted,
+                                   std::uint32_t times,
+                                   const OrderKey& key) const {
+  const auto end = after(pass_at, wanted.length_ns);
+  std::vector<std::vector<DeviceGrant>> grants;
+  for (const auto& hold : node.holds) {
+    if (hold.from >= end || key_of(hold) >= key) continue;
+    if (grants.empty()) {
+      Node now = bare(node);
+      for (std::uint32_t i = 0; i < times; ++i) {
+        grants.push_back(pick(now, wanted.need, wanted.request.tasks > 1));
+        claim(now, wanted.need, grants.back());
+      }
+    }
+    Node then = later(node, hold.from);
+    for (const auto& devices : grants) claim(then, wanted.need, devices);
+    if (!claim_holds(then, node, hold.from, key)) return false;
+  }
+  return true;
+}
+
+// ---- making a plan
+
+// How many tasks fit from then on for their whole length, beside what is kept
+// already.
+std::uint32_t Scheduler::Core::slots_later(const Node& node,
+                                           const Class& wanted,
+                                           std::uint32_t limit,
+                                           Time from) const {
+  const auto room = [&](Time at) -> std::uint32_t {
+    Node then = later(node, at);
+    if (!claim_holds(then, node, at, OrderKey::last())) return 0;
+    return slots(then, wanted.need, limit);
+  };
+  auto least = room(from);
+  const auto end = after(from, wanted.length_ns);
+  for (const auto& hold : node.holds)
+    if (least > 0 && hold.from > from && hold.from < end)
+      least = std::min(least, room(hold.from));
+  return least;
+}
+
+// Chooses nodes for all tasks, those with the most room first.
+bool Scheduler::Core::gather(const Class& wanted,
+                             const std::map<std::uint32_t, std::uint32_t>& room,
+                             Planned& planned) const {
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> order;  // room, node
+  for (const auto& [node, times] : room) order.emplace_back(times, node);
+  std::sort(order.begin(), order.end(), [](const auto& a, const auto& b) {
+    return std::pair(b.first, a.second) < std::pair(a.first, b.second);
+  });
+  const auto tasks = wanted.request.tasks;
+  const auto over = wanted.request.nodes;
+  planned.places.clear();
+  if (over > 0) {
+    if (order.size() < over) return false;
+    for (std::uint32_t i = 0; i < over; ++i) {
+      const auto times = tasks / over + (i < tasks % over ? 1 : 0);
+      if (order[i].first < times) return false;
+      planned.places.emplace_back(order[i].second, times);
+    }
+    return true;
+  }
+  std::uint32_t left = tasks;
+  for (const auto& [times, node] : order) {
+    if (left == 0) break;
+    planned.places.emplace_back(node, std::min(times, left));
+    left -= planned.places.back().second;
+  }
+  return left == 0;
+}
+
+namespace {
+
+// Moments at which a node gets room.
+using Moments = std::vector<std::pair<Time, std::uint32_t>>;
+
+}  // namespace
+
+// When and where the head of the class fits first. Goes through the ends of
+// what runs, in order.
+Planned Scheduler::Core::earliest(const Pool& pool, const OrderKey& key,
+                                  ClassId id, std::uint64_t& steps) {
+  Planned planned{key, id, no_time, {}};
+  const auto& wanted = classes[id];
+  const auto tasks = wanted.request.tasks;
+  const auto& name = wanted.request.on_node;
+  const auto suits = [&](const Node& node) {
+    return node.offered() && node.pool == wanted.pool &&
+           (name.empty() || is_named(node, name));
+  };
+  const bool several = tasks > 1 && wanted.request.nodes != 1;
+  std::map<std::uint32_t, std::uint32_t> room;
+  const auto look = [&](std::uint32_t number, Time at) {
+    ++steps;
+    const auto& node = nodes[number];
+    const auto times = suits(node) ? slots_later(node, wanted, tasks, at) : 0;
+    if (times > 0)
+      room[number] = times;
+    else
+      room.erase(number);
+  };
+  const auto found_at = [&](Time at) {
+    if (several) {
+      for (const auto& other : pool.plan)
+        for (const auto& place : other.places) look(place.first, at);
+    }
+    if (!gather(wanted, room, planned)) return false;
+    planned.start = at;
+    return true;
+  };
+  if (several)
+    for (const auto number : pool.nodes) look(number, pass_at);
+
+  Moments others;
+  for (const auto& other : pool.plan)
+    for (const auto& place : other.places)
+      others.emplace_back(after(other.start, classes[other.of_class].length_ns),
+                          place.first);
+  auto next = pool.ends.begin();
+  for (; next != pool.ends.end() && next->first <= pass_at; ++next)
+    for (const auto& holding : sessions.at(next->second).holdings)
+      if (!holding.freed)
+        others.emplace_back(end_of(next->second), holding.task.node.value);
+  std::sort(others.begin(), others.end());
+  auto other = others.begin();
+  while (true) {
+    auto at = next == pool.ends.end() ? no_time : next->first;
+    if (other != others.end()) at = std::min(at, other->first);
+    if (at == no_time) return planned;
+    if (!several) room.clear();
+    for (; other != others.end() && other->first == at; ++other)
+      look(other->second, at);
+    for (; next != pool.ends.end() && next->first == at; ++next)
+      for (const auto& holding : sessions.at(next->second).holdings)
+        if (!holding.freed) look(holding.task.node.value, at);
+    if (found_at(at)) return planned;
+  }
+}
+
+// The first sessions of the refused classes, in order.
+std::vector<std::pair<OrderKey, ClassId>> Scheduler::Core::first_waiting(
+    const Pool& pool, std::size_t count) const {
+  struct Next {
+    OrderKey key;  // with its rank of now
+    OrderKey front;
+    ClassId id = 0;
+    std::size_t place = 0;
+    const Demand* demand = nullptr;
+    bool operator>(const Next& other) const { return key > other.key; }
+  };
+  std::priority_queue<Next, std::vector<Next>, std::greater<Next>> heap;
+  const auto push = [&](const Demand& demand, OrderKey front, ClassId id,
+                        std::size_t place) {
+    heap.push(
+        {effective(pool, demand.owner, front), front, id, place, &demand});
+  };
+  for (const auto& demand : pool.demands)
+    if (!demand.refused.empty())
+      push(demand, demand.refused.begin()->first,
+           demand.refused.begin()->second, 0);
+  std::vector<std::pair<OrderKey, ClassId>> found;
+  while (found.size() < count && !heap.empty()) {
+    const auto top = heap.top();
+    heap.pop();
+    found.emplace_back(top.front, top.id);
+    const auto& line = classes[top.id].waiting;
+    if (top.place + 1 < line.size())
+      push(*top.demand,
+           line.begin()[static_cast<std::ptrdiff_t>(top.place + 1)], top.id,
+           top.place + 1);
+    if (top.place > 0) continue;
+    const auto next = std::next(top.demand->refused.find({top.front, top.id}));
+    if (next != top.demand->refused.end())
+      push(*top.demand, next->first, next->second, 0);
+  }
+  return found;
+}
+
+void Scheduler::Core::make_plan(Pool& pool) {
+  std::map<std::uint32_t, std::vector<Hold>> before;
+  for (const auto& planned : pool.plan)
+    for (const auto& place : planned.places)
+      before[place.first].swap(nodes[place.first].holds);
+  pool.plan.clear();
+  pool.plan_stale = false;
+  pool.plan_due = false;
+  std::uint64_t steps = 0;
+  const bool easy = pool.policy.backfill == Backfill::easy;
+  for (const auto& [key, id] :
+       first_waiting(pool, easy ? 1 : pool.policy.depth)) {
+    auto planned = earliest(pool, key, id, steps);
+    if (planned.start == no_time) planned.places.clear();
+    const auto end = after(planned.start, classes[id].length_ns);
+    for (const auto& [node, times] : planned.places) {
+      before.try_emplace(node);
+      nodes[node].holds.push_back({key.session, planned.start, end, id, times});
+    }
+    pool.plan.push_back(std::move(planned));
+  }
+  pool.plan_rest = steps / steps_per_change;
+  for (const auto& [number, holds] : before)
+    if (nodes[number].holds != holds) node_freed(nodes[number]);
+}
+
+// ---- keeping it
+
+void Scheduler::Core::drop_plan(Pool& pool) {
+  for (const auto& planned : pool.plan)
+    for (const auto& place : planned.places) {
+      nodes[place.first].holds.clear();
+      node_freed(nodes[place.first]);
+    }
+  pool.plan.clear();
+}
+
+// What runs, or the nodes, changed.
+void Scheduler::Core::plan_changed(Pool& pool) {
+  pool.plan_stale = true;
+  if (pool.plan_rest > 0) --pool.plan_rest;
+}
+
+// A session that waits found no place.
+void Scheduler::Core::refused_in_plan(Pool& pool, const OrderKey& key) {
+  const std::size_t depth =
+      pool.policy.backfill == Backfill::easy ? 1 : pool.policy.depth;
+  if (pool.plan.size() < depth) pool.plan_due = true;
+  if (pool.plan.empty()) return;
+  const auto& last = pool.plan.back();
+  if (key < effective(pool, classes[last.of_class].owner, last.key))
+    pool.plan_due = true;
+}
+
+// One that the plan keeps a place for waits no more.
+void Scheduler::Core::leave_plan(Pool& pool, const OrderKey& key) {
+  const auto planned =
+      std::find_if(pool.plan.begin(), pool.plan.end(),
+                   [&](const Planned& one) { return one.key == key; });
+  if (planned == pool.plan.end()) return;
+  for (const auto& place : planned->places) {
+    auto& node = nodes[place.first];
+    std::erase_if(node.holds, [&](const Hold& hold) {
+      return hold.session == key.session;
+    });
+    node_freed(node);
+  }
+  pool.plan.erase(planned);
+  pool.plan_due = true;
+}
+
+// Before a session at `key` may start: whether those before it have no plan.
+bool Scheduler::Core::plan_is_due(const Pool& pool, const OrderKey& key) const {
+  const bool late = !pool.plan.empty() && pool.plan.front().start <= pass_at;
+  if (!pool.plan_due && !late && (!pool.plan_stale || pool.plan_rest > 0))
+    return false;
+  const auto head = head_of(pool);
+  return head && head->first < key;
+}
+
+}  // namespace reeve::cluster
