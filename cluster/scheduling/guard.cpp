@@ -7,10 +7,11 @@ using namespace scheduling;
 
 void Scheduler::Core::watch_heads(Time now) {
   for (auto& pool : pools) {
-    // Nobody can be passed over for ever where nobody may pass, or where a
-    // place is kept for the head.
+    // Not where nobody may pass, nor where a place is kept for the head.
     if (pool.policy.backfill == Backfill::none) continue;
-    if (!pool.plan.empty() && pool.plan.front().start != no_time) continue;
+    const auto& plan = pool.plan;
+    const bool unknown = !plan.empty() && plan.front().start == no_time;
+    if (pool.policy.planned() && !unknown) continue;
     const auto found = head_of(pool);
     if (!found) continue;
     auto& head = sessions.at(found->first.session);

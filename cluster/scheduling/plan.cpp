@@ -75,7 +75,7 @@ void Scheduler::Core::move_out(Session& session, const Holding& holding) {
 
 Time Scheduler::Core::end_of(std::uint64_t id) const {
   const auto at = sessions.at(id).ends_at;
-  return at > pass_at ? at : after(pass_at, overdue_ns);
+  return at >= pass_at ? at : after(pass_at, overdue_ns);
 }
 
 OrderKey Scheduler::Core::key_of(const Hold& hold) const {
@@ -233,7 +233,7 @@ Planned Scheduler::Core::earliest(const Pool& pool, const OrderKey& key,
       others.emplace_back(after(other.start, classes[other.of_class].length_ns),
                           place.first);
   auto next = pool.ends.begin();
-  for (; next != pool.ends.end() && next->first <= pass_at; ++next)
+  for (; next != pool.ends.end() && next->first < pass_at; ++next)
     for (const auto& holding : sessions.at(next->second).holdings)
       if (!holding.freed)
         others.emplace_back(end_of(next->second), holding.task.node.value);
@@ -296,7 +296,8 @@ void Scheduler::Core::make_plan(Pool& pool) {
   std::map<std::uint32_t, std::vector<Hold>> before;
   for (const auto& planned : pool.plan)
     for (const auto& place : planned.places)
-      before[place.first].swap(nodes[place.first].holds);
+      if (auto& holds = nodes[place.first].holds; !holds.empty())
+        before[place.first] = std::exchange(holds, {});
   pool.plan.clear();
   pool.plan_stale = false;
   pool.plan_due = false;
@@ -365,7 +366,7 @@ void Scheduler::Core::leave_plan(Pool& pool, const OrderKey& key) {
 
 // Before a session at `key` may start: whether those before it have no plan.
 bool Scheduler::Core::plan_is_due(const Pool& pool, const OrderKey& key) const {
-  const bool late = !pool.plan.empty() && pool.plan.front().start <= pass_at;
+  const bool late = !pool.plan.empty() && pool.plan.front().start < pass_at;
   if (!pool.plan_due && !late && (!pool.plan_stale || pool.plan_rest > 0))
     return false;
   const auto head = head_of(pool);

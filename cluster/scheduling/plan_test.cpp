@@ -1,0 +1,244 @@
+// Places kept for those that wait: worked examples, and random workloads in
+// which nobody may make the head later than it was promised.
+#include <boost/test/unit_test.hpp>
+#include <random>
+
+#include "cluster/scheduling/naive_cell.hpp"
+
+using namespace reeve;
+using namespace reeve::cluster;
+using Ids = std::vector<std::uint64_t>;
+
+namespace {
+
+constexpr std::uint64_t minute_ns = 60 * second_ns;
+
+TestCell cell_with(const char* policy, std::uint32_t nodes,
+                   std::uint32_t cpus) {
+  TestCell cell;
+  for (std::uint32_t i = 0; i < nodes; ++i)
+    cell.add({.number = i, .cpu_milli = 1000 * cpus});
+  cell.scheduler.set_policy("default", *parse_policy(policy));
+  return cell;
+}
+
+void check_started(TestCell& cell, const Ids& expected) {
+  const auto ids = cell.started();
+  BOOST_TEST(ids == expected, boost::test_tools::per_element());
+}
+
+TestSession of(std::uint32_t cpus, std::uint64_t minutes) {
+  return {.cpu_milli = 1000 * cpus, .time_limit_ns = minutes * minute_ns};
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(plan)
+
+// Four CPUs; two are taken for an hour. The head needs all four, so it starts
+// in an hour: what ends before may pass it, what does not may not.
+BOOST_AUTO_TEST_CASE(easy_lets_pass_what_ends_before_the_head_starts) {
+  auto cell = cell_with("easy", 1, 4);
+  cell.submit(of(2, 60));
+  check_started(cell, {1});
+  cell.submit(of(4, 10));
+  cell.submit(of(1, 61));
+  cell.submit(of(1, 60));
+  cell.submit({});  // nobody knows when it ends
+  check_started(cell, {4});
+  BOOST_TEST(cell.scheduler.why(SessionId{2}).expected_start.value ==
+             cell.now.value + 60 * minute_ns);
+  cell.now.value += minute_ns;
+  check_started(cell, {});
+  cell.end(4);
+  check_started(cell, {});
+  cell.end(1);
+  check_started(cell, {2});
+}
+
+// Beside the head there is a CPU to spare on the node that is kept for it.
+BOOST_AUTO_TEST_CASE(easy_lets_pass_what_fits_beside_the_head) {
+  auto cell = cell_with("easy", 1, 4);
+  cell.submit(of(2, 60));
+  check_started(cell, {1});
+  cell.submit(of(3, 10));
+  cell.submit(of(1, 600));
+  cell.submit(of(1, 600));
+  check_started(cell, {3});
+  cell.end(1);
+  check_started(cell, {2});
+}
+
+BOOST_AUTO_TEST_CASE(what_ends_early_lets_the_head_start_early) {
+  auto cell = cell_with("easy", 2, 4);
+  cell.submit(of(4, 60));
+  cell.submit(of(4, 90));
+  check_started(cell, {1, 2});
+  cell.submit(of(4, 10));
+  check_started(cell, {});
+  cell.now.value += minute_ns;
+  cell.end(2);
+  check_started(cell, {3});
+}
+
+BOOST_AUTO_TEST_CASE(what_runs_too_long_makes_the_head_later_and_is_not_fatal) {
+  auto cell = cell_with("easy", 1, 4);
+  cell.submit(of(2, 60));
+  check_started(cell, {1});
+  cell.submit(of(4, 10));
+  check_started(cell, {});
+  cell.now.value += 70 * minute_ns;
+  cell.submit(of(2, 1));
+  check_started(cell, {3});  // a minute is what it is given
+  cell.submit(of(2, 2));
+  check_started(cell, {});
+}
+
+// The second that waits has no place in an easy plan, but in this one.
+BOOST_AUTO_TEST_CASE(conservative_delays_nobody) {
+  for (const bool conservative : {false, true}) {
+    auto cell = cell_with(conservative ? "conservative" : "easy", 1, 4);
+    cell.submit(of(2, 60));
+    check_started(cell, {1});
+    cell.submit(of(3, 10));  // in an hour
+    cell.submit(of(4, 10));  // after it
+    cell.submit(of(1, 65));
+    check_started(cell, {4});
+    cell.submit(of(1, 200));
+    if (conservative)
+      check_started(cell, {});
+    else
+      check_started(cell, {});
+    cell.end(1);
+    cell.end(4);
+    check_started(cell, {2});
+    if (!conservative) continue;
+    // Beside the second for as long as it runs, not into the third.
+    cell.submit(of(1, 10));
+    check_started(cell, {6});
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_gang_is_planned_whole) {
+  auto cell = cell_with("easy", 3, 2);
+  cell.submit(of(2, 30));
+  cell.submit(of(2, 60));
+  cell.submit(of(2, 90));
+  check_started(cell, {1, 2, 3});
+  auto gang = of(2, 10);
+  gang.tasks = 2;
+  gang.nodes = 2;
+  cell.submit(gang);
+  check_started(cell, {});
+  BOOST_TEST(cell.scheduler.why(SessionId{4}).expected_start.value ==
+             cell.now.value + 60 * minute_ns);
+  cell.now.value += 30 * minute_ns;
+  cell.end(1);
+  cell.submit(of(2, 31));
+  check_started(cell, {});
+  cell.submit(of(2, 30));
+  check_started(cell, {6});
+}
+
+namespace {
+
+struct Promise {
+  std::uint64_t start = 0;  // the latest it may start
+};
+
+// Sessions last exactly as long as their limits: then the first promise that
+// a head got is kept, whatever came after it.
+void check_promises(const char* policy, std::uint64_t seed) {
+  BOOST_TEST_CONTEXT(policy << ", REEVE_SEED=" << seed) {
+    std::mt19937_64 random(seed);
+    const auto below = [&](std::uint64_t bound) { return random() % bound; };
+    TestCell cell;
+    NaiveCell naive;
+    const auto nodes = 1 + below(4);
+    for (std::uint32_t i = 0; i < nodes; ++i) {
+      const TestNode node{.number = i,
+                          .cpu_milli = 8000,
+                          .memory_bytes = 64 * gib,
+                          .models = devices(4)};
+      cell.add(node);
+      naive.add(node);
+    }
+    cell.scheduler.set_policy("default", *parse_policy(policy));
+    std::set<std::pair<std::uint64_t, std::uint64_t>> ends;
+    std::map<std::uint64_t, TestSession> specs;
+    std::map<std::uint64_t, std::uint64_t> promised;
+    std::size_t waiting = 0;
+    for (int step = 0; step < 300; ++step) {
+      cell.now.value += below(20) * minute_ns;
+      while (!ends.empty() && ends.begin()->first <= cell.now.value) {
+        const auto id = ends.begin()->second;
+        const auto now = cell.now.value;
+        cell.now.value = ends.begin()->first;
+        ends.erase(ends.begin());
+        naive.free_all(naive.sessions.at(id));
+        naive.sessions.erase(id);
+        cell.end(id);
+        for (const auto& proposal : cell.pass()) {
+          const auto started = proposal.session.value;
+          BOOST_REQUIRE_EQUAL(naive.take(proposal), "");
+          ends.emplace(cell.now.value + specs.at(started).time_limit_ns,
+                       started);
+          --waiting;
+          if (promised.contains(started))
+            BOOST_TEST(cell.now.value <= promised.at(started),
+                       "session " << started << " is late");
+        }
+        cell.now.value = now;
+      }
+      if (waiting < 30) {
+        TestSession session;
+        session.cpu_milli = static_cast<std::uint32_t>(500 * (1 + below(8)));
+        session.gpus = static_cast<std::uint32_t>(below(5));
+        if (session.gpus == 1 && below(2) == 0)
+          session.gpu_milli = static_cast<std::uint32_t>(100 * (1 + below(9)));
+        session.tasks =
+            static_cast<std::uint32_t>(1 + below(3) / 2 * below(nodes));
+        if (session.tasks > 1 && below(2) == 0) session.nodes = session.tasks;
+        session.time_limit_ns = (1 + below(60)) * minute_ns;
+        const auto id = cell.submit(session);
+        specs[id] = session;
+        naive.submit(id, session);
+        ++waiting;
+      }
+      for (const auto& proposal : cell.pass()) {
+        const auto started = proposal.session.value;
+        BOOST_REQUIRE_EQUAL(naive.take(proposal), "");
+        ends.emplace(cell.now.value + specs.at(started).time_limit_ns, started);
+        --waiting;
+        if (promised.contains(started))
+          BOOST_TEST(cell.now.value <= promised.at(started),
+                     "session " << started << " is late");
+      }
+      const auto head = naive.head({});
+      if (!head ||
+          naive.sessions.at(*head).standing != NaiveCell::Standing::waiting)
+        continue;
+      const auto why = cell.scheduler.why(SessionId{*head});
+      if (why.expected_start.value == 0) continue;
+      promised.try_emplace(*head, why.expected_start.value);
+    }
+    BOOST_TEST(promised.size() > 3);
+  }
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(a_promise_to_the_head_is_kept_whatever_passes_it) {
+  std::uint64_t runs = 60;
+  if (const char* text = std::getenv("REEVE_RUNS")) runs = std::stoull(text);
+  std::uint64_t from = 1;
+  if (const char* text = std::getenv("REEVE_SEED")) {
+    from = std::stoull(text);
+    runs = 1;
+  }
+  for (std::uint64_t seed = from; seed < from + runs; ++seed)
+    for (const char* policy : {"easy", "conservative,depth=5"})
+      check_promises(policy, seed);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
