@@ -294,7 +294,9 @@ struct Scheduler::Core {
   void plan_changed(Pool& pool);
   void refused_in_plan(Pool& pool, const OrderKey& key);
   void leave_plan(Pool& pool, const OrderKey& key);
+  bool plan_is_old(const Pool& pool) const;
   bool plan_is_due(const Pool& pool, const OrderKey& key) const;
+  bool renew_plans();
   void make_plan(Pool& pool);
   void drop_plan(Pool& pool);
   std::vector<std::pair<OrderKey, ClassId>> first_waiting(

@@ -340,6 +340,10 @@ void Scheduler::Core::plan_changed(Pool& pool) {
 void Scheduler::Core::refused_in_plan(Pool& pool, const OrderKey& key) {
   const std::size_t depth =
       pool.policy.backfill == Backfill::easy ? 1 : pool.policy.depth;
+  const auto known = [&](const Planned& one) {
+    return one.key.session == key.session;
+  };
+  if (std::any_of(pool.plan.begin(), pool.plan.end(), known)) return;
   if (pool.plan.size() < depth) pool.plan_due = true;
   if (pool.plan.empty()) return;
   const auto& last = pool.plan.back();
@@ -364,11 +368,25 @@ void Scheduler::Core::leave_plan(Pool& pool, const OrderKey& key) {
   pool.plan_due = true;
 }
 
+bool Scheduler::Core::plan_is_old(const Pool& pool) const {
+  const bool late = !pool.plan.empty() && pool.plan.front().start < pass_at;
+  return pool.plan_due || late || (pool.plan_stale && pool.plan_rest == 0);
+}
+
+// At the end of a pass, so that what was promised is what holds.
+bool Scheduler::Core::renew_plans() {
+  bool any = false;
+  for (auto& pool : pools) {
+    if (!pool.policy.planned() || !plan_is_old(pool)) continue;
+    make_plan(pool);
+    any = true;
+  }
+  return any;
+}
+
 // Before a session at `key` may start: whether those before it have no plan.
 bool Scheduler::Core::plan_is_due(const Pool& pool, const OrderKey& key) const {
-  const bool late = !pool.plan.empty() && pool.plan.front().start < pass_at;
-  if (!pool.plan_due && !late && (!pool.plan_stale || pool.plan_rest > 0))
-    return false;
+  if (!plan_is_old(pool)) return false;
   const auto head = head_of(pool);
   return head && head->first < key;
 }

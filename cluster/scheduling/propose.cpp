@@ -220,7 +220,7 @@ std::vector<Proposal> Scheduler::Core::propose(Time now, std::size_t max) {
     if (freed_stale) rebuild_freed();
     while (proposals.size() < max && start_next(proposals)) {
     }
-  } while (!eased.empty() && proposals.size() < max);
+  } while (proposals.size() < max && (!eased.empty() || renew_plans()));
   watch_heads(now);
   return proposals;
 }
