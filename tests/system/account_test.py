@@ -99,6 +99,10 @@ class AccountTest(CellTest):
         refused = self.cell.reeve("group", "set", "default", "--policy",
                                   "fiffo", code=3)
         self.assertIn("fifo", refused.err)
+        for policy in ["drf", "fair_share,half_life=2d", "multifactor,easy",
+                       "sjf,conservative,estimates=history", "lifo", "greedy"]:
+            self.cell.reeve("group", "set", "default", "--policy", policy)
+            self.cell.reeve("run", "--", "true")
 
     def test_what_is_wrong_is_told_and_changes_nothing(self):
         head = self.cell.reeve("status", "--json").json()["head_seq"]

@@ -146,7 +146,7 @@ constexpr Option group_options[] = {
     priority_max_option,
     {"--for-project", "PROJECT", "who may use it; all for everybody", 0, true}};
 constexpr std::string_view group_examples[] = {
-    "reeve group set train --policy order=fifo,packing=best_fit",
+    "reeve group set train --policy fair_share,easy,half_life=7d",
     "reeve group set train --for-project vision"};
 constexpr Option quota_options[] = {
     {"--sessions", "N", "that run at once, or none"},
@@ -181,7 +181,7 @@ constexpr Option simulate_options[] = {
      a_file},
     {"--format", "F", "openb, helios, swf or reeve (openb)", 0, false,
      Complete::nothing, "openb|helios|swf|reeve"},
-    {"--policy", "P", "order, backfill and packing, as in fifo, best_fit"},
+    {"--policy", "P", "order, backfill and packing, as in fair_share,easy"},
     {"--round-s", "S", "start sessions every S seconds only"},
     {"--durations", "D", "lengths the policy sees: true, or the time limit", 0,
      false, Complete::nothing, "true|limit"},
