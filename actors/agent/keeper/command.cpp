@@ -1,5 +1,6 @@
 #include "actors/agent/keeper/command.hpp"
 
+#include <fcntl.h>
 #include <grp.h>
 #include <sched.h>
 #include <signal.h>
@@ -26,6 +27,13 @@ char* raw(const std::string& text) {
 
 StepResult failed(Step step) {
   return {step, errno};
+}
+
+// Through a pipe, which a command that runs has closed: vfork may be a plain
+// fork, as it is under the thread sanitizer, and then shares no memory.
+[[noreturn]] void give_up(StepResult failure, int failure_fd) {
+  (void)!::write(failure_fd, &failure, sizeof failure);
+  ::_exit(127);
 }
 
 }  // namespace
@@ -88,7 +96,7 @@ int Command::execute() {
   return error;
 }
 
-void Command::become() {
+void Command::become(int failure_fd) {
   ::setsid();
   rlimit files = setting_.open_files;
   if (spec_.open_files_max > 0) {
@@ -96,32 +104,33 @@ void Command::become() {
     files.rlim_cur = files.rlim_max;
   }
   if (::setrlimit(RLIMIT_NOFILE, &files) != 0) {
-    failure_ = failed(Step::limits);
-    ::_exit(127);
+    give_up(failed(Step::limits), failure_fd);
   }
-  failure_ = take_identity();
-  if (!failure_.ok()) ::_exit(127);
+  if (auto taken = take_identity(); !taken.ok()) give_up(taken, failure_fd);
   if (int error = install_filter(setting_.filter)) {
-    failure_ = {Step::filter, error};
-    ::_exit(127);
+    give_up({Step::filter, error}, failure_fd);
   }
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  failure_ = {Step::command, execute()};
-  ::_exit(127);
+  give_up({Step::command, execute()}, failure_fd);
 }
 
 Command::Started Command::start() {
-  failure_ = {};
+  int failure[2];
+  if (::pipe2(failure, O_CLOEXEC) != 0) return {0, failed(Step::fork)};
+  Fd failure_read(failure[0]), failure_write(failure[1]);
   int pid = ::vfork();
-  if (pid == 0) become();
+  if (pid == 0) become(failure[1]);
   if (pid < 0) return {0, failed(Step::fork)};
-  if (!failure_.ok()) {
-    ::waitpid(pid, nullptr, 0);
-    return {0, failure_};
+  failure_write.reset();
+  StepResult said;
+  ssize_t got = 0;
+  while ((got = ::read(failure[0], &said, sizeof said)) < 0 && errno == EINTR) {
   }
-  return {pid, {}};
+  if (got != static_cast<ssize_t>(sizeof said)) return {pid, {}};
+  ::waitpid(pid, nullptr, 0);
+  return {0, said};
 }
 
 }  // namespace reeve::keeper

@@ -24,8 +24,8 @@ class Command {
   Started start();
 
  private:
-  // In the child, which shares this process's memory: plain calls only.
-  [[noreturn]] void become();
+  // In the child, which may share this process's memory: plain calls only.
+  [[noreturn]] void become(int failure_fd);
   StepResult take_identity() const;
   int execute();
 
@@ -36,7 +36,6 @@ class Command {
   std::vector<char*> argv_;
   std::vector<char*> script_argv_;  // for a file without an interpreter line
   std::vector<char*> env_;
-  StepResult failure_;  // written by the child
 };
 
 // Paths to try for `name`, as execvp would.
