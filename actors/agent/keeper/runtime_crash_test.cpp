@@ -164,8 +164,11 @@ BOOST_AUTO_TEST_CASE(inits_that_wait_for_an_order_end_with_the_keeper) {
   auto place = config().directory;
   BOOST_REQUIRE(
       eventually([&] { return processes_with(place) == with_all_spares; }));
-  ::kill(client().keeper_pid(), SIGKILL);
+  int keeper = client().keeper_pid();
+  ::kill(keeper, SIGKILL);
   BOOST_CHECK(eventually([&] { return processes_with(place) == 0; }));
+  // A process that ends loses its command line first, its socket and lock next.
+  BOOST_REQUIRE(eventually([&] { return !process_lives(keeper); }));
   reconnect();
 }
 
