@@ -126,6 +126,10 @@ struct Pool {
   double fair_total = 0;
   double fair_weights = 0;
 
+  // The head for which others were last looked at, and when (preempt.cpp).
+  std::uint64_t preempted_for = 0;
+  Time preempted_at;
+
   // Sessions that hold something, by their expected ends; what is kept for
   // whom (plan.cpp).
   std::set<std::pair<Time, std::uint64_t>> ends;
@@ -155,7 +159,8 @@ struct Session {
   std::uint64_t length_ns = no_length;  // expected
   std::uint64_t likeness = 0;           // equal for those of one user and name
   Time submitted_at;
-  Time ends_at;  // expected, while it holds something; 0 otherwise
+  Time ends_at;       // expected, while it holds something; 0 otherwise
+  Time preempted_at;  // when it was told to make room; 0: it was not
   Owners owners;
   AccountIndex held_back_by = no_account;  // while it is over_quota
   bool let_in_again = false;               // and not looked at since
@@ -250,6 +255,8 @@ struct Scheduler::Core {
   OrderKey effective(const Class& of) const;
   OrderKey guard_key(const Pool& pool) const;
   std::uint64_t dominant_share(const Pool& pool, AccountIndex user) const;
+  double share_of(const Pool& pool, AccountIndex user,
+                  const Amounts& held) const;
   std::uint64_t fair_rank(const Pool& pool, const Owner& owner) const;
   double fair_use(const Pool& pool, AccountIndex account) const;
   double fair_factor(const Pool& pool, AccountIndex user) const;
@@ -307,8 +314,19 @@ struct Scheduler::Core {
               const std::map<std::uint32_t, std::uint32_t>& room,
               scheduling::Planned& planned) const;
 
+  // Who makes room (preempt.cpp).
+  std::vector<Preemption> preempt(Time now);
+  Time next_preemption() const;
+  bool may_preempt(const Pool& pool, const Session& head, const Session& victim,
+                   Time now) const;
+  std::vector<std::uint64_t> victims_for(const Pool& pool, const Session& head,
+                                         Time now,
+                                         std::vector<std::uint32_t>& on) const;
+
   void watch_heads(Time now);
   void set_guard(Pool& pool, const Class& head);
+  void earmark(Pool& pool, const Class& head,
+               const std::vector<std::uint32_t>& numbers);
   void drop_guard(Pool& pool);
 
   // Search (search.cpp).

@@ -61,17 +61,25 @@ void Scheduler::Core::set_guard(Pool& pool, const Class& head) {
                           node.whole_devices, number});
   }
   std::sort(candidates.begin(), candidates.end());
-  pool.guard = head.key;
-  pool.guard_owner = head.owner;
+  std::vector<std::uint32_t> chosen;
   std::uint64_t slots_kept = 0;
   for (const auto& candidate : candidates) {
-    const bool enough = spread > 0 ? pool.earmarked.size() == spread
-                                   : slots_kept >= request.tasks;
+    const bool enough =
+        spread > 0 ? chosen.size() == spread : slots_kept >= request.tasks;
     if (enough) break;
     slots_kept += candidate.slots_empty;
-    pool.earmarked.push_back(candidate.node);
-    nodes[candidate.node].earmarked = true;
+    chosen.push_back(candidate.node);
   }
+  earmark(pool, head, chosen);
+}
+
+// Keeps these nodes for the head of the class.
+void Scheduler::Core::earmark(Pool& pool, const Class& head,
+                              const std::vector<std::uint32_t>& numbers) {
+  pool.guard = head.key;
+  pool.guard_owner = head.owner;
+  pool.earmarked = numbers;
+  for (const auto number : numbers) nodes[number].earmarked = true;
 }
 
 void Scheduler::Core::drop_guard(Pool& pool) {

@@ -104,8 +104,13 @@ std::uint64_t Scheduler::Core::dominant_share(const Pool& pool,
                                               AccountIndex user) const {
   const auto it = pool.held.find(user);
   if (it == pool.held.end()) return 0;
-  return rising(dominant(it->second, pool.capacity) /
-                weight_of(accounts, user));
+  return rising(share_of(pool, user, it->second));
+}
+
+// The dominant share of a user who holds so much.
+double Scheduler::Core::share_of(const Pool& pool, AccountIndex user,
+                                 const Amounts& held) const {
+  return dominant(held, pool.capacity) / weight_of(accounts, user);
 }
 
 // Hours of use when it was last summed up, and what is held since.

@@ -40,14 +40,14 @@ void Scheduler::Core::expect_no_end(Session& session) {
 void Scheduler::Core::expect_end(Session& session, Time started_at) {
   expect_no_end(session);
   auto& pool = pools[classes[session.request_class].pool];
-  if (!pool.policy.planned()) return;
+  if (!pool.policy.tracked()) return;
   session.ends_at = after(started_at, session.length_ns);
   pool.ends.emplace(session.ends_at, session.key.session);
 }
 
 void Scheduler::Core::move_in(Session& session) {
   const auto& pool = pools[classes[session.request_class].pool];
-  if (!pool.policy.planned()) return;
+  if (!pool.policy.tracked()) return;
   for (std::uint32_t rank = 0; rank < session.holdings.size(); ++rank) {
     const auto& holding = session.holdings[rank];
     if (holding.freed) continue;

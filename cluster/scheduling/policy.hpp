@@ -46,7 +46,7 @@ enum class EstimateSource {
 };
 
 // Who has to make room for a session that waits.
-enum class Preemption {
+enum class MakeRoom {
   off,       // nobody
   priority,  // sessions of a lower priority
   fair,      // also those of users who hold more than their share
@@ -79,7 +79,7 @@ struct Policy {
   Backfill backfill = Backfill::greedy;
   Packing packing = Packing::best_fit;
   EstimateSource estimates = EstimateSource::limit;
-  Preemption preemption = Preemption::off;
+  MakeRoom preemption = MakeRoom::off;
   std::uint32_t depth = 64;  // sessions a conservative plan is made for
   std::uint64_t half_life_ns =
       7ull * 24 * 3600 * second_ns;  // of what was used
@@ -95,6 +95,8 @@ struct Policy {
     return order == Order::drf || order == Order::fair_share ||
            order == Order::multifactor;
   }
+  // It matters who holds what on a node.
+  bool tracked() const { return planned() || preemption != MakeRoom::off; }
   // Places are kept for sessions that wait, from a moment on.
   bool planned() const {
     return backfill == Backfill::easy || backfill == Backfill::conservative;

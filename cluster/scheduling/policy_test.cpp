@@ -1,6 +1,8 @@
 // Policies as text.
 #include "cluster/scheduling/policy.hpp"
 
+#include <fmt/format.h>
+
 #include <boost/test/unit_test.hpp>
 
 using namespace reeve;
@@ -100,6 +102,19 @@ BOOST_AUTO_TEST_CASE(numbers_are_kept_within_their_bounds) {
               "needed");
   check_error("half_life=0",
               "policy: half_life is 0s; it is from 1.00s to 366d 00h");
+}
+
+BOOST_AUTO_TEST_CASE(at_its_bound_a_number_is_taken_and_past_it_refused) {
+  const auto taken = [](const std::string& text) {
+    return parse_policy(text).has_value();
+  };
+  BOOST_TEST(taken(fmt::format("depth={}", backfill_depth_max)));
+  BOOST_TEST(!taken(fmt::format("depth={}", backfill_depth_max + 1)));
+  const auto longest_s = policy_duration_ns_max / second_ns;
+  BOOST_TEST(taken(fmt::format("half_life={}s", longest_s)));
+  BOOST_TEST(!taken(fmt::format("half_life={}s", longest_s + 1)));
+  BOOST_TEST(taken(fmt::format("fair_weight={}", policy_weight_max)));
+  BOOST_TEST(!taken(fmt::format("fair_weight={}", policy_weight_max + 1)));
 }
 
 BOOST_AUTO_TEST_CASE(a_key_given_twice_is_refused) {

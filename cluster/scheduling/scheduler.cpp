@@ -299,6 +299,7 @@ void Scheduler::Core::requeue(const schema::Event& event) {
   session->attempt = body.attempt();
   session->not_before = Time(body.not_before_at());
   session->started_at = Time{};
+  session->preempted_at = Time{};
   admit(body.session(), *session);
 }
 
@@ -387,6 +388,10 @@ std::vector<Proposal> Scheduler::propose(Time now, std::size_t max) {
   return core_->propose(now, max);
 }
 
+std::vector<Preemption> Scheduler::preempt(Time now) {
+  return core_->preempt(now);
+}
+
 void Scheduler::refused(SessionId session, std::uint32_t attempt) {
   core_->refused(session.value, attempt);
 }
@@ -395,10 +400,11 @@ Time Scheduler::next_wakeup() const {
   const auto first = [](const auto& set) {
     return set.empty() ? Time{} : set.begin()->first;
   };
-  const Time woken = first(core_->sleeping);
-  const Time renewed = first(core_->renewals);
-  if (woken.value == 0 || renewed.value == 0) return std::max(woken, renewed);
-  return std::min(woken, renewed);
+  Time next;
+  for (const Time at : {first(core_->sleeping), first(core_->renewals),
+                        core_->next_preemption()})
+    if (next.value == 0 || (at.value != 0 && at < next)) next = at;
+  return next;
 }
 
 Why Scheduler::why(SessionId session) const {

@@ -68,6 +68,13 @@ struct Proposal {
   std::vector<TaskProposal> tasks;
 };
 
+// A session that runs and should make room for one that waits.
+struct Preemption {
+  SessionId session;
+  std::uint32_t attempt = 0;
+  SessionId for_session;
+};
+
 enum class WaitReason {
   unknown,     // no such session, or it has ended
   placed,      // it is not waiting
@@ -162,6 +169,10 @@ class Scheduler {
   // until the session's SessionPlaced arrives or `refused` is called. Fewer
   // than `max`: nothing more can start before the next event or wake-up.
   std::vector<Proposal> propose(Time now, std::size_t max);
+
+  // Who should make room, for what `propose` could not place. Asked after it;
+  // each is said once.
+  std::vector<Preemption> preempt(Time now);
 
   // The manager did not take the proposal: its holdings are undone and the
   // session waits again, preferring other nodes. A proposal that is no longer
