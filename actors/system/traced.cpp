@@ -6,7 +6,8 @@
 #include <mutex>
 
 // CAF is built without instrumentation: tell the thread sanitizer about the
-// hand-over of a message, or it sees races where there are none.
+// hand-over of a new actor and of a message, or it sees races where there are
+// none.
 #if defined(__SANITIZE_THREAD__)
 extern "C" void __tsan_acquire(void* address);
 extern "C" void __tsan_release(void* address);
@@ -67,6 +68,11 @@ TracedActor::TracedActor(caf::actor_config& config)
 
 TracedActor::~TracedActor() = default;
 
+void TracedActor::launch(caf::execution_unit* unit, bool lazy, bool hidden) {
+  __tsan_release(this);
+  caf::event_based_actor::launch(unit, lazy, hidden);
+}
+
 void TracedActor::enqueue(caf::mailbox_element_ptr element,
                           caf::execution_unit* unit) {
   record_->enqueued.fetch_add(1, std::memory_order_relaxed);
@@ -85,6 +91,7 @@ caf::invoke_message_result TracedActor::consume(caf::mailbox_element& element) {
 
 caf::resumable::resume_result TracedActor::resume(caf::execution_unit* unit,
                                                   std::size_t throughput) {
+  __tsan_acquire(this);
   const auto keep = record_;
   __tsan_acquire(keep.get());
   const auto result = caf::event_based_actor::resume(unit, throughput);

@@ -46,6 +46,7 @@ class TracedActor : public caf::event_based_actor {
   explicit TracedActor(caf::actor_config& config);
   ~TracedActor() override;
 
+  void launch(caf::execution_unit* unit, bool lazy, bool hidden) override;
   using caf::event_based_actor::enqueue;
   void enqueue(caf::mailbox_element_ptr element,
                caf::execution_unit* unit) override;
