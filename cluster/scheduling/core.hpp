@@ -367,7 +367,15 @@ struct Scheduler::Core {
   Why why(std::uint64_t id) const;
   void count_nodes(const Session& session, Why& answer) const;
   void count_queue(const Session& session, Why& answer) const;
-  Time expected_start(const Session& session) const;
+  Time limit_of(const Session& session) const;
+  Time expected_start(const Session& session) const {
+    Why answer;
+    expect_start(session, answer);
+    return answer.expected_start;
+  }
+  void expect_start(const Session& session, Why& answer) const;
+  void await_ends(const std::vector<std::uint32_t>& numbers, Time until,
+                  Why& answer) const;
 
   std::vector<Node> nodes;
   std::unordered_map<std::string, std::uint32_t> node_names;

@@ -112,6 +112,30 @@ struct NearestNode {
   std::uint32_t gpus_lacking = 0;
 };
 
+// A part of what decides a session's place in its queue, with its value.
+struct RankPart {
+  const char* name = "";
+  double value = 0;
+};
+
+// What an expected start rests on.
+enum class StartBasis {
+  unknown,  // no end is known that would make room
+  limits,   // the expected ends of what runs, were nobody ahead
+  plan,     // a place is kept from then on, see Backfill
+};
+
+// A session whose end, by then, gives back what is waited for.
+struct AwaitedEnd {
+  SessionId session;
+  NodeId node{};
+  std::string node_name;
+  Time at;
+  std::uint32_t gpu_milli = 0;
+};
+
+inline constexpr std::size_t awaited_ends_max = 8;
+
 struct Why {
   WaitReason reason = WaitReason::unknown;
   Time held_until;
@@ -126,15 +150,12 @@ struct Why {
   // The guard, when its earmarks are what is in the way; else the head of the
   // queue when that is another session; 0: nobody is ahead.
   SessionId blocked_by;
-  // When the time limits of what runs now will have made room for it, were
-  // nobody ahead; 0 when the limits do not tell.
+  // 0 when nothing tells; `basis` says what it rests on, `awaited` whose ends
+  // come before it where it would start, the last ones.
   Time expected_start;
-};
-
-// A part of what decides a session's place in its queue, with its value.
-struct RankPart {
-  const char* name = "";
-  double value = 0;
+  StartBasis basis = StartBasis::unknown;
+  std::vector<AwaitedEnd> awaited;
+  std::vector<RankPart> rank;
 };
 
 struct SchedulerSizes {

@@ -135,12 +135,54 @@ void Scheduler::Core::count_queue(const Session& session, Why& answer) const {
   if (head != key) answer.blocked_by = SessionId(head.session);
 }
 
-// Frees what runs in the order of the time limits until the session fits.
-Time Scheduler::Core::expected_start(const Session& session) const {
+// What ends on these nodes up to then, the latest last.
+void Scheduler::Core::await_ends(const std::vector<std::uint32_t>& numbers,
+                                 Time until, Why& answer) const {
+  auto& awaited = answer.awaited;
+  for (const auto& [id, other] : sessions) {
+    if (other.holdings.empty() || other.started_at.value == 0) continue;
+    const auto at = limit_of(other);
+    if (at == no_time || at > until) continue;
+    for (const auto& holding : other.holdings) {
+      const auto node = holding.task.node;
+      if (holding.freed ||
+          !std::binary_search(numbers.begin(), numbers.end(), node.value))
+        continue;
+      std::uint32_t milli = 0;
+      for (const auto& grant : holding.task.devices) milli += grant.milli;
+      awaited.push_back(
+          {SessionId(id), node, nodes[node.value].name, at, milli});
+    }
+  }
+  std::sort(awaited.begin(), awaited.end(),
+            [](const AwaitedEnd& a, const AwaitedEnd& b) {
+              return std::tuple(a.at, a.session, a.node) <
+                     std::tuple(b.at, b.session, b.node);
+            });
+  if (awaited.size() > awaited_ends_max)
+    awaited.erase(awaited.begin(), awaited.end() - awaited_ends_max);
+}
+
+// When what holds something is expected to have ended.
+Time Scheduler::Core::limit_of(const Session& session) const {
+  if (session.ends_at.value != 0) return session.ends_at;
+  if (session.time_limit_ns == 0) return no_time;
+  return Time(session.started_at.value + session.time_limit_ns);
+}
+
+// From the plan, or by freeing what runs in the order of the time limits until
+// the session fits.
+void Scheduler::Core::expect_start(const Session& session, Why& answer) const {
   const auto& wanted = classes[session.request_class];
   for (const auto& planned : pools[wanted.pool].plan)
-    if (planned.key == session.key && planned.start != no_time)
-      return planned.start;
+    if (planned.key == session.key && planned.start != no_time) {
+      answer.expected_start = planned.start;
+      answer.basis = StartBasis::plan;
+      std::vector<std::uint32_t> numbers;
+      for (const auto& place : planned.places) numbers.push_back(place.first);
+      std::sort(numbers.begin(), numbers.end());
+      return await_ends(numbers, planned.start, answer);
+    }
   std::unordered_map<std::uint32_t, std::size_t> places;
   std::vector<Node> scratch;
   std::vector<std::uint32_t> room;
@@ -157,10 +199,9 @@ Time Scheduler::Core::expected_start(const Session& session) const {
   }
   std::vector<Release> releases;
   for (const auto& [id, other] : sessions) {
-    if (other.holdings.empty() || other.time_limit_ns == 0) continue;
-    if (other.started_at.value == 0) continue;
-    releases.push_back(
-        {Time(other.started_at.value + other.time_limit_ns), &other});
+    if (other.holdings.empty() || other.started_at.value == 0) continue;
+    if (const auto at = limit_of(other); at != no_time)
+      releases.push_back({at, &other});
   }
   std::sort(releases.begin(), releases.end(),
             [](const Release& a, const Release& b) {
@@ -178,9 +219,16 @@ Time Scheduler::Core::expected_start(const Session& session) const {
       room[it->second] = slots(node, wanted.need, tasks);
       changed = true;
     }
-    if (changed && enough(wanted.request, room)) return release_of.at;
+    if (!changed || !enough(wanted.request, room)) continue;
+    answer.expected_start = release_of.at;
+    answer.basis = StartBasis::limits;
+    std::vector<std::uint32_t> numbers;
+    const auto most = *std::max_element(room.begin(), room.end());
+    for (const auto& [number, place] : places)
+      if (room[place] == most) numbers.push_back(number);
+    std::sort(numbers.begin(), numbers.end());
+    return await_ends(numbers, release_of.at, answer);
   }
-  return Time{};
 }
 
 Why Scheduler::Core::why(std::uint64_t id) const {
@@ -220,7 +268,8 @@ Why Scheduler::Core::why(std::uint64_t id) const {
       session.standing == Session::Standing::over_quota)
     return answer;
   count_queue(session, answer);
-  answer.expected_start = expected_start(session);
+  answer.rank = rank_parts(session, pass_at);
+  expect_start(session, answer);
   return answer;
 }
 

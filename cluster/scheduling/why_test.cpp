@@ -143,4 +143,39 @@ BOOST_AUTO_TEST_CASE(what_holds_a_session_is_said) {
   BOOST_TEST((why(cell, 9).reason == WaitReason::unknown));
 }
 
+BOOST_AUTO_TEST_CASE(what_an_expected_start_rests_on_is_said) {
+  for (const char* policy : {"greedy", "easy"}) {
+    TestCell cell;
+    cell.add({.number = 0, .cpu_milli = 4000, .models = devices(2)});
+    cell.scheduler.set_policy("default", *parse_policy(policy));
+    const auto start = cell.now.value;
+    cell.submit({.gpus = 1, .time_limit_ns = 50 * second_ns});
+    cell.submit({.gpus = 1, .time_limit_ns = 90 * second_ns});
+    cell.pass();
+    const auto id = cell.submit({.gpus = 2, .time_limit_ns = second_ns});
+    cell.pass();
+    const auto answer = why(cell, id);
+    const bool planned = policy == std::string("easy");
+    BOOST_TEST(
+        (answer.basis == (planned ? StartBasis::plan : StartBasis::limits)));
+    BOOST_TEST(answer.expected_start.value == start + 90 * second_ns);
+    BOOST_REQUIRE_EQUAL(answer.awaited.size(), 2);
+    BOOST_TEST(answer.awaited[1].session.value == 2U);
+    BOOST_TEST(answer.awaited[1].gpu_milli == 1000U);
+    BOOST_TEST(answer.awaited[1].node_name == "n0");
+    BOOST_TEST(answer.awaited[0].at.value == start + 50 * second_ns);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(without_a_limit_nobody_knows_when) {
+  TestCell cell;
+  cell.add({.number = 0, .cpu_milli = 1000});
+  cell.submit({});
+  cell.pass();
+  const auto id = cell.submit({});
+  cell.pass();
+  BOOST_TEST((why(cell, id).basis == StartBasis::unknown));
+  BOOST_TEST(why(cell, id).awaited.empty());
+}
+
 BOOST_AUTO_TEST_SUITE_END()
