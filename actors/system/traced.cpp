@@ -73,6 +73,11 @@ void TracedActor::launch(caf::execution_unit* unit, bool lazy, bool hidden) {
   caf::event_based_actor::launch(unit, lazy, hidden);
 }
 
+void TracedActor::initialize() {
+  caf::event_based_actor::initialize();
+  __tsan_release(record_.get());
+}
+
 void TracedActor::enqueue(caf::mailbox_element_ptr element,
                           caf::execution_unit* unit) {
   record_->enqueued.fetch_add(1, std::memory_order_relaxed);
@@ -86,17 +91,17 @@ caf::invoke_message_result TracedActor::consume(caf::mailbox_element& element) {
   const auto result = caf::event_based_actor::consume(element);
   record_->busy_ns.fetch_add(steady_ns() - begin, std::memory_order_relaxed);
   record_->handled.fetch_add(1, std::memory_order_relaxed);
+  // Here and not in `resume`: before that returns, the actor may already go on
+  // in another thread.
+  __tsan_release(record_.get());
   return result;
 }
 
 caf::resumable::resume_result TracedActor::resume(caf::execution_unit* unit,
                                                   std::size_t throughput) {
   __tsan_acquire(this);
-  const auto keep = record_;
-  __tsan_acquire(keep.get());
-  const auto result = caf::event_based_actor::resume(unit, throughput);
-  __tsan_release(keep.get());
-  return result;
+  __tsan_acquire(record_.get());
+  return caf::event_based_actor::resume(unit, throughput);
 }
 
 void record_spawn(TracedActor& actor, std::string name, std::uint64_t parent,

@@ -47,6 +47,7 @@ class TracedActor : public caf::event_based_actor {
   ~TracedActor() override;
 
   void launch(caf::execution_unit* unit, bool lazy, bool hidden) override;
+  void initialize() override;
   using caf::event_based_actor::enqueue;
   void enqueue(caf::mailbox_element_ptr element,
                caf::execution_unit* unit) override;
