@@ -1,8 +1,8 @@
 // The inside of the scheduler: nodes, sessions, classes and pools, and the
 // passes over them. The parts: classes.cpp (queues), order.cpp (ranks),
-// search.cpp (where), propose.cpp (who is next), plan.cpp (places kept from a
-// moment on), guard.cpp (patience), quotas.cpp (who may not), why.cpp,
-// scheduler.cpp (events).
+// search.cpp and weigh.cpp (where), propose.cpp (who is next), plan.cpp (places
+// kept from a moment on), guard.cpp (patience), quotas.cpp (who may not),
+// why.cpp, scheduler.cpp (events).
 #pragma once
 
 #include <array>
@@ -17,6 +17,7 @@
 #include "cluster/accounts/accounts.hpp"
 #include "cluster/scheduling/free_index.hpp"
 #include "cluster/scheduling/line.hpp"
+#include "cluster/scheduling/outlook.hpp"
 #include "cluster/scheduling/request.hpp"
 
 namespace reeve::schema {
@@ -116,6 +117,7 @@ struct Pool {
   OrderKey guard = OrderKey::last();  // nobody is behind last(): no guard
   Owner guard_owner;
   std::vector<std::uint32_t> earmarked;
+  std::unique_ptr<Outlook> outlook;  // with packing=fragmentation
 
   // What its nodes have, and what users hold of it (order.cpp).
   Amounts capacity;
@@ -166,6 +168,16 @@ struct Session {
   bool let_in_again = false;               // and not looked at since
   std::vector<Holding> holdings;           // by rank
   std::vector<NodeId> nodes_to_avoid;      // where it was before
+};
+
+// Nodes that a search compares.
+struct Candidates {
+  std::uint32_t times = 0;  // tasks, together
+  OrderKey key;
+  bool emptiest_first = false;
+  int of_a_cell_max = 0;
+  std::vector<std::uint32_t> nodes{};
+  std::size_t nodes_max = 0;  // for the present part of the walk
 };
 
 struct Dependent {
@@ -222,6 +234,7 @@ struct Scheduler::Core {
   void set_policy(const std::string& group, const Policy& policy);
   void count_capacity(Node& node);
   void uncount_capacity(Node& node);
+  void look_ahead(std::uint32_t pool_number);
 
   // Holdings (scheduler.cpp).
   void set_standing(Session& session, Session::Standing standing);
@@ -349,6 +362,21 @@ struct Scheduler::Core {
   void take(Node& node, const Class& wanted, std::uint32_t times, Tasks& tasks);
   void undo(const Class& wanted, Tasks& tasks);
 
+  // Search that compares places (weigh.cpp).
+  Node* find_weighed(Class& wanted, std::uint32_t times, const OrderKey& key);
+  scheduling::Candidates candidates_for(Class& wanted, std::uint32_t times,
+                                        const OrderKey& key);
+  void gather_whole(scheduling::Candidates& found, Class& wanted,
+                    std::uint64_t least);
+  void gather_share(scheduling::Candidates& found, Class& wanted);
+  void gather_in(scheduling::Candidates& found, const scheduling::Shelf& shelf,
+                 const Class& wanted);
+  Node* fullest(const scheduling::Candidates& found, const Need& need);
+  Node* least_lost(const scheduling::Candidates& found, const Class& wanted);
+  double worth_with(const Node& node, const Class& wanted, std::uint32_t times);
+  std::vector<DeviceGrant> choose_devices(const Node& node,
+                                          const Class& wanted) const;
+
   // Quotas (quotas.cpp).
   Amounts wanted_by(const Session& session) const;
   void charge(const Session& session, const Tasks& tasks);
@@ -407,6 +435,7 @@ struct Scheduler::Core {
   bool freed_stale = false;
   std::uint64_t freed_tickets = 0;
   std::uint64_t stamp = 0;
+  mutable Node trial;  // a copy to try a placement on
   SchedulerSizes counts;
 };
 

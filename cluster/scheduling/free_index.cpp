@@ -29,6 +29,13 @@ std::uint64_t cells_from(std::uint64_t cpu_milli, std::uint64_t memory_bytes) {
   return rows & (row * 0x0101010101010101ULL);
 }
 
+std::uint64_t cells_for(const Need& need, std::uint32_t times) {
+  const auto bytes = need.memory_bytes > UINT64_MAX / times
+                         ? UINT64_MAX
+                         : need.memory_bytes * times;
+  return cells_from(std::uint64_t{need.cpu_milli} * times, bytes);
+}
+
 void FreeIndex::place(std::vector<Node>&, Shelf& shelf, Spot& spot, Entry entry,
                       std::uint16_t level, std::uint8_t cell) {
   auto& entries = shelf.cells[cell];

@@ -27,6 +27,9 @@ std::uint8_t cell_of(std::uint64_t cpu_milli, std::uint64_t memory_bytes);
 // The cells (a bit each) in which a node with this much free may stand.
 std::uint64_t cells_from(std::uint64_t cpu_milli, std::uint64_t memory_bytes);
 
+// Those for `times` tasks of this need.
+std::uint64_t cells_for(const Need& need, std::uint32_t times);
+
 struct Shelf {
   std::uint64_t filled = 0;  // a bit per cell that is not empty
   std::array<std::vector<Entry>, 64> cells;

@@ -21,6 +21,7 @@ class Run {
   Run(std::uint64_t seed, bool patience) : random_(seed), patience_(patience) {}
 
   void go(int steps) {
+    set_packing();
     for (std::uint32_t i = 0; i < 5; ++i) add_node(i);
     for (int i = 0; i < steps; ++i) step();
   }
@@ -32,6 +33,14 @@ class Run {
   template <class T>
   T one_of(std::initializer_list<T> values) {
     return values.begin()[below(static_cast<std::uint32_t>(values.size()))];
+  }
+
+  void set_packing() {
+    const auto packing = one_of<Packing>(
+        {Packing::best_fit, Packing::best_fit, Packing::pack, Packing::spread,
+         Packing::fragmentation, Packing::fragmentation});
+    for (const char* group : {"main", "other"})
+      cell_.scheduler.set_policy(group, policy_of(packing));
   }
 
   void add_node(std::uint32_t number) {
@@ -93,6 +102,7 @@ class Run {
     if (kind < 85) return end(any_session(Standing::proposed));
     if (kind < 89) return requeue();
     if (kind < 93) return answer_open();
+    if (kind < 94) return set_packing();
     change_node();
   }
 

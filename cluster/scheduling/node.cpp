@@ -90,7 +90,7 @@ Node emptied(const Node& node) {
 }
 
 std::vector<DeviceGrant> pick(const Node& node, const Need& need,
-                              bool more_follow) {
+                              ShareFrom from) {
   std::vector<DeviceGrant> grants;
   if (need.gpus == 0) return grants;
   std::vector<std::uint32_t> order;
@@ -98,11 +98,12 @@ std::vector<DeviceGrant> pick(const Node& node, const Need& need,
     if (device_slots(node.devices[i], need, 1) > 0) order.push_back(i);
   }
   if (need.share()) {
-    const bool roomiest_first = more_follow && need.gpus > 1;
-    const auto rank = [&](std::uint32_t i) -> std::uint64_t {
+    const auto rank = [&](std::uint32_t i) -> std::pair<std::uint64_t, int> {
       const auto& device = node.devices[i];
-      if (!roomiest_first) return device.free_milli();
-      return ~std::uint64_t{device_slots(device, need, milli_per_device)};
+      const auto free = static_cast<int>(device.free_milli());
+      if (from == ShareFrom::tightest) return {0, free};
+      return {~std::uint64_t{device_slots(device, need, milli_per_device)},
+              -free};
     };
     std::stable_sort(order.begin(), order.end(),
                      [&](auto a, auto b) { return rank(a) < rank(b); });

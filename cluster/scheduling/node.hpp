@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "cluster/scheduling/scheduler.hpp"
@@ -104,6 +105,12 @@ struct Node {
   }
 };
 
+// Less CPU and memory is left over on `a`; the number decides between equals.
+inline bool tighter(const Node& a, const Node& b) {
+  return std::tuple(a.cpu_free_milli(), a.memory_free_bytes(), a.id) <
+         std::tuple(b.cpu_free_milli(), b.memory_free_bytes(), b.id);
+}
+
 // What one task needs, with the models resolved to ids.
 struct Need {
   std::uint32_t cpu_milli = 0;
@@ -143,11 +150,18 @@ Node emptied(const Node& node);
 Node bare(const Node& node);
 
 // The devices for one task on a node where it fits: whole ones by number;
-// shares from the devices with the least room, so that whole ones stay whole.
-// `more_follow`: tasks of the same need come after it; several shares are then
-// taken from the roomiest devices, which leaves room for the most tasks.
+// shares from the devices with the least room, so that whole ones stay whole,
+// or from the roomiest ones.
+enum class ShareFrom : std::uint8_t { tightest, roomiest };
 std::vector<DeviceGrant> pick(const Node& node, const Need& need,
-                              bool more_follow);
+                              ShareFrom from);
+
+// When each of many equal tasks takes several shares, the roomiest devices
+// leave room for the most tasks.
+inline ShareFrom share_from(const Need& need, bool more_follow) {
+  return more_follow && need.gpus > 1 ? ShareFrom::roomiest
+                                      : ShareFrom::tightest;
+}
 
 void claim(Node& node, const Need& need,
            const std::vector<DeviceGrant>& devices);

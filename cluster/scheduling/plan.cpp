@@ -105,7 +105,7 @@ bool Scheduler::Core::claim_holds(Node& then, const Node& node, Time at,
     const auto& need = classes[hold.of_class].need;
     for (std::uint32_t i = 0; i < hold.times; ++i) {
       if (!fits(then, need)) return false;
-      claim(then, need, pick(then, need, hold.times > 1));
+      claim(then, need, pick(then, need, share_from(need, hold.times > 1)));
     }
   }
   return true;
@@ -123,7 +123,7 @@ bool Scheduler::Core::beside_holds(const Node& node, const Class& wanted,
     if (grants.empty()) {
       Node now = bare(node);
       for (std::uint32_t i = 0; i < times; ++i) {
-        grants.push_back(pick(now, wanted.need, wanted.request.tasks > 1));
+        grants.push_back(choose_devices(now, wanted));
         claim(now, wanted.need, grants.back());
       }
     }

@@ -43,7 +43,8 @@ const std::vector<Choice>& choices() {
           "order", {"fifo", "lifo", "sjf", "drf", "fair_share", "multifactor"}),
       choice<&Policy::backfill>("backfill",
                                 {"none", "greedy", "easy", "conservative"}),
-      choice<&Policy::packing>("packing", {"best_fit"}),
+      choice<&Policy::packing>("packing",
+                               {"best_fit", "pack", "spread", "fragmentation"}),
       choice<&Policy::estimates>("estimates", {"limit", "history"}),
       choice<&Policy::preemption>("preemption", {"off", "priority", "fair"}),
   };

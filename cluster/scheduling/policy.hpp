@@ -37,6 +37,11 @@ enum class Backfill {
 // Which of the places that fit is taken.
 enum class Packing {
   best_fit,  // the one with the least left over
+  pack,      // on the fullest node, so that idle nodes stay idle
+  spread,    // on the emptiest node and device
+  // The one that takes least from what the requests that usually come could
+  // use (outlook.hpp).
+  fragmentation,
 };
 
 // Where the length of a session is taken from.

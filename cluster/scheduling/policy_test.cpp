@@ -40,6 +40,24 @@ BOOST_AUTO_TEST_CASE(a_value_alone_stands_for_its_key) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(every_packing_parses_and_is_printed) {
+  const std::pair<const char*, Packing> all[] = {
+      {"best_fit", Packing::best_fit},
+      {"pack", Packing::pack},
+      {"spread", Packing::spread},
+      {"fragmentation", Packing::fragmentation},
+  };
+  for (const auto& [name, packing] : all) {
+    const auto parsed = parse_policy(name);
+    BOOST_TEST_REQUIRE(parsed.has_value(), name);
+    BOOST_TEST((parsed->packing == packing));
+    BOOST_TEST(to_text(*parsed) ==
+               fmt::format("order=fifo,backfill=greedy,packing={},"
+                           "estimates=limit,preemption=off",
+                           name));
+  }
+}
+
 BOOST_AUTO_TEST_CASE(an_unknown_word_is_refused_with_the_nearest) {
   check_error("fito",
               "policy: there is no policy \"fito\"; did you mean \"fifo\"?");

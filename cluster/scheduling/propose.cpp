@@ -10,7 +10,9 @@ namespace reeve::cluster {
 using namespace scheduling;
 
 void Scheduler::Core::capacity_changed(Node& node) {
-  pools[node.pool].kinds[node.kind].update(nodes, node);
+  auto& pool = pools[node.pool];
+  pool.kinds[node.kind].update(nodes, node);
+  if (pool.outlook) pool.outlook->changed(node.id);
 }
 
 void Scheduler::Core::queue_freed(Node& node, const OrderKey& key) {

@@ -59,6 +59,7 @@ void Scheduler::Core::register_node(const schema::Event& event) {
     auto& before = pools[node.pool];
     if (node.earmarked) drop_guard(before);
     before.kinds[node.kind].remove(nodes, node);
+    if (before.outlook) before.outlook->left(node.id);
     std::erase(before.nodes, number);
     uncount_capacity(node);
     if (is_named(node, node.name)) node_names.erase(node.name);
@@ -159,6 +160,9 @@ void Scheduler::Core::submit(const schema::Event& event) {
                         (session.owners.user * 0x9E3779B97F4A7C15ULL)
                   : session.owners.user;
   join_class(session, request_of(spec));
+  const auto& joined = classes[session.request_class];
+  if (auto& outlook = pools[joined.pool].outlook)
+    outlook->submitted(joined.need, joined.request.tasks);
   wait_for_others(body.session(), session, spec);
   admit(body.session(), session);
 }
@@ -367,7 +371,25 @@ void Scheduler::Core::apply(const schema::Event& event) {
 void Scheduler::Core::set_policy(const std::string& group,
                                  const Policy& policy) {
   for (const bool simulated : {false, true}) {
-    change_pool(pool_of(group, simulated), policy);
+    const auto number = pool_of(group, simulated);
+    change_pool(number, policy);
+    look_ahead(number);
+  }
+}
+
+// An outlook for a pool that has come to need one: from the sessions there are.
+void Scheduler::Core::look_ahead(std::uint32_t pool_number) {
+  auto& pool = pools[pool_number];
+  const bool wanted = pool.policy.packing == Packing::fragmentation;
+  if (wanted == (pool.outlook != nullptr)) return;
+  pool.outlook.reset();
+  if (!wanted) return;
+  pool.outlook = std::make_unique<Outlook>();
+  for (const auto number : pool.nodes) pool.outlook->changed(NodeId(number));
+  for (const auto& known : classes) {
+    if (known.sessions == 0 || known.pool != pool_number) continue;
+    pool.outlook->submitted(
+        known.need, std::uint64_t{known.sessions} * known.request.tasks);
   }
 }
 

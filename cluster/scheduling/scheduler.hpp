@@ -21,6 +21,10 @@
 // suffices. Ties go to the node with the least CPU left over. A gang starts
 // whole or not at all; with `nodes` given, its tasks are spread over exactly
 // that many nodes, as evenly as they go, neighbouring ranks together.
+// A group's policy may ask for another packing than best fit (policy.hpp):
+// then the best of a bounded number of places is taken (weigh.cpp). For
+// packing=fragmentation (outlook.hpp) up to 128 nodes are weighed, a
+// microsecond each; it learns from submissions, and anew after a restart.
 //
 // Cost. Sessions with equal requests are one class. A class that was refused
 // is not looked at again until a node on which it fits has got room; nodes are

@@ -10,20 +10,6 @@ using namespace scheduling;
 // Of the nodes of one cell that fit, this many are compared.
 constexpr int looks_max = 8;
 
-namespace {
-
-std::uint64_t times_bytes(std::uint64_t bytes, std::uint32_t times) {
-  return bytes > UINT64_MAX / times ? UINT64_MAX : bytes * times;
-}
-
-// Less is left over on `a`; the number decides between equals.
-bool tighter(const Node& a, const Node& b) {
-  return std::tuple(a.cpu_free_milli(), a.memory_free_bytes(), a.id) <
-         std::tuple(b.cpu_free_milli(), b.memory_free_bytes(), b.id);
-}
-
-}  // namespace
-
 // Whether a session at `key` in its queue may use the node, if it fits.
 bool Scheduler::Core::open_to(const Node& node, const OrderKey& key) const {
   if (node.stamp == stamp) return false;
@@ -40,8 +26,7 @@ bool Scheduler::Core::usable(const Node& node, const Class& wanted,
 Node* Scheduler::Core::find_in(const Shelf& shelf, const Class& wanted,
                                std::uint32_t times, const OrderKey& key) {
   const auto& need = wanted.need;
-  auto cells = shelf.filled & cells_from(std::uint64_t{need.cpu_milli} * times,
-                                         times_bytes(need.memory_bytes, times));
+  auto cells = shelf.filled & cells_for(need, times);
   for (; cells != 0; cells &= cells - 1) {
     Node* best = nullptr;
     int looks = 0;
@@ -112,10 +97,15 @@ Node* Scheduler::Core::find_share(Class& wanted, std::uint32_t times,
   return find_whole(wanted, 1, times, key);
 }
 
-// The node for `times` tasks of this class together, by best fit.
+// The node for `times` tasks of this class together.
 Node* Scheduler::Core::find(Class& wanted, std::uint32_t times,
                             const OrderKey& key) {
   if (!wanted.request.on_node.empty()) return find_named(wanted, times, key);
+  const auto& pool = pools[wanted.pool];
+  if (pool.outlook) pool.outlook->refresh(nodes);
+  if (pool.policy.packing != Packing::best_fit) {
+    if (auto* node = find_weighed(wanted, times, key)) return node;
+  }
   const auto& need = wanted.need;
   if (need.share()) return find_share(wanted, times, key);
   if (need.gpus > 0) {
@@ -133,9 +123,8 @@ Node* Scheduler::Core::find(Class& wanted, std::uint32_t times,
 
 void Scheduler::Core::take(Node& node, const Class& wanted, std::uint32_t times,
                            Tasks& tasks) {
-  const bool more_follow = wanted.request.tasks > 1;
   for (std::uint32_t i = 0; i < times; ++i) {
-    auto devices = pick(node, wanted.need, more_follow);
+    auto devices = choose_devices(node, wanted);
     claim(node, wanted.need, devices);
     tasks.push_back({node.id, std::move(devices)});
   }

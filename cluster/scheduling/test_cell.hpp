@@ -44,6 +44,13 @@ struct TestSession {
   std::vector<schema::Dependency> after{};
 };
 
+// The default policy but for the packing.
+inline Policy policy_of(Packing packing) {
+  Policy policy;
+  policy.packing = packing;
+  return policy;
+}
+
 std::vector<std::string> devices(std::uint32_t count, std::string model = "A");
 
 class TestCell {

@@ -159,7 +159,9 @@ void FragmentationMeter::take_samples(Time until) {
   while (taken_ < fragmentation_samples && step_ns_ > 0) {
     const std::uint64_t at = from_.value + taken_ * step_ns_ + step_ns_ / 2;
     if (at >= until.value) return;
-    sample();
+    const auto now = sample();
+    sum_.idle += now.idle;
+    sum_.unusable += now.unusable;
     ++taken_;
   }
 }
@@ -168,26 +170,28 @@ void FragmentationMeter::finish() {
   take_samples(Time{UINT64_MAX});
 }
 
-void FragmentationMeter::sample() {
+FragmentationMeter::Sample FragmentationMeter::sample() const {
+  Sample sum;
+  scheduling::Room room;
   for (const auto& one : nodes_) {
     if (!one.offered()) continue;
-    std::uint64_t idle = 0;
-    for (const auto& device : one.devices) idle += device.free_milli();
-    if (idle == 0) continue;
-    idle_ += static_cast<double>(idle);
-    for (const auto& typical : typical_) {
-      std::uint64_t unusable = 0;
-      const bool fit = scheduling::fits(one, typical.need);
-      for (const auto& device : one.devices)
-        if (!fit || scheduling::device_slots(device, typical.need, 1) == 0)
-          unusable += device.free_milli();
-      unusable_ += typical.weight * static_cast<double>(unusable);
-    }
+    look(one, room);
+    sum.idle += static_cast<double>(room.idle_milli);
+    for (const auto& typical : typical_)
+      sum.unusable += typical.frequency *
+                      static_cast<double>(room.idle_milli -
+                                          usable_milli(room, typical.need));
   }
+  return sum;
 }
 
 double FragmentationMeter::share() const {
-  return idle_ > 0 && !typical_.empty() ? unusable_ / idle_ : -1;
+  return sum_.idle > 0 && !typical_.empty() ? sum_.unusable / sum_.idle : -1;
+}
+
+double FragmentationMeter::present() const {
+  const auto sum = sample();
+  return sum.idle > 0 && !typical_.empty() ? sum.unusable / sum.idle : -1;
 }
 
 }  // namespace reeve::cluster::simulation

@@ -11,7 +11,8 @@
 #include <string>
 #include <vector>
 
-#include "cluster/scheduling/node.hpp"
+#include "cluster/scheduling/fragmentation.hpp"
+#include "cluster/scheduling/typical.hpp"
 #include "cluster/simulation/workload.hpp"
 #include "schema/event_generated.h"
 
@@ -34,12 +35,10 @@ class FragmentationMeter {
   // Of all samples together; negative when nothing was idle, or nobody asked
   // for a GPU.
   double share() const;
+  // The same of what is so at present.
+  double present() const;
 
  private:
-  struct Typical {
-    scheduling::Need need;
-    double weight = 0;
-  };
   struct Holding {
     std::vector<TaskProposal> tasks;
     std::vector<bool> freed;
@@ -51,7 +50,11 @@ class FragmentationMeter {
 
   scheduling::Need need_of(const Request& request);
   scheduling::ModelId model(const std::string& name);
-  void sample();
+  struct Sample {
+    double idle = 0;
+    double unusable = 0;
+  };
+  Sample sample() const;
   void take_samples(Time until);
   void registered(const schema::NodeRegistered& body);
   scheduling::Node* node(std::uint32_t number);
@@ -62,12 +65,11 @@ class FragmentationMeter {
   Time from_;
   std::uint64_t step_ns_;
   std::size_t taken_ = 0;
-  std::vector<Typical> typical_;
+  std::vector<scheduling::Typical> typical_;
   std::map<std::string, scheduling::ModelId> models_;
   std::vector<scheduling::Node> nodes_;
   boost::unordered_flat_map<std::uint64_t, Session> sessions_;
-  double idle_ = 0;
-  double unusable_ = 0;
+  Sample sum_;
 };
 
 }  // namespace reeve::cluster::simulation
