@@ -1,7 +1,8 @@
 // Placement decisions per second, of the scheduler alone, on one thread:
 // time inside apply and propose, without the making of the events.
 //
-//   decisions_bench [--repeat N] [--openb NODES.csv PODS.csv]
+//   decisions_bench [--repeat N] [--policy P] [--nodes N]
+//                   [--openb NODES.csv PODS.csv]
 //
 // Steady state: nodes of 8 GPUs, full; 100,000 sessions waiting in 1,000
 // classes; one session ends, one is submitted, what fits starts and is
@@ -27,7 +28,8 @@ using Clock = std::chrono::steady_clock;
 
 class Timed {
  public:
-  Timed() {
+  explicit Timed(const Policy& policy) {
+    cell.scheduler.set_policy("default", policy);
     cell.deliver = [this](const schema::Event& event) {
       const auto start = Clock::now();
       cell.scheduler.apply(event);
@@ -88,8 +90,9 @@ struct Steady {
   double why_ms = 0;
 };
 
-Steady steady(std::uint32_t nodes, std::uint32_t classes, std::size_t events) {
-  Timed timed;
+Steady steady(const Policy& policy, std::uint32_t nodes, std::uint32_t classes,
+              std::size_t events) {
+  Timed timed(policy);
   std::mt19937_64 random(1);
   for (std::uint32_t i = 0; i < nodes; ++i) {
     timed.cell.add({.number = i,
@@ -167,8 +170,9 @@ std::vector<std::string> models_of(const std::string& text) {
 constexpr std::uint64_t mib = std::uint64_t{1} << 20;
 
 // All sessions at once; when nothing fits any more, the oldest ends.
-double openb(const char* nodes_path, const char* pods_path) {
-  Timed timed;
+double openb(const Policy& policy, const char* nodes_path,
+             const char* pods_path) {
+  Timed timed(policy);
   std::uint32_t number = 0;
   for (const auto& row : rows_of(nodes_path)) {
     timed.cell.add({.number = number++,
@@ -199,18 +203,24 @@ double openb(const char* nodes_path, const char* pods_path) {
   return static_cast<double>(timed.placed) / timed.seconds();
 }
 
-void report_steady(int repeat, std::uint32_t nodes, std::uint32_t classes,
-                   std::size_t events) {
+// The last value of its text.
+std::string packing_name(const Policy& policy) {
+  const auto text = to_text(policy);
+  return text.substr(text.rfind('=') + 1);
+}
+
+void report_steady(int repeat, const Policy& policy, std::uint32_t nodes,
+                   std::uint32_t classes, std::size_t events) {
   std::vector<double> rate, p50, p99, why;
   for (int i = 0; i < repeat; ++i) {
-    const auto figures = steady(nodes, classes, events);
+    const auto figures = steady(policy, nodes, classes, events);
     rate.push_back(figures.per_second);
     p50.push_back(figures.event_p50_us);
     p99.push_back(figures.event_p99_us);
     why.push_back(figures.why_ms);
   }
-  const auto name =
-      fmt::format("decisions {} nodes {} classes", nodes, classes);
+  auto name = fmt::format("decisions {} nodes {} classes", nodes, classes);
+  if (!(policy == Policy{})) name += ", " + packing_name(policy);
   bench::report(name, "placements/s", rate);
   bench::report(name + " event p50", "us", p50);
   bench::report(name + " event p99", "us", p99);
@@ -223,15 +233,27 @@ int main(int argc, char** argv) {
   int repeat = 3;
   const char* nodes_path = nullptr;
   const char* pods_path = nullptr;
+  Policy policy;
+  std::uint32_t only = 0;
   for (int i = 1; i < argc; ++i) {
     if (std::strcmp(argv[i], "--repeat") == 0 && i + 1 < argc) {
       repeat = static_cast<int>(std::max(1U, number_of(argv[++i])));
+    } else if (std::strcmp(argv[i], "--nodes") == 0 && i + 1 < argc) {
+      only = number_of(argv[++i]);
+    } else if (std::strcmp(argv[i], "--policy") == 0 && i + 1 < argc) {
+      const auto parsed = parse_policy(argv[++i]);
+      if (!parsed) {
+        fmt::print(stderr, "{}\n", parsed.error().text);
+        return 2;
+      }
+      policy = *parsed;
     } else if (std::strcmp(argv[i], "--openb") == 0 && i + 2 < argc) {
       nodes_path = argv[++i];
       pods_path = argv[++i];
     } else {
       fmt::print(stderr,
-                 "usage: {} [--repeat N] [--openb NODES.csv PODS.csv]\n",
+                 "usage: {} [--repeat N] [--policy P] [--nodes N] "
+                 "[--openb NODES.csv PODS.csv]\n",
                  argv[0]);
       return 2;
     }
@@ -239,13 +261,17 @@ int main(int argc, char** argv) {
   if (nodes_path) {
     std::vector<double> rate;
     for (int i = 0; i < repeat; ++i) {
-      rate.push_back(openb(nodes_path, pods_path));
+      rate.push_back(openb(policy, nodes_path, pods_path));
     }
     bench::report("decisions openb", "placements/s", rate);
   }
-  for (const auto nodes : {1'000U, 10'000U, 50'000U}) {
-    report_steady(repeat, nodes, 1'000, 50'000);
+  if (only > 0) {
+    report_steady(repeat, policy, only, 1'000, 50'000);
+    return 0;
   }
-  report_steady(repeat, 10'000, 100'000, 20'000);
+  for (const auto nodes : {1'000U, 10'000U, 50'000U}) {
+    report_steady(repeat, policy, nodes, 1'000, 50'000);
+  }
+  report_steady(repeat, policy, 10'000, 100'000, 20'000);
   return 0;
 }

@@ -28,6 +28,7 @@ constexpr Bench benches[] = {
     {"run-latency", "run_latency.py", "reeve run -- true, submit to exit"},
     {"throughput", "throughput.py", "2,000 sessions of true on one node"},
     {"decisions", "decisions_bench", "placements/s of the scheduler's core"},
+    {"packing", "packing_bench", "how full a cluster gets, by packing"},
     {"whatif", "whatif_bench", "a month of sessions on a virtual clock"},
     {"openb", "openb.py", "a recorded workload through a whole cell"},
     {"keeper", "keeper_bench", "isolated task starts/s, and plain ones"},
