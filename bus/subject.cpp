@@ -91,6 +91,8 @@ Entity entity_of(const schema::Event& event) {
       return session(event.body_as_SessionStopping());
     case EventBody::SessionRequeued:
       return session(event.body_as_SessionRequeued());
+    case EventBody::SessionWarned:
+      return session(event.body_as_SessionWarned());
     case EventBody::SessionEnded: return session(event.body_as_SessionEnded());
     case EventBody::CellCreated:
     case EventBody::EpochStarted:
@@ -101,6 +103,8 @@ Entity entity_of(const schema::Event& event) {
     case EventBody::AccountRemoved:
     case EventBody::QuotaSet:
     case EventBody::QuotaRemoved:
+    case EventBody::ReservationSet:
+    case EventBody::ReservationRemoved:
     case EventBody::NONE: break;
   }
   return {"cell", 0};

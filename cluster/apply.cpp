@@ -84,6 +84,11 @@ Status State::apply(const schema::Event& event) {
     case EventBody::SessionRequeued:
       status = apply_requeued(event, body_of<schema::SessionRequeued>(event));
       break;
+    case EventBody::SessionWarned:
+      status = apply_warned(event, body_of<schema::SessionWarned>(event));
+      break;
+    case EventBody::ReservationSet:
+    case EventBody::ReservationRemoved: reservations_.apply(event); break;
     case EventBody::SessionEnded:
       status = apply_ended(event, body_of<schema::SessionEnded>(event));
       break;
@@ -121,6 +126,7 @@ void State::load_node(Node& node, std::string_view agent,
   if (spec.limits())
     for (const auto* limit : *spec.limits())
       node.limits.emplace_back(view(limit));
+  node.labels = labels_of(spec.labels());
   const std::size_t count = spec.devices() ? spec.devices()->size() : 0;
   node.devices.resize(count);
   for (std::size_t i = 0; i < count; ++i) {
@@ -130,6 +136,11 @@ void State::load_node(Node& node, std::string_view agent,
     device.model = view(from->model());
     device.memory_bytes = from->memory_bytes();
     device.numa_node = from->numa_node();
+    device.mig_of = view(from->mig_of());
+    device.links.clear();
+    if (from->links())
+      for (const auto link : *from->links())
+        device.links.push_back(static_cast<schema::DeviceLink>(link));
   }
 }
 
@@ -228,6 +239,9 @@ void State::load_spec(Session& session, const schema::SessionSpec& spec) {
   session.tasks_wanted = spec.tasks();
   session.requeue_max = spec.requeue_max();
   session.simulated = spec.simulated();
+  session.warns = spec.warn_signal() != 0;
+  session.on_preempt = spec.on_preempt();
+  session.grace_ns = spec.grace_ns();
   session.depends = spec.after() && spec.after()->size() > 0;
   session.time_limit_ns = spec.time_limit_ns();
   session.sim_duration_ns = spec.sim_duration_ns();
@@ -337,6 +351,7 @@ Status State::apply_stopping(const schema::Event& event,
   session->reason = body.reason();
   if (body.detail())
     session->detail = std::make_unique<std::string>(view(body.detail()));
+  session->stopping_for = SessionId{body.for_session()};
   session->last_seq = Sequence{event.seq()};
   set_state(*session, SessionState::stopping, Time{event.time_at()});
   return {};
@@ -351,12 +366,27 @@ Status State::apply_requeued(const schema::Event& event,
   session->tasks.clear();
   session->tasks_started = session->tasks_exited = 0;
   session->attempt = body.attempt();
+  if (body.reason() == EndReason::preempted) ++session->preemptions;
+  session->warned = false;
+  session->stopping_for = SessionId{};
   session->reason = body.reason();
   session->detail.reset();
   session->not_before = Time{body.not_before_at()};
   session->placed_at = session->started_at = Time{};
   session->last_seq = Sequence{event.seq()};
   set_state(*session, SessionState::pending, Time{event.time_at()});
+  return {};
+}
+
+Status State::apply_warned(const schema::Event& event,
+                           const schema::SessionWarned& body) {
+  Session* session = find(body.session());
+  if (!session || session->state != SessionState::running)
+    return contradiction(event, "the session does not run");
+  if (session->attempt != body.attempt())
+    return contradiction(event, "the session is at another attempt");
+  session->warned = true;
+  session->last_seq = Sequence{event.seq()};
   return {};
 }
 
@@ -372,6 +402,7 @@ Status State::apply_ended(const schema::Event& event,
   if (body.detail())
     session->detail = std::make_unique<std::string>(view(body.detail()));
   session->ended_at = Time{event.time_at()};
+  session->stopping_for = SessionId{};
   session->last_seq = Sequence{event.seq()};
   set_state(*session, body.state(), Time{event.time_at()});
   ended_.push_back(session->id.value);

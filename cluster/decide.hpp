@@ -29,6 +29,7 @@ struct Rejection {
 struct Accepted {
   Sequence seq;
   SessionId session;
+  std::uint32_t sessions = 0;  // from that one on, which it is about
 };
 
 using Decision = tl::expected<Accepted, Rejection>;
@@ -44,6 +45,11 @@ Decision decide_submit(const State& state, const schema::SubmitSession& command,
                        EventWriter& writer);
 Decision decide_cancel(const State& state, const schema::CancelSession& command,
                        const Origin& origin, EventWriter& writer);
+
+// Whether it could run in this cell, with its constraint and where it wants to
+// be (submit_place.cpp).
+std::optional<Rejection> check_place(const State& state, const Spec& spec,
+                                     const schema::SessionSpec& packed);
 
 // One node of a RegisterNodes command. One that is new joins when it is
 // reconciled, one that was lost returns then.
@@ -70,6 +76,16 @@ Decision decide_remove_quota(const State& state,
                              const schema::RemoveQuota& command,
                              const Origin& origin, EventWriter& writer);
 
+Decision decide_set_reservation(const State& state,
+                                const schema::SetReservation& command,
+                                const Origin& origin, EventWriter& writer);
+Decision decide_remove_reservation(const State& state,
+                                   const schema::RemoveReservation& command,
+                                   const Origin& origin, EventWriter& writer);
+// It is over at `origin.now`: it goes.
+bool decide_reservation_over(const Reservation& reservation,
+                             const Origin& origin, EventWriter& writer);
+
 // The first events of a new cell.
 void decide_creation(std::string_view cell, std::string_view owner,
                      std::uint32_t owner_uid, const Origin& origin,
@@ -81,6 +97,12 @@ void decide_epoch(std::string_view manager, const Origin& origin,
 // more).
 Decision decide_place(const State& state, const Proposal& proposal,
                       const Origin& origin, EventWriter& writer);
+
+// A session that runs makes room for one that waits: its tasks are told to end,
+// and it waits again, or ends, as it wished. False: either is not there any
+// more, or has moved on.
+bool decide_preempt(const State& state, const Preemption& preemption,
+                    const Origin& origin, EventWriter& writer);
 
 // What a fact was worth. `foreign`: the cell has no such task (any more); if
 // it runs, it must be stopped.
@@ -101,6 +123,11 @@ void decide_node_returned(const Node& node, const Origin& origin,
 bool decide_task_lost(const State& state, const Session& session,
                       const Origin& origin, EventWriter& writer);
 
+// When the session wants a signal before its time limit; 0: never (again).
+Time warning_of(const State& state, const Session& session);
+// The warning, if its time has come at `origin.now`.
+bool decide_warning(const State& state, const Session& session,
+                    const Origin& origin, EventWriter& writer);
 // The session's deadline, if it has passed at `origin.now`.
 bool decide_deadline(const State& state, const Session& session,
                      const Origin& origin, EventWriter& writer);

@@ -1,7 +1,10 @@
 // Nodes join, leave and rest; a cell begins; a manager leads.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "cluster/decide.hpp"
+#include "cluster/node_spec.hpp"
 
 namespace reeve::cluster {
 namespace {
@@ -27,29 +30,8 @@ std::string_view view(const flatbuffers::String* text) {
               : std::string_view();
 }
 
-std::string_view group_of(const schema::NodeSpec& spec) {
-  return spec.group() ? view(spec.group()) : std::string_view("default");
-}
-
 std::size_t device_count(const schema::NodeSpec& spec) {
   return spec.devices() ? spec.devices()->size() : 0;
-}
-
-bool same_device(const Device& known, const schema::NodeSpec& spec,
-                 std::size_t index) {
-  if (index >= device_count(spec)) return false;
-  const auto* device = spec.devices()->Get(static_cast<unsigned>(index));
-  return view(device->uuid()) == known.uuid &&
-         view(device->model()) == known.model &&
-         device->memory_bytes() == known.memory_bytes &&
-         device->numa_node() == known.numa_node;
-}
-
-bool same_devices(const Node& node, const schema::NodeSpec& spec) {
-  if (device_count(spec) != node.devices.size()) return false;
-  for (std::size_t i = 0; i < node.devices.size(); ++i)
-    if (!same_device(node.devices[i], spec, i)) return false;
-  return true;
 }
 
 // What a task holds must stay what and where it is.
@@ -68,33 +50,47 @@ std::optional<Rejection> check_held_devices(const Node& node,
   return std::nullopt;
 }
 
-// Texts may be shared inside a message, so a small one can hold a lot.
-std::size_t text_bytes(const schema::NodeSpec& spec) {
-  std::size_t bytes = view(spec.name()).size() + view(spec.group()).size();
-  if (spec.devices())
-    for (const auto* device : *spec.devices())
-      bytes += view(device->uuid()).size() + view(device->model()).size();
-  if (spec.limits())
-    for (const auto* limit : *spec.limits()) bytes += view(limit).size();
-  return bytes;
+std::optional<Rejection> check_labels(const schema::NodeSpec& spec) {
+  const Labels labels = labels_of(spec.labels());
+  const std::string_view name = view(spec.name());
+  if (labels.size() > node_labels_max)
+    return reject(RejectCode::over_limit, "node_labels_max",
+                  fmt::format("node {} has {} labels; at most {} are possible",
+                              name, labels.size(), node_labels_max),
+                  node_labels_max, labels.size());
+  for (const auto& label : labels) {
+    if (auto good = check_label_key(label.first); !good)
+      return reject(RejectCode::malformed, "node_label",
+                    fmt::format("node {}: {}", name, good.error().text));
+    const std::size_t bytes = std::max(label.first.size(), label.second.size());
+    if (bytes > name_bytes_max)
+      return reject(RejectCode::over_limit, "name_bytes_max",
+                    fmt::format("label {} of node {} has {} bytes; at most {} "
+                                "are possible",
+                                label.first, name, bytes, name_bytes_max),
+                    name_bytes_max, bytes);
+    if (find_label(labels, label.first) != &label.second)
+      return reject(
+          RejectCode::malformed, "node_label",
+          fmt::format("node {} has label {} twice", name, label.first));
+  }
+  return std::nullopt;
 }
 
-bool same_limits(const Node& node, const schema::NodeSpec& spec) {
-  const std::size_t count = spec.limits() ? spec.limits()->size() : 0;
-  if (count != node.limits.size()) return false;
-  for (std::size_t i = 0; i < count; ++i)
-    if (view(spec.limits()->Get(static_cast<unsigned>(i))) != node.limits[i])
-      return false;
-  return true;
-}
-
-bool same_inventory(const Node& node, std::string_view agent,
-                    const schema::NodeSpec& spec) {
-  return node.agent == agent && node.group == group_of(spec) &&
-         node.cpu_milli == spec.cpu_milli() &&
-         node.memory_bytes == spec.memory_bytes() &&
-         node.simulated == spec.simulated() && same_devices(node, spec) &&
-         same_limits(node, spec);
+// Links go from a device to each of the node, or are not known at all.
+std::optional<Rejection> check_links(const schema::NodeSpec& spec) {
+  for (std::uint32_t i = 0; i < device_count(spec); ++i) {
+    const auto* links = spec.devices()->Get(i)->links();
+    if (!links || links->size() == 0) continue;
+    if (links->size() != device_count(spec))
+      return reject(
+          RejectCode::malformed, "device_links",
+          fmt::format("device {} of node {} has links to {} devices; "
+                      "there are {}",
+                      i, view(spec.name()), links->size(), device_count(spec)),
+          device_count(spec), links->size());
+  }
+  return std::nullopt;
 }
 
 std::optional<Rejection> check_spec(const State& state, const Node* known,
@@ -127,6 +123,8 @@ std::optional<Rejection> check_spec(const State& state, const Node* known,
                               "are possible",
                               name, bytes, node_spec_bytes_max),
                   node_spec_bytes_max, bytes);
+  if (auto no = check_labels(spec)) return no;
+  if (auto no = check_links(spec)) return no;
   // Its owner may add it again by hand; an agent only joins where it may.
   if (!known && origin.principal != state.owner() && state.barred_node(name))
     return reject(RejectCode::wrong_state, "node_removed",
@@ -150,28 +148,6 @@ std::optional<Rejection> check_spec(const State& state, const Node* known,
         fmt::format("node {} is run by agent {}", name, known->agent));
   if (known) return check_held_devices(*known, spec);
   return std::nullopt;
-}
-
-flatbuffers::Offset<schema::NodeSpec> copy_spec(
-    flatbuffers::FlatBufferBuilder& builder, const schema::NodeSpec& spec) {
-  std::vector<flatbuffers::Offset<schema::DeviceSpec>> devices;
-  if (spec.devices())
-    for (const auto* device : *spec.devices()) {
-      const auto uuid = builder.CreateString(device->uuid());
-      const auto model = builder.CreateString(device->model());
-      devices.push_back(schema::CreateDeviceSpec(
-          builder, uuid, model, device->memory_bytes(), device->numa_node()));
-    }
-  const auto list = devices.empty() ? 0 : builder.CreateVector(devices);
-  std::vector<std::string_view> limits;
-  if (spec.limits())
-    for (const auto* limit : *spec.limits()) limits.push_back(view(limit));
-  const auto limit_list = build_texts(builder, limits);
-  const auto name = builder.CreateString(spec.name());
-  const auto group = build_text(builder, group_of(spec));
-  return schema::CreateNodeSpec(builder, name, group, spec.cpu_milli(),
-                                spec.memory_bytes(), list, spec.simulated(),
-                                limit_list);
 }
 
 }  // namespace
@@ -222,7 +198,7 @@ Decision decide_register(const State& state, std::string_view agent,
   if (!known || !same_inventory(*known, agent, spec)) {
     auto& builder = writer.builder();
     const auto agent_text = build_text(builder, agent);
-    const auto copy = copy_spec(builder, spec);
+    const auto copy = copy_node(builder, spec);
     cause =
         writer.add(schema::CreateNodeRegistered(builder, id, agent_text, copy),
                    Sequence{});

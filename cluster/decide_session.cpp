@@ -51,14 +51,24 @@ Outcome outcome_of(const Session& session, std::uint32_t exiting_rank,
   return outcome;
 }
 
+// Attempts that had to make room for another session do not count.
+std::uint32_t counted_attempt(const Session& session) {
+  return session.attempt - session.preemptions;
+}
+
 bool may_requeue(const Session& session, EndReason reason) {
-  return cluster::may_requeue(session.attempt, session.requeue_max, reason);
+  if (reason == EndReason::preempted)
+    return session.on_preempt == schema::OnPreempt::requeue;
+  return cluster::may_requeue(counted_attempt(session), session.requeue_max,
+                              reason);
 }
 
 void write_requeued(const Session& session, EndReason reason,
                     const Origin& origin, Sequence cause, EventWriter& writer) {
   const std::uint64_t not_before_at =
-      origin.now.value + requeue_delay(session.attempt);
+      reason == EndReason::preempted
+          ? 0
+          : origin.now.value + requeue_delay(counted_attempt(session));
   writer.add(
       schema::CreateSessionRequeued(writer.builder(), session.id.value,
                                     session.attempt + 1, reason, not_before_at),
@@ -77,12 +87,22 @@ void write_ended(const Session& session, const Outcome& outcome,
 
 void write_stopping(const Session& session, EndReason reason,
                     std::string_view detail, Sequence cause,
-                    EventWriter& writer) {
+                    EventWriter& writer, SessionId for_session = {}) {
   auto& builder = writer.builder();
   const auto text = build_text(builder, detail);
-  writer.add(schema::CreateSessionStopping(builder, session.id.value,
-                                           session.attempt, reason, text),
-             cause);
+  writer.add(
+      schema::CreateSessionStopping(builder, session.id.value, session.attempt,
+                                    reason, text, for_session.value),
+      cause);
+}
+
+bool is_held(const Session& session) {
+  switch (session.state) {
+    case SessionState::placed:
+    case SessionState::starting:
+    case SessionState::running: return true;
+    default: return false;
+  }
 }
 
 }  // namespace
@@ -126,6 +146,50 @@ void write_exit(const Session& session, const TaskEnd& end,
                    fmt::format("task {} failed", end.rank), exited, writer);
 }
 
+namespace {
+
+// Nothing where it has ended, or ends and will not be tried again.
+void cancel(const Session& session, EventWriter& writer) {
+  if (has_ended(session.state)) return;
+  // One that is to be tried again must not be, from now on.
+  if (session.state == SessionState::stopping &&
+      !may_requeue(session, session.reason))
+    return;
+  if (session.state == SessionState::pending) {
+    write_ended(session, {SessionState::cancelled, EndReason::cancelled, 0, 0},
+                {}, session.last_seq, writer);
+  } else {
+    write_stopping(session, EndReason::cancelled, {}, session.last_seq, writer);
+  }
+}
+
+Decision cancel_array(const State& state, const Session& first,
+                      const Origin& origin, EventWriter& writer) {
+  if (state.spec(first).array_session != first.id.value)
+    return tl::unexpected(
+        reject(RejectCode::not_found, "array_unknown",
+               fmt::format("s-{} is not the first session of an array",
+                           first.id.value)));
+  const std::uint32_t size = state.array_size(first.id);
+  writer.begin(origin);
+  const Sequence before = writer.next();
+  std::uint32_t live = 0;
+  state.visit_sessions(first.id, [&](const Session& session) {
+    if (session.id.value >= first.id.value + size) return false;
+    live += has_ended(session.state) ? 0 : 1;
+    cancel(session, writer);
+    return true;
+  });
+  if (live == 0)
+    return tl::unexpected(reject(
+        RejectCode::wrong_state, "session_ended",
+        fmt::format("all {} sessions of the array have ended already", size)));
+  return Accepted{writer.next() == before ? state.last_sequence() : before,
+                  first.id, size};
+}
+
+}  // namespace
+
 Decision decide_cancel(const State& state, const schema::CancelSession& command,
                        const Origin& origin, EventWriter& writer) {
   const Session* session = state.session(SessionId{command.session()});
@@ -139,25 +203,17 @@ Decision decide_cancel(const State& state, const schema::CancelSession& command,
         reject(RejectCode::forbidden, "session_foreign",
                fmt::format("{} may not cancel a session of {}",
                            origin.principal, state.user(*session))));
+  if (command.array()) return cancel_array(state, *session, origin, writer);
   if (has_ended(session->state))
     return tl::unexpected(
         reject(RejectCode::wrong_state, "session_ended",
                fmt::format("s-{} has ended already: {}", command.session(),
                            schema::EnumNameSessionState(session->state))));
-  // One that is to be tried again must not be, from now on.
-  if (session->state == SessionState::stopping &&
-      !may_requeue(*session, session->reason))
-    return Accepted{session->last_seq, session->id};
   writer.begin(origin);
   const Sequence first = writer.next();
-  if (session->state == SessionState::pending) {
-    write_ended(*session, {SessionState::cancelled, EndReason::cancelled, 0, 0},
-                {}, session->last_seq, writer);
-  } else {
-    write_stopping(*session, EndReason::cancelled, {}, session->last_seq,
-                   writer);
-  }
-  return Accepted{first, session->id};
+  cancel(*session, writer);
+  return Accepted{writer.next() == first ? session->last_seq : first,
+                  session->id, 1};
 }
 
 bool decide_task_lost(const State& state, const Session& session,
@@ -226,12 +282,7 @@ namespace {
 bool stop_if_held(const Session& session, EndReason reason,
                   std::string_view detail, const Origin& origin,
                   EventWriter& writer) {
-  switch (session.state) {
-    case SessionState::placed:
-    case SessionState::starting:
-    case SessionState::running: break;
-    default: return false;
-  }
+  if (!is_held(session)) return false;
   writer.begin(origin);
   write_stopping(session, reason, detail, session.last_seq, writer);
   return true;
@@ -250,6 +301,40 @@ bool decide_cell_stop(const Session& session, const Origin& origin,
                       EventWriter& writer) {
   return stop_if_held(session, EndReason::cell_stopped, "the cell was stopped",
                       origin, writer);
+}
+
+bool decide_preempt(const State& state, const Preemption& preemption,
+                    const Origin& origin, EventWriter& writer) {
+  const Session* victim = state.session(preemption.session);
+  const Session* waiting = state.session(preemption.for_session);
+  if (!victim || !is_held(*victim) || victim->attempt != preemption.attempt)
+    return false;
+  if (!waiting || waiting->state != SessionState::pending) return false;
+  writer.begin(origin);
+  write_stopping(*victim, EndReason::preempted,
+                 fmt::format("it makes room for s-{}", waiting->id.value),
+                 victim->last_seq, writer, waiting->id);
+  return true;
+}
+
+Time warning_of(const State& state, const Session& session) {
+  if (!session.warns || session.warned || session.time_limit_ns == 0 ||
+      session.state != SessionState::running)
+    return Time{};
+  return Time{session.started_at.value + session.time_limit_ns -
+              state.spec(session).warn_ns};
+}
+
+bool decide_warning(const State& state, const Session& session,
+                    const Origin& origin, EventWriter& writer) {
+  const Time due = warning_of(state, session);
+  if (due.value == 0 || due > origin.now) return false;
+  writer.begin(origin);
+  writer.add(schema::CreateSessionWarned(writer.builder(), session.id.value,
+                                         session.attempt,
+                                         state.spec(session).warn_signal),
+             session.last_seq);
+  return true;
 }
 
 bool decide_dependent(const State& state, const Session& waiting,

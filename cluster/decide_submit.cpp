@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "cluster/decide.hpp"
-#include "cluster/scheduling/capacity.hpp"
+#include "cluster/units.hpp"
 
 namespace reeve::cluster {
 namespace {
@@ -36,14 +36,39 @@ Check least(const char* rule, std::string_view what, std::uint64_t value,
 
 // Texts may be shared inside a message, so a small one can hold a lot.
 std::uint64_t text_bytes(const Spec& spec) {
-  std::uint64_t bytes = spec.name.size() + spec.user.size() +
-                        spec.project.size() + spec.group.size() +
-                        spec.on_node.size() + spec.workdir.size();
+  std::uint64_t bytes = 0;
+  for (const auto text :
+       {spec.name, spec.user, spec.project, spec.group, spec.on_node,
+        spec.workdir, spec.constraint, spec.together, spec.apart, spec.within,
+        spec.reservation})
+    bytes += text.size();
+  for (const auto text : spec.prefer) bytes += text.size();
   for (const auto text : spec.argv) bytes += text.size();
   for (const auto text : spec.gpu_models) bytes += text.size();
   for (const auto* pairs : {&spec.env, &spec.labels})
     for (const auto& [key, value] : *pairs) bytes += key.size() + value.size();
   return bytes;
+}
+
+// A signal some time before the time limit: both, or neither.
+Check check_warning(const Spec& spec) {
+  if (spec.warn_signal == 0 && spec.warn_ns == 0) return std::nullopt;
+  if (spec.warn_signal == 0 || spec.warn_signal > signal_max)
+    return reject(RejectCode::malformed, "warn_signal",
+                  fmt::format("the warning's signal is 1 to {}, not {}",
+                              signal_max, spec.warn_signal),
+                  signal_max, spec.warn_signal);
+  if (spec.time_limit_ns == 0)
+    return reject(RejectCode::malformed, "warn_limit",
+                  "a warning comes before the time limit, and there is none");
+  if (spec.warn_ns == 0 || spec.warn_ns >= spec.time_limit_ns)
+    return reject(RejectCode::malformed, "warn_ns",
+                  fmt::format("the warning comes {} before the time limit of "
+                              "{}: it has to be in between",
+                              format_duration(spec.warn_ns),
+                              format_duration(spec.time_limit_ns)),
+                  spec.time_limit_ns, spec.warn_ns);
+  return std::nullopt;
 }
 
 Check check_bounds(const Spec& spec, Time now) {
@@ -70,6 +95,10 @@ Check check_bounds(const Spec& spec, Time now) {
             spec.gpu_milli, 1),
       bound("gpu_share_max", "the share of a GPU (in thousandths)",
             spec.gpu_milli, milli_per_device),
+      bound("prefer_count_max", "the number of preferences", spec.prefer.size(),
+            prefer_count_max),
+      bound("grace_ns_max", "the grace (in nanoseconds)", spec.grace_ns,
+            grace_ns_max),
       bound("requeue_count_max", "the number of requeues", spec.requeue_max,
             requeue_count_max),
       bound("time_limit_ns_max", "the time limit (in nanoseconds)",
@@ -87,6 +116,11 @@ Check check_bounds(const Spec& spec, Time now) {
                               "share is of one GPU only",
                               spec.gpus, spec.gpu_milli),
                   1, spec.gpus);
+  if (auto no = check_warning(spec)) return no;
+  if (spec.on_preempt > schema::OnPreempt::MAX)
+    return reject(RejectCode::malformed, "on_preempt",
+                  "this program does not know what it wants when it has to "
+                  "make room");
   if (!spec.simulated && (spec.argv.empty() || spec.argv[0].empty()))
     return reject(RejectCode::malformed, "command_missing",
                   "there is no command to run");
@@ -152,14 +186,53 @@ Check check_names(const State& state, const Spec& spec,
   return std::nullopt;
 }
 
-Check check_room(const State& state, const Admission& admission) {
+// All of an array is decided at once, so its events stay far below what one
+// commit takes.
+Check check_array(const schema::SubmitSession& command, const Spec& spec) {
+  if (!command.array()) return std::nullopt;
+  const std::uint64_t from = command.array_from();
+  const std::uint64_t to = command.array_to();
+  if (from > to)
+    return reject(RejectCode::malformed, "array_range",
+                  fmt::format("an array from {} to {} is empty", from, to),
+                  from, to);
+  if (auto no = bound("array_index_max", "the last index of the array", to,
+                      array_index_max))
+    return no;
+  const std::uint64_t size = to - from + 1;
+  if (auto no = bound("array_size_max", "the number of sessions of the array",
+                      size, array_size_max))
+    return no;
+  return bound("array_bytes_max",
+               "the length of all texts of all sessions of the array together",
+               size * text_bytes(spec), array_bytes_max);
+}
+
+// Of a reservation it names: that there is one, and for them.
+Check check_reservation(const State& state, const Spec& spec, Time now) {
+  if (spec.reservation.empty()) return std::nullopt;
+  const Reservation* found = state.reservations().find(spec.reservation);
+  if (!found || found->is_over(now))
+    return reject(RejectCode::not_found, "reservation_unknown",
+                  fmt::format("there is no reservation '{}' (\"reeve "
+                              "reservation list\" names them)",
+                              spec.reservation));
+  if (!is_for(*found, state.accounts(), spec.user, spec.project))
+    return reject(RejectCode::forbidden, "reservation_foreign",
+                  fmt::format("reservation {} is not for {} in project {}",
+                              spec.reservation, spec.user, spec.project));
+  return std::nullopt;
+}
+
+Check check_room(const State& state, const Admission& admission,
+                 std::uint64_t sessions) {
   if (!admission.open)
     return reject(RejectCode::no_space, "disk_floor",
                   "the manager's disk is below its floor of free space: "
                   "nothing new is admitted until there is room; running "
                   "sessions, cancel and queries go on");
   const std::uint64_t waiting = state.count(SessionState::pending);
-  if (waiting >= admission.waiting_max)
+  if (waiting + sessions > admission.waiting_max)
     return reject(RejectCode::try_again, "sessions_waiting_max",
                   fmt::format("{} sessions wait and the bound is {}: try again "
                               "when some have started",
@@ -185,9 +258,10 @@ std::vector<const Account*> accounts_over(const State& state,
 
 // Of those whose the session will be: how far it may push, how many of theirs
 // may wait, and whether their quotas could ever hold it.
-Check check_accounts(const State& state, const Spec& spec) {
+Check check_accounts(const State& state, const Spec& spec,
+                     std::uint64_t sessions) {
   const Amounts wanted = wanted_amounts(spec);
-  const Amounts one_waiting{0, 1, 0, 0, 0};
+  const Amounts all_waiting{0, sessions, 0, 0, 0};
   for (const Account* account : accounts_over(state, spec)) {
     if (spec.priority > account->priority_max)
       return reject(
@@ -201,7 +275,7 @@ Check check_accounts(const State& state, const Spec& spec) {
       return reject(RejectCode::impossible, "quota_never",
                     "it could never start: " + to_text(*no), no->limit,
                     no->wanted);
-    if (const auto no = excess(*account, account->held, one_waiting))
+    if (const auto no = excess(*account, account->held, all_waiting))
       return reject(RejectCode::over_limit, "quota_waiting",
                     to_text(*no) + ": try again when some have started",
                     no->limit, no->held);
@@ -240,21 +314,6 @@ Check check_dependencies(const State& state, Spec& spec) {
   return std::nullopt;
 }
 
-Check check_possible(const State& state, const schema::SessionSpec& spec) {
-  const Request request = request_of(spec);
-  std::vector<Shape> shapes;
-  const std::vector<Shape>* asked = &state.shapes();
-  if (!request.on_node.empty()) {
-    Shape shape = state.shapes()[state.node(request.on_node)->shape];
-    shape.count = 1;
-    shapes.push_back(std::move(shape));
-    asked = &shapes;
-  }
-  if (auto why = impossible(*asked, request))
-    return reject(RejectCode::impossible, "never_fits", std::move(*why));
-  return std::nullopt;
-}
-
 }  // namespace
 
 bool satisfied(schema::DependencyKind kind, SessionState ended) {
@@ -274,13 +333,24 @@ Decision decide_submit(const State& state, const schema::SubmitSession& command,
   if (spec.user.empty()) spec.user = origin.principal;
   if (spec.project.empty()) spec.project = "default";
   if (spec.group.empty()) spec.group = default_group;
-  if (auto no = check_room(state, admission)) return tl::unexpected(*no);
+  // A number in an array is not the client's to say.
+  spec.array_session = 0;
+  spec.array_index = 0;
+  if (!command.array()) spec.array_running_max = 0;
+  if (auto no = check_array(command, spec)) return tl::unexpected(*no);
+  const std::uint32_t sessions =
+      command.array() ? command.array_to() - command.array_from() + 1 : 1;
+  if (auto no = check_room(state, admission, sessions))
+    return tl::unexpected(*no);
   if (auto no = check_bounds(spec, origin.now)) return tl::unexpected(*no);
   if (auto no = check_names(state, spec, origin.principal))
     return tl::unexpected(*no);
-  if (auto no = check_accounts(state, spec)) return tl::unexpected(*no);
+  if (auto no = check_accounts(state, spec, sessions))
+    return tl::unexpected(*no);
   if (auto no = check_dependencies(state, spec)) return tl::unexpected(*no);
-  if (auto no = check_possible(state, *command.spec()))
+  if (auto no = check_reservation(state, spec, origin.now))
+    return tl::unexpected(*no);
+  if (auto no = check_place(state, spec, *command.spec()))
     return tl::unexpected(*no);
 
   writer.begin(origin);
@@ -292,10 +362,15 @@ Decision decide_submit(const State& state, const schema::SubmitSession& command,
                            builder, build_text(builder, spec.user), spec.uid),
                        Sequence{});
   const SessionId session = state.next_session();
-  const auto packed = build_spec(builder, spec);
-  writer.add(schema::CreateSessionSubmitted(builder, session.value, packed),
-             cause);
-  return Accepted{first, session};
+  if (command.array()) spec.array_session = session.value;
+  for (std::uint32_t i = 0; i < sessions; ++i) {
+    if (command.array()) spec.array_index = command.array_from() + i;
+    const auto packed = build_spec(builder, spec);
+    writer.add(
+        schema::CreateSessionSubmitted(builder, session.value + i, packed),
+        cause);
+  }
+  return Accepted{first, session, sessions};
 }
 
 }  // namespace reeve::cluster

@@ -148,6 +148,8 @@ std::uint64_t session_of(const Event& event) {
       return event.body_as_SessionStopping()->session();
     case EventBody::SessionRequeued:
       return event.body_as_SessionRequeued()->session();
+    case EventBody::SessionWarned:
+      return event.body_as_SessionWarned()->session();
     case EventBody::SessionEnded:
       return event.body_as_SessionEnded()->session();
     default: return 0;

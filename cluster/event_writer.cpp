@@ -46,27 +46,33 @@ const schema::Event& EventWriter::last() const {
       {bytes_.data() + last_offset_, bytes_.size() - last_offset_});
 }
 
+void EventWriter::begin(const Origin& origin) {
+  origin_ = origin;
+  if (!bytes_.empty() && (starts_.empty() || starts_.back() != bytes_.size()))
+    starts_.push_back(bytes_.size());
+}
+
 EventWriter::Taken EventWriter::take(std::size_t bytes_max) {
   last_offset_ = 0;
-  if (bytes_.size() <= bytes_max) {
+  if (bytes_.size() <= bytes_max || starts_.empty()) {
     Taken all{first_, count(), std::exchange(bytes_, {})};
     first_ = next_;
+    starts_.clear();
     return all;
   }
+  auto next = std::upper_bound(starts_.begin(), starts_.end(), bytes_max);
+  if (next != starts_.begin()) --next;
+  const std::size_t cut = *next;
   Taken part{first_, 0, {}};
-  std::size_t cut = 0;
-  while (cut < bytes_.size()) {
-    const std::size_t size =
-        sizeof(flatbuffers::uoffset_t) +
-        flatbuffers::GetPrefixedSize(
-            reinterpret_cast<const std::uint8_t*>(bytes_.data() + cut));
-    if (part.count > 0 && cut + size > bytes_max) break;
-    cut += size;
-    ++part.count;
-  }
+  for (std::size_t at = 0; at < cut; ++part.count)
+    at += sizeof(flatbuffers::uoffset_t) +
+          flatbuffers::GetPrefixedSize(
+              reinterpret_cast<const std::uint8_t*>(bytes_.data() + at));
   const auto end = bytes_.begin() + static_cast<std::ptrdiff_t>(cut);
   part.bytes.assign(bytes_.begin(), end);
   bytes_.erase(bytes_.begin(), end);
+  starts_.erase(starts_.begin(), next + 1);
+  for (std::size_t& start : starts_) start -= cut;
   first_.value += part.count;
   return part;
 }

@@ -26,7 +26,8 @@ class EventWriter {
   // The first event gets sequence `next`.
   EventWriter(Sequence next, Epoch epoch);
 
-  void begin(const Origin& origin) { origin_ = origin; }
+  // The events of a decision stay together, see `take`.
+  void begin(const Origin& origin);
   // Times never run backwards in the log: `now` is raised to `floor`.
   void set_time_floor(Time floor) { time_floor_ = floor; }
 
@@ -49,8 +50,8 @@ class EventWriter {
   const schema::Event& last() const;
   std::size_t last_offset() const { return last_offset_; }
 
-  // Hands over what was written, whole events of at most `bytes_max` bytes
-  // (one event is always taken); what is left goes with the next call.
+  // Hands over what was written, whole decisions of at most `bytes_max` bytes
+  // (one is always taken); what is left goes with the next call.
   struct Taken {
     Sequence first;
     std::uint32_t count = 0;
@@ -67,6 +68,8 @@ class EventWriter {
   flatbuffers::FlatBufferBuilder builder_;
   std::vector<std::byte> bytes_;
   std::size_t last_offset_ = 0;
+  // Where each decision after the first begins in the bytes.
+  std::vector<std::size_t> starts_;
   Sequence first_;
   Sequence next_;
   Epoch epoch_;

@@ -344,18 +344,19 @@ BOOST_AUTO_TEST_CASE(time_never_runs_backwards) {
   BOOST_CHECK_EQUAL(time_of(120), 150);
 }
 
-BOOST_AUTO_TEST_CASE(a_bounded_take_cuts_between_events_and_goes_on_there) {
+BOOST_AUTO_TEST_CASE(a_bounded_take_cuts_between_decisions_and_goes_on_there) {
   EventWriter writer(Sequence{5}, Epoch{1});
-  writer.begin({Time{1'000}, "root", {}});
-  for (std::uint32_t node = 0; node < 10; ++node)
+  for (std::uint32_t node = 0; node < 10; ++node) {
+    writer.begin({Time{1'000}, "root", {}});
     writer.add(schema::CreateNodeReturned(writer.builder(), node), Sequence{});
+  }
   const std::size_t all = writer.bytes().size();
   const std::size_t one = all / 10;
   const auto head = writer.take(3 * one + one / 2);
   BOOST_TEST(head.first.value == 5u);
   BOOST_TEST(head.count == 3u);
   BOOST_TEST(head.bytes.size() == 3 * one);
-  // An event above the bound is taken all the same, alone.
+  // A decision above the bound is taken all the same, alone.
   const auto single = writer.take(1);
   BOOST_TEST(single.first.value == 8u);
   BOOST_TEST(single.count == 1u);

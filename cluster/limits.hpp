@@ -17,6 +17,9 @@ inline constexpr std::uint32_t dependencies_count_max = 256;
 inline constexpr std::uint32_t tasks_per_session_max = 4096;
 inline constexpr std::uint32_t gpus_per_task_max = 64;
 inline constexpr std::uint32_t requeue_count_max = 1000;
+inline constexpr std::uint32_t prefer_count_max = 8;
+inline constexpr std::uint64_t grace_ns_max = 3600 * second_ns;
+inline constexpr std::uint8_t signal_max = 64;
 inline constexpr std::uint64_t time_limit_ns_max =
     365ull * 24 * 3600 * second_ns;
 // From the submission to the first moment at which it may start.
@@ -24,12 +27,18 @@ inline constexpr std::uint64_t not_before_ns_max =
     365ull * 24 * 3600 * second_ns;
 // All its texts together: an event of it stays within the bound of an event.
 inline constexpr std::uint64_t spec_bytes_max = 256 << 10;
+// Sessions of one array, and their specifications all together: one decision
+// is one commit.
+inline constexpr std::uint32_t array_size_max = 10'000;
+inline constexpr std::uint32_t array_index_max = 1'000'000'000;
+inline constexpr std::uint64_t array_bytes_max = 4 << 20;
 // What an agent says about an end; the rest is cut off.
 inline constexpr std::uint32_t detail_bytes_max = 4096;
 
 // A node, as an agent may declare it.
 inline constexpr std::uint32_t devices_per_node_max = 64;
 inline constexpr std::uint32_t node_limits_max = 64;
+inline constexpr std::uint32_t node_labels_max = 64;
 inline constexpr std::uint64_t node_spec_bytes_max = 64 << 10;
 inline constexpr std::uint64_t drain_ns_max = 365ull * 24 * 3600 * second_ns;
 inline constexpr std::uint32_t nodes_per_command_max = 4096;
@@ -40,6 +49,16 @@ inline constexpr std::size_t accounts_max = 100'000;
 inline constexpr std::uint32_t account_members_max = 1'000;
 inline constexpr std::size_t project_depth_max = 8;
 inline constexpr std::uint32_t account_weight_milli_max = 1'000'000;
+
+// A reservation: how many there may be, and of what.
+inline constexpr std::size_t reservations_max = 1'000;
+inline constexpr std::uint32_t reservation_nodes_max = 1'000;
+inline constexpr std::uint32_t reservation_owners_max = 1'000;
+inline constexpr std::uint64_t reservation_reason_bytes_max = 1024;
+inline constexpr std::uint64_t reservation_every_ns_min = 60 * second_ns;
+// Its length, its period, and how far off it begins.
+inline constexpr std::uint64_t reservation_ns_max =
+    366ull * 24 * 3600 * second_ns;
 
 // What the state keeps.
 inline constexpr std::size_t ended_sessions_max = 100'000;

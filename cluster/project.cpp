@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "cluster/event_writer.hpp"
+#include "cluster/node_spec.hpp"
 
 namespace reeve::cluster {
 namespace {
@@ -34,20 +35,8 @@ class Teller {
 
   void node(const Node& node) {
     auto& builder = writer_.builder();
-    std::vector<flatbuffers::Offset<schema::DeviceSpec>> devices;
-    for (const Device& device : node.devices) {
-      const auto uuid = builder.CreateString(device.uuid);
-      const auto model = builder.CreateString(device.model);
-      devices.push_back(schema::CreateDeviceSpec(
-          builder, uuid, model, device.memory_bytes, device.numa_node));
-    }
-    const auto list = builder.CreateVector(devices);
-    const auto name = builder.CreateString(node.name);
-    const auto group = builder.CreateString(node.group);
     const auto agent = builder.CreateString(node.agent);
-    const auto spec =
-        schema::CreateNodeSpec(builder, name, group, node.cpu_milli,
-                               node.memory_bytes, list, node.simulated);
+    const auto spec = build_node(builder, node);
     say(schema::CreateNodeRegistered(builder, node.id.value, agent, spec),
         state_.last_time());
     if (node.removed)
@@ -58,6 +47,13 @@ class Teller {
     if (node.draining)
       say(schema::CreateNodeDrained(builder, node.id.value),
           state_.last_time());
+  }
+
+  void reservation(const Reservation& reservation) {
+    auto& builder = writer_.builder();
+    say(schema::CreateReservationSet(builder,
+                                     build_reservation(builder, reservation)),
+        state_.last_time());
   }
 
   void session(const Session& session) {
@@ -93,6 +89,11 @@ class Teller {
                                      rank, task.reason),
             session.state_at);
     }
+    if (session.state == SessionState::stopping)
+      say(schema::CreateSessionStopping(builder, session.id.value,
+                                        session.attempt, session.reason, 0,
+                                        session.stopping_for.value),
+          session.state_at);
   }
 
  private:
@@ -125,6 +126,8 @@ void tell_as_events(const State& state, const TellBytes& tell) {
   for (const Account& account : state.accounts().all())
     if (!account.removed) teller.account(account);
   for (const Node& node : state.nodes()) teller.node(node);
+  for (const auto& [name, reservation] : state.reservations().all())
+    teller.reservation(reservation);
   state.visit_sessions(SessionId{}, [&](const Session& session) {
     if (!has_ended(session.state)) teller.session(session);
     return true;

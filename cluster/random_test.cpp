@@ -49,6 +49,7 @@ class Run {
     node.name = node_name(i);
     node.cpu_milli = 1000 * (4 + below(3));
     node.devices = below(4);
+    if (below(2)) node.labels = {{"rack", "r" + std::to_string(below(2))}};
     cell_.register_node(node, below(3) > 0);
   }
 
@@ -60,7 +61,7 @@ class Run {
   void step() {
     cell_.pass(below(3) * second_ns / 2);
     if (below(200) == 0) cell_.pass(start_ns_max);
-    switch (below(17)) {
+    switch (below(20)) {
       case 0:
       case 1:
       case 2: return submit();
@@ -77,6 +78,9 @@ class Run {
       case 13: return evict();
       case 14: register_one(below(node_count)); return;
       case 15: return change_accounts();
+      case 16: return change_reservations();
+      case 17: cell_.preempt(any(), any()); return;
+      case 18: return warn();
       default: return report();
     }
   }
@@ -94,7 +98,42 @@ class Run {
                               static_cast<schema::DependencyKind>(below(3)));
     const std::string project = project_name();
     if (below(2) == 0) spec.project = project;
+    if (below(4) == 0) spec.grace_ns = below(100) * second_ns;
+    if (below(4) == 0) spec.on_preempt = schema::OnPreempt::end;
+    if (spec.time_limit_ns && below(2)) {
+      spec.warn_signal = 10;
+      spec.warn_ns = 1 + random_() % spec.time_limit_ns;
+    }
+    const std::string constraint = "rack=r" + std::to_string(below(3));
+    if (below(4) == 0) spec.constraint = constraint;
+    if (below(4) == 0) spec.reservation = "r";
+    if (below(6) == 0) {
+      spec.array_running_max = below(3);
+      const std::uint32_t from = below(4);
+      cell_.try_submit_array(spec, {from, from + below(4)}, "root",
+                             id_of(random_() % 1000));
+      return;
+    }
     cell_.try_submit(spec, "root", id_of(random_() % 1000));
+  }
+
+  void change_reservations() {
+    cell_.tick_reservations();
+    Reservation reservation = a_reservation(cell_);
+    reservation.name = below(2) ? "r" : "m";
+    reservation.nodes = {node_name(below(node_count))};
+    if (below(2)) reservation.devices = {below(3)};
+    if (below(2)) reservation.every_ns = (1 + below(8)) * 3600 * second_ns;
+    if (below(3) == 0) {
+      cell_.remove_reservation(reservation.name);
+    } else {
+      cell_.set_reservation(reservation);
+    }
+  }
+
+  void warn() {
+    const SessionId id = any();
+    if (cell_.state.session(id)) cell_.warn(id);
   }
 
   std::string project_name() { return "p" + std::to_string(below(4)); }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "cluster/node_spec.hpp"
 #include "cluster/plant.hpp"
 #include "cluster/proved_snapshot.hpp"
 #include "cluster/state.hpp"
@@ -20,25 +21,8 @@ std::string_view view(const fb::String* text) {
   return schema::text(text);
 }
 
-std::vector<std::string_view> views(const std::vector<std::string>& texts) {
-  return {texts.begin(), texts.end()};
-}
-
 fb::Offset<schema::NodeRecord> encode_node(Builder& builder, const Node& node) {
-  std::vector<fb::Offset<schema::DeviceSpec>> devices;
-  for (const Device& device : node.devices) {
-    const auto uuid = builder.CreateString(device.uuid);
-    const auto model = builder.CreateString(device.model);
-    devices.push_back(schema::CreateDeviceSpec(
-        builder, uuid, model, device.memory_bytes, device.numa_node));
-  }
-  const auto device_list = devices.empty() ? 0 : builder.CreateVector(devices);
-  const auto limits = build_texts(builder, views(node.limits));
-  const auto name = builder.CreateString(node.name);
-  const auto group = builder.CreateString(node.group);
-  const auto spec = schema::CreateNodeSpec(builder, name, group, node.cpu_milli,
-                                           node.memory_bytes, device_list,
-                                           node.simulated, limits);
+  const auto spec = build_node(builder, node);
   const auto agent = build_text(builder, node.agent);
   const auto reason = build_text(builder, node.drain_reason);
   return schema::CreateNodeRecord(
@@ -80,7 +64,8 @@ fb::Offset<schema::SessionRecord> encode_session(Builder& builder,
       session.submitted_seq.value, session.last_seq.value,
       session.state_at.value, session.submitted_at.value,
       session.placed_at.value, session.started_at.value, session.ended_at.value,
-      session.not_before.value, task_list);
+      session.not_before.value, task_list, session.warned, session.preemptions,
+      session.stopping_for.value);
 }
 
 [[gnu::cold]] tl::unexpected<Error> broken(std::string_view what) {
@@ -114,10 +99,11 @@ std::vector<std::byte> State::encode_snapshot() const {
                               answer.session.value);
       });
   const auto command_list = builder.CreateVectorOfStructs(commands);
+  const auto reservations = reservations_.build(builder);
   const auto root = schema::CreateStateSnapshot(
       builder, last_sequence_.value - snapshot_lag(), last_time_.value,
       epoch_.value, cell, owner, next_session_, 0, 0, 0, node_list,
-      session_list, command_list, ended_evicted_, account_list);
+      session_list, command_list, ended_evicted_, account_list, reservations);
   const auto bytes = schema::finish(builder, root);
   return {bytes.begin(), bytes.end()};
 }
@@ -135,6 +121,9 @@ struct SnapshotReader {
     state.owner_ = view(from.owner());
     state.ended_evicted_ = from.ended_evicted();
     accounts();
+    if (from.reservations())
+      for (const auto* one : *from.reservations())
+        state.reservations_.set(*one);
     if (auto status = nodes(); !status) return status;
     if (auto status = sessions(); !status) return status;
     state.next_session_ = from.next_session();
@@ -244,6 +233,9 @@ struct SnapshotReader {
     session.started_at = Time{record.started_at()};
     session.ended_at = Time{record.ended_at()};
     session.not_before = Time{record.not_before_at()};
+    session.warned = record.warned();
+    session.preemptions = record.preemptions();
+    session.stopping_for = SessionId{record.stopping_for()};
     const auto index = static_cast<std::size_t>(record.state());
     if (index >= session_states) return broken("a session has no such state");
     state.count(session, record.state());

@@ -76,6 +76,7 @@ class Source {
       if (byte < 128) return value;
     }
   }
+  bool empty() const { return rest_.empty(); }
   std::string_view short_text() { return bytes(count()); }
   std::string_view text() { return bytes(get<std::uint32_t>()); }
   std::string_view bytes(std::size_t size) {
@@ -136,6 +137,12 @@ void pack_request(const schema::SessionSpec& spec, std::string& out) {
   put_text(out, view(spec.group()));
   put_text(out, view(spec.on_node()));
   put_texts(out, request.gpu_models());
+  put_text(out, view(spec.constraint()));
+  put_texts(out, spec.prefer());
+  put_text(out, view(spec.together()));
+  put_text(out, view(spec.apart()));
+  put_text(out, view(spec.within()));
+  put_text(out, view(spec.reservation()));
 }
 
 void unpack_request(std::string_view packed, Spec& spec) {
@@ -151,6 +158,12 @@ void unpack_request(std::string_view packed, Spec& spec) {
   spec.group = source.text();
   spec.on_node = source.text();
   spec.gpu_models = source.texts();
+  spec.constraint = source.text();
+  spec.prefer = source.texts();
+  spec.together = source.text();
+  spec.apart = source.text();
+  spec.within = source.text();
+  spec.reservation = source.text();
 }
 
 void pack_context(const schema::SessionSpec& spec, std::string& out) {
@@ -164,6 +177,12 @@ void pack_context(const schema::SessionSpec& spec, std::string& out) {
   put_text(out, view(spec.workdir()));
   put_pairs(out, spec.env());
   put_pairs(out, spec.labels());
+  put(out, spec.grace_ns());
+  put(out, spec.warn_signal());
+  put(out, spec.warn_ns());
+  put(out, spec.on_preempt());
+  put(out, spec.array_session());
+  put(out, spec.array_running_max());
   put(out, spec.after() ? spec.after()->size() : 0u);
   if (!spec.after()) return;
   for (const auto* dependency : *spec.after()) {
@@ -183,6 +202,12 @@ void unpack_context(std::string_view packed, Spec& spec) {
   spec.workdir = source.text();
   spec.env = source.pairs();
   spec.labels = source.pairs();
+  spec.grace_ns = source.get<std::uint64_t>();
+  spec.warn_signal = source.get<std::uint8_t>();
+  spec.warn_ns = source.get<std::uint64_t>();
+  spec.on_preempt = source.get<schema::OnPreempt>();
+  spec.array_session = source.get<std::uint64_t>();
+  spec.array_running_max = source.get<std::uint32_t>();
   const auto count = source.get<std::uint32_t>();
   for (std::uint32_t i = 0; i < count; ++i) {
     const auto session = source.get<std::uint64_t>();
@@ -194,8 +219,9 @@ void pack_own(const schema::SessionSpec& spec, std::string& out) {
   out.clear();
   put_short(out, view(spec.name()));
   put_count(out, spec.argv() ? spec.argv()->size() : 0);
-  if (!spec.argv()) return;
-  for (const auto* word : *spec.argv()) put_short(out, view(word));
+  if (spec.argv())
+    for (const auto* word : *spec.argv()) put_short(out, view(word));
+  if (spec.array_index() != 0) put_count(out, spec.array_index());
 }
 
 void unpack_own(std::string_view packed, Spec& spec) {
@@ -203,6 +229,7 @@ void unpack_own(std::string_view packed, Spec& spec) {
   spec.name = source.short_text();
   spec.argv.resize(source.count());
   for (auto& word : spec.argv) word = source.short_text();
+  spec.array_index = source.empty() ? 0 : source.count();
 }
 
 std::string_view unpack_name(std::string_view packed_own) {
@@ -242,6 +269,19 @@ Spec spec_of(const schema::SessionSpec& from) {
   spec.simulated = from.simulated();
   spec.sim_duration_ns = from.sim_duration_ns();
   spec.workdir_optional = from.workdir_optional();
+  spec.constraint = view(from.constraint());
+  spec.prefer = views(from.prefer());
+  spec.together = view(from.together());
+  spec.apart = view(from.apart());
+  spec.within = view(from.within());
+  spec.grace_ns = from.grace_ns();
+  spec.warn_signal = from.warn_signal();
+  spec.warn_ns = from.warn_ns();
+  spec.on_preempt = from.on_preempt();
+  spec.reservation = view(from.reservation());
+  spec.array_session = from.array_session();
+  spec.array_index = from.array_index();
+  spec.array_running_max = from.array_running_max();
   return spec;
 }
 
@@ -297,11 +337,20 @@ fb::Offset<schema::SessionSpec> build_spec(fb::FlatBufferBuilder& builder,
   const auto argv = build_texts(builder, spec.argv);
   const auto env = build_pairs(builder, spec.env);
   const auto workdir = build_text(builder, spec.workdir);
+  const auto constraint = build_text(builder, spec.constraint);
+  const auto prefer = build_texts(builder, spec.prefer);
+  const auto together = build_text(builder, spec.together);
+  const auto apart = build_text(builder, spec.apart);
+  const auto within = build_text(builder, spec.within);
+  const auto reservation = build_text(builder, spec.reservation);
   return schema::CreateSessionSpec(
       builder, name, user, project, group, spec.kind, spec.priority, spec.tasks,
       spec.nodes, request, spec.time_limit_ns, spec.not_before_at,
       spec.requeue_max, on_node, after, labels, argv, env, workdir, spec.uid,
-      spec.gid, spec.simulated, spec.sim_duration_ns, spec.workdir_optional);
+      spec.gid, spec.simulated, spec.sim_duration_ns, spec.workdir_optional,
+      constraint, prefer, together, apart, within, spec.grace_ns,
+      spec.warn_signal, spec.warn_ns, spec.on_preempt, reservation,
+      spec.array_session, spec.array_index, spec.array_running_max);
 }
 
 }  // namespace reeve::cluster

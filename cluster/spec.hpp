@@ -45,6 +45,19 @@ struct Spec {
   bool simulated = false;
   std::uint64_t sim_duration_ns = 0;
   bool workdir_optional = false;
+  std::string_view constraint;
+  std::vector<std::string_view> prefer;
+  std::string_view together;
+  std::string_view apart;
+  std::string_view within;
+  std::uint64_t grace_ns = 0;
+  std::uint8_t warn_signal = 0;
+  std::uint64_t warn_ns = 0;
+  schema::OnPreempt on_preempt = schema::OnPreempt::requeue;
+  std::string_view reservation;
+  std::uint64_t array_session = 0;
+  std::uint32_t array_index = 0;
+  std::uint32_t array_running_max = 0;
 };
 
 // `out` is cleared first. The request and the context are what sessions tend

@@ -183,6 +183,19 @@ Spec State::spec(const Session& session) const {
   return spec;
 }
 
+std::uint32_t State::array_size(SessionId first) const {
+  const Session* session = this->session(first);
+  if (!session || spec(*session).array_session == 0) return 1;
+  // What its sessions have in common names the array.
+  std::uint32_t size = 1;
+  visit_sessions(SessionId{first.value + 1}, [&](const Session& next) {
+    const bool same = next.context == session->context;
+    size += same ? 1 : 0;
+    return same;
+  });
+  return size;
+}
+
 std::string_view State::user(const Session& session) const {
   return accounts_.at(session.owners.user).name;
 }
@@ -195,7 +208,8 @@ bool State::may_administer(std::string_view principal) const {
 
 namespace {
 
-// The session that the answer to the event's command names.
+// The session that the answer to the event's command names, if it is the first
+// of its decision.
 SessionId answered_session(const schema::Event& event) {
   using schema::EventBody;
   switch (event.body_type()) {
@@ -218,7 +232,7 @@ void State::remember(const schema::Event& event) {
   const CommandRing::Key key{id->high(), id->low()};
   CommandAnswer* known = commands_.find(key);
   if (!known) return commands_.push(key, {Sequence{event.seq()}, session});
-  if (session.value != 0) known->session = session;
+  if (known->session.value == 0) known->session = session;
 }
 
 std::optional<CommandAnswer> State::answered(
@@ -250,6 +264,10 @@ Amounts amounts_of(SessionState state) {
   return out;
 }
 
+std::uint64_t grace_of(const Session& session) {
+  return session.grace_ns ? session.grace_ns : stop_grace_ns;
+}
+
 Time deadline_of(const Session& session) {
   const auto after = [&](Time from, std::uint64_t limit_ns) {
     return Time{from.value + limit_ns};
@@ -265,7 +283,8 @@ Time deadline_of(const Session& session) {
                                            ? session.time_limit_ns
                                            : running_ns_max);
     case SessionState::stopping:
-      return after(session.state_at, stopping_ns_max);
+      return after(session.state_at,
+                   stopping_ns_max - stop_grace_ns + grace_of(session));
     default: return Time{};
   }
 }

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -17,7 +18,9 @@
 #include <vector>
 
 #include "cluster/accounts/accounts.hpp"
+#include "cluster/accounts/reservation.hpp"
 #include "cluster/command_ring.hpp"
+#include "cluster/constraint.hpp"
 #include "cluster/error.hpp"
 #include "cluster/interner.hpp"
 #include "cluster/limits.hpp"
@@ -42,6 +45,8 @@ struct Device {
   std::string model;
   std::uint64_t memory_bytes = 0;
   std::int16_t numa_node = -1;
+  std::vector<schema::DeviceLink> links;  // to each device of the node
+  std::string mig_of;
   std::uint32_t used_milli = 0;
   std::uint64_t used_memory_bytes = 0;
 };
@@ -56,6 +61,7 @@ struct Node {
   std::vector<Device> devices;
   bool simulated = false;
   std::vector<std::string> limits;
+  Labels labels;
 
   bool lost = false;
   bool removed = false;
@@ -104,10 +110,16 @@ struct Session {
   EndReason reason = EndReason::none;
   bool simulated = false;
   bool depends = false;
+  bool warns = false;   // wants a signal before its time limit
+  bool warned = false;  // and got it in this attempt
+  schema::OnPreempt on_preempt = schema::OnPreempt::requeue;
+  std::uint32_t preemptions = 0;  // attempts that do not count
   std::int32_t exit_code = 0;
   std::int32_t signal = 0;
   std::uint64_t time_limit_ns = 0;
   std::uint64_t sim_duration_ns = 0;
+  std::uint64_t grace_ns = 0;  // 0: the default
+  SessionId stopping_for;      // while it makes room for another
   Sequence submitted_seq;
   Sequence last_seq;
   Time state_at;
@@ -184,8 +196,12 @@ class State {
     return unpack_name({session.own.get(), session.own_bytes});
   }
   std::string_view user(const Session& session) const;
+  // How many of the array whose first session this is are known, from it on;
+  // 1 for a session of none.
+  std::uint32_t array_size(SessionId first) const;
 
   const Accounts& accounts() const { return accounts_; }
+  const Reservations& reservations() const { return reservations_; }
   // The owner, and users who were made admins.
   bool may_administer(std::string_view principal) const;
   std::optional<CommandAnswer> answered(const schema::Id128& command) const;
@@ -229,6 +245,8 @@ class State {
                         const schema::SessionStopping& body);
   Status apply_requeued(const schema::Event& event,
                         const schema::SessionRequeued& body);
+  Status apply_warned(const schema::Event& event,
+                      const schema::SessionWarned& body);
   Status apply_ended(const schema::Event& event,
                      const schema::SessionEnded& body);
   Status apply_node_change(const schema::Event& event);
@@ -251,6 +269,7 @@ class State {
   std::string cell_;
   std::string owner_;
   Accounts accounts_;
+  Reservations reservations_;
 
   std::vector<Node> nodes_;
   std::vector<Shape> shapes_;
@@ -279,5 +298,7 @@ Amounts amounts_of(SessionState state);
 
 // The deadline of the session's present state; never 0 for one that lives.
 Time deadline_of(const Session& session);
+// Between the polite signal to its tasks and the one that ends them.
+std::uint64_t grace_of(const Session& session);
 
 }  // namespace reeve::cluster

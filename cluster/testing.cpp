@@ -23,11 +23,13 @@ flatbuffers::Offset<schema::NodeSpec> build_node(Builder& builder,
   const std::vector<std::string_view> limits(node.limits, "no namespaces");
   const auto device_list = builder.CreateVector(devices);
   const auto limit_list = build_texts(builder, limits);
+  const auto labels =
+      build_pairs(builder, {node.labels.begin(), node.labels.end()});
   const auto name = builder.CreateString(node.name);
   const auto group = build_text(builder, node.group);
   return schema::CreateNodeSpec(builder, name, group, node.cpu_milli,
                                 node.memory_bytes, device_list, node.simulated,
-                                limit_list);
+                                limit_list, labels);
 }
 
 template <class Table>
@@ -185,6 +187,30 @@ Decision Cell::cancel(SessionId session, std::string_view principal,
   return decision;
 }
 
+Decision Cell::try_submit_array(const Spec& spec, const ArrayRange& range,
+                                std::string_view principal, schema::Id128 id) {
+  Builder builder;
+  const auto packed = build_spec(builder, spec);
+  const auto* command = root(
+      builder,
+      schema::CreateSubmitSession(builder, packed, true, range.from, range.to));
+  if (id.high() == 0 && id.low() == 0) id = {1, ++commands_};
+  auto decision =
+      decide_submit(state, *command, admission, origin(principal, id), writer);
+  settle();
+  return decision;
+}
+
+Decision Cell::cancel_array(SessionId first, std::string_view principal) {
+  Builder builder;
+  auto decision = decide_cancel(
+      state,
+      *root(builder, schema::CreateCancelSession(builder, first.value, true)),
+      origin(principal, {1, ++commands_}), writer);
+  settle();
+  return decision;
+}
+
 Decision Cell::try_place(SessionId id, const std::vector<std::string>& nodes,
                          const std::vector<DeviceGrant>& devices) {
   Proposal proposal;
@@ -260,6 +286,58 @@ bool Cell::dependent(SessionId waiting, SessionId ended) {
                                         origin(), writer);
   settle();
   return decided;
+}
+
+bool Cell::preempt(SessionId victim, SessionId for_session) {
+  const Session* known = state.session(victim);
+  const std::uint32_t attempt = known ? known->attempt : 1;
+  const bool decided =
+      decide_preempt(state, {victim, attempt, for_session}, origin(), writer);
+  settle();
+  return decided;
+}
+
+bool Cell::warn(SessionId id) {
+  const bool warned = decide_warning(state, session(id), origin(), writer);
+  settle();
+  return warned;
+}
+
+Decision Cell::set_reservation(const Reservation& reservation) {
+  Builder builder;
+  const auto spec = build_reservation(builder, reservation);
+  auto decision = decide_set_reservation(
+      state, *root(builder, schema::CreateSetReservation(builder, spec)),
+      origin("root"), writer);
+  settle();
+  return decision;
+}
+
+Decision Cell::remove_reservation(std::string_view name) {
+  Builder builder;
+  const auto text = builder.CreateString(name.data(), name.size());
+  auto decision = decide_remove_reservation(
+      state, *root(builder, schema::CreateRemoveReservation(builder, text)),
+      origin("root"), writer);
+  settle();
+  return decision;
+}
+
+void Cell::tick_reservations() {
+  for (const auto& [name, reservation] : state.reservations().all())
+    decide_reservation_over(reservation, origin(), writer);
+  settle();
+}
+
+Reservation a_reservation(const Cell& cell) {
+  constexpr std::uint64_t hour_ns = 3600 * second_ns;
+  Reservation out;
+  out.name = "r";
+  out.nodes = {"n0"};
+  out.users = {"root"};
+  out.first = {Time{cell.now.value + hour_ns},
+               Time{cell.now.value + 3 * hour_ns}};
+  return out;
 }
 
 SessionId Cell::running(const Spec& spec) {

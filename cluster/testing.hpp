@@ -25,6 +25,13 @@ struct NodeOptions {
   std::string agent{};  // empty: the node's name
   bool simulated = false;
   std::uint32_t limits = 0;  // sentences about what it cannot do
+  Labels labels{};
+};
+
+// The indexes of an array.
+struct ArrayRange {
+  std::uint32_t from = 0;
+  std::uint32_t to = 0;
 };
 
 // A fact about a task that the session has now.
@@ -72,6 +79,10 @@ class Cell {
   Decision try_submit(const Spec& spec, std::string_view principal = "root",
                       schema::Id128 id = {});
   SessionId submit(const Spec& spec);
+  Decision try_submit_array(const Spec& spec, const ArrayRange& range,
+                            std::string_view principal = "root",
+                            schema::Id128 id = {});
+  Decision cancel_array(SessionId first, std::string_view principal = "root");
   Decision cancel(SessionId session, std::string_view principal = "root",
                   schema::Id128 id = {});
   // Each task on the named node, by rank, with the devices given for it.
@@ -87,6 +98,12 @@ class Cell {
   bool task_lost(SessionId session);
   bool evict(SessionId session);
   bool dependent(SessionId waiting, SessionId ended);
+  bool preempt(SessionId victim, SessionId for_session);
+  bool warn(SessionId session);
+  Decision set_reservation(const Reservation& reservation);
+  Decision remove_reservation(std::string_view name);
+  // Drops those that are over.
+  void tick_reservations();
 
   // Submitted, placed on n0 and started.
   SessionId running(const Spec& spec);
@@ -123,6 +140,9 @@ void replay(State& state, const Cell& cell, Sequence from);
 
 // The digest of a replay of everything from the first event.
 std::string replayed_digest(const Cell& cell);
+
+// Of n0, for root, from an hour from now for two hours.
+Reservation a_reservation(const Cell& cell);
 
 // "over_limit tasks_per_session_max 4096 4097", or "accepted".
 std::string verdict(const Decision& decision);

@@ -3,6 +3,7 @@
 #include <flatbuffers/minireflect.h>
 #include <fmt/format.h>
 
+#include <bit>
 #include <cmath>
 
 namespace reeve::schema {
@@ -193,6 +194,7 @@ class Writer {
   }
 
   void number(fb::ElementaryType base, std::uint64_t bits) {
+    if (base == fb::ET_DOUBLE) return real(std::bit_cast<double>(bits));
     const bool is_signed = base == fb::ET_CHAR || base == fb::ET_SHORT ||
                            base == fb::ET_INT || base == fb::ET_LONG;
     if (is_signed) {
@@ -201,6 +203,14 @@ class Writer {
     } else {
       fmt::format_to(std::back_inserter(out_), "{}", bits);
     }
+  }
+
+  // JSON has no other numbers.
+  void real(double value) {
+    if (std::isfinite(value))
+      fmt::format_to(std::back_inserter(out_), "{}", value);
+    else
+      out_ += "null";
   }
 
   void name_of(std::uint64_t value, const fb::TypeTable* type) {
@@ -221,6 +231,7 @@ class Writer {
       case fb::ET_INT:
         return static_cast<std::uint64_t>(fb::ReadScalar<std::int32_t>(p));
       case fb::ET_LONG:
+      case fb::ET_DOUBLE:  // its bits
       case fb::ET_ULONG: return fb::ReadScalar<std::uint64_t>(p);
       case fb::ET_USHORT: return fb::ReadScalar<std::uint16_t>(p);
       case fb::ET_UINT: return fb::ReadScalar<std::uint32_t>(p);

@@ -78,6 +78,9 @@ Status Ledger::apply(const schema::Event& event) {
     case EventBody::AccountRemoved:
     case EventBody::QuotaSet:
     case EventBody::QuotaRemoved:
+    case EventBody::ReservationSet:
+    case EventBody::ReservationRemoved:
+    case EventBody::SessionWarned:
     case EventBody::DeadlinePassed: break;
     case EventBody::NONE:
     default:

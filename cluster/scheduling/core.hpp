@@ -405,6 +405,11 @@ struct Scheduler::Core {
   void await_ends(const std::vector<std::uint32_t>& numbers, Time until,
                   Why& answer) const;
 
+  // For people (queue.cpp).
+  Queue queue(std::uint32_t pool, std::size_t limit) const;
+  QueueEntry queue_entry(SessionId id, bool with_start) const;
+  DryRun dry_run(const schema::SessionSpec& spec, Time now);
+
   std::vector<Node> nodes;
   std::unordered_map<std::string, std::uint32_t> node_names;
   std::map<std::string, scheduling::ModelId> models;

@@ -35,6 +35,27 @@ Request normal_form(Request request) {
   return request;
 }
 
+namespace {
+
+void take_wishes(const schema::SessionSpec& spec, Request& request) {
+  const auto take = [](const flatbuffers::String* from, std::string& to) {
+    if (from) to = from->str();
+  };
+  take(spec.constraint(), request.constraint);
+  take(spec.together(), request.together);
+  take(spec.apart(), request.apart);
+  take(spec.within(), request.within);
+  take(spec.reservation(), request.reservation);
+  if (spec.prefer())
+    for (const auto* wish : *spec.prefer())
+      request.prefer.push_back(wish->str());
+  const bool of_user = !request.together.empty() || !request.apart.empty() ||
+                       !request.reservation.empty();
+  if (of_user) take(spec.user(), request.user);
+}
+
+}  // namespace
+
 Request request_of(const schema::SessionSpec& spec) {
   const schema::ResourceRequest& wanted = *spec.request();
   Request request;
@@ -51,6 +72,7 @@ Request request_of(const schema::SessionSpec& spec) {
   if (spec.group()) request.group = spec.group()->str();
   if (spec.on_node()) request.on_node = spec.on_node()->str();
   request.simulated = spec.simulated();
+  take_wishes(spec, request);
   return normal_form(std::move(request));
 }
 
@@ -76,5 +98,10 @@ std::size_t std::hash<reeve::cluster::Request>::operator()(
   mix(std::hash<std::string>{}(request.group));
   mix(std::hash<std::string>{}(request.on_node));
   mix(request.simulated ? 1 : 0);
+  for (const auto* wish :
+       {&request.constraint, &request.together, &request.apart, &request.within,
+        &request.reservation, &request.user})
+    if (!wish->empty()) mix(std::hash<std::string>{}(*wish));
+  for (const auto& wish : request.prefer) mix(std::hash<std::string>{}(wish));
   return sum;
 }

@@ -31,6 +31,16 @@ struct Request {
   std::string group;
   std::string on_node;
   bool simulated = false;
+  // Where it may and would rather run; see SessionSpec.
+  std::string constraint;
+  std::vector<std::string> prefer;
+  std::string together;
+  std::string apart;
+  std::string within;
+  std::string reservation;
+  // Whose it is, where that makes a difference: with `together`, `apart` or a
+  // reservation.
+  std::string user;
 
   bool operator==(const Request&) const = default;
 };

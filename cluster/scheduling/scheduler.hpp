@@ -46,7 +46,8 @@
 
 namespace reeve::schema {
 struct Event;
-}
+struct SessionSpec;
+}  // namespace reeve::schema
 
 namespace reeve::cluster {
 
@@ -172,6 +173,10 @@ struct SchedulerSizes {
   std::size_t classes = 0;     // distinct requests of these sessions
 };
 
+struct Queue;
+struct QueueEntry;
+struct DryRun;
+
 class Scheduler {
  public:
   Scheduler();
@@ -210,6 +215,14 @@ class Scheduler {
 
   // Costs a walk over the nodes and sessions of one queue: for people.
   Why why(SessionId session) const;
+
+  // The waiting sessions of a group's queue in their order, at most `limit`
+  // (queue.hpp).
+  Queue queue(const std::string& group, bool simulated,
+              std::size_t limit) const;
+
+  // Where the session would start, were it submitted now; nothing changes.
+  DryRun dry_run(const schema::SessionSpec& spec, Time now);
 
   SchedulerSizes sizes() const;
 

@@ -79,11 +79,31 @@ Expected<TraceRequest> read_request(const Rows& rows) {
 }
 
 namespace node {
-enum { name, cpu, memory, gpus, model, group };
-constexpr string_view columns[] = {"sn",  "cpu_milli", "memory_mib",
-                                   "gpu", "model",     "group"};
+enum { name, cpu, memory, gpus, model, group, labels };
+constexpr string_view columns[] = {"sn",    "cpu_milli", "memory_mib", "gpu",
+                                   "model", "group",     "labels"};
 constexpr std::size_t required = group;
 }  // namespace node
+
+// "rack=r1 disk=nvme"
+Expected<Labels> read_labels(const Rows& rows) {
+  Labels out;
+  string_view text = rows.text(node::labels);
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find(' '), text.size());
+    const string_view word = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (word.empty()) continue;
+    const std::size_t equals = std::min(word.find('='), word.size());
+    const string_view key = word.substr(0, equals);
+    if (equals == word.size() || !check_label_key(key))
+      return rows.error(
+          node::labels,
+          fmt::format("\"{}\" is no label; write KEY=VALUE", word));
+    out.emplace_back(key, word.substr(equals + 1));
+  }
+  return out;
+}
 
 Expected<TraceNode> read_node(const Rows& rows) {
   TraceNode out;
@@ -100,6 +120,9 @@ Expected<TraceNode> read_node(const Rows& rows) {
   out.gpus = static_cast<std::uint32_t>(*gpus);
   out.gpu_model = rows.text(node::model);
   out.group = rows.text(node::group);
+  auto labels = read_labels(rows);
+  if (!labels) return tl::unexpected(labels.error());
+  out.labels = std::move(*labels);
   if (out.gpus > 0 && out.gpu_model.empty())
     return rows.error(node::model, "a node with GPUs needs their model");
   return out;

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cluster/constraint.hpp"
 #include "cluster/error.hpp"
 
 namespace reeve {
@@ -53,6 +54,7 @@ struct TraceNode {
   std::uint32_t gpus = 0;
   std::string gpu_model;
   std::string group{};
+  Labels labels{};
 };
 
 struct Trace {
@@ -72,7 +74,8 @@ Expected<Trace> parse_openb(std::string_view text, std::string_view file);
 Expected<Trace> parse_helios(std::string_view text, std::string_view file);
 Expected<Trace> parse_swf(std::string_view text, std::string_view file);
 
-// CSV with sn, cpu_milli, memory_mib, gpu, model and, where it is there, group.
+// CSV with sn, cpu_milli, memory_mib, gpu, model and, where they are there,
+// group and labels ("rack=r1 disk=nvme").
 Expected<std::vector<TraceNode>> parse_openb_nodes(std::string_view text,
                                                    std::string_view file);
 

@@ -1,0 +1,200 @@
+// Reservations: who may be made, what is refused, when they go.
+#include <boost/test/unit_test.hpp>
+#include <functional>
+
+#include "cluster/testing.hpp"
+
+using namespace reeve;
+using namespace reeve::cluster;
+using namespace reeve::cluster::testing;
+
+namespace {
+
+constexpr std::uint64_t hour_ns = 3600 * second_ns;
+
+struct Fixture : Cell {
+  Fixture() {
+    add({.name = "n0", .devices = 4});
+    add({.name = "n1", .devices = 2});
+  }
+
+  std::string set_changed(const std::function<void(Reservation&)>& change) {
+    Reservation reservation = a_reservation(*this);
+    change(reservation);
+    auto decision = set_reservation(reservation);
+    return verdict(decision);
+  }
+};
+
+}  // namespace
+
+BOOST_FIXTURE_TEST_SUITE(reserving, Fixture)
+
+BOOST_AUTO_TEST_CASE(one_is_set_changed_and_removed) {
+  BOOST_TEST(verdict(set_reservation(a_reservation(*this))) == "accepted");
+  BOOST_TEST(kinds == "ReservationSet");
+  const Reservation* known = state.reservations().find("r");
+  BOOST_REQUIRE(known);
+  BOOST_TEST(known->users.front() == "root");
+  BOOST_TEST(set_changed([](Reservation& r) { r.nodes = {"n1"}; }) ==
+             "accepted");
+  BOOST_TEST(state.reservations().all().size() == 1);
+  BOOST_TEST(state.reservations().find("r")->nodes.front() == "n1");
+  const auto copy = State::decode_snapshot(state.encode_snapshot());
+  BOOST_TEST(copy->digest_hex() == state.digest_hex());
+  BOOST_TEST(copy->reservations().find("r")->nodes.front() == "n1");
+  BOOST_TEST(verdict(remove_reservation("r")) == "accepted");
+  BOOST_TEST(kinds == "ReservationRemoved");
+  BOOST_TEST(verdict(remove_reservation("r")) ==
+             "not_found reservation_unknown 0 0");
+  BOOST_TEST(state.digest_hex() == replayed_digest(*this));
+}
+
+BOOST_AUTO_TEST_CASE(what_makes_no_sense_is_refused_with_its_rule) {
+  struct Bad {
+    const char* rule;
+    std::function<void(Reservation&)> change;
+  };
+  const std::uint64_t at = now.value;
+  const Bad all[] = {
+      {"malformed reservation_name 128 0", [](auto& r) { r.name.clear(); }},
+      {"malformed reservation_name 128 3", [](auto& r) { r.name = "a b"; }},
+      {"malformed reservation_empty 0 0", [](auto& r) { r.nodes.clear(); }},
+      {"malformed reservation_twice 0 0",
+       [](auto& r) {
+         r.nodes = {"n0", "n0"};
+       }},
+      {"malformed reservation_twice 0 0",
+       [](auto& r) {
+         r.devices = {1, 1};
+       }},
+      {"malformed reservation_range 3000000000 3000000000",
+       [](auto& r) {
+         r.first = {Time{3000000000}, Time{3000000000}};
+       }},
+      {"malformed reservation_past 1000000000000 999000000000",
+       [&](auto& r) {
+         r.first = {Time{at - 2 * second_ns}, Time{at - second_ns}};
+       }},
+      {"malformed reservation_every_ns_min 60000000000 59999999999",
+       [](auto& r) { r.every_ns = reservation_every_ns_min - 1; }},
+      {"malformed reservation_period 7200000000000 7199999999999",
+       [](auto& r) { r.every_ns = 2 * hour_ns - 1; }},
+      {"not_found node_unknown 0 0", [](auto& r) { r.nodes = {"n9"}; }},
+      {"not_found device_unknown 2 3",
+       [](auto& r) {
+         r.nodes = {"n0", "n1"};
+         r.devices = {3};
+       }},
+      {"not_found account_unknown 0 0", [](auto& r) { r.users = {"eve"}; }},
+      {"not_found account_unknown 0 0", [](auto& r) { r.projects = {"x"}; }},
+      {"malformed reservation_owners 0 0", [](auto& r) { r.users.clear(); }},
+      {"malformed reservation_owners 0 0",
+       [](auto& r) { r.kind = ReservationKind::maintenance; }},
+  };
+  for (const Bad& bad : all) BOOST_TEST(set_changed(bad.change) == bad.rule);
+  BOOST_TEST(state.reservations().all().empty());
+}
+
+BOOST_AUTO_TEST_CASE(bounds_hold_at_the_bound_and_not_past_it) {
+  const std::uint64_t at = now.value;
+  BOOST_TEST(set_changed([&](auto& r) {
+               r.first = {Time{at + reservation_ns_max},
+                          Time{at + 2 * reservation_ns_max}};
+               r.every_ns = reservation_ns_max;
+             }) == "accepted");
+  BOOST_TEST(set_changed([&](auto& r) {
+               r.first.from = Time{at + reservation_ns_max + 1};
+               r.first.to = Time{at + reservation_ns_max + 2};
+             }) ==
+             "over_limit reservation_ns_max 31622400000000000 "
+             "31622400000000001");
+  BOOST_TEST(set_changed([](auto& r) {
+               r.reason.assign(reservation_reason_bytes_max, 'x');
+             }) == "accepted");
+  BOOST_TEST(set_changed([](auto& r) {
+               r.reason.assign(reservation_reason_bytes_max + 1, 'x');
+             }) == "over_limit reservation_reason_bytes_max 1024 1025");
+  BOOST_TEST(set_changed([](auto& r) {
+               r.users.assign(reservation_owners_max + 1, "root");
+             }) == "over_limit reservation_owners_max 1000 1001");
+  BOOST_TEST(set_changed([](auto& r) {
+               r.nodes.assign(reservation_nodes_max + 1, "n0");
+             }) == "over_limit reservation_nodes_max 1000 1001");
+}
+
+BOOST_AUTO_TEST_CASE(the_number_of_reservations_is_bounded) {
+  checks = false;
+  Reservation one = a_reservation(*this);
+  for (std::size_t i = 0; i < reservations_max; ++i) {
+    one.name = "r" + std::to_string(i);
+    one.first.from.value += 3 * hour_ns;
+    one.first.to.value += 3 * hour_ns;
+    BOOST_REQUIRE(set_reservation(one).has_value());
+  }
+  one.name = "more";
+  one.nodes = {"n1"};
+  BOOST_TEST(verdict(set_reservation(one)) ==
+             "over_limit reservations_max 1000 1000");
+  one.name = "r0";
+  BOOST_TEST(verdict(set_reservation(one)) == "accepted");
+}
+
+BOOST_AUTO_TEST_CASE(two_do_not_have_the_same_room_at_the_same_time) {
+  pass(100 * hour_ns);
+  BOOST_TEST(verdict(set_reservation(a_reservation(*this))) == "accepted");
+  const auto other = [](auto change) {
+    return [change](Reservation& r) {
+      r.name = "other";
+      change(r);
+    };
+  };
+  BOOST_TEST(set_changed(other([](auto&) {})) ==
+             "wrong_state reservation_overlap 0 0");
+  BOOST_TEST(set_changed(other([](auto& r) { r.devices = {0}; })) ==
+             "wrong_state reservation_overlap 0 0");
+  BOOST_TEST(set_changed(other([](auto& r) {
+               r.first.from = r.first.to;
+               r.first.to.value += hour_ns;
+             })) == "accepted");
+  // It comes again while the first holds, days later.
+  BOOST_TEST(set_changed(other([](auto& r) {
+               r.first.from.value -= 48 * hour_ns;
+               r.first.to.value -= 48 * hour_ns;
+               r.every_ns = 24 * hour_ns;
+             })) == "wrong_state reservation_overlap 0 0");
+  BOOST_TEST(set_changed(other([](auto& r) { r.nodes = {"n1"}; })) ==
+             "accepted");
+}
+
+BOOST_AUTO_TEST_CASE(one_that_is_over_goes_and_one_that_repeats_stays) {
+  BOOST_TEST(verdict(set_reservation(a_reservation(*this))) == "accepted");
+  BOOST_TEST(set_changed([](auto& r) {
+               r.name = "daily";
+               r.nodes = {"n1"};
+               r.every_ns = 24 * hour_ns;
+             }) == "accepted");
+  pass(3 * hour_ns - 1);
+  tick_reservations();
+  BOOST_TEST(kinds == "");
+  pass(1);
+  tick_reservations();
+  BOOST_TEST(kinds == "ReservationRemoved");
+  BOOST_TEST(state.reservations().all().size() == 1);
+  pass(1000 * 24 * hour_ns);
+  tick_reservations();
+  BOOST_TEST(kinds == "");
+}
+
+BOOST_AUTO_TEST_CASE(a_session_names_one_that_is_for_it) {
+  Spec spec = one_task();
+  spec.reservation = "r";
+  BOOST_TEST(verdict(try_submit(spec)) == "not_found reservation_unknown 0 0");
+  BOOST_TEST(verdict(set_reservation(a_reservation(*this))) == "accepted");
+  BOOST_TEST(verdict(try_submit(spec)) == "accepted");
+  BOOST_TEST(state.spec(session(SessionId{1})).reservation == "r");
+  spec.user = "anna";
+  BOOST_TEST(verdict(try_submit(spec)) == "forbidden reservation_foreign 0 0");
+}
+
+BOOST_AUTO_TEST_SUITE_END()
