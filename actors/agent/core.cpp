@@ -65,6 +65,7 @@ void Core::on_runtime_ready(const std::vector<keeper::TaskStatus>& tasks,
   // What was to be asked of the one before is in no list of this one.
   effects_.launches.clear();
   effects_.stops.clear();
+  effects_.signals.clear();
   effects_.forgets.clear();
   newest_ = std::max(newest_, newest);
   options_.node.limits = std::move(limits);
@@ -149,6 +150,8 @@ void Core::on_order(const schema::AgentOrder& order, Time now) {
       return on_launch(*order.body_as_LaunchOrder(), now);
     case schema::OrderBody::StopOrder:
       return on_stop(*order.body_as_StopOrder(), now);
+    case schema::OrderBody::SignalOrder:
+      return on_signal(*order.body_as_SignalOrder());
     case schema::OrderBody::ReconcileOrder:
       return on_list(*order.body_as_ReconcileOrder(), now);
     default: break;
@@ -222,6 +225,20 @@ void Core::on_stop(const schema::StopOrder& order, Time now) {
   for (const auto* ref : *order.tasks()) {
     ++counters_.stops;
     stop(key_of(*ref), grace_ms_of(order.grace_ns()), now);
+  }
+}
+
+// The order comes again now and then; a task gets each signal once.
+void Core::on_signal(const schema::SignalOrder& order) {
+  if (order.signal() == 0 || order.signal() > 64 || options_.simulated) return;
+  const std::uint64_t bit = std::uint64_t{1} << (order.signal() - 1);
+  for (const auto* ref : *order.tasks()) {
+    Task* task = find(key_of(*ref));
+    if (!task || task->phase != Phase::running || (task->signalled & bit))
+      continue;
+    ++counters_.signals;
+    task->signalled |= bit;
+    effects_.signals.push_back({key_of(*ref), order.signal()});
   }
 }
 

@@ -93,6 +93,7 @@ struct Counters {
   std::uint64_t launches_void = 0;     // older than a list
   std::uint64_t launches_dropped = 0;  // over tasks_max
   std::uint64_t stops = 0;
+  std::uint64_t signals = 0;
   std::uint64_t surplus_stopped = 0;
   std::uint64_t facts = 0;
   std::uint64_t reports = 0;
@@ -103,6 +104,11 @@ struct Counters {
 struct StopTask {
   TaskKey key;
   std::uint32_t grace_ms = 0;
+};
+
+struct SignalTask {
+  TaskKey key;
+  int signo = 0;
 };
 
 // A finished schema::Command, to be sent on the subject of its kind.
@@ -116,6 +122,7 @@ struct SendCommand {
 struct Effects {
   std::vector<TaskSpec> launches;
   std::vector<StopTask> stops;
+  std::vector<SignalTask> signals;
   std::vector<TaskKey> forgets;
   std::vector<SendCommand> commands;
   std::vector<std::byte> heartbeat;   // empty: none is due
@@ -182,6 +189,7 @@ class Core {
     bool end_waiting = false;
     bool in_runtime = false;  // to be forgotten there
     int pid = 0;
+    std::uint64_t signalled = 0;  // a bit for each signal that it got
     // Up to where the order to launch it knew the log; 0: nobody remembers.
     Sequence ordered_at;
     std::uint64_t started_at = 0;
@@ -207,6 +215,7 @@ class Core {
   void launch(const schema::TaskOrder& order, const TaskKey& key, Time now);
   void repeat(const TaskKey& key, Task& task, bool start_is_known);
   void on_stop(const schema::StopOrder& order, Time now);
+  void on_signal(const schema::SignalOrder& order);
   void stop(const TaskKey& key, std::uint32_t grace_ms, Time now);
   void take_up(const keeper::TaskStatus& status);
   void end(const TaskKey& key, Task& task, Fact fact);

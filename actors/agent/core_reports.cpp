@@ -36,8 +36,14 @@ flatbuffers::Offset<schema::NodeSpec> build_node(Builder& builder,
   const auto list = devices.empty() ? 0 : builder.CreateVector(devices);
   const auto limits =
       node.limits.empty() ? 0 : builder.CreateVectorOfStrings(node.limits);
+  std::vector<flatbuffers::Offset<schema::KeyValue>> labels;
+  for (const auto& [key, value] : node.labels)
+    labels.push_back(
+        schema::CreateKeyValueDirect(builder, key.c_str(), value.c_str()));
+  const auto label_list = labels.empty() ? 0 : builder.CreateVector(labels);
   return schema::CreateNodeSpec(builder, name, group, node.cpu_milli,
-                                node.memory_bytes, list, false, limits);
+                                node.memory_bytes, list, false, limits,
+                                label_list);
 }
 
 }  // namespace

@@ -31,6 +31,7 @@ struct Agent {
     all.node.cpu_milli = 4000;
     all.node.devices = {{"GPU-a", "A100", 80, 0, {"/dev/nvidia3"}}};
     all.node.common_device_paths = {"/dev/nvidiactl"};
+    all.node.labels = {{"rack", "r1"}};
     all.run = 77;
     all.seed = 1;
     return all;
@@ -45,6 +46,7 @@ struct Agent {
     }
     for (auto& spec : now_effects.launches) launched.push_back(std::move(spec));
     for (auto& one : now_effects.stops) stopped.push_back(one);
+    for (auto& one : now_effects.signals) signalled.push_back(one);
     for (auto& key : now_effects.forgets) forgotten.push_back(key);
     if (!now_effects.heartbeat.empty()) ++heartbeats;
   }
@@ -82,6 +84,7 @@ struct Agent {
   Heard heard;
   std::vector<TaskSpec> launched;
   std::vector<StopTask> stopped;
+  std::vector<SignalTask> signalled;
   std::vector<TaskKey> forgotten;
   int heartbeats = 0;
   std::size_t command_bytes = 0;  // of the last one
@@ -379,6 +382,26 @@ BOOST_FIXTURE_TEST_CASE(a_stop_goes_to_the_runtime_with_its_grace, Ready) {
   BOOST_TEST(stopped[0].grace_ms == 2'000u);
 }
 
+BOOST_FIXTURE_TEST_CASE(a_task_that_runs_gets_each_signal_once, Ready) {
+  order(Orders(1).signal({one}, 10));
+  order(Orders(1).launch({one}));
+  order(Orders(1).signal({one}, 10));
+  BOOST_TEST(signalled.empty());
+  core.on_started(one, 4, now.value, {});
+  step();
+  for (const std::uint8_t signo : {10, 10, 12, 64, 0, 65, 10})
+    order(Orders(1).signal({one}, signo));
+  BOOST_REQUIRE_EQUAL(signalled.size(), 3u);
+  BOOST_TEST((signalled[0].key == one));
+  BOOST_TEST(signalled[0].signo == 10);
+  BOOST_TEST(signalled[1].signo == 12);
+  BOOST_TEST(signalled[2].signo == 64);
+  keeper::ExitFacts facts;
+  core.on_exited(one, facts);
+  order(Orders(1).signal({one}, 15));
+  BOOST_TEST(signalled.size() == 3u);
+}
+
 BOOST_FIXTURE_TEST_CASE(a_stop_of_an_unknown_task_bars_a_late_launch, Ready) {
   order(Orders(1).stop({one}));
   BOOST_REQUIRE_EQUAL(heard.facts.size(), 1u);
@@ -436,6 +459,7 @@ BOOST_FIXTURE_TEST_CASE(the_node_is_declared_with_what_it_does_not_give,
   BOOST_TEST(!heard.reconciled);
   BOOST_REQUIRE_EQUAL(heard.limits.size(), 1u);
   BOOST_TEST(heard.limits[0] == "no cgroups");
+  BOOST_TEST(heard.labels == "rack=r1 ");
   tick(retry_first_ns);
   BOOST_TEST(heard.registrations == 2);
   answer_registration();

@@ -34,10 +34,8 @@ struct KeeperLink::State {
   struct Orders {
     std::vector<TaskSpec> launches;
     std::vector<StopTask> stops;
+    std::vector<SignalTask> signals;
     std::vector<TaskKey> forgets;
-    bool empty() const {
-      return launches.empty() && stops.empty() && forgets.empty();
-    }
   };
 
   State(keeper::ClientConfig of, Handlers to)
@@ -130,6 +128,8 @@ Status KeeperLink::State::serve() {
     if (auto sent = client->launch(now.launches); !sent) return sent;
   for (const StopTask& one : now.stops)
     if (auto sent = client->stop(one.key, one.grace_ms); !sent) return sent;
+  for (const SignalTask& one : now.signals)
+    if (auto sent = client->signal(one.key, one.signo); !sent) return sent;
   if (!now.forgets.empty())
     if (auto sent = client->forget(now.forgets); !sent) return sent;
   auto count = client->dispatch(handler, 0);
@@ -174,15 +174,17 @@ KeeperLink::~KeeperLink() {
 void KeeperLink::perform(std::uint64_t connection,
                          std::vector<TaskSpec> launches,
                          std::vector<StopTask> stops,
+                         std::vector<SignalTask> signals,
                          std::vector<TaskKey> forgets) {
-  if (launches.empty() && stops.empty() && forgets.empty()) return;
   // Nobody waits for a task to be forgotten.
-  const bool urgent = !launches.empty() || !stops.empty();
+  const bool urgent = !launches.empty() || !stops.empty() || !signals.empty();
+  if (!urgent && forgets.empty()) return;
   {
     const std::lock_guard lock(state_->mutex);
     if (connection != state_->connection) return;
     append(state_->orders.launches, std::move(launches));
     append(state_->orders.stops, std::move(stops));
+    append(state_->orders.signals, std::move(signals));
     append(state_->orders.forgets, std::move(forgets));
   }
   if (urgent) state_->ring();

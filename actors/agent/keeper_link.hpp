@@ -58,7 +58,8 @@ class KeeperLink {
   // heard of. What is ordered while the keeper is lost, or before the list of
   // the next connection was read, is dropped: the list tells.
   void perform(std::uint64_t connection, std::vector<TaskSpec> launches,
-               std::vector<StopTask> stops, std::vector<TaskKey> forgets);
+               std::vector<StopTask> stops, std::vector<SignalTask> signals,
+               std::vector<TaskKey> forgets);
 
  private:
   struct State;

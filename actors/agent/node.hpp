@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace reeve::agent {
@@ -24,6 +25,7 @@ struct Node {
   // For a task that is granted any device.
   std::vector<std::string> common_device_paths;
   std::vector<std::string> limits;  // what it does not give, as sentences
+  std::vector<std::pair<std::string, std::string>> labels;
 };
 
 }  // namespace reeve::agent

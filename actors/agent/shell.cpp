@@ -313,7 +313,8 @@ void AgentShell::perform(Time now) {
   Effects effects = core_.take_effects(now);
   if (link_)
     link_->perform(connection_, std::move(effects.launches),
-                   std::move(effects.stops), std::move(effects.forgets));
+                   std::move(effects.stops), std::move(effects.signals),
+                   std::move(effects.forgets));
   for (const SendCommand& command : effects.commands) publish(command);
   if (!effects.heartbeat.empty())
     (void)bus().publish(options_.subjects.stat(options_.agent),

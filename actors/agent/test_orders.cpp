@@ -120,6 +120,14 @@ std::vector<std::byte> Orders::stop(const std::vector<TaskKey>& keys,
                schema::CreateStopOrder(builder, list, grace_ns));
 }
 
+std::vector<std::byte> Orders::signal(const std::vector<TaskKey>& keys,
+                                      std::uint8_t signo) const {
+  Builder builder;
+  const auto list = builder.CreateVectorOfStructs(refs(keys));
+  return order(builder, epoch_, seq_,
+               schema::CreateSignalOrder(builder, list, signo));
+}
+
 std::vector<std::byte> Orders::list(
     const schema::Id128& boot, const std::vector<TaskKey>& started,
     const std::vector<TaskKey>& unstarted) const {
@@ -160,8 +168,12 @@ void Heard::take(const SendCommand& sent) {
     reconciled = body->reconciled();
     node.clear();
     limits.clear();
+    labels.clear();
     for (const auto* spec : *body->nodes()) {
       node = schema::text(spec->name());
+      if (spec->labels())
+        for (const auto* label : *spec->labels())
+          labels += label->key()->str() + "=" + label->value()->str() + " ";
       if (!spec->limits()) continue;
       for (const auto* limit : *spec->limits()) limits.push_back(limit->str());
     }

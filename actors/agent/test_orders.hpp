@@ -29,6 +29,8 @@ class Orders {
                                           std::uint64_t started_at = 0) const;
   std::vector<std::byte> stop(const std::vector<TaskKey>& keys,
                               std::uint64_t grace_ns = second_ns) const;
+  std::vector<std::byte> signal(const std::vector<TaskKey>& keys,
+                                std::uint8_t signo) const;
   std::vector<std::byte> list(const schema::Id128& boot,
                               const std::vector<TaskKey>& started,
                               const std::vector<TaskKey>& unstarted = {}) const;
@@ -80,6 +82,7 @@ struct Heard {
   bool reconciled = false;
   std::string node;
   std::vector<std::string> limits;
+  std::string labels;
   std::vector<HeardFact> facts;
 };
 

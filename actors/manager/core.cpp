@@ -52,6 +52,7 @@ void Core::start(std::string_view cell, std::string_view owner,
     // Of tasks that have started, only simulated ones are launched again.
     want_launch(session);
     if (session.state == SessionState::stopping) want_stop(session);
+    if (session.warned) want_warning(session);
     for (const auto& task : session.tasks)
       if (task.phase != cluster::TaskPhase::exited &&
           state_.node(task.node)->lost)
@@ -69,7 +70,8 @@ void Core::on_command(const schema::Command& command,
   if (const auto known = state_.answered(*command.id());
       known && !planted(Plant::repeat_executed)) {
     ++counters_.repeats;
-    return reply(reply_to, encode_reply(*command.id(), *known));
+    return reply(reply_to, encode_reply(*command.id(), *known,
+                                        sessions_of(command, known->session)));
   }
   if (const auto* rejected = rejections_.find(*command.id())) {
     ++counters_.repeats;
@@ -87,11 +89,22 @@ void Core::on_command(const schema::Command& command,
   send_answer(command, reply_to, decision);
 }
 
+// How many sessions an accepted command is about.
+std::uint32_t Core::sessions_of(const schema::Command& command,
+                                SessionId first) const {
+  const auto* submit = command.body_as_SubmitSession();
+  const auto* cancel = command.body_as_CancelSession();
+  if (!submit && !cancel) return 0;
+  const bool array = submit ? submit->array() : cancel->array();
+  return array ? state_.array_size(first) : 1;
+}
+
 void Core::send_answer(const schema::Command& command,
                        std::string_view reply_to, const Decision& decision) {
   if (decision)
-    return reply(reply_to, encode_reply(*command.id(),
-                                        {decision->seq, decision->session}));
+    return reply(reply_to,
+                 encode_reply(*command.id(), {decision->seq, decision->session},
+                              decision->sessions));
   auto answer = encode_rejection(*command.id(), decision.error());
   // Agents send again what was rejected, until it is accepted.
   using schema::CommandBody;
@@ -159,6 +172,14 @@ Decision Core::decide(const schema::Command& command,
       if (auto no = owner_only()) return tl::unexpected(*no);
       return cluster::decide_remove(state_, *command.body_as_RemoveNode(),
                                     asked, writer_);
+    case CommandBody::SetReservation:
+      if (auto no = owner_only()) return tl::unexpected(*no);
+      return cluster::decide_set_reservation(
+          state_, *command.body_as_SetReservation(), asked, writer_);
+    case CommandBody::RemoveReservation:
+      if (auto no = owner_only()) return tl::unexpected(*no);
+      return cluster::decide_remove_reservation(
+          state_, *command.body_as_RemoveReservation(), asked, writer_);
     case CommandBody::SetAccount:
       if (auto no = owner_only()) return tl::unexpected(*no);
       return cluster::decide_set_account(state_, *command.body_as_SetAccount(),
@@ -253,7 +274,8 @@ Decision Core::report_facts(const schema::ReportFacts& command,
     if (outcome != cluster::FactOutcome::foreign) continue;
     ++counters_.facts_foreign;
     if (fact->kind() == schema::FactKind::started)
-      want_stop(agent, fact->session(), fact->attempt(), fact->rank());
+      want_stop(agent, {fact->session(), fact->attempt(), fact->rank()},
+                cluster::stop_grace_ns);
   }
   hear(agent);
   return cluster::Accepted{state_.last_sequence(), {}};
@@ -280,6 +302,18 @@ std::vector<std::pair<SessionId, std::uint32_t>> Core::on_proposals(
   }
   follow_up(now_);
   return refused;
+}
+
+void Core::on_preemptions(const std::vector<cluster::Preemption>& preemptions,
+                          Time now) {
+  now_ = clock_.at(now);
+  for (const cluster::Preemption& one : preemptions) {
+    if (stopping_) break;
+    if (!cluster::decide_preempt(state_, one, origin(now_), writer_)) continue;
+    ++counters_.preemptions;
+    absorb();
+  }
+  follow_up(now_);
 }
 
 void Core::on_heartbeat(std::string_view agent, Time now) {
@@ -343,6 +377,12 @@ void Core::react(const schema::Event& event) {
       const Session* session = live(event.body_as_SessionStopping()->session());
       arm(*session);
       want_stop(*session);
+      break;
+    }
+    case EventBody::SessionWarned: {
+      const Session* session = live(event.body_as_SessionWarned()->session());
+      arm(*session);
+      want_warning(*session);
       break;
     }
     case EventBody::SessionRequeued:
@@ -410,6 +450,11 @@ void Core::arm(const Session& session) {
     case SessionState::stopping:
       due = std::min(due, Time{now_.value + options_.resend_ns});
       break;
+    case SessionState::running:
+      if (const Time warning = cluster::warning_of(state_, session);
+          warning.value != 0)
+        due = std::min(due, warning);
+      break;
     default: break;
   }
   timers_.push_back({due, session.id, session.state_at});
@@ -430,6 +475,10 @@ void Core::rebuild_timers() {
 
 void Core::on_due(const Session& session, Time now) {
   if (cluster::decide_deadline(state_, session, origin(now), writer_)) {
+    absorb();
+    return;
+  }
+  if (cluster::decide_warning(state_, session, origin(now), writer_)) {
     absorb();
     return;
   }
@@ -454,6 +503,7 @@ void Core::on_tick(Time now) {
   }
   check_agents(now_);
   check_drains(now_);
+  drop_reservations(now_);
   follow_up(now_);
 }
 
@@ -505,6 +555,13 @@ void Core::check_drains(Time now) {
       absorb();
     }
   }
+}
+
+void Core::drop_reservations(Time now) {
+  bool over = false;
+  for (const auto& [name, reservation] : state_.reservations().all())
+    over |= cluster::decide_reservation_over(reservation, origin(now), writer_);
+  if (over) absorb();
 }
 
 // ---- what leaves

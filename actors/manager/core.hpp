@@ -22,6 +22,7 @@
 
 #include "actors/manager/core_rejections.hpp"
 #include "cluster/decide.hpp"
+#include "cluster/scheduling/queue.hpp"
 #include "cluster/state.hpp"
 #include "cluster/steady_time.hpp"
 #include "schema/agent_generated.h"
@@ -60,6 +61,26 @@ struct SendOrder {
 
 using Effect = std::variant<SendReply, SendOrder>;
 
+// Questions that the scheduler answers: see Core::on_query.
+struct WhyWaits {
+  SessionId session;
+};
+struct QueueOf {
+  std::string group;
+  bool simulated = false;
+  std::uint32_t limit = 0;
+};
+// `event`: its SessionSubmitted, as it would be written.
+struct WouldStart {
+  std::vector<std::byte> event;
+};
+using ForScheduler = std::variant<WhyWaits, QueueOf, WouldStart>;
+using FromScheduler =
+    std::variant<cluster::Why, cluster::Queue, cluster::DryRun>;
+
+FromScheduler ask_scheduler(cluster::Scheduler& scheduler,
+                            const ForScheduler& question, Time now);
+
 // Events of one commit, as they go to disk.
 struct Batch {
   Sequence first;
@@ -76,6 +97,7 @@ struct Counters {
   std::uint64_t facts_foreign = 0;
   std::uint64_t placements = 0;
   std::uint64_t placements_refused = 0;
+  std::uint64_t preemptions = 0;
   std::uint64_t orders = 0;
   std::uint64_t queries = 0;
 };
@@ -91,15 +113,20 @@ class Core {
 
   void on_command(const schema::Command& command, std::string_view principal,
                   std::string_view reply_to, Time now);
-  // False: the question is for the scheduler (a `why` of a session that
-  // waits), see queries.hpp.
-  bool on_query(const schema::Query& query, std::string_view reply_to);
-  // What the scheduler said to it.
+  // Nothing: it is answered. Else the question is for the scheduler.
+  std::optional<ForScheduler> on_query(const schema::Query& query,
+                                       std::string_view principal,
+                                       std::string_view reply_to);
+  // What the scheduler said to it (ask_scheduler).
+  void on_scheduler(const ForScheduler& asked, const FromScheduler& said,
+                    std::string_view reply_to);
   void answer_why(SessionId id, const cluster::Why& why,
                   std::string_view reply_to);
   // The proposals that were not taken.
   std::vector<std::pair<SessionId, std::uint32_t>> on_proposals(
       const std::vector<Proposal>& proposals, Time now);
+  void on_preemptions(const std::vector<cluster::Preemption>& preemptions,
+                      Time now);
   void on_heartbeat(std::string_view agent, Time now);
   // Deadlines, silent agents, orders that were not heard.
   void on_tick(Time now);
@@ -169,8 +196,14 @@ class Core {
   void lose_nodes(std::string_view agent, std::uint64_t silent_ns, Time now);
   void return_simulated(std::string_view agent, Time now);
   void check_drains(Time now);
+  void drop_reservations(Time now);
+  std::optional<ForScheduler> dry_run(const schema::DryRunQuery& query,
+                                      std::string_view principal,
+                                      std::string_view reply_to);
   void link_dependencies(const Session& session);
   std::vector<std::byte> status_answer() const;
+  std::uint32_t sessions_of(const schema::Command& command,
+                            SessionId first) const;
   void send_answer(const schema::Command& command, std::string_view reply_to,
                    const cluster::Decision& decision);
 
@@ -186,13 +219,15 @@ class Core {
   OrderStamp stamp() const;
   void want_launch(const Session& session);
   void want_stop(const Session& session);
-  void want_stop(std::string_view agent, std::uint64_t session,
-                 std::uint32_t attempt, std::uint32_t rank);
+  void want_stop(std::string_view agent, const schema::TaskRef& task,
+                 std::uint64_t grace_ns);
+  void want_warning(const Session& session);
   void want_reconcile(std::string_view agent);
   std::vector<const Session*> sessions_on(std::string_view agent) const;
   void flush_orders();
   void flush_launches();
   void flush_stops();
+  void flush_signals();
   void flush_reconciles();
   void gate(Effect effect);
   void refuse_gated();
@@ -222,7 +257,11 @@ class Core {
   std::vector<std::uint64_t> orphaned_;  // with tasks on lost nodes
 
   std::vector<SessionId> launches_;
-  std::map<std::string, std::vector<schema::TaskRef>, std::less<>> stops_;
+  // By agent, with the grace or the signal.
+  using TasksByOrder = std::map<std::pair<std::string, std::uint64_t>,
+                                std::vector<schema::TaskRef>>;
+  TasksByOrder stops_;
+  TasksByOrder signals_;
   std::vector<std::string> reconciles_;
   std::deque<Gated> gated_;
   std::vector<Effect> effects_;

@@ -1,5 +1,6 @@
 // Orders to agents, gathered until the batch that they follow from.
 #include <algorithm>
+#include <span>
 #include <tuple>
 #include <utility>
 
@@ -18,20 +19,30 @@ void Core::want_launch(const Session& session) {
   launches_.push_back(session.id);
 }
 
-void Core::want_stop(std::string_view agent, std::uint64_t session,
-                     std::uint32_t attempt, std::uint32_t rank) {
-  const auto found = stops_.find(agent);
-  auto& list =
-      found != stops_.end() ? found->second : stops_[std::string(agent)];
-  list.emplace_back(session, attempt, rank);
+void Core::want_stop(std::string_view agent, const schema::TaskRef& task,
+                     std::uint64_t grace_ns) {
+  stops_[{std::string(agent), grace_ns}].push_back(task);
 }
 
 void Core::want_stop(const Session& session) {
   for (std::uint32_t rank = 0; rank < session.tasks.size(); ++rank) {
     const auto& task = session.tasks[rank];
     if (task.phase == TaskPhase::exited) continue;
-    want_stop(state_.node(task.node)->agent, session.id.value, session.attempt,
-              rank);
+    want_stop(state_.node(task.node)->agent,
+              {session.id.value, session.attempt, rank},
+              cluster::grace_of(session));
+  }
+}
+
+// To its tasks that run. An agent passes a signal on once.
+void Core::want_warning(const Session& session) {
+  if (session.state != schema::SessionState::running) return;
+  const std::uint8_t signal = state_.spec(session).warn_signal;
+  for (std::uint32_t rank = 0; rank < session.tasks.size(); ++rank) {
+    const auto& task = session.tasks[rank];
+    if (task.phase != TaskPhase::started) continue;
+    signals_[{state_.node(task.node)->agent, signal}].emplace_back(
+        session.id.value, session.attempt, rank);
   }
 }
 
@@ -74,9 +85,13 @@ std::vector<const Session*> Core::sessions_on(std::string_view agent) const {
 
 void Core::flush_orders() {
   for (const std::string& agent : reconciles_)
-    for (const Session* session : sessions_on(agent)) want_launch(*session);
+    for (const Session* session : sessions_on(agent)) {
+      want_launch(*session);
+      if (session->warned) want_warning(*session);
+    }
   flush_launches();
   flush_stops();
+  flush_signals();
   flush_reconciles();
 }
 
@@ -113,23 +128,44 @@ void Core::flush_launches() {
     if (order.tasks() > 0) send(agent, order);
 }
 
-void Core::flush_stops() {
+namespace {
+
+// Each task once, in pieces of at most `count_max`.
+template <class Send>
+void in_orders(std::vector<schema::TaskRef>& tasks, std::size_t count_max,
+               Send&& send) {
   const auto key = [](const schema::TaskRef& task) {
     return std::tuple(task.session(), task.attempt(), task.rank());
   };
-  for (auto& [agent, tasks] : stops_) {
-    std::ranges::sort(tasks, {}, key);
-    const auto same = std::ranges::unique(tasks, {}, key);
-    tasks.erase(same.begin(), same.end());
-    for (std::size_t at = 0; at < tasks.size();
-         at += options_.tasks_per_order_max) {
-      const std::size_t count =
-          std::min(options_.tasks_per_order_max, tasks.size() - at);
-      ++counters_.orders;
-      gate(SendOrder{agent, encode_stop(stamp(), {tasks.data() + at, count})});
-    }
-  }
-  stops_.clear();
+  std::ranges::sort(tasks, {}, key);
+  const auto same = std::ranges::unique(tasks, {}, key);
+  tasks.erase(same.begin(), same.end());
+  for (std::size_t at = 0; at < tasks.size(); at += count_max)
+    send(std::span(tasks).subspan(at, std::min(count_max, tasks.size() - at)));
+}
+
+}  // namespace
+
+void Core::flush_stops() {
+  for (auto& [to, tasks] : std::exchange(stops_, {}))
+    in_orders(
+        tasks, options_.tasks_per_order_max,
+        [&, &to = to](std::span<const schema::TaskRef> some) {
+          ++counters_.orders;
+          gate(SendOrder{to.first, encode_stop(stamp(), some, to.second)});
+        });
+}
+
+void Core::flush_signals() {
+  for (auto& [to, tasks] : std::exchange(signals_, {}))
+    in_orders(
+        tasks, options_.tasks_per_order_max,
+        [&, &to = to](std::span<const schema::TaskRef> some) {
+          ++counters_.orders;
+          gate(SendOrder{to.first,
+                         encode_signal(stamp(), some,
+                                       static_cast<std::uint8_t>(to.second))});
+        });
 }
 
 }  // namespace reeve::manager

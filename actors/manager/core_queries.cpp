@@ -1,6 +1,8 @@
 // Which question is answered by what.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "actors/manager/core.hpp"
 #include "actors/manager/queries.hpp"
 #include "schema/wire.hpp"
@@ -43,6 +45,7 @@ std::vector<std::byte> Core::status_answer() const {
       {"facts_foreign", counters_.facts_foreign},
       {"placements", counters_.placements},
       {"placements_refused", counters_.placements_refused},
+      {"preemptions", counters_.preemptions},
       {"orders", counters_.orders},
       {"queries", counters_.queries},
   };
@@ -56,7 +59,9 @@ std::vector<std::byte> Core::status_answer() const {
       nodes_up, admission_.open, state_list, counter_list));
 }
 
-bool Core::on_query(const schema::Query& query, std::string_view reply_to) {
+std::optional<ForScheduler> Core::on_query(const schema::Query& query,
+                                           std::string_view principal,
+                                           std::string_view reply_to) {
   ++counters_.queries;
   AnswerWriter writer(state_);
   using schema::QueryBody;
@@ -84,16 +89,83 @@ bool Core::on_query(const schema::Query& query, std::string_view reply_to) {
                                  fmt::format("there is no session s-{}", id)));
         break;
       }
-      if (session->state == schema::SessionState::pending) return false;
+      if (session->state == schema::SessionState::pending)
+        return WhyWaits{session->id};
       reply_read(reply_to, writer.why_settled(*session));
       break;
     }
+    case QueryBody::ReservationsQuery:
+      reply_read(reply_to, writer.reservations());
+      break;
+    case QueryBody::QueueQuery: {
+      const auto& asked = *query.body_as_QueueQuery();
+      QueueOf queue{std::string(schema::text(asked.group())), asked.simulated(),
+                    asked.limit()};
+      if (queue.group.empty()) queue.group = cluster::default_group;
+      if (state_.accounts().find(cluster::AccountKind::group, queue.group))
+        return queue;
+      reply_read(reply_to,
+                 writer.not_found(fmt::format("there is no resource group '{}'",
+                                              queue.group)));
+      break;
+    }
+    case QueryBody::DryRunQuery:
+      return dry_run(*query.body_as_DryRunQuery(), principal, reply_to);
     default:
       reply_read(reply_to,
                  writer.failed("this program does not know the question: "
                                "it is older than the one that asks"));
   }
-  return true;
+  return std::nullopt;
+}
+
+// Decided as if it were submitted, and the events thrown away.
+std::optional<ForScheduler> Core::dry_run(const schema::DryRunQuery& query,
+                                          std::string_view principal,
+                                          std::string_view reply_to) {
+  flatbuffers::FlatBufferBuilder builder;
+  const cluster::Spec spec = cluster::spec_of(*query.spec());
+  builder.Finish(
+      schema::CreateSubmitSession(builder, cluster::build_spec(builder, spec)));
+  cluster::EventWriter unused(writer_.next(), writer_.epoch());
+  const auto decision = cluster::decide_submit(
+      state_,
+      *flatbuffers::GetRoot<schema::SubmitSession>(builder.GetBufferPointer()),
+      admission_, origin(now_, principal), unused);
+  if (!decision) {
+    reply_read(reply_to,
+               AnswerWriter(state_).dry_run_refused(decision.error()));
+    return std::nullopt;
+  }
+  const auto event = unused.bytes().subspan(unused.last_offset());
+  return WouldStart{{event.begin(), event.end()}};
+}
+
+FromScheduler ask_scheduler(cluster::Scheduler& scheduler,
+                            const ForScheduler& question, Time now) {
+  if (const auto* why = std::get_if<WhyWaits>(&question))
+    return scheduler.why(why->session);
+  if (const auto* queue = std::get_if<QueueOf>(&question)) {
+    const std::uint32_t limit = queue->limit
+                                    ? std::min(queue->limit, answer_rows_max)
+                                    : answer_rows_max;
+    return scheduler.queue(queue->group, queue->simulated, limit);
+  }
+  const schema::Event& event =
+      schema::event_of(std::get<WouldStart>(question).event);
+  return scheduler.dry_run(*event.body_as_SessionSubmitted()->spec(), now);
+}
+
+void Core::on_scheduler(const ForScheduler& asked, const FromScheduler& said,
+                        std::string_view reply_to) {
+  AnswerWriter writer(state_);
+  if (const auto* why = std::get_if<cluster::Why>(&said)) {
+    answer_why(std::get<WhyWaits>(asked).session, *why, reply_to);
+  } else if (const auto* queue = std::get_if<cluster::Queue>(&said)) {
+    reply_read(reply_to, writer.queue(std::get<QueueOf>(asked).group, *queue));
+  } else {
+    reply_read(reply_to, writer.dry_run(std::get<cluster::DryRun>(said)));
+  }
 }
 
 void Core::answer_why(SessionId id, const cluster::Why& why,

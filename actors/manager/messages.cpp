@@ -1,5 +1,7 @@
 #include "actors/manager/messages.hpp"
 
+#include <fmt/format.h>
+
 #include "schema/wire.hpp"
 
 namespace reeve::manager {
@@ -26,11 +28,12 @@ std::vector<std::byte> order_of(Builder& builder, const OrderStamp& stamp,
 }  // namespace
 
 std::vector<std::byte> encode_reply(const schema::Id128& command,
-                                    const cluster::CommandAnswer& answer) {
+                                    const cluster::CommandAnswer& answer,
+                                    std::uint32_t sessions) {
   Builder builder(128);
   return bytes_of(builder,
                   schema::CreateReply(builder, &command, answer.seq.value,
-                                      answer.session.value));
+                                      answer.session.value, 0, sessions));
 }
 
 std::vector<std::byte> encode_rejection(const schema::Id128& command,
@@ -44,12 +47,21 @@ std::vector<std::byte> encode_rejection(const schema::Id128& command,
 }
 
 std::vector<std::byte> encode_stop(const OrderStamp& stamp,
-                                   std::span<const schema::TaskRef> tasks) {
+                                   std::span<const schema::TaskRef> tasks,
+                                   std::uint64_t grace_ns) {
   Builder builder(1024);
   const auto list = builder.CreateVectorOfStructs(tasks.data(), tasks.size());
-  return order_of(
-      builder, stamp,
-      schema::CreateStopOrder(builder, list, cluster::stop_grace_ns));
+  return order_of(builder, stamp,
+                  schema::CreateStopOrder(builder, list, grace_ns));
+}
+
+std::vector<std::byte> encode_signal(const OrderStamp& stamp,
+                                     std::span<const schema::TaskRef> tasks,
+                                     std::uint8_t signal) {
+  Builder builder(1024);
+  const auto list = builder.CreateVectorOfStructs(tasks.data(), tasks.size());
+  return order_of(builder, stamp,
+                  schema::CreateSignalOrder(builder, list, signal));
 }
 
 std::vector<std::byte> encode_reconcile(
@@ -64,6 +76,27 @@ std::vector<std::byte> encode_reconcile(
   return order_of(builder, stamp,
                   schema::CreateReconcileOrder(builder, &boot, run, launched));
 }
+
+namespace {
+
+// What the session gave, and its place in its array.
+flatbuffers::Offset<flatbuffers::Vector<flatbuffers::Offset<schema::KeyValue>>>
+build_env(Builder& builder, const cluster::Session& session,
+          const cluster::Spec& spec) {
+  if (spec.array_session == 0) return cluster::build_pairs(builder, spec.env);
+  const auto before =
+      static_cast<std::uint32_t>(session.id.value - spec.array_session);
+  const std::string index = fmt::format("{}", spec.array_index);
+  const std::string first = fmt::format("{}", spec.array_index - before);
+  const std::string array = fmt::format("s-{}", spec.array_session);
+  cluster::Spec::Pairs env = spec.env;
+  env.emplace_back("REEVE_ARRAY_INDEX", index);
+  env.emplace_back("REEVE_ARRAY_FIRST", first);
+  env.emplace_back("REEVE_ARRAY_SESSION_ID", array);
+  return cluster::build_pairs(builder, env);
+}
+
+}  // namespace
 
 void LaunchBuilder::add(const cluster::State& state,
                         const cluster::Session& session,
@@ -86,7 +119,7 @@ void LaunchBuilder::add(const cluster::State& state,
   const auto master =
       cluster::build_text(builder_, state.node(session.tasks[0].node)->name);
   const auto argv = cluster::build_texts(builder_, spec.argv);
-  const auto env = cluster::build_pairs(builder_, spec.env);
+  const auto env = build_env(builder_, session, spec);
   const auto workdir = cluster::build_text(builder_, spec.workdir);
   tasks_.push_back(schema::CreateTaskOrder(
       builder_, session.id.value, session.attempt, rank, session.tasks_wanted,

@@ -15,7 +15,8 @@
 namespace reeve::manager {
 
 std::vector<std::byte> encode_reply(const schema::Id128& command,
-                                    const cluster::CommandAnswer& answer);
+                                    const cluster::CommandAnswer& answer,
+                                    std::uint32_t sessions);
 std::vector<std::byte> encode_rejection(const schema::Id128& command,
                                         const cluster::Rejection& rejection);
 
@@ -26,7 +27,11 @@ struct OrderStamp {
 };
 
 std::vector<std::byte> encode_stop(const OrderStamp& stamp,
-                                   std::span<const schema::TaskRef> tasks);
+                                   std::span<const schema::TaskRef> tasks,
+                                   std::uint64_t grace_ns);
+std::vector<std::byte> encode_signal(const OrderStamp& stamp,
+                                     std::span<const schema::TaskRef> tasks,
+                                     std::uint8_t signal);
 std::vector<std::byte> encode_reconcile(
     const OrderStamp& stamp, const schema::Id128& boot,
     std::span<const schema::TaskRef> started,

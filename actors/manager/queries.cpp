@@ -121,6 +121,12 @@ flatbuffers::Offset<schema::SessionView> AnswerWriter::view(
   const auto argv = cluster::build_texts(builder_, spec.argv);
   const auto workdir = build_text(builder_, spec.workdir);
   const auto labels = cluster::build_pairs(builder_, spec.labels);
+  const auto constraint = build_text(builder_, spec.constraint);
+  const auto prefer = cluster::build_texts(builder_, spec.prefer);
+  const auto together = build_text(builder_, spec.together);
+  const auto apart = build_text(builder_, spec.apart);
+  const auto within = build_text(builder_, spec.within);
+  const auto reservation = build_text(builder_, spec.reservation);
   schema::SessionViewBuilder out(builder_);
   out.add_session(session.id.value);
   out.add_name(name);
@@ -154,6 +160,19 @@ flatbuffers::Offset<schema::SessionView> AnswerWriter::view(
   out.add_workdir(workdir);
   out.add_labels(labels);
   out.add_tasks(task_list);
+  out.add_constraint(constraint);
+  out.add_prefer(prefer);
+  out.add_together(together);
+  out.add_apart(apart);
+  out.add_within(within);
+  out.add_grace_ns(cluster::grace_of(session));
+  out.add_warn_signal(spec.warn_signal);
+  out.add_warn_ns(spec.warn_ns);
+  out.add_on_preempt(spec.on_preempt);
+  out.add_reservation(reservation);
+  out.add_array_session(spec.array_session);
+  out.add_array_index(spec.array_index);
+  out.add_array_running_max(spec.array_running_max);
   return out.Finish();
 }
 
@@ -231,6 +250,12 @@ flatbuffers::Offset<schema::NodeView> AnswerWriter::view(const Node& node) {
   const auto reason = build_text(builder_, node.drain_reason);
   const auto limits =
       cluster::build_texts(builder_, {node.limits.begin(), node.limits.end()});
+  const auto labels =
+      cluster::build_pairs(builder_, {node.labels.begin(), node.labels.end()});
+  std::vector<std::string_view> reserved;
+  for (const auto& [word, reservation] : state_.reservations().all())
+    if (reservation.covers(node.name)) reserved.emplace_back(word);
+  const auto reservations = cluster::build_texts(builder_, reserved);
   const auto free = [](std::uint64_t all, std::uint64_t used) {
     return all > used ? all - used : 0;
   };
@@ -239,7 +264,8 @@ flatbuffers::Offset<schema::NodeView> AnswerWriter::view(const Node& node) {
       reason, node.drain_deadline.value, node.cpu_milli,
       static_cast<std::uint32_t>(free(node.cpu_milli, node.used_cpu_milli)),
       node.memory_bytes, free(node.memory_bytes, node.used_memory_bytes),
-      static_cast<std::uint32_t>(node.holders.size()), limits, device_list);
+      static_cast<std::uint32_t>(node.holders.size()), limits, device_list,
+      labels, reservations);
 }
 
 std::vector<std::byte> AnswerWriter::nodes(const schema::NodesQuery& query) {

@@ -7,7 +7,8 @@
 #include <string_view>
 #include <vector>
 
-#include "cluster/scheduling/scheduler.hpp"
+#include "cluster/decide.hpp"
+#include "cluster/scheduling/queue.hpp"
 #include "cluster/state.hpp"
 #include "schema/query_generated.h"
 
@@ -31,6 +32,11 @@ class AnswerWriter {
   std::vector<std::byte> nodes(const schema::NodesQuery& query);
   // What they used counts up to `now`.
   std::vector<std::byte> accounts(const schema::AccountsQuery& query, Time now);
+  std::vector<std::byte> reservations();
+  std::vector<std::byte> queue(std::string_view group,
+                               const cluster::Queue& queue);
+  std::vector<std::byte> dry_run_refused(const cluster::Rejection& rejection);
+  std::vector<std::byte> dry_run(const cluster::DryRun& run);
   std::vector<std::byte> digest();
   // Of a session that does not wait: why it is where it is.
   std::vector<std::byte> why_settled(const cluster::Session& session);
@@ -52,6 +58,9 @@ class AnswerWriter {
   std::vector<std::byte> finish(schema::AnswerBody type,
                                 flatbuffers::Offset<void> body,
                                 std::string_view error, bool not_found);
+  flatbuffers::Offset<schema::WhyAnswer> why(SessionId id,
+                                             schema::SessionState state,
+                                             const cluster::Why& why);
   flatbuffers::Offset<schema::SessionView> view(
       const cluster::Session& session);
   flatbuffers::Offset<schema::TaskView> view(const cluster::Session& session,

@@ -59,8 +59,12 @@ class ManagerShell : public TracedActor {
                                        std::move(refused))});
           pump();
         },
-        [this](const WhyAnswered& answered) {
-          core_->answer_why(answered.session, *answered.why, answered.reply_to);
+        [this](const Preemptions& preemptions) {
+          core_->on_preemptions(*preemptions.list, wall_time());
+          pump();
+        },
+        [this](const SchedulerSays& said) {
+          core_->on_scheduler(*said.question, *said.answer, said.reply_to);
           pump();
         },
         [this](const Reported& figure) {
@@ -96,10 +100,12 @@ class ManagerShell : public TracedActor {
         break;
       case FromBus::Kind::query:
         if (const auto* query = schema::verified<schema::Query>(bytes))
-          if (!core_->on_query(*query, input.message.reply))
+          if (auto question =
+                  core_->on_query(*query, input.principal, input.message.reply))
             send(peers_.scheduler,
-                 AskWhy{SessionId{query->body_as_WhyQuery()->session()},
-                        std::string(input.message.reply)});
+                 AskScheduler{std::make_shared<manager::ForScheduler>(
+                                  std::move(*question)),
+                              std::string(input.message.reply)});
         break;
       case FromBus::Kind::heartbeat:
         if (const auto* beat = schema::verified<schema::Heartbeat>(bytes))

@@ -25,6 +25,9 @@ std::string text_of(const schema::AgentOrder& order) {
   } else if (const auto* stop = order.body_as_StopOrder()) {
     text = "stop";
     for (const auto* task : *stop->tasks()) text += ref(*task);
+  } else if (const auto* signal = order.body_as_SignalOrder()) {
+    text = fmt::format("signal {}", signal->signal());
+    for (const auto* task : *signal->tasks()) text += ref(*task);
   } else if (const auto* list = order.body_as_ReconcileOrder()) {
     text = "reconcile";
     for (const auto* task : *list->tasks()) text += ref(*task);

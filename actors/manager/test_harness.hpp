@@ -99,8 +99,11 @@ class Harness {
     const auto body = make(builder);
     builder.Finish(schema::CreateQuery(
         builder, schema::QueryBodyTraits<Body>::enum_value, body.Union()));
-    for_scheduler = !core->on_query(
-        *flatbuffers::GetRoot<schema::Query>(builder.GetBufferPointer()), "q");
+    replies.erase("q");
+    asked = core->on_query(
+        *flatbuffers::GetRoot<schema::Query>(builder.GetBufferPointer()),
+        "root", "q");
+    for_scheduler = asked.has_value();
     collect();
     const auto found = replies.find("q");
     return found == replies.end()
@@ -117,6 +120,7 @@ class Harness {
   std::vector<Batch> log;
   std::optional<Batch> in_flight;
   bool for_scheduler = false;
+  std::optional<ForScheduler> asked;  // the last question, if it is for it
 
  private:
   Options options_;

@@ -116,6 +116,11 @@ std::vector<std::byte> AnswerWriter::why_settled(const Session& session) {
 
 std::vector<std::byte> AnswerWriter::why_waiting(const Session& session,
                                                  const Why& why) {
+  return finish(this->why(session.id, session.state, why));
+}
+
+flatbuffers::Offset<schema::WhyAnswer> AnswerWriter::why(
+    SessionId id, schema::SessionState state, const Why& why) {
   std::vector<flatbuffers::Offset<schema::WhyReason>> reasons;
   const auto add = [&](const char* reason, std::uint32_t nodes) {
     if (nodes == 0) return;
@@ -136,11 +141,10 @@ std::vector<std::byte> AnswerWriter::why_waiting(const Session& session,
       why.nearest ? builder_.CreateString(why.nearest->name) : 0;
   const auto nearest_lacks =
       why.nearest ? builder_.CreateString(lacks(*why.nearest)) : 0;
-  const auto body = schema::CreateWhyAnswer(
-      builder_, session.id.value, session.state, summary, reason_list, nearest,
-      nearest_lacks, why.place_in_queue, why.queue_length, why.blocked_by.value,
+  return schema::CreateWhyAnswer(
+      builder_, id.value, state, summary, reason_list, nearest, nearest_lacks,
+      why.place_in_queue, why.queue_length, why.blocked_by.value,
       why.expected_start.value);
-  return finish(body);
 }
 
 }  // namespace reeve::manager

@@ -46,10 +46,11 @@ class SchedulerShell : public TracedActor {
           const Time next = core_->next_wakeup();
           if (again_ || (next.value != 0 && next <= now_)) propose();
         },
-        [this](const AskWhy& ask) {
-          send(manager_, WhyAnswered{ask.session, ask.reply_to,
-                                     std::make_shared<cluster::Why>(
-                                         core_->why(ask.session))});
+        [this](const AskScheduler& ask) {
+          send(manager_, SchedulerSays{ask.question, ask.reply_to,
+                                       std::make_shared<manager::FromScheduler>(
+                                           manager::ask_scheduler(
+                                               *core_, *ask.question, now_))});
         },
         [this](wake_atom) { propose(); },
         [this](drain_atom) {
@@ -69,6 +70,9 @@ class SchedulerShell : public TracedActor {
       if (count > 0) send(manager_, Proposals{std::move(list)});
       if (count < proposals_per_message_max) break;
     }
+    auto room = std::make_shared<std::vector<cluster::Preemption>>(
+        core_->preempt(now_));
+    if (!room->empty()) send(manager_, Preemptions{std::move(room)});
   }
 
   std::shared_ptr<cluster::Scheduler> core_;

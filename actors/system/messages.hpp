@@ -54,15 +54,20 @@ struct TimeIs {
   Time now;
 };
 
-struct AskWhy {
-  SessionId session;
+struct Preemptions {
+  std::shared_ptr<const std::vector<cluster::Preemption>> list;
+};
+
+// A question that the scheduler answers, and what it says.
+struct AskScheduler {
+  std::shared_ptr<const manager::ForScheduler> question;
   std::string reply_to;
 };
 
-struct WhyAnswered {
-  SessionId session;
+struct SchedulerSays {
+  std::shared_ptr<const manager::ForScheduler> question;
   std::string reply_to;
-  std::shared_ptr<const cluster::Why> why;
+  std::shared_ptr<const manager::FromScheduler> answer;
 };
 
 // A figure for `reeve status`.
@@ -84,6 +89,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::actors::CommitFailed)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::actors::Proposals)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::actors::Refused)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::actors::TimeIs)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::actors::AskWhy)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::actors::WhyAnswered)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::actors::Preemptions)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::actors::AskScheduler)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::actors::SchedulerSays)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::actors::Reported)

@@ -77,6 +77,11 @@ cluster::Spec Client::draw_spec() {
     spec.requeue_max = static_cast<std::uint32_t>(random.between(1, 3));
   if (random.one_in(6))
     spec.time_limit_ns = random.spread(second_ns, world_.plan.task_ns_max);
+  if (random.one_in(8)) spec.grace_ns = random.spread(ms_ns, 20 * second_ns);
+  if (spec.time_limit_ns > 1 && random.one_in(2)) {
+    spec.warn_signal = 10;
+    spec.warn_ns = random.between(1, spec.time_limit_ns - 1);
+  }
   return spec;
 }
 

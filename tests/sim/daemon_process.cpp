@@ -76,15 +76,18 @@ void DaemonProcess::on_packet(const Packet& packet) {
       break;
     case Packet::Kind::query: {
       const auto& query = *schema::verified<schema::Query>(bytes);
-      if (core_.on_query(query, packet.reply_to)) break;
-      const SessionId id{query.body_as_WhyQuery()->session()};
-      send(to_scheduler, mailbox_ns_max, [this, id, to = packet.reply_to] {
-        send(from_scheduler, mailbox_ns_max,
-             [this, id, to, why = scheduler_.why(id)] {
-               core_.answer_why(id, why, to);
-               pump();
-             });
-      });
+      auto asked = core_.on_query(query, packet.principal, packet.reply_to);
+      if (!asked) break;
+      send(to_scheduler, mailbox_ns_max,
+           [this, asked = std::move(*asked), to = packet.reply_to] {
+             auto said =
+                 manager::ask_scheduler(scheduler_, asked, scheduler_now_);
+             send(from_scheduler, mailbox_ns_max,
+                  [this, asked, to, said = std::move(said)] {
+                    core_.on_scheduler(asked, said, to);
+                    pump();
+                  });
+           });
       break;
     }
     case Packet::Kind::heartbeat:
@@ -215,6 +218,12 @@ void DaemonProcess::propose() {
       });
     if (count < proposals_per_message_max) break;
   }
+  auto room = scheduler_.preempt(scheduler_now_);
+  if (room.empty()) return;
+  send(from_scheduler, mailbox_ns_max, [this, room = std::move(room)] {
+    core_.on_preemptions(room, now());
+    pump();
+  });
 }
 
 // ---- the journal's shell

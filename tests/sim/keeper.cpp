@@ -133,6 +133,13 @@ void Keeper::finish(const TaskKey& key, int signal) {
   say(keeper::Exited{key, status.exit});
 }
 
+void Keeper::signal(const TaskKey& key, int signo) {
+  const Task* task = find(key);
+  if (!task || task->status.state != TaskState::running)
+    return say(keeper::Refused{key, Errc::not_found, "it is not running"});
+  (void)signo;
+}
+
 void Keeper::forget(const TaskKey& key) {
   Task* task = find(key);
   if (!task) return;

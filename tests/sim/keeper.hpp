@@ -31,6 +31,8 @@ class Keeper {
 
   void launch(const keeper::TaskSpec& spec);
   void stop(const TaskKey& key, std::uint32_t grace_ms);
+  // Tasks here take no notice of it.
+  void signal(const TaskKey& key, int signo);
   void forget(const TaskKey& key);
   std::vector<keeper::TaskStatus> list() const;
   std::uint64_t newest_epoch() const { return newest_epoch_; }

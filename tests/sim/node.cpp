@@ -44,6 +44,8 @@ std::string text_of(const schema::AgentOrder& order) {
   if (const auto* launch = order.body_as_LaunchOrder())
     add("launch", launch->tasks());
   if (const auto* stop = order.body_as_StopOrder()) add("stop", stop->tasks());
+  if (const auto* signal = order.body_as_SignalOrder())
+    add("signal", signal->tasks());
   if (const auto* list = order.body_as_ReconcileOrder()) {
     add("list", list->tasks());
     add(" unstarted", list->unstarted());
@@ -209,6 +211,8 @@ class AgentProcess : public Process {
       tell([&keeper, spec] { keeper.launch(spec); });
     for (const auto& one : effects.stops)
       tell([&keeper, one] { keeper.stop(one.key, one.grace_ms); });
+    for (const auto& one : effects.signals)
+      tell([&keeper, one] { keeper.signal(one.key, one.signo); });
     for (const auto& key : effects.forgets)
       tell([&keeper, key] { keeper.forget(key); });
   }

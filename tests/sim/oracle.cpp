@@ -186,6 +186,7 @@ void Oracle::count(const schema::Event& event) {
     case EventBody::NodeRemoved: return probes_.hit(Probe::node_removed);
     case EventBody::SessionRequeued:
       return probes_.hit(Probe::session_requeued);
+    case EventBody::SessionWarned: return probes_.hit(Probe::session_warned);
     case EventBody::DeadlinePassed:
       switch (event.body_as_DeadlinePassed()->state()) {
         case SessionState::pending: return probes_.hit(Probe::deadline_pending);

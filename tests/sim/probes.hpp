@@ -62,6 +62,7 @@ namespace reeve::sim {
   X(node_drained, "node drained")                                    \
   X(node_removed, "node removed")                                    \
   X(session_requeued, "session requeued")                            \
+  X(session_warned, "warning before a time limit")                   \
   X(session_lost, "session whose end is unknown")                    \
   X(deadline_pending, "deadline of a waiting session")               \
   X(deadline_start, "deadline of a start")                           \

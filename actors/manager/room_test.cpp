@@ -1,0 +1,247 @@
+// Arrays, making room, warnings, reservations, the queue and dry runs: what the
+// manager decides and whom it tells.
+#include <boost/test/unit_test.hpp>
+
+#include "actors/manager/messages.hpp"
+#include "actors/manager/test_harness.hpp"
+#include "schema/wire.hpp"
+
+using namespace reeve;
+using namespace reeve::manager;
+using namespace reeve::manager::testing;
+using cluster::Spec;
+using cluster::testing::one_task;
+using schema::SessionState;
+
+namespace {
+
+constexpr std::uint64_t hour_ns = 3600 * second_ns;
+
+struct Fixture : Harness {
+  Fixture() {
+    commit();
+    join({.name = "n0"});
+    orders();
+  }
+
+  SessionState state_of(std::uint64_t session) const {
+    return core->state().session(SessionId{session})->state;
+  }
+  std::uint64_t running(const Spec& spec) {
+    const auto id = submit(spec);
+    commit();
+    const std::uint64_t session = session_of(id);
+    BOOST_REQUIRE(session != 0);
+    place(session, {"n0"});
+    start(session);
+    commit();
+    orders();
+    return session;
+  }
+  void wait(std::uint64_t duration_ns) {
+    for (std::uint64_t at = 0; at < duration_ns; at += second_ns) {
+      core->on_heartbeat("n0", now);
+      tick(std::min(second_ns, duration_ns - at));
+      commit();
+    }
+  }
+  const schema::Reply& answer_to(const schema::Id128& id) {
+    return *flatbuffers::GetRoot<schema::Reply>(replies.at(text_of(id)).data());
+  }
+  void submit_array(const schema::Id128& id, std::uint32_t from,
+                    std::uint32_t to) {
+    Builder builder;
+    const auto packed = cluster::build_spec(builder, one_task());
+    core->on_command(command_of(builder, id,
+                                schema::CreateSubmitSession(builder, packed,
+                                                            true, from, to)),
+                     "root", text_of(id), now);
+    commit();
+  }
+  schema::Id128 reserve(std::uint64_t from_at, std::uint64_t to_at,
+                        std::string_view principal = "root") {
+    Builder builder;
+    cluster::Reservation wanted;
+    wanted.name = "r";
+    wanted.nodes = {"n0"};
+    wanted.users = {"root"};
+    wanted.first = {Time{from_at}, Time{to_at}};
+    const auto spec = cluster::build_reservation(builder, wanted);
+    const auto id = next_id();
+    core->on_command(
+        command_of(builder, id, schema::CreateSetReservation(builder, spec)),
+        principal, text_of(id), now);
+    commit();
+    return id;
+  }
+};
+
+}  // namespace
+
+BOOST_FIXTURE_TEST_SUITE(manager_room, Fixture)
+
+BOOST_AUTO_TEST_CASE(an_array_is_answered_with_its_first_and_its_size) {
+  const auto id = next_id();
+  submit_array(id, 3, 5);
+  const Bytes first = replies.at(text_of(id));
+  BOOST_TEST(answer_to(id).session() == 1u);
+  BOOST_TEST(answer_to(id).sessions() == 3u);
+  replies.clear();
+  submit_array(id, 3, 5);
+  BOOST_CHECK(replies.at(text_of(id)) == first);
+  restart();
+  replies.clear();
+  submit_array(id, 3, 5);
+  BOOST_CHECK(replies.at(text_of(id)) == first);
+  BOOST_TEST(core->state().count(SessionState::pending) == 3u);
+}
+
+BOOST_AUTO_TEST_CASE(a_task_of_an_array_is_told_its_index) {
+  submit_array(next_id(), 3, 5);
+  place(2, {"n0"});
+  commit();
+  const auto* launch = sent.back().order().body_as_LaunchOrder();
+  BOOST_REQUIRE(launch);
+  std::string env;
+  for (const auto* pair : *launch->tasks()->Get(0)->env())
+    env += pair->key()->str() + "=" + pair->value()->str() + " ";
+  BOOST_TEST(env ==
+             "REEVE_ARRAY_INDEX=4 REEVE_ARRAY_FIRST=3 "
+             "REEVE_ARRAY_SESSION_ID=s-1 ");
+}
+
+BOOST_AUTO_TEST_CASE(a_session_is_stopped_with_its_own_grace) {
+  Spec spec = one_task();
+  spec.grace_ns = 90 * second_ns;
+  cancel(running(spec));
+  commit();
+  const auto* stop = sent.back().order().body_as_StopOrder();
+  BOOST_REQUIRE(stop);
+  BOOST_TEST(stop->grace_ns() == 90 * second_ns);
+  wait(90 * second_ns);
+  BOOST_TEST((state_of(1) == SessionState::stopping));
+  wait(cluster::stopping_ns_max);
+  BOOST_TEST((state_of(1) == SessionState::lost));
+}
+
+BOOST_AUTO_TEST_CASE(a_warning_leaves_at_its_time_and_again_after_a_restart) {
+  Spec spec = one_task();
+  spec.time_limit_ns = 60 * second_ns;
+  spec.warn_signal = 10;
+  spec.warn_ns = 20 * second_ns;
+  running(spec);
+  wait(39 * second_ns);
+  BOOST_TEST(orders() == "");
+  wait(2 * second_ns);
+  BOOST_TEST(orders() == "n0 signal 10 1.1.0");
+  wait(5 * second_ns);
+  BOOST_TEST(orders() == "");
+  restart();
+  commit();
+  BOOST_TEST(orders().find("signal 10 1.1.0") != std::string::npos);
+  wait(20 * second_ns);
+  BOOST_TEST((state_of(1) == SessionState::stopping));
+}
+
+BOOST_AUTO_TEST_CASE(who_makes_room_is_stopped_and_waits_again) {
+  const std::uint64_t victim = running(one_task());
+  submit(one_task());
+  commit();
+  core->on_preemptions({{SessionId{victim}, 1, SessionId{2}},
+                        {SessionId{victim}, 1, SessionId{2}}},
+                       now);
+  commit();
+  BOOST_TEST(orders() == "n0 stop 1.1.0");
+  BOOST_TEST(core->counters().preemptions == 1u);
+  report("n0", victim, {.exit_code = 143});
+  commit();
+  BOOST_TEST((state_of(victim) == SessionState::pending));
+}
+
+BOOST_AUTO_TEST_CASE(only_admins_reserve_and_what_is_over_goes) {
+  BOOST_TEST(verdict(reserve(now.value, now.value + hour_ns, "ann")) ==
+             "forbidden owner_only");
+  BOOST_TEST(verdict(reserve(now.value, now.value + 10 * second_ns)) ==
+             "accepted");
+  const auto count = [&] {
+    const auto* answer = ask<schema::ReservationsQuery>(
+        [](Builder& b) { return schema::CreateReservationsQuery(b); });
+    const auto* list = answer->body_as_ReservationsAnswer()->reservations();
+    return list ? list->size() : 0u;
+  };
+  BOOST_TEST(count() == 1u);
+  const auto* nodes = ask<schema::NodesQuery>([](Builder& b) {
+                        return schema::CreateNodesQueryDirect(b, "n0");
+                      })->body_as_NodesAnswer();
+  BOOST_TEST(nodes->nodes()->Get(0)->reservations()->Get(0)->str() == "r");
+  wait(9 * second_ns);
+  BOOST_TEST(count() == 1u);
+  wait(2 * second_ns);
+  BOOST_TEST(count() == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(a_queue_is_asked_of_the_scheduler) {
+  submit(one_task());
+  commit();
+  const auto queue_of = [&](const char* group) {
+    return ask<schema::QueueQuery>([&](Builder& b) {
+      return schema::CreateQueueQueryDirect(b, group, false, 7);
+    });
+  };
+  BOOST_TEST(queue_of("nobody")->not_found());
+  BOOST_CHECK(queue_of("") == nullptr);
+  BOOST_REQUIRE(asked);
+  cluster::Scheduler scheduler;
+  for (const Batch& batch : log)
+    for_each(batch,
+             [&](const schema::Event& event) { scheduler.apply(event); });
+  core->on_scheduler(*asked, ask_scheduler(scheduler, *asked, now), "q");
+  collect();
+  const auto* answer =
+      flatbuffers::GetRoot<schema::Answer>(replies.at("q").data())
+          ->body_as_QueueAnswer();
+  BOOST_REQUIRE(answer);
+  BOOST_TEST(answer->group()->str() == "default");
+  BOOST_TEST(answer->length() == 1u);
+  BOOST_REQUIRE(answer->entries()->size() == 1u);
+  BOOST_TEST(answer->entries()->Get(0)->session() == 1u);
+  BOOST_TEST(answer->entries()->Get(0)->reason()->str() == "next");
+}
+
+BOOST_AUTO_TEST_CASE(a_dry_run_says_where_or_why_not_and_changes_nothing) {
+  const auto seq = core->state().last_sequence();
+  const auto run = [&](std::uint32_t cpu_milli) {
+    const auto* refused = ask<schema::DryRunQuery>([&](Builder& b) {
+      Spec spec = one_task();
+      spec.cpu_milli = cpu_milli;
+      return schema::CreateDryRunQuery(b, cluster::build_spec(b, spec));
+    });
+    if (asked) {
+      cluster::Scheduler scheduler;
+      for (const Batch& batch : log)
+        for_each(batch,
+                 [&](const schema::Event& event) { scheduler.apply(event); });
+      core->on_scheduler(*asked, ask_scheduler(scheduler, *asked, now), "q");
+      collect();
+      refused = flatbuffers::GetRoot<schema::Answer>(replies.at("q").data());
+    }
+    BOOST_REQUIRE(refused);
+    return refused->body_as_DryRunAnswer();
+  };
+  const auto* fits = run(1000);
+  BOOST_TEST(schema::text(fits->rejection()) == "");
+  BOOST_REQUIRE(fits->nodes()->size() == 1u);
+  BOOST_TEST(fits->nodes()->Get(0)->str() == "n0");
+  BOOST_TEST(schema::text(run(1'000'000)->rule()) == "never_fits");
+  Spec whole = one_task();
+  whole.cpu_milli = 16'000;
+  running(whole);
+  const auto after = core->state().last_sequence();
+  const auto* waits = run(1000);
+  BOOST_CHECK(waits->nodes() == nullptr);
+  BOOST_TEST(waits->why()->summary()->str().find("0 of 1 tasks fit") == 0u);
+  BOOST_TEST(core->state().last_sequence().value == after.value);
+  BOOST_TEST(seq.value < after.value);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
