@@ -42,16 +42,27 @@ constexpr Option session[] = {
     {"--requeue", "N", "try again up to N times when a node is lost"},
     {"--on-node", "NAME", "that node only", 'w', false, Complete::node},
     {"--sim-duration", "D", "a task that only lasts; simulated nodes"},
-    {"--array", "A-B[%MAX]", "many of it (not in this release)"},
-    {"--constraint", "EXPR", "node labels (not in this release)"},
+    {"--array", "A-B[%MAX]", "one for each index, MAX of them at once"},
+    {"--constraint", "EXPR", "nodes whose labels say so: rack=r1 && !old"},
+    {"--prefer", "EXPR", "rather there; the first counts most", 0, true},
+    {"--together", "WORD[@LABEL]", "where others of yours with this word are"},
+    {"--apart", "WORD[@LABEL]", "where no other of yours with this word is"},
+    {"--within", "LABEL", "all its nodes with one value of this label"},
+    {"--grace", "DURATION", "from SIGTERM to SIGKILL when it has to end (5s)"},
+    {"--warn", "SIGNAL@DURATION", "a signal before the time limit: USR1@60s"},
+    {"--on-preempt", "requeue|end", "when it has to make room (requeue)", 0,
+     false, Complete::nothing, "requeue|end"},
+    {"--reservation", "NAME", "in what that reservation keeps"},
     {"--image", "IMG", "a container image (not in this release)"},
     {"--volume", "V:/PATH[:ro]", "a volume (not in this release)", 0, true}};
 
 constexpr auto submit_options = [] {
-  std::array<Option, std::size(session) + 1> out{};
+  std::array<Option, std::size(session) + 2> out{};
   std::copy(std::begin(session), std::end(session), out.begin());
-  out.back() = {"--file", "FILE", "one or many sessions: JSON lines or TOML",
-                'f',      false,  a_file};
+  out[std::size(session)] = {
+      "--file", "FILE", "one or many sessions: JSON lines or TOML",
+      'f',      false,  a_file};
+  out.back() = {"--dry-run", "", "say what would become of it; submit nothing"};
   return out;
 }();
 
@@ -59,9 +70,26 @@ constexpr std::string_view run_examples[] = {
     "reeve run -- hostname",
     "reeve run --cpus 4 --mem 8G --gpus 1 -- python3 train.py",
     "reeve run --time 10m --env SEED=7 -- sh -c 'echo $SEED'"};
+constexpr Option cancel_options[] = {
+    {"--array", "", "all of the array whose first session it is"}};
+constexpr std::string_view cancel_examples[] = {"reeve cancel s-12 s-13",
+                                                "reeve cancel --array s-20"};
+constexpr Option graph_options[] = {
+    {"--dot", "", "for Graphviz: reeve graph --dot | dot -Tsvg"}};
+constexpr std::string_view graph_examples[] = {"reeve graph",
+                                               "reeve graph s-12"};
+constexpr Option queue_options[] = {
+    {"--group", "G", "of this resource group (default)", 'g'},
+    {"--sim", "", "of its simulated nodes"},
+    {"--limit", "N", "the first N (50)", 'n'}};
+constexpr std::string_view queue_examples[] = {"reeve queue",
+                                               "reeve queue --group train"};
 constexpr std::string_view submit_examples[] = {
     "reeve submit --gpus A100:2 --time 2h -- python3 train.py",
     "reeve submit --after s-12:ok -- ./evaluate.sh",
+    "reeve submit --array 1-100%10 -- sh -c './step $REEVE_ARRAY_INDEX'",
+    "reeve submit --constraint 'rack=r1 && gpus>=4' --dry-run -- ./train.sh",
+    "reeve submit --time 2h --warn USR1@5m --grace 1m -- ./train.sh",
     "reeve submit --file sessions.jsonl"};
 
 constexpr Option up_options[] = {
@@ -163,6 +191,22 @@ constexpr std::string_view quota_examples[] = {
     "reeve quota set user:ann --gpus none"};
 constexpr std::string_view quota_remove_examples[] = {
     "reeve quota remove user:ann"};
+
+constexpr Option reservation_options[] = {
+    {"--node", "N", "which nodes", 'w', true, Complete::node},
+    {"--device", "I", "only these GPUs of each, by index", 0, true},
+    {"--user", "U", "for whom", 'u', true},
+    {"--project", "P", "for whom, with the projects below it", 0, true},
+    {"--from", "TIME", "when it begins: now, +2h, 2026-11-20 14:00"},
+    {"--to", "TIME", "when it ends"},
+    {"--for", "DURATION", "how long it lasts, in place of --to"},
+    {"--every", "DURATION|day|week", "again and again, until removed"},
+    {"--maintenance", "", "for nobody: nothing runs there then"},
+    {"--reason", "R", "why, for those who wonder"}};
+constexpr std::string_view reservation_examples[] = {
+    "reeve reservation set demo --node host-7 --user ann --from +1h --for 2h",
+    "reeve reservation set patch --node host-7 --maintenance --from "
+    "\"2026-11-21 03:00\" --for 1h --every week --reason kernel"};
 
 constexpr Option trace_options[] = {
     {"--nodes", "FILE|N", "the trace's nodes, declared as simulated", 0, true,
@@ -364,15 +408,8 @@ constexpr CommandSpec commands[] = {
      Complete::session},
     {"wait", sessions, "ID...", "wait for the end, exit as it did",
      wait_options, wait_examples, 1, -1, Complete::session},
-    {"cancel",
-     sessions,
-     "ID...",
-     "end sessions",
-     {},
-     {},
-     1,
-     -1,
-     Complete::session},
+    {"cancel", sessions, "ID...", "end sessions", cancel_options,
+     cancel_examples, 1, -1, Complete::session},
     {"history", sessions, "ID", "its events, with the cause of each",
      history_options, history_examples, 1, 1, Complete::session},
     {"why",
@@ -385,6 +422,11 @@ constexpr CommandSpec commands[] = {
      1,
      Complete::session},
 
+    {"graph", sessions, "[ID]", "what waits for what", graph_options,
+     graph_examples, 0, 1, Complete::session},
+
+    {"queue", cluster, "", "who waits, in order, and why", queue_options,
+     queue_examples},
     {"nodes", cluster, "", "list nodes", nodes_options, nodes_examples},
     {"node show",
      cluster,
@@ -449,6 +491,22 @@ constexpr CommandSpec commands[] = {
      "take all limits away",
      {},
      quota_remove_examples,
+     1,
+     1},
+    {"reservation list",
+     cluster,
+     "",
+     "list reservations and maintenance",
+     {},
+     {}},
+    {"reservation set", cluster, "NAME", "keep nodes for some, or for nobody",
+     reservation_options, reservation_examples, 1, 1},
+    {"reservation remove",
+     cluster,
+     "NAME",
+     "give back what it keeps",
+     {},
+     {},
      1,
      1},
     {"trace run", cluster, "FILE", "put a recorded workload through the cell",

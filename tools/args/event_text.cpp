@@ -6,6 +6,7 @@
 #include "cluster/event_filter.hpp"
 #include "cluster/session_id.hpp"
 #include "cluster/units.hpp"
+#include "schema/json.hpp"
 #include "schema/wire.hpp"
 
 namespace reeve::tools {
@@ -110,6 +111,18 @@ string quota(const schema::QuotaSet& body) {
                      cluster::to_text(cluster::quota_of(*body.limits())));
 }
 
+// "maintenance m1 on 3 nodes from ... to ..., every 1d".
+string reservation(const schema::ReservationSpec& spec) {
+  string out = fmt::format(
+      "{} {} on {} node{} from {} to {}", EnumNameReservationKind(spec.kind()),
+      schema::text(spec.name()), spec.nodes()->size(),
+      spec.nodes()->size() == 1 ? "" : "s", schema::rfc3339(spec.from_at()),
+      schema::rfc3339(spec.to_at()));
+  if (spec.every_ns() != 0)
+    out += ", every " + format_duration(spec.every_ns());
+  return with_detail(out, spec.reason());
+}
+
 string node_name(std::uint32_t node) {
   return fmt::format("node {}", node);
 }
@@ -176,6 +189,15 @@ string event_sentence(const Event& event) {
     case EventBody::QuotaSet: return quota(*event.body_as_QuotaSet());
     case EventBody::QuotaRemoved:
       return account_name(*event.body_as_QuotaRemoved());
+    case EventBody::SessionWarned:
+      return fmt::format("{} attempt {}: signal {}",
+                         session_name(session_of(event)),
+                         event.body_as_SessionWarned()->attempt(),
+                         event.body_as_SessionWarned()->signal());
+    case EventBody::ReservationSet:
+      return reservation(*event.body_as_ReservationSet()->reservation());
+    case EventBody::ReservationRemoved:
+      return "reservation " + text(event.body_as_ReservationRemoved()->name());
     case EventBody::NONE: break;
   }
   return "an event that this program does not know";

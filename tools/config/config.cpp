@@ -9,6 +9,7 @@
 #include <sstream>
 #include <vector>
 
+#include "cluster/constraint.hpp"
 #include "cluster/nearest.hpp"
 #include "cluster/units.hpp"
 #include "tools/args/arguments.hpp"
@@ -21,12 +22,30 @@ namespace json = boost::json;
 using std::string;
 using std::string_view;
 
+Expected<string> text_of(const json::value& value);
+
+// A table of values, a line each: "rack=r1".
+Expected<string> lines_of(const json::object& table) {
+  string out;
+  for (const auto& [key, value] : table) {
+    const auto text = text_of(value);
+    if (!text) return text;
+    if (value.is_object() || text->find('\n') != string::npos)
+      return fail(
+          Errc::usage,
+          fmt::format("\"{}\": one short value is expected", string_view(key)));
+    out += fmt::format("{}={}\n", string_view(key), *text);
+  }
+  return out;
+}
+
 // A value of the file as text for the parsers of units.
 Expected<string> text_of(const json::value& value) {
   if (value.is_string()) return string(value.get_string());
   if (value.is_int64()) return fmt::format("{}", value.get_int64());
   if (value.is_double()) return fmt::format("{}", value.get_double());
   if (value.is_bool()) return string(value.get_bool() ? "true" : "false");
+  if (value.is_object()) return lines_of(value.get_object());
   return fail(Errc::usage, "one value is expected here");
 }
 
@@ -69,6 +88,23 @@ Status take_path(string& out, const string& text) {
   return {};
 }
 
+Status take_labels(std::vector<std::pair<string, string>>& out,
+                   string_view text) {
+  out.clear();
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    const string_view line = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    const std::size_t equals = line.find('=');
+    if (equals == string_view::npos)
+      return fail(Errc::usage, "a table is expected, such as {rack = \"r1\"}");
+    const string_view key = line.substr(0, equals);
+    if (auto good = check_label_key(key); !good) return good;
+    out.emplace_back(key, line.substr(equals + 1));
+  }
+  return {};
+}
+
 struct Key {
   string_view path;
   string_view help;
@@ -87,6 +123,14 @@ string sized(std::uint64_t bytes) {
              ? string()
              : quoted(bytes % (1 << 20) == 0 ? fmt::format("{}M", bytes >> 20)
                                              : fmt::format("{}", bytes));
+}
+
+string labels_text(const std::vector<std::pair<string, string>>& labels) {
+  string out;
+  for (const auto& [key, value] : labels)
+    out +=
+        fmt::format("{}\"{}\" = \"{}\"", out.empty() ? "{" : ", ", key, value);
+  return out.empty() ? out : out + '}';
 }
 
 constexpr std::uint64_t a_million = 1'000'000;
@@ -163,6 +207,10 @@ const Key keys[] = {
        return take(c.agent.output_bytes_max, parse_bytes(t));
      },
      [](const Config& c) { return sized(c.agent.output_bytes_max); }},
+    {"agent.labels", "What sessions may ask of this node (--constraint).",
+     "{rack = \"r1\", disk = \"nvme\"}",
+     [](Config& c, const string& t) { return take_labels(c.agent.labels, t); },
+     [](const Config& c) { return labels_text(c.agent.labels); }},
     {"log.floor", "Free disk space below which no new session is admitted.", "",
      [](Config& c, const string& t) {
        return take(c.log.floor_bytes, parse_bytes(t));

@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "cluster/error.hpp"
 
@@ -28,6 +30,7 @@ struct Config {
     std::uint64_t memory_bytes = 0;  // 0: all that the host has
     std::string runtime_dir;         // empty: <data>/node
     std::uint64_t output_bytes_max = 64ull << 20;
+    std::vector<std::pair<std::string, std::string>> labels;
   } agent;
 
   struct Log {

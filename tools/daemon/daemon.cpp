@@ -236,6 +236,7 @@ Status Daemon::Impl::spawn_agents() {
       {settings.name, {}, settings.cpu_milli, settings.memory_bytes});
   if (!node) return tl::unexpected(node.error());
   real.node = std::move(*node);
+  real.node.labels = settings.labels;
   real.agent = real.node.name;
   real.keeper = keeper_config();
   real.output_bytes_max = settings.output_bytes_max;

@@ -6,6 +6,7 @@
 
 #include "cluster/session_id.hpp"
 #include "cluster/units.hpp"
+#include "schema/json.hpp"
 
 namespace reeve::tools {
 namespace {
@@ -73,6 +74,7 @@ class Differ {
 
   DiffSums run() {
     accounts();
+    reservations();
     nodes();
     sessions();
     return sums_;
@@ -136,6 +138,50 @@ class Differ {
     compare(change, "quota", quota(was), quota(is));
   }
 
+  void reservations() {
+    static const cluster::Reservation nothing;
+    for (const auto& [name, is] : b_.reservations().all()) {
+      const cluster::Reservation* was = a_.reservations().find(name);
+      reservation(was ? Change::Kind::changed : Change::Kind::added,
+                  was ? *was : nothing, is, name);
+    }
+    for (const auto& [name, was] : a_.reservations().all())
+      if (!b_.reservations().find(name))
+        reservation(Change::Kind::removed, was, nothing, name);
+  }
+
+  void reservation(Change::Kind kind, const cluster::Reservation& was,
+                   const cluster::Reservation& is, const string& name) {
+    const auto joined = [](const auto& list) {
+      return fmt::format("{}", fmt::join(list, " "));
+    };
+    const auto time = [](Time at) {
+      return at.value ? schema::rfc3339(at.value) : string();
+    };
+    const auto period = [](std::uint64_t every_ns) {
+      return every_ns ? format_duration(every_ns) : string();
+    };
+    Change change{kind, "reservation", name, {}};
+    compare(change, "kind", EnumNameReservationKind(was.kind),
+            EnumNameReservationKind(is.kind));
+    compare(change, "nodes", joined(was.nodes), joined(is.nodes));
+    compare(change, "devices", joined(was.devices), joined(is.devices));
+    compare(change, "users", joined(was.users), joined(is.users));
+    compare(change, "projects", joined(was.projects), joined(is.projects));
+    compare(change, "from", time(was.first.from), time(is.first.from));
+    compare(change, "to", time(was.first.to), time(is.first.to));
+    compare(change, "every", period(was.every_ns), period(is.every_ns));
+    compare(change, "reason", was.reason, is.reason);
+    tell(std::move(change));
+  }
+
+  static string labels_text(const Labels& labels) {
+    string out;
+    for (const auto& [key, value] : labels)
+      out += fmt::format("{}{}={}", out.empty() ? "" : " ", key, value);
+    return out;
+  }
+
   void nodes() {
     static const Node nothing;
     for (std::size_t i = 0; i < b_.nodes().size(); ++i) {
@@ -157,6 +203,8 @@ class Differ {
     compare(change, "drain_reason", before.drain_reason, after.drain_reason);
     compare(change, "agent", before.agent, after.agent);
     compare(change, "group", before.group, after.group);
+    compare(change, "labels", labels_text(before.labels),
+            labels_text(after.labels));
     compare(change, "cpu_milli", number(before.cpu_milli),
             number(after.cpu_milli));
     compare(change, "memory_bytes", number(before.memory_bytes),

@@ -205,6 +205,13 @@ Sheet node_sheet(const schema::NodeView& node) {
             fmt::format("{} of {} free", format_bytes(node.free_memory_bytes()),
                         format_bytes(node.memory_bytes())));
   sheet.add("tasks", fmt::format("{}", node.tasks()));
+  if (node.labels() != nullptr)
+    for (const auto* label : *node.labels())
+      sheet.add("label", fmt::format("{}={}", label->key()->str(),
+                                     label->value()->str()));
+  if (node.reservations() != nullptr)
+    for (const auto* name : *node.reservations())
+      sheet.add("reservation", name->str());
   if (node.limits() != nullptr)
     for (const auto* limit : *node.limits())
       sheet.add("cannot do", limit->str());

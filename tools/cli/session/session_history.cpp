@@ -11,6 +11,7 @@
 #include "tools/cli/cell.hpp"
 #include "tools/cli/handlers.hpp"
 #include "tools/cli/log_tool.hpp"
+#include "tools/cli/session/why_text.hpp"
 
 namespace reeve::tools {
 
@@ -58,37 +59,6 @@ Result command_history(const Context& context, const Arguments& arguments) {
   print(out);
   return 0;
 }
-
-namespace {
-
-// Behind the count of nodes.
-constexpr std::size_t why_indent = 14;
-
-std::string why_text(const schema::WhyAnswer& why, const Terminal& terminal) {
-  std::string out = fmt::format("{}\n", why.summary()->str());
-  const auto text = [](const flatbuffers::String* value) {
-    return std::string(schema::text(value));
-  };
-  if (why.reasons() != nullptr)
-    for (const auto* reason : *why.reasons())
-      out += fmt::format(
-          "{:>6} node{} {}\n", reason->nodes(),
-          reason->nodes() == 1 ? ": " : "s:", reason->reason()->str());
-  Sheet sheet;
-  const std::string lacks = text(why.nearest_lacks());
-  if (const std::string nearest = text(why.nearest_node()); !nearest.empty())
-    sheet.add("nearest node",
-              lacks.empty() ? nearest : fmt::format("{} ({})", nearest, lacks));
-  if (why.queue_length() != 0)
-    sheet.add("in the queue", fmt::format("{} of {}", why.queue_position(),
-                                          why.queue_length()));
-  if (why.blocked_by() != 0)
-    sheet.add("behind", to_text(SessionId{why.blocked_by()}));
-  sheet.add("expected start", local_time(why.expected_start_at()));
-  return wrapped(out, terminal.width, why_indent) + sheet.text(terminal);
-}
-
-}  // namespace
 
 Result command_why(const Context& context, const Arguments& arguments) {
   const auto id = parse_session_id(arguments.words[0]);

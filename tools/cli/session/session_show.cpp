@@ -48,6 +48,15 @@ string pairs_text(
   return out;
 }
 
+string array_text(const schema::SessionView& view) {
+  if (view.array_session() == 0) return {};
+  string out = fmt::format("index {} of {}", view.array_index(),
+                           to_text(SessionId{view.array_session()}));
+  if (view.array_running_max() != 0)
+    out += fmt::format(", {} at once", view.array_running_max());
+  return out;
+}
+
 Sheet session_sheet(const schema::SessionView& view) {
   const auto text = [](const flatbuffers::String* value) {
     return string(schema::text(value));
@@ -71,10 +80,24 @@ Sheet session_sheet(const schema::SessionView& view) {
   if (view.priority() != 0)
     sheet.add("priority", fmt::format("{}", view.priority()));
   sheet.add("on node", text(view.on_node()));
+  sheet.add("constraint", text(view.constraint()));
+  if (view.prefer() != nullptr)
+    for (const auto* wish : *view.prefer()) sheet.add("rather", wish->str());
+  sheet.add("together with", text(view.together()));
+  sheet.add("apart from", text(view.apart()));
+  sheet.add("within one", text(view.within()));
+  sheet.add("reservation", text(view.reservation()));
+  sheet.add("array", array_text(view));
   sheet.add("after", after_text(view));
   sheet.add("not before", local_time(view.not_before_at()));
   if (view.time_limit_ns() != 0)
     sheet.add("time limit", format_duration(view.time_limit_ns()));
+  if (view.warn_signal() != 0)
+    sheet.add("warning", fmt::format("signal {}, {} before", view.warn_signal(),
+                                     format_duration(view.warn_ns())));
+  sheet.add("grace", format_duration(view.grace_ns()));
+  if (view.on_preempt() != schema::OnPreempt::requeue)
+    sheet.add("to make room", EnumNameOnPreempt(view.on_preempt()));
   sheet.add("directory", text(view.workdir()));
   sheet.add("labels", pairs_text(view.labels()));
   sheet.add("submitted", local_time(view.submitted_at()));

@@ -5,18 +5,21 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 
 #include "bus/pipeline.hpp"
 #include "cluster/session_id.hpp"
+#include "schema/json.hpp"
 #include "tools/args/commands.hpp"
 #include "tools/cli/cell.hpp"
 #include "tools/cli/handlers.hpp"
 #include "tools/cli/interrupts.hpp"
 #include "tools/cli/session/follow.hpp"
 #include "tools/cli/session/submission_file.hpp"
+#include "tools/cli/session/why_text.hpp"
 
 extern char** environ;
 
@@ -59,7 +62,27 @@ string submitted_json(const schema::Reply& reply) {
   return JsonObject()
       .text("session_id", to_text(SessionId{reply.session()}))
       .number("seq", reply.seq())
+      .number("sessions", std::max(reply.sessions(), 1u))
       .done();
+}
+
+Result dry_run(const Context& context, const Submission& submission) {
+  auto cell = Cell::connect(context);
+  if (!cell) return tl::unexpected(cell.error());
+  flatbuffers::FlatBufferBuilder builder(1024);
+  const auto spec = build_submission(builder, submission);
+  const auto body = schema::CreateDryRunQuery(builder, spec);
+  const auto answer =
+      (*cell)->ask(builder, schema::QueryBody::DryRunQuery, body.Union());
+  if (!answer) return tl::unexpected(answer.error());
+  const auto* run = (*answer)->body_as_DryRunAnswer();
+  if (run == nullptr)
+    return fail(Errc::internal, "the cell answered another question");
+  string json;
+  if (context.json)
+    schema::append_json(json, run, schema::DryRunAnswerTypeTable());
+  print(context.json ? json + '\n' : dry_run_text(*run, context.terminal));
+  return schema::text(run->rejection()).empty() ? 0 : 3;
 }
 
 Expected<Held<schema::Reply>> submit_one(Cell& cell,
@@ -185,10 +208,13 @@ Result command_submit(const Context& context, const Arguments& arguments) {
   const Surroundings here = surroundings();
   auto submission = submission_of(arguments, here);
   if (!submission) return tl::unexpected(submission.error());
+  if (arguments.has("--file") && arguments.has("--dry-run"))
+    return fail(Errc::usage, "--dry-run is of one session, not of a file");
   if (arguments.has("--file"))
     return submit_file(context, arguments, *submission, here);
   if (auto good = check_submission(*submission); !good)
     return tl::unexpected(good.error());
+  if (arguments.has("--dry-run")) return dry_run(context, *submission);
   auto cell = Cell::connect(context);
   if (!cell) return tl::unexpected(cell.error());
   const auto reply = submit_one(**cell, *submission);
@@ -206,6 +232,10 @@ Result command_run(const Context& context, const Arguments& arguments) {
   if (!submission) return tl::unexpected(submission.error());
   if (auto good = check_submission(*submission); !good)
     return tl::unexpected(good.error());
+  if (submission->array)
+    return fail(Errc::usage,
+                "--array: run follows the output of one session; \"reeve "
+                "submit --array\" queues many");
   auto cell = Cell::connect(context);
   if (!cell) return tl::unexpected(cell.error());
   const auto reply = submit_one(**cell, *submission);

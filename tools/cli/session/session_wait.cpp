@@ -180,10 +180,11 @@ Result command_cancel(const Context& context, const Arguments& arguments) {
   if (!ids) return tl::unexpected(ids.error());
   auto cell = Cell::connect(context);
   if (!cell) return tl::unexpected(cell.error());
+  const bool array = arguments.has("--array");
   int code = 0;
   for (const SessionId id : *ids) {
     flatbuffers::FlatBufferBuilder builder(128);
-    const auto body = schema::CreateCancelSession(builder, id.value);
+    const auto body = schema::CreateCancelSession(builder, id.value, array);
     const auto reply = (*cell)->command(
         builder, schema::CommandBody::CancelSession, body.Union());
     if (!reply) {
@@ -192,8 +193,12 @@ Result command_cancel(const Context& context, const Arguments& arguments) {
       print(JsonObject()
                 .text("session_id", to_text(id))
                 .number("seq", (*reply)->seq())
+                .number("sessions", array ? (*reply)->sessions() : 1)
                 .done() +
             '\n');
+    } else if (!context.quiet && array) {
+      say(fmt::format("the array {} of {} sessions is told to end", to_text(id),
+                      (*reply)->sessions()));
     } else if (!context.quiet) {
       say(fmt::format("{} is told to end", to_text(id)));
     }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "cluster/constraint.hpp"
 #include "cluster/session_id.hpp"
 #include "cluster/types.hpp"
 
@@ -155,6 +156,67 @@ Status not_yet(string_view what) {
               fmt::format("this release has no {}; leave it out", what));
 }
 
+Status set_array(Submission& out, string_view text) {
+  const auto array = parse_array(text);
+  if (!array) return tl::unexpected(array.error());
+  out.array = *array;
+  return {};
+}
+
+Status set_warning(Submission& out, string_view text) {
+  const auto warning = parse_warning(text);
+  if (!warning) return tl::unexpected(warning.error());
+  out.warn_signal = warning->signal;
+  out.warn_ns = warning->before_ns;
+  return {};
+}
+
+Status set_constraint(string& out, string_view text) {
+  if (auto parsed = Constraint::parse(text); !parsed)
+    return tl::unexpected(parsed.error());
+  out = text;
+  return {};
+}
+
+Status add_preference(Submission& out, string_view text) {
+  string wish;
+  if (auto good = set_constraint(wish, text); !good) return good;
+  out.prefer.push_back(std::move(wish));
+  return {};
+}
+
+Status set_company(string& out, string_view text) {
+  if (auto parsed = parse_company(text); !parsed)
+    return tl::unexpected(parsed.error());
+  out = text;
+  return {};
+}
+
+Status set_on_preempt(Submission& out, string_view text) {
+  if (text != "requeue" && text != "end")
+    return fail(Errc::usage,
+                fmt::format("\"{}\" is neither requeue nor end", text));
+  out.ends_on_preempt = text == "end";
+  return {};
+}
+
+// Where it wants to be, how it wants to end, and how often; nothing: the key is
+// none of these.
+std::optional<Status> set_wish(Submission& s, string_view key,
+                               string_view value) {
+  if (key == "array") return set_array(s, value);
+  if (key == "constraint") return set_constraint(s.constraint, value);
+  if (key == "prefer") return add_preference(s, value);
+  if (key == "together") return set_company(s.together, value);
+  if (key == "apart") return set_company(s.apart, value);
+  if (key == "within") return set_text(s.within, value);
+  if (key == "grace") return take(s.grace_ns, parse_duration(value));
+  if (key == "warn") return set_warning(s, value);
+  if (key == "on-preempt") return set_on_preempt(s, value);
+  if (key == "reservation") return set_text(s.reservation, value);
+  return std::nullopt;
+}
+
 Status set_one(Submission& s, string_view key, string_view value,
                const Surroundings& here) {
   if (key == "name") return set_text(s.name, value);
@@ -191,8 +253,7 @@ Status set_one(Submission& s, string_view key, string_view value,
     s.simulated = true;
     return take(s.sim_duration_ns, parse_duration(value));
   }
-  if (key == "array") return not_yet("arrays of sessions");
-  if (key == "constraint") return not_yet("constraints on node labels");
+  if (auto taken = set_wish(s, key, value)) return *taken;
   if (key == "image") return not_yet("container images");
   if (key == "volume") return not_yet("volumes");
   return fail(Errc::usage, "there is no such key");
@@ -238,6 +299,10 @@ Status check_submission(const Submission& s) {
                             s.nodes, s.tasks));
   if (s.gpu_memory_bytes != 0 && s.gpus == 0)
     return fail(Errc::usage, "gpu-mem: it needs gpus too, such as 0.25");
+  if (s.warn_signal != 0 && s.warn_ns >= s.time_limit_ns)
+    return fail(Errc::usage,
+                "warn: it comes so long before the time limit; a longer time "
+                "is needed, such as 1h");
   return {};
 }
 

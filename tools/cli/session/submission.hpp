@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -11,6 +12,7 @@
 
 #include "cluster/error.hpp"
 #include "cluster/units.hpp"
+#include "schema/types_generated.h"
 
 namespace reeve::tools {
 
@@ -20,6 +22,22 @@ inline constexpr std::int32_t priority_limit = 1'000'000;
 inline constexpr std::uint32_t requeue_limit = 1'000;
 // Less memory than this is a slip: "512" for "512M".
 inline constexpr std::uint64_t memory_bytes_min = 1 << 20;
+
+// "A-B%MAX"; max 0: all at once.
+struct ArrayWish {
+  std::uint32_t from = 0;
+  std::uint32_t to = 0;
+  std::uint32_t running_max = 0;
+  bool operator==(const ArrayWish&) const = default;
+};
+Expected<ArrayWish> parse_array(std::string_view text);
+
+// "USR1@60s", "SIGTERM@5m", "12@1h".
+struct WarningWish {
+  std::uint8_t signal = 0;
+  std::uint64_t before_ns = 0;
+};
+Expected<WarningWish> parse_warning(std::string_view text);
 
 enum class AfterKind : std::uint8_t { ok = 0, any = 1, failed = 2 };
 
@@ -57,6 +75,17 @@ struct Submission {
   std::uint32_t gid = 0;
   bool simulated = false;
   std::uint64_t sim_duration_ns = 0;
+  std::string constraint;
+  std::vector<std::string> prefer;
+  std::string together;
+  std::string apart;
+  std::string within;
+  std::uint64_t grace_ns = 0;
+  std::uint8_t warn_signal = 0;
+  std::uint64_t warn_ns = 0;
+  bool ends_on_preempt = false;
+  std::string reservation;
+  std::optional<ArrayWish> array;
 };
 
 // Who asks, from where. A task sees PATH, HOME, USER, LANG and what --env
@@ -78,6 +107,10 @@ Status set_key(Submission& submission, std::string_view key,
 
 // What no single key can tell: a command is there, sizes are sensible.
 Status check_submission(const Submission& submission);
+
+// The schema::SessionSpec of it.
+flatbuffers::Offset<schema::SessionSpec> build_submission(
+    flatbuffers::FlatBufferBuilder& builder, const Submission& submission);
 
 // A finished schema::Command with this id.
 std::vector<std::byte> encode_submit(const Submission& submission,

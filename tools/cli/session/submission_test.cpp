@@ -57,22 +57,94 @@ BOOST_AUTO_TEST_CASE(gpus_are_whole_shares_or_of_a_model) {
 }
 
 BOOST_AUTO_TEST_CASE(each_value_that_does_not_parse_names_its_key) {
-  for (const auto& [key, value] :
-       {std::pair{"cpus", "x"}, {"mem", "4X"},
-        {"mem", "512"},         {"tasks", "0"},
-        {"nodes", "-1"},        {"time", "90"},
-        {"time", "0"},          {"priority", "high"},
-        {"env", "=1"},          {"env", "UNSET"},
-        {"label", "x"},         {"after", "12:soon"},
-        {"after", "x"},         {"not-before", "soon"},
-        {"requeue", "-1"},      {"sim-duration", "5"},
-        {"array", "1-9"},       {"constraint", "a"},
-        {"image", "i"},         {"volume", "v"},
-        {"gpu-mem", "1"},       {"name", ""}})
+  for (const auto& [key, value] : {std::pair{"cpus", "x"},
+                                   {"mem", "4X"},
+                                   {"mem", "512"},
+                                   {"tasks", "0"},
+                                   {"nodes", "-1"},
+                                   {"time", "90"},
+                                   {"time", "0"},
+                                   {"priority", "high"},
+                                   {"env", "=1"},
+                                   {"env", "UNSET"},
+                                   {"label", "x"},
+                                   {"after", "12:soon"},
+                                   {"after", "x"},
+                                   {"not-before", "soon"},
+                                   {"requeue", "-1"},
+                                   {"sim-duration", "5"},
+                                   {"array", "9"},
+                                   {"array", "3-1"},
+                                   {"array", "1-9%0"},
+                                   {"constraint", "a="},
+                                   {"prefer", "&&"},
+                                   {"together", "a b"},
+                                   {"apart", "@rack"},
+                                   {"within", ""},
+                                   {"grace", "5"},
+                                   {"warn", "USR1"},
+                                   {"warn", "FOO@5s"},
+                                   {"warn", "65@5s"},
+                                   {"warn", "USR1@0"},
+                                   {"on-preempt", "never"},
+                                   {"reservation", ""},
+                                   {"image", "i"},
+                                   {"volume", "v"},
+                                   {"gpu-mem", "1"},
+                                   {"name", ""}})
     BOOST_TEST_CONTEXT(key << " " << value) {
       BOOST_TEST(refusal(key, value).starts_with(std::string(key) + ": "));
     }
   BOOST_TEST(contains(refusal("mem", "512"), "write 512M"));
+}
+
+BOOST_AUTO_TEST_CASE(an_array_is_a_range_with_perhaps_a_bound) {
+  BOOST_TEST((with("array", "1-100").array == ArrayWish{1, 100, 0}));
+  BOOST_TEST((with("array", "0-0%7").array == ArrayWish{0, 0, 7}));
+  BOOST_TEST(!blank_submission(here).array.has_value());
+}
+
+BOOST_AUTO_TEST_CASE(a_warning_is_a_signal_some_time_before_the_limit) {
+  for (const char* text : {"USR1@60s", "SIGUSR1@1m", "10@60s"}) {
+    auto submission = with("warn", text);
+    BOOST_TEST(int{submission.warn_signal} == 10, text);
+    BOOST_TEST(submission.warn_ns == 60'000'000'000u, text);
+    submission.argv = {"true"};
+    BOOST_TEST(!check_submission(submission).has_value());
+    submission.time_limit_ns = submission.warn_ns + 1;
+    BOOST_TEST(check_submission(submission).has_value());
+  }
+}
+
+BOOST_AUTO_TEST_CASE(wishes_about_a_place_reach_the_command) {
+  Submission submission = with("constraint", "rack=r1");
+  for (const auto& [key, value] : {std::pair{"prefer", "disk=nvme"},
+                                   {"prefer", "gpus>4"},
+                                   {"together", "a@rack"},
+                                   {"apart", "b"},
+                                   {"within", "rack"},
+                                   {"grace", "2m"},
+                                   {"on-preempt", "end"},
+                                   {"reservation", "demo"},
+                                   {"array", "2-5%3"}})
+    BOOST_REQUIRE(set_key(submission, key, value, here).has_value());
+  const auto bytes = encode_submit(submission, 1, 2);
+  const auto* command = schema::verified<schema::Command>(bytes);
+  BOOST_REQUIRE(command);
+  const auto* body = command->body_as_SubmitSession();
+  BOOST_TEST(body->array());
+  BOOST_TEST(body->array_from() == 2u);
+  BOOST_TEST(body->array_to() == 5u);
+  const auto* spec = body->spec();
+  BOOST_TEST(schema::text(spec->constraint()) == "rack=r1");
+  BOOST_TEST(spec->prefer()->size() == 2u);
+  BOOST_TEST(schema::text(spec->together()) == "a@rack");
+  BOOST_TEST(schema::text(spec->apart()) == "b");
+  BOOST_TEST(schema::text(spec->within()) == "rack");
+  BOOST_TEST(spec->grace_ns() == 120'000'000'000u);
+  BOOST_TEST((spec->on_preempt() == schema::OnPreempt::end));
+  BOOST_TEST(schema::text(spec->reservation()) == "demo");
+  BOOST_TEST(spec->array_running_max() == 3u);
 }
 
 BOOST_AUTO_TEST_CASE(a_number_past_its_bound_is_refused_with_the_bound) {

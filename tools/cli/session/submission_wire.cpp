@@ -38,17 +38,37 @@ cluster::Spec view(const Submission& s) {
   out.gid = s.gid;
   out.simulated = s.simulated;
   out.sim_duration_ns = s.sim_duration_ns;
+  out.constraint = s.constraint;
+  out.prefer.assign(s.prefer.begin(), s.prefer.end());
+  out.together = s.together;
+  out.apart = s.apart;
+  out.within = s.within;
+  out.grace_ns = s.grace_ns;
+  out.warn_signal = s.warn_signal;
+  out.warn_ns = s.warn_ns;
+  out.on_preempt =
+      s.ends_on_preempt ? schema::OnPreempt::end : schema::OnPreempt::requeue;
+  out.reservation = s.reservation;
+  if (s.array) out.array_running_max = s.array->running_max;
   return out;
 }
 
 }  // namespace
 
+flatbuffers::Offset<schema::SessionSpec> build_submission(
+    flatbuffers::FlatBufferBuilder& builder, const Submission& submission) {
+  return cluster::build_spec(builder, view(submission));
+}
+
 std::vector<std::byte> encode_submit(const Submission& submission,
                                      std::uint64_t id_high,
                                      std::uint64_t id_low) {
   flatbuffers::FlatBufferBuilder builder(1024);
-  const auto spec = cluster::build_spec(builder, view(submission));
-  const auto body = schema::CreateSubmitSession(builder, spec);
+  const auto spec = build_submission(builder, submission);
+  const auto& array = submission.array;
+  const auto body = schema::CreateSubmitSession(
+      builder, spec, array.has_value(), array ? array->from : 0,
+      array ? array->to : 0);
   const schema::Id128 id(id_high, id_low);
   const auto command = schema::CreateCommand(
       builder, &id, schema::CommandBody::SubmitSession, body.Union());

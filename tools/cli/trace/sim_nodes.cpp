@@ -21,10 +21,15 @@ flatbuffers::Offset<schema::NodeSpec> node_spec(
         builder, uuid.c_str(), node.gpu_model.c_str(),
         device_memory_bytes(node.gpu_model)));
   }
+  std::vector<flatbuffers::Offset<schema::KeyValue>> labels;
+  for (const auto& [key, value] : node.labels)
+    labels.push_back(
+        schema::CreateKeyValueDirect(builder, key.c_str(), value.c_str()));
   return schema::CreateNodeSpecDirect(
       builder, node.name.c_str(),
       node.group.empty() ? nullptr : node.group.c_str(), node.cpu_milli,
-      node.memory_bytes, devices.empty() ? nullptr : &devices, true);
+      node.memory_bytes, devices.empty() ? nullptr : &devices, true, nullptr,
+      labels.empty() ? nullptr : &labels);
 }
 
 }  // namespace
