@@ -12,6 +12,8 @@ using cluster::WaitReason;
 
 std::string reason_of(const QueueEntry& entry) {
   if (entry.quota) return "quota: " + cluster::to_text(*entry.quota);
+  if (entry.reason == WaitReason::array_full)
+    return "as many of its array run as may";
   return entry.reason == WaitReason::no_room ? "no room" : "next";
 }
 

@@ -72,6 +72,16 @@ std::string lacks(const cluster::NearestNode& nearest) {
   return fmt::format("{}", fmt::join(parts, ", "));
 }
 
+const char* basis_text(cluster::StartBasis basis) {
+  switch (basis) {
+    case cluster::StartBasis::limits:
+      return "time limits tell, if nobody ahead takes it";
+    case cluster::StartBasis::plan:
+      return "a place is kept for it then, if what runs ends as expected";
+    default: return "";
+  }
+}
+
 std::string waiting_text(const Why& why) {
   switch (why.reason) {
     case WaitReason::not_before:
@@ -91,6 +101,8 @@ std::string waiting_text(const Why& why) {
                             schema::rfc3339(why.quota->renewed_at.value));
       return text;
     }
+    case WaitReason::array_full:
+      return "as many of its array run as may at once";
     case WaitReason::queued: return "there is room: it is next";
     default: break;
   }
@@ -133,6 +145,8 @@ flatbuffers::Offset<schema::WhyAnswer> AnswerWriter::why(
   add("suitable GPUs are held by others", why.nodes.devices_busy);
   add("too few CPUs free", why.nodes.cpu_short);
   add("too little memory free", why.nodes.memory_short);
+  add("not as its constraint or company asks", why.nodes.unwished);
+  add("kept by a reservation", why.nodes.reserved);
   add("kept for a session ahead of it", why.nodes.earmarked);
   add("has room for a task", why.nodes.fitting);
   const auto reason_list = builder_.CreateVector(reasons);
@@ -141,10 +155,22 @@ flatbuffers::Offset<schema::WhyAnswer> AnswerWriter::why(
       why.nearest ? builder_.CreateString(why.nearest->name) : 0;
   const auto nearest_lacks =
       why.nearest ? builder_.CreateString(lacks(*why.nearest)) : 0;
+  const auto basis = builder_.CreateString(basis_text(why.basis));
+  std::vector<flatbuffers::Offset<schema::Factor>> factors;
+  for (const auto& part : why.rank)
+    factors.push_back(
+        schema::CreateFactorDirect(builder_, part.name, part.value));
+  const auto factor_list = builder_.CreateVector(factors);
+  std::vector<flatbuffers::Offset<schema::Release>> releases;
+  for (const auto& end : why.awaited)
+    releases.push_back(schema::CreateReleaseDirect(
+        builder_, end.session.value, end.node_name.c_str(), end.at.value,
+        end.gpu_milli));
+  const auto release_list = builder_.CreateVector(releases);
   return schema::CreateWhyAnswer(
       builder_, id.value, state, summary, reason_list, nearest, nearest_lacks,
       why.place_in_queue, why.queue_length, why.blocked_by.value,
-      why.expected_start.value);
+      why.expected_start.value, basis, factor_list, release_list);
 }
 
 }  // namespace reeve::manager

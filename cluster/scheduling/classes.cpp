@@ -88,6 +88,7 @@ ClassId Scheduler::Core::class_of(ClassKey key) {
   std::sort(made.need.models.begin(), made.need.models.end());
   made.pool = pool_of(request.group, request.simulated);
   class_numbers.emplace(key, id);
+  made.wishes = wishes_of(key.request);
   made.owner = key.owner;
   made.length_ns = key.length_ns;
   made.request = std::move(key.request);
@@ -237,14 +238,22 @@ void Scheduler::Core::join_class(Session& session, Request request) {
     if (pool.policy.order == Order::fair_share)
       key.owner.project = session.owners.project;
   }
-  if (pool.policy.planned()) key.length_ns = session.length_ns;
+  if (pool.policy.planned() || pool.booked) key.length_ns = session.length_ns;
   session.request_class = class_of(std::move(key));
   ++classes[session.request_class].sessions;
 }
 
-// Everything of the pool is taken out and comes back under the new policy.
 void Scheduler::Core::change_pool(std::uint32_t number, const Policy& policy) {
   if (pools[number].policy == policy) return;
+  rebuild_pool(number, [&](Pool& pool) {
+    pool.policy = policy;
+    pool.fair_at = Time{};
+  });
+}
+
+// Everything of the pool is taken out and comes back by its new rules.
+void Scheduler::Core::rebuild_pool(std::uint32_t number,
+                                   const std::function<void(Pool&)>& to) {
   std::vector<std::uint64_t> ids;
   for (const auto& [id, session] : sessions)
     if (classes[session.request_class].pool == number) ids.push_back(id);
@@ -260,12 +269,14 @@ void Scheduler::Core::change_pool(std::uint32_t number, const Policy& policy) {
     } else if (session.standing == Session::Standing::over_quota) {
       leave_quota_line(session);
       waiting.push_back(id);
+    } else if (session.standing == Session::Standing::array_full) {
+      leave_array_line(session);
+      waiting.push_back(id);
     }
     for (const auto& holding : session.holdings)
       if (!holding.freed) move_out(session, holding);
   }
-  pools[number].policy = policy;
-  pools[number].fair_at = Time{};
+  to(pools[number]);
   for (const auto id : ids) {
     auto& session = sessions.at(id);
     const auto before = session.request_class;

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <deque>
+#include <functional>
 #include <map>
 #include <queue>
 #include <set>
@@ -15,6 +16,8 @@
 #include <utility>
 
 #include "cluster/accounts/accounts.hpp"
+#include "cluster/accounts/reservation.hpp"
+#include "cluster/constraint.hpp"
 #include "cluster/scheduling/free_index.hpp"
 #include "cluster/scheduling/line.hpp"
 #include "cluster/scheduling/outlook.hpp"
@@ -60,6 +63,30 @@ struct ClassKeyHash {
   }
 };
 
+// Where sessions of a class may be, and would rather; see wishes.cpp.
+struct Wishes {
+  enum class Verdict : std::uint8_t { unknown, yes, no };
+
+  Constraint constraint;
+  std::vector<Constraint> prefer;
+  bool nowhere = false;
+  // Keys of companies, and the labels that tell their places.
+  std::string together;
+  std::string together_by;
+  std::string apart;
+  std::string apart_by;
+  // Of each node, since the inventory last changed.
+  std::vector<Verdict> known;
+  std::uint64_t known_at = 0;
+};
+
+// What a search is limited to for a while.
+struct Narrowing {
+  std::size_t prefer = 0;  // so many of the class's preferences hold
+  std::string label;       // of its value `place`, unless that is empty
+  std::string place;
+};
+
 // Sessions with equal requests (and owners, and lengths, where these count).
 struct Class {
   // idle: nobody waits. ready: to be looked at. refused: fits on no node but
@@ -70,6 +97,7 @@ struct Class {
   Owner owner;
   std::uint64_t length_ns = 0;
   Need need;
+  std::unique_ptr<Wishes> wishes;  // null: none
   std::uint32_t pool = 0;
   std::uint32_t demand = 0;
   std::uint32_t sessions = 0;  // that refer to it
@@ -109,6 +137,8 @@ struct Pool {
   Policy policy;
   std::vector<FreeIndex> kinds;
   std::vector<std::uint32_t> nodes;
+  std::map<std::string, std::uint32_t> labels;  // with how many nodes
+  bool booked = false;  // some of its nodes are reserved at times
   std::vector<Demand> demands;
   std::vector<OrderKey> demand_heads;  // beside `demands`, for a quick walk
   std::map<DemandKey, std::uint32_t> demand_numbers;
@@ -147,7 +177,14 @@ struct Holding {
 };
 
 struct Session {
-  enum class Standing { held, waiting, over_quota, proposed, placed };
+  enum class Standing {
+    held,
+    waiting,
+    over_quota,
+    array_full,
+    proposed,
+    placed
+  };
 
   ClassId request_class = 0;
   OrderKey key;
@@ -161,8 +198,10 @@ struct Session {
   std::uint64_t length_ns = no_length;  // expected
   std::uint64_t likeness = 0;           // equal for those of one user and name
   Time submitted_at;
-  Time ends_at;       // expected, while it holds something; 0 otherwise
-  Time preempted_at;  // when it was told to make room; 0: it was not
+  Time ends_at;             // expected, while it holds something; 0 otherwise
+  Time preempted_at;        // when it was told to make room; 0: it was not
+  std::uint64_t array = 0;  // its first session
+  std::uint32_t array_running_max = 0;
   Owners owners;
   AccountIndex held_back_by = no_account;  // while it is over_quota
   bool let_in_again = false;               // and not looked at since
@@ -261,6 +300,7 @@ struct Scheduler::Core {
   void head_changed(ClassId id);
   void join_class(Session& session, Request request);
   void change_pool(std::uint32_t pool, const Policy& policy);
+  void rebuild_pool(std::uint32_t pool, const std::function<void(Pool&)>& to);
 
   // Ranks (order.cpp).
   void set_rank(Session& session, const Pool& pool, const Request& request);
@@ -343,7 +383,8 @@ struct Scheduler::Core {
   void drop_guard(Pool& pool);
 
   // Search (search.cpp).
-  bool open_to(const Node& node, const OrderKey& key) const;
+  bool suits(const Node& node, const Class& wanted, std::uint32_t times,
+             const OrderKey& key) const;
   bool usable(const Node& node, const Class& wanted, std::uint32_t times,
               const OrderKey& key) const;
   Node* find(Class& wanted, std::uint32_t times, const OrderKey& key);
@@ -377,6 +418,33 @@ struct Scheduler::Core {
   std::vector<DeviceGrant> choose_devices(const Node& node,
                                           const Class& wanted) const;
 
+  // Wishes (wishes.cpp).
+  static std::unique_ptr<scheduling::Wishes> wishes_of(const Request& request);
+  const std::string* place_of(const Node& node, const std::string& label) const;
+  bool matches(const Constraint& constraint, const Node& node) const;
+  bool admitted(const Class& wanted, const Node& node) const;
+  bool in_company(const Class& wanted, const Node& node) const;
+  void join_company(const Class& of, const Node& node);
+  void leave_company(const Class& of, const Node& node);
+  bool within_narrowing(const Class& wanted, const Node& node) const;
+  bool place_near(Class& wanted, const OrderKey& key, const std::string& label,
+                  Tasks& tasks);
+  bool place_close(Class& wanted, const OrderKey& key, Tasks& tasks);
+  bool place_preferred(Class& wanted, const OrderKey& key, Tasks& tasks);
+  bool welcome(const Class& wanted, const Node& node) const;
+  bool leave_reserved(Node& left, const Node& node, const Class& wanted,
+                      Time from) const;
+  std::optional<Node> unreserved(const Node& node, const Class& wanted) const;
+  Time next_window(Time now) const;
+  void pass_windows(Time now);
+  void book(Node& node);
+  void reservations_changed(const schema::Event& event);
+  bool array_is_full(const Session& session) const;
+  void count_in_array(const Session& session);
+  void leave_array(const Session& session);
+  void join_array_line(Session& session);
+  void leave_array_line(Session& session);
+
   // Quotas (quotas.cpp).
   Amounts wanted_by(const Session& session) const;
   void charge(const Session& session, const Tasks& tasks);
@@ -393,6 +461,7 @@ struct Scheduler::Core {
 
   // Reasons (why.cpp).
   Why why(std::uint64_t id) const;
+  bool is_reserved(const Node& node, const Class& wanted) const;
   void count_nodes(const Session& session, Why& answer) const;
   void count_queue(const Session& session, Why& answer) const;
   Time limit_of(const Session& session) const;
@@ -408,11 +477,21 @@ struct Scheduler::Core {
   // For people (queue.cpp).
   Queue queue(std::uint32_t pool, std::size_t limit) const;
   QueueEntry queue_entry(SessionId id, bool with_start) const;
+  bool may_start(const Class& wanted, const Session& session) const;
   DryRun dry_run(const schema::SessionSpec& spec, Time now);
 
   std::vector<Node> nodes;
   std::unordered_map<std::string, std::uint32_t> node_names;
   std::map<std::string, scheduling::ModelId> models;
+  std::uint64_t inventory_version = 1;
+  Reservations reservations;
+  Time window_at;  // when one of them next begins or ends
+  scheduling::Narrowing narrowing;
+  // How many tasks of a company are in each of its places.
+  std::unordered_map<std::string, std::map<std::string, std::uint32_t>>
+      companies;
+  std::unordered_map<std::uint64_t, std::uint32_t> array_running;
+  std::map<std::uint64_t, std::set<OrderKey>> array_lines;
   std::vector<Pool> pools;
   std::map<std::pair<std::string, bool>, std::uint32_t> pool_numbers;
 

@@ -52,8 +52,8 @@ void Scheduler::Core::set_guard(Pool& pool, const Class& head) {
   std::vector<Candidate> candidates;
   for (const auto number : pool.nodes) {
     const auto& node = nodes[number];
-    if (!node.offered()) continue;
-    if (!request.on_node.empty() && !is_named(node, request.on_node)) continue;
+    if (!welcome(head, node)) continue;
+    if (!node.bookings.empty() && !unreserved(node, head)) continue;
     const auto empty = slots(emptied(node), head.need, most);
     if (empty < least) continue;
     candidates.push_back({spread == 0 || empty == most,

@@ -9,6 +9,8 @@
 #include <tuple>
 #include <vector>
 
+#include "cluster/accounts/reservation.hpp"
+#include "cluster/constraint.hpp"
 #include "cluster/scheduling/scheduler.hpp"
 #include "cluster/types.hpp"
 
@@ -71,10 +73,13 @@ struct Node {
   std::uint64_t cpu_used_milli = 0;
   std::uint64_t memory_used_bytes = 0;
   std::vector<Device> devices;
-  std::uint32_t whole_devices = 0;  // free ones, kept by the index
-  Amounts counted;                  // in its pool's capacity
-  std::vector<Tenant> tenants;      // in a pool with a plan
-  std::vector<Hold> holds;          // in the order of the plan
+  std::uint32_t whole_devices = 0;           // free ones, kept by the index
+  Amounts counted;                           // in its pool's capacity
+  std::vector<Tenant> tenants;               // in a pool with a plan
+  std::vector<Hold> holds;                   // in the order of the plan
+  std::vector<const Reservation*> bookings;  // that cover it or its devices
+  Labels labels;
+  std::vector<std::string> model_names;  // of its devices
 
   bool known = false;
   bool lost = false;

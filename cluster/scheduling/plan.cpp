@@ -121,7 +121,8 @@ bool Scheduler::Core::beside_holds(const Node& node, const Class& wanted,
   for (const auto& hold : node.holds) {
     if (hold.from >= end || key_of(hold) >= key) continue;
     if (grants.empty()) {
-      Node now = bare(node);
+      Node now =
+          node.bookings.empty() ? bare(node) : unreserved(node, wanted).value();
       for (std::uint32_t i = 0; i < times; ++i) {
         grants.push_back(choose_devices(now, wanted));
         claim(now, wanted.need, grants.back());
@@ -145,6 +146,8 @@ std::uint32_t Scheduler::Core::slots_later(const Node& node,
   const auto room = [&](Time at) -> std::uint32_t {
     Node then = later(node, at);
     if (!claim_holds(then, node, at, OrderKey::last())) return 0;
+    if (!node.bookings.empty() && !leave_reserved(then, node, wanted, from))
+      return 0;
     return slots(then, wanted.need, limit);
   };
   auto least = room(from);
@@ -199,17 +202,13 @@ Planned Scheduler::Core::earliest(const Pool& pool, const OrderKey& key,
   Planned planned{key, id, no_time, {}};
   const auto& wanted = classes[id];
   const auto tasks = wanted.request.tasks;
-  const auto& name = wanted.request.on_node;
-  const auto suits = [&](const Node& node) {
-    return node.offered() && node.pool == wanted.pool &&
-           (name.empty() || is_named(node, name));
-  };
   const bool several = tasks > 1 && wanted.request.nodes != 1;
   std::map<std::uint32_t, std::uint32_t> room;
   const auto look = [&](std::uint32_t number, Time at) {
     ++steps;
     const auto& node = nodes[number];
-    const auto times = suits(node) ? slots_later(node, wanted, tasks, at) : 0;
+    const auto times =
+        welcome(wanted, node) ? slots_later(node, wanted, tasks, at) : 0;
     if (times > 0)
       room[number] = times;
     else

@@ -78,7 +78,6 @@ std::vector<std::uint64_t> Scheduler::Core::victims_for(
     std::vector<std::uint32_t>& on) const {
   const auto& wanted = classes[head.request_class];
   const auto tasks = wanted.request.tasks;
-  const auto& name = wanted.request.on_node;
   const auto cost_of = [&](const Session& session) {
     const auto amounts = wanted_by(session);
     const double weight =
@@ -100,7 +99,8 @@ std::vector<std::uint64_t> Scheduler::Core::victims_for(
   std::map<std::uint32_t, Node> now_free;
   for (const auto number : pool.nodes) {
     const auto& node = nodes[number];
-    if (!node.offered() || (!name.empty() && !is_named(node, name))) continue;
+    if (!welcome(wanted, node)) continue;
+    if (!node.bookings.empty() && !unreserved(node, wanted)) continue;
     if (!fits(emptied(node), wanted.need)) continue;
     now_free.emplace(number, bare(node));
     std::set<std::uint64_t> seen;

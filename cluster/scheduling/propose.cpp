@@ -61,12 +61,16 @@ std::optional<std::pair<OrderKey, ClassId>> Scheduler::Core::best_for(
     if (!devices_fit(node, wish)) continue;
     for (const auto& [front, id] : demand.refused) {
       const auto key = effective(pool, demand.owner, front);
-      if (key >= best || (node.earmarked && key > guard_key(pool))) break;
+      if (key >= best) break;
+      if (node.earmarked && !pool.booked && key > guard_key(pool)) break;
       const auto& waiting = classes[id];
       if (waiting.gang_refused_at == pool.room_version) continue;
       if (waiting.need.cpu_milli > cpu) continue;
       if (waiting.need.memory_bytes > memory) continue;
-      if (!node.holds.empty() && !beside_holds(node, waiting, 1, key)) continue;
+      const bool plain = !waiting.wishes && node.bookings.empty() &&
+                         node.holds.empty() &&
+                         waiting.request.reservation.empty();
+      if (!plain && !suits(node, waiting, 1, key)) continue;
       best = key;
       best_class = id;
       break;
@@ -86,7 +90,7 @@ std::optional<std::pair<OrderKey, ClassId>> Scheduler::Core::head_for(
   if (waiting.gang_refused_at == pool.room_version) return std::nullopt;
   const auto& name = waiting.request.on_node;
   if (!name.empty() && !is_named(node, name)) return std::nullopt;
-  if (!fits(node, waiting.need)) return std::nullopt;
+  if (!suits(node, waiting, 1, head->first)) return std::nullopt;
   return head;
 }
 
@@ -183,6 +187,7 @@ void Scheduler::Core::start_head(ClassId id, std::vector<Proposal>& proposals) {
   const auto key = wanted.key;
   auto& session = sessions.at(key.session);
   const bool let_in_again = session.let_in_again;
+  if (array_is_full(session)) return join_array_line(session);
   if (hold_back(session)) return;
   Tasks tasks;
   if (!place(wanted, session, tasks)) {
@@ -203,6 +208,8 @@ void Scheduler::Core::start_head(ClassId id, std::vector<Proposal>& proposals) {
   }
   for (const auto& task : tasks) session.holdings.push_back({task, false});
   charge(session, tasks);
+  count_in_array(session);
+  for (const auto& task : tasks) join_company(wanted, nodes[task.node.value]);
   dequeue(session);
   set_standing(session, Session::Standing::proposed);
   expect_end(session, pass_at);
@@ -215,6 +222,7 @@ std::vector<Proposal> Scheduler::Core::propose(Time now, std::size_t max) {
   std::vector<Proposal> proposals;
   pass_at = now;
   wake(now);
+  pass_windows(now);
   refresh_ranks(now);
   watch_heads(now);
   do {

@@ -41,6 +41,13 @@ Queue Scheduler::Core::queue(std::uint32_t pool, std::size_t limit) const {
       ++out.length;
       add(of, key);
     }
+  for (const auto& [array, line] : array_lines)
+    for (const auto& key : line) {
+      const auto& of = classes[sessions.at(key.session).request_class];
+      if (of.pool != pool) continue;
+      ++out.length;
+      add(of, key);
+    }
   std::sort(keys.begin(), keys.end());
   if (keys.size() > limit) keys.resize(limit);
   for (const auto& key : keys)
@@ -54,6 +61,10 @@ QueueEntry Scheduler::Core::queue_entry(SessionId id, bool with_start) const {
   QueueEntry entry;
   entry.session = id;
   entry.parts = rank_parts(session, pass_at);
+  if (session.standing == Session::Standing::array_full) {
+    entry.reason = WaitReason::array_full;
+    return entry;
+  }
   if (session.standing == Session::Standing::over_quota) {
     entry.quota = accounts.excess(session.owners, wanted_by(session), pass_at);
     entry.reason = entry.quota ? WaitReason::quota : WaitReason::queued;
@@ -66,9 +77,19 @@ QueueEntry Scheduler::Core::queue_entry(SessionId id, bool with_start) const {
   return entry;
 }
 
+// Whether nobody who waits keeps it from a place that it fits in.
+bool Scheduler::Core::may_start(const Class& wanted,
+                                const Session& session) const {
+  const auto& pool = pools[wanted.pool];
+  if (pool.policy.backfill != Backfill::none) return true;
+  const auto head = head_of(pool);
+  return !head || effective(pool, wanted.owner, session.key) < head->first;
+}
+
 DryRun Scheduler::Core::dry_run(const schema::SessionSpec& spec, Time now) {
   DryRun out;
   Session session;
+  pass_at = now;
   session.key = {spec.priority(), 0, UINT64_MAX};
   session.submitted_at = now;
   session.not_before = Time(spec.not_before_at());
@@ -91,7 +112,7 @@ DryRun Scheduler::Core::dry_run(const schema::SessionSpec& spec, Time now) {
     why.held_until = session.not_before;
   } else if (why.quota) {
     why.reason = WaitReason::quota;
-  } else if (place(wanted, session, out.tasks)) {
+  } else if (may_start(wanted, session) && place(wanted, session, out.tasks)) {
     why.reason = WaitReason::queued;
     auto tasks = out.tasks;
     undo(wanted, tasks);

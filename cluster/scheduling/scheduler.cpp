@@ -28,6 +28,8 @@ Session* Scheduler::Core::session_at(std::uint64_t id) {
 // new inventory no longer has.
 void Scheduler::Core::take_inventory(Node& node, const schema::NodeSpec& spec) {
   node.name = spec.name()->str();
+  node.labels = labels_of(spec.labels());
+  node.model_names.clear();
   node.cpu_capacity_milli = spec.cpu_milli();
   node.memory_capacity_bytes = spec.memory_bytes();
   const std::size_t count = spec.devices() ? spec.devices()->size() : 0;
@@ -40,6 +42,7 @@ void Scheduler::Core::take_inventory(Node& node, const schema::NodeSpec& spec) {
     const auto* listed =
         spec.devices()->Get(static_cast<flatbuffers::uoffset_t>(i));
     device.model = model_of(lower_case(listed->model()->c_str()));
+    node.model_names.push_back(listed->model()->str());
     device.memory_bytes = listed->memory_bytes();
     device.capacity_milli = milli_per_device;
   }
@@ -62,13 +65,21 @@ void Scheduler::Core::register_node(const schema::Event& event) {
     if (before.outlook) before.outlook->left(node.id);
     std::erase(before.nodes, number);
     uncount_capacity(node);
+    for (const auto& [label, value] : node.labels)
+      if (--before.labels[label] == 0) before.labels.erase(label);
     if (is_named(node, node.name)) node_names.erase(node.name);
   }
   node.id = NodeId(number);
   node.known = true;
   take_inventory(node, *body.spec());
+  ++inventory_version;
   pools[node.pool].nodes.push_back(number);
+  for (const auto& [label, value] : node.labels)
+    ++pools[node.pool].labels[label];
   node_names[node.name] = number;
+  book(node);
+  if (!node.bookings.empty() && !pools[node.pool].booked)
+    rebuild_pool(node.pool, [](Pool& pool) { pool.booked = true; });
   offer_changed(node, was_offered);
 }
 
@@ -129,6 +140,7 @@ void Scheduler::Core::set_standing(Session& session,
       case Session::Standing::held: return &counts.held;
       case Session::Standing::waiting: return &counts.waiting;
       case Session::Standing::over_quota: return &counts.over_quota;
+      case Session::Standing::array_full: return &counts.array_full;
       case Session::Standing::proposed: return &counts.proposed;
       case Session::Standing::placed: return nullptr;
     }
@@ -151,6 +163,8 @@ void Scheduler::Core::submit(const schema::Event& event) {
   session.submitted_at = Time(event.time_at());
   session.not_before = Time(spec.not_before_at());
   session.time_limit_ns = spec.time_limit_ns();
+  session.array = spec.array_session();
+  session.array_running_max = spec.array_running_max();
   session.owners =
       accounts.owners(spec.user() ? spec.user()->c_str() : "",
                       spec.project() ? spec.project()->c_str() : "",
@@ -210,7 +224,9 @@ void Scheduler::Core::hold(Session& session, const Tasks& tasks) {
     claim(*node, need, task.devices);
     capacity_changed(*node);
     session.holdings.push_back({task, false});
+    join_company(classes[session.request_class], *node);
   }
+  count_in_array(session);
   move_in(session);
 }
 
@@ -220,6 +236,7 @@ void Scheduler::Core::free_holding(Session& session, Holding& holding) {
   auto& node = nodes[holding.task.node.value];
   release(node, classes[session.request_class].need, holding.task.devices);
   node_freed(node);
+  leave_company(classes[session.request_class], node);
   move_out(session, holding);
   discharge(session, holding);
 }
@@ -228,6 +245,7 @@ void Scheduler::Core::free_holdings(Session& session) {
   if (session.holdings.empty()) return;
   for (auto& holding : session.holdings) free_holding(session, holding);
   session.holdings.clear();
+  leave_array(session);
   expect_no_end(session);
   discharge_session(session);
 }
@@ -242,6 +260,8 @@ void Scheduler::Core::leave_queue(std::uint64_t id, Session& session) {
     leave_quota_line(session);
     ease(session.owners);
   }
+  if (session.standing == Session::Standing::array_full)
+    leave_array_line(session);
   sleeping.erase({session.not_before, id});
   free_holdings(session);
 }
@@ -341,6 +361,8 @@ void Scheduler::Core::apply(const schema::Event& event) {
     case Body::AccountRemoved:
     case Body::QuotaSet:
     case Body::QuotaRemoved: return account_changed(event);
+    case Body::ReservationSet:
+    case Body::ReservationRemoved: return reservations_changed(event);
     case Body::NodeRegistered: return register_node(event);
     case Body::NodeLost:
     case Body::NodeReturned:
@@ -424,7 +446,7 @@ Time Scheduler::next_wakeup() const {
   };
   Time next;
   for (const Time at : {first(core_->sleeping), first(core_->renewals),
-                        core_->next_preemption()})
+                        core_->next_preemption(), core_->window_at})
     if (next.value == 0 || (at.value != 0 && at < next)) next = at;
   return next;
 }

@@ -86,6 +86,7 @@ enum class WaitReason {
   not_before,  // held until `held_until`
   dependency,  // held until `waits_for` have ended as asked
   quota,       // its owners hold what they may: `quota`
+  array_full,  // as many of its array hold a place as may
   no_room,     // no node (or not enough of them) has room now
   queued,      // there is room: the next pass looks at it
 };
@@ -101,7 +102,9 @@ struct NodeCounts {
   std::uint32_t devices_busy = 0;
   std::uint32_t cpu_short = 0;
   std::uint32_t memory_short = 0;
-  std::uint32_t earmarked = 0;  // fits, but is kept for the guard
+  std::uint32_t earmarked = 0;  // fits, but is kept for one ahead of it
+  std::uint32_t unwished = 0;   // not as its constraint or company asks
+  std::uint32_t reserved = 0;   // kept by a reservation, or not by its own
   std::uint32_t fitting = 0;    // fits at least one task
 };
 
@@ -169,6 +172,7 @@ struct SchedulerSizes {
   std::size_t waiting = 0;     // in a queue
   std::size_t held = 0;        // by a time or by a dependency
   std::size_t over_quota = 0;  // whose owners hold what they may
+  std::size_t array_full = 0;  // as many of their arrays run as may
   std::size_t proposed = 0;    // and neither placed nor refused yet
   std::size_t classes = 0;     // distinct requests of these sessions
 };

@@ -10,17 +10,29 @@ using namespace scheduling;
 // Of the nodes of one cell that fit, this many are compared.
 constexpr int looks_max = 8;
 
-// Whether a session at `key` in its queue may use the node, if it fits.
-bool Scheduler::Core::open_to(const Node& node, const OrderKey& key) const {
-  if (node.stamp == stamp) return false;
-  return !node.earmarked || key <= guard_key(pools[node.pool]);
+// Whether it fits, may be there, and leaves what is kept there for others.
+bool Scheduler::Core::suits(const Node& node, const Class& wanted,
+                            std::uint32_t times, const OrderKey& key) const {
+  // Inside its own reservation nobody is ahead of it.
+  const bool reserved = !wanted.request.reservation.empty();
+  if (node.earmarked && !reserved && key > guard_key(pools[node.pool]))
+    return false;
+  if (!fits(node, wanted.need, times)) return false;
+  if (wanted.wishes && !(admitted(wanted, node) && in_company(wanted, node)))
+    return false;
+  if (!node.bookings.empty() || reserved) {
+    const auto left = unreserved(node, wanted);
+    if (!left || !fits(*left, wanted.need, times)) return false;
+  }
+  return node.holds.empty() || reserved ||
+         beside_holds(node, wanted, times, key);
 }
 
-// Whether it may, it fits, and what is kept there for others still does.
+// The same, for the search at hand.
 bool Scheduler::Core::usable(const Node& node, const Class& wanted,
                              std::uint32_t times, const OrderKey& key) const {
-  return open_to(node, key) && fits(node, wanted.need, times) &&
-         (node.holds.empty() || beside_holds(node, wanted, times, key));
+  return node.stamp != stamp && suits(node, wanted, times, key) &&
+         within_narrowing(wanted, node);
 }
 
 Node* Scheduler::Core::find_in(const Shelf& shelf, const Class& wanted,
@@ -124,7 +136,9 @@ Node* Scheduler::Core::find(Class& wanted, std::uint32_t times,
 void Scheduler::Core::take(Node& node, const Class& wanted, std::uint32_t times,
                            Tasks& tasks) {
   for (std::uint32_t i = 0; i < times; ++i) {
-    auto devices = choose_devices(node, wanted);
+    const auto left = node.bookings.empty() ? std::optional<Node>()
+                                            : unreserved(node, wanted);
+    auto devices = choose_devices(left ? *left : node, wanted);
     claim(node, wanted.need, devices);
     tasks.push_back({node.id, std::move(devices)});
   }
@@ -150,10 +164,10 @@ bool Scheduler::Core::place(Class& wanted, const Session& session,
     for (const auto id : session.nodes_to_avoid) {
       if (id.value < nodes.size()) nodes[id.value].stamp = stamp;
     }
-    if (place_anywhere(wanted, key, tasks)) return true;
+    if (place_preferred(wanted, key, tasks)) return true;
     ++stamp;
   }
-  return place_anywhere(wanted, key, tasks);
+  return place_preferred(wanted, key, tasks);
 }
 
 bool Scheduler::Core::place_anywhere(Class& wanted, const OrderKey& key,

@@ -19,9 +19,13 @@ flatbuffers::Offset<schema::NodeSpec> node_spec(Builder& builder,
         builder, uuid.c_str(), model.c_str(), node.device_memory_bytes));
   }
   const auto name = "n" + std::to_string(node.number);
+  std::vector<flatbuffers::Offset<schema::KeyValue>> labels;
+  for (const auto& [key, value] : node.labels)
+    labels.push_back(
+        schema::CreateKeyValueDirect(builder, key.c_str(), value.c_str()));
   return schema::CreateNodeSpecDirect(builder, name.c_str(), node.group.c_str(),
                                       node.cpu_milli, node.memory_bytes, &list,
-                                      node.simulated);
+                                      node.simulated, nullptr, &labels);
 }
 
 flatbuffers::Offset<schema::SessionSpec> session_spec(
@@ -35,7 +39,21 @@ flatbuffers::Offset<schema::SessionSpec> session_spec(
   const auto user = builder.CreateString(session.user);
   const auto on_node = builder.CreateString(session.on_node);
   const auto after = builder.CreateVectorOfStructs(session.after);
+  const auto constraint = builder.CreateString(session.constraint);
+  const auto prefer = builder.CreateVectorOfStrings(session.prefer);
+  const auto together = builder.CreateString(session.together);
+  const auto apart = builder.CreateString(session.apart);
+  const auto within = builder.CreateString(session.within);
+  const auto reservation = builder.CreateString(session.reservation);
   schema::SessionSpecBuilder spec(builder);
+  spec.add_constraint(constraint);
+  spec.add_prefer(prefer);
+  spec.add_together(together);
+  spec.add_apart(apart);
+  spec.add_within(within);
+  spec.add_reservation(reservation);
+  spec.add_array_session(session.array_session);
+  spec.add_array_running_max(session.array_running_max);
   spec.add_request(request);
   spec.add_group(group);
   spec.add_project(project);

@@ -22,6 +22,7 @@ struct TestNode {
   std::uint64_t device_memory_bytes = 80 * gib;
   std::string group{};
   bool simulated = false;
+  std::vector<std::pair<std::string, std::string>> labels{};
 };
 
 struct TestSession {
@@ -42,6 +43,14 @@ struct TestSession {
   std::uint64_t time_limit_ns = 0;
   std::uint64_t not_before_at = 0;
   std::vector<schema::Dependency> after{};
+  std::string constraint{};
+  std::vector<std::string> prefer{};
+  std::string together{};
+  std::string apart{};
+  std::string within{};
+  std::string reservation{};
+  std::uint64_t array_session = 0;
+  std::uint32_t array_running_max = 0;
 };
 
 // The default policy but for the packing.

@@ -73,6 +73,13 @@ struct Release {
 
 }  // namespace
 
+// Whether a task would fit but for reservations.
+bool Scheduler::Core::is_reserved(const Node& node, const Class& wanted) const {
+  if (node.bookings.empty() && wanted.request.reservation.empty()) return false;
+  const auto left = unreserved(node, wanted);
+  return !left || (fits(node, wanted.need) && !fits(*left, wanted.need));
+}
+
 void Scheduler::Core::count_nodes(const Session& session, Why& answer) const {
   const auto& wanted = classes[session.request_class];
   const auto& need = wanted.need;
@@ -89,6 +96,11 @@ void Scheduler::Core::count_nodes(const Session& session, Why& answer) const {
       ++count.other_node;
     } else if (!fits(emptied(node), need)) {
       ++count.too_small;
+    } else if (wanted.wishes &&
+               !(admitted(wanted, node) && in_company(wanted, node))) {
+      ++count.unwished;
+    } else if (is_reserved(node, wanted)) {
+      ++count.reserved;
     } else if (fits(node, need)) {
       const bool kept =
           (node.earmarked && key > guard_key(pools[wanted.pool])) ||
@@ -254,6 +266,9 @@ Why Scheduler::Core::why(std::uint64_t id) const {
           accounts.excess(session.owners, wanted_by(session), pass_at);
       answer.reason = answer.quota ? WaitReason::quota : WaitReason::queued;
       break;
+    case Session::Standing::array_full:
+      answer.reason = WaitReason::array_full;
+      break;
     case Session::Standing::waiting: {
       const auto& own = classes[session.request_class];
       answer.reason = own.standing == Class::Standing::refused
@@ -264,9 +279,7 @@ Why Scheduler::Core::why(std::uint64_t id) const {
   }
   answer.waits_for = session.waits_for;
   count_nodes(session, answer);
-  if (session.standing == Session::Standing::held ||
-      session.standing == Session::Standing::over_quota)
-    return answer;
+  if (session.standing != Session::Standing::waiting) return answer;
   count_queue(session, answer);
   answer.rank = rank_parts(session, pass_at);
   expect_start(session, answer);
