@@ -23,7 +23,7 @@ class Teller {
 
   void account(const Account& account) {
     auto& builder = writer_.builder();
-    const auto spec = build_account(builder, state_.accounts(), account);
+    const auto spec = build_account(builder, state_.accounts(), account, true);
     say(schema::CreateAccountChanged(builder, spec), state_.last_time());
     if (!account.quota) return;
     const auto name = builder.CreateString(account.name);

@@ -33,7 +33,7 @@ fb::Offset<schema::NodeRecord> encode_node(Builder& builder, const Node& node) {
 fb::Offset<schema::AccountRecord> encode_account(Builder& builder,
                                                  const Accounts& accounts,
                                                  const Account& account) {
-  const auto spec = build_account(builder, accounts, account);
+  const auto spec = build_account(builder, accounts, account, true);
   const auto limits = account.quota ? build_quota(builder, *account.quota) : 0;
   return schema::CreateAccountRecord(builder, spec, account.removed, limits,
                                      account.used_milli_ms,
@@ -137,6 +137,7 @@ struct SnapshotReader {
 
   void accounts() {
     Accounts& accounts = state.accounts_;
+    accounts.advance(state.last_time_);
     if (from.accounts()) {
       for (const auto* record : *from.accounts())
         accounts.place_of(record->account()->kind(),

@@ -260,6 +260,9 @@ void Accounts::change(const schema::AccountSpec& spec) {
   account.policy = view(spec.policy());
   account.uid = spec.uid();
   account.admin = spec.admin();
+  if (!spec.usage()) return;
+  account.usage.restore(*spec.usage());
+  account.usage_at = now_;
 }
 
 void Accounts::set_quota(AccountIndex index, const Quota& quota) {
@@ -371,8 +374,16 @@ Accounts Accounts::without_holdings() const {
 
 flatbuffers::Offset<schema::AccountSpec> build_account(
     flatbuffers::FlatBufferBuilder& builder, const Accounts& accounts,
-    const Account& account) {
+    const Account& account, bool with_usage) {
   const auto name = builder.CreateString(account.name);
+  flatbuffers::Offset<flatbuffers::Vector<const UsageBucket*>> usage = 0;
+  if (with_usage) {
+    UsageHistory counted = account.usage;
+    if (account.usage_at.value != 0 && accounts.now() > account.usage_at)
+      counted.count(account.usage_at, accounts.now(), account.held);
+    if (!counted.buckets().empty())
+      usage = builder.CreateVectorOfStructs(counted.buckets());
+  }
   const auto parent =
       account.parent == no_account
           ? 0
@@ -382,9 +393,9 @@ flatbuffers::Offset<schema::AccountSpec> build_account(
                            : builder.CreateVectorOfStrings(account.members);
   const auto policy =
       account.policy.empty() ? 0 : builder.CreateString(account.policy);
-  return schema::CreateAccountSpec(builder, account.kind, name, parent,
-                                   account.weight_milli, account.priority_max,
-                                   members, policy, account.uid, account.admin);
+  return schema::CreateAccountSpec(
+      builder, account.kind, name, parent, account.weight_milli,
+      account.priority_max, members, policy, account.uid, account.admin, usage);
 }
 
 }  // namespace reeve::cluster

@@ -88,6 +88,7 @@ class Accounts {
 
   // The time of what follows; GPU time is counted up to it.
   void advance(Time now) { now_ = now; }
+  Time now() const { return now_; }
   void add(const Owners& owners, const Amounts& amounts);
   void remove(const Owners& owners, const Amounts& amounts);
 
@@ -149,8 +150,9 @@ std::optional<QuotaExcess> excess(const Account& account, const Amounts& held,
 // Whether it would have none if nothing were held or used.
 std::optional<QuotaExcess> never(const Account& account, const Amounts& wanted);
 
+// `with_usage`: and what it used, up to the time that the accounts stand at.
 flatbuffers::Offset<schema::AccountSpec> build_account(
     flatbuffers::FlatBufferBuilder& builder, const Accounts& accounts,
-    const Account& account);
+    const Account& account, bool with_usage = false);
 
 }  // namespace reeve::cluster

@@ -13,14 +13,7 @@ inline constexpr std::uint64_t usage_bucket_ns = 6 * 3600 * second_ns;
 // Older ones are forgotten: 60 days.
 inline constexpr std::size_t usage_buckets_max = 240;
 
-// In thousandths of CPUs and GPUs and in MiB, times milliseconds.
-struct UsageBucket {
-  std::uint64_t bucket = 0;  // since the epoch
-  std::uint64_t cpu_milli_ms = 0;
-  std::uint64_t memory_mib_ms = 0;
-  std::uint64_t gpu_milli_ms = 0;
-  bool operator==(const UsageBucket&) const = default;
-};
+using schema::UsageBucket;
 
 class UsageHistory {
  public:
@@ -28,9 +21,7 @@ class UsageHistory {
   void count(Time from, Time to, const Amounts& held);
 
   const std::vector<UsageBucket>& buckets() const { return buckets_; }
-  void restore(std::vector<UsageBucket> buckets) {
-    buckets_ = std::move(buckets);
-  }
+  void restore(const flatbuffers::Vector<const UsageBucket*>& buckets);
 
   // The sum of the buckets, each worth half as much for every half-life that
   // its age is; in `weigh`'s unit.

@@ -59,9 +59,9 @@ double weighted(const Amounts& held, const ResourceWeights& weights) {
 }
 
 double weighted_hours(const UsageBucket& used, const ResourceWeights& weights) {
-  return (static_cast<double>(used.cpu_milli_ms) / 1000 * weights.cpu +
-          static_cast<double>(used.memory_mib_ms) / 1024 * weights.memory +
-          static_cast<double>(used.gpu_milli_ms) / 1000 * weights.gpu) /
+  return (static_cast<double>(used.cpu_milli_ms()) / 1000 * weights.cpu +
+          static_cast<double>(used.memory_mib_ms()) / 1024 * weights.memory +
+          static_cast<double>(used.gpu_milli_ms()) / 1000 * weights.gpu) /
          hour_ms;
 }
 

@@ -167,6 +167,23 @@ BOOST_AUTO_TEST_CASE(what_an_expected_start_rests_on_is_said) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(of_many_ends_the_last_are_said) {
+  for (const std::size_t count : {awaited_ends_max, awaited_ends_max + 1}) {
+    TestCell cell;
+    cell.add(
+        {.number = 0, .cpu_milli = 1000 * static_cast<std::uint32_t>(count)});
+    for (std::size_t i = 1; i <= count; ++i)
+      cell.submit({.time_limit_ns = i * second_ns});
+    cell.pass();
+    const auto id =
+        cell.submit({.cpu_milli = 1000 * static_cast<std::uint32_t>(count)});
+    cell.pass();
+    const auto answer = why(cell, id);
+    BOOST_TEST(answer.awaited.size() == awaited_ends_max);
+    BOOST_TEST(answer.awaited.back().session.value == count);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(without_a_limit_nobody_knows_when) {
   TestCell cell;
   cell.add({.number = 0, .cpu_milli = 1000});
