@@ -170,6 +170,22 @@ BOOST_AUTO_TEST_CASE(all_nodes_of_a_session_can_share_a_label) {
   BOOST_TEST(spread(1, "row") == "impossible constraint_never 0 3");
 }
 
+BOOST_AUTO_TEST_CASE(a_place_that_was_not_asked_for_is_refused) {
+  add({.name = "n1", .labels = {{"rack", "r2"}}});
+  Spec spec = tasks_of(2);
+  spec.constraint = "rack=r1";
+  const SessionId first = submit(spec);
+  BOOST_TEST(verdict(try_place(first, {"n0", "n1"})) ==
+             "wrong_state placement_stale 0 0");
+  place(first, {"n0", "n0"});
+  spec.constraint = {};
+  spec.within = "rack";
+  const SessionId second = submit(spec);
+  BOOST_TEST(verdict(try_place(second, {"n0", "n1"})) ==
+             "wrong_state placement_stale 0 0");
+  place(second, {"n1", "n1"});
+}
+
 BOOST_AUTO_TEST_CASE(wishes_that_do_not_read_are_refused) {
   const auto with = [&](auto change) {
     Spec spec = one_task();

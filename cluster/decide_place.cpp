@@ -1,7 +1,10 @@
 // The manager's own check of a placement, against the newest state.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "cluster/decide.hpp"
+#include "cluster/node_spec.hpp"
 
 namespace reeve::cluster {
 namespace {
@@ -57,6 +60,73 @@ std::optional<std::string> take(const Session& session, const Node& node,
   if (node.used_memory_bytes + taken.memory_bytes > node.memory_bytes)
     return fmt::format("node {} has no memory left", node.name);
   return take_devices(node, taken, task);
+}
+
+bool takes_of(const TaskProposal& task, const Reservation& reservation) {
+  return reservation.devices.empty() ||
+         std::any_of(task.devices.begin(), task.devices.end(),
+                     [&](const DeviceGrant& grant) {
+                       return reservation.covers_device(grant.device);
+                     });
+}
+
+// What is kept now is for those who name it.
+std::optional<std::string> kept_for_others(const State& state,
+                                           std::string_view own,
+                                           const Node& node,
+                                           const TaskProposal& task, Time now) {
+  for (const auto& [name, reservation] : state.reservations().all())
+    if (name != own && reservation.covers(node.name) &&
+        takes_of(task, reservation) && reservation.holds_at(now))
+      return fmt::format("reservation {} keeps node {}", name, node.name);
+  return std::nullopt;
+}
+
+std::optional<std::string> outside_reservation(const Reservation* own,
+                                               const Node& node,
+                                               const TaskProposal& task,
+                                               Time now) {
+  if (!own || !own->holds_at(now)) return "its reservation does not hold now";
+  const bool inside = own->covers(node.name) &&
+                      std::all_of(task.devices.begin(), task.devices.end(),
+                                  [&](const DeviceGrant& grant) {
+                                    return own->covers_device(grant.device);
+                                  });
+  if (inside) return std::nullopt;
+  return fmt::format("node {} is not in its reservation", node.name);
+}
+
+// Labels and reservations: what the session chose, and what others keep.
+std::optional<std::string> misplaced(const State& state, const Session& session,
+                                     const Proposal& proposal, Time now) {
+  const Spec spec = state.spec(session);
+  const bool chooses = !spec.constraint.empty() || !spec.within.empty() ||
+                       !spec.reservation.empty();
+  if (!chooses && state.reservations().all().empty()) return std::nullopt;
+  Constraint constraint;
+  if (!spec.constraint.empty())
+    if (auto parsed = Constraint::parse(spec.constraint))
+      constraint = std::move(*parsed);
+  const Reservation* own = state.reservations().find(spec.reservation);
+  const std::string* place = nullptr;
+  for (const TaskProposal& task : proposal.tasks) {
+    const Node& node = *state.node(task.node);
+    if (auto why = kept_for_others(state, spec.reservation, node, task, now))
+      return why;
+    if (!chooses) continue;
+    if (!spec.reservation.empty())
+      if (auto why = outside_reservation(own, node, task, now)) return why;
+    if (!constraint.matches(facts_of(node)))
+      return fmt::format("node {} does not satisfy {}", node.name,
+                         spec.constraint);
+    if (spec.within.empty()) continue;
+    const std::string* value = find_label(node.labels, spec.within);
+    if (!value || (place && *place != *value))
+      return fmt::format("node {} is not within one {}", node.name,
+                         spec.within);
+    place = value;
+  }
+  return std::nullopt;
 }
 
 Amounts wanted(const Session& session, const Proposal& proposal) {
@@ -116,6 +186,8 @@ Decision decide_place(const State& state, const Proposal& proposal,
     if (auto why = take(*session, *node, taken_of(taken, *node), task))
       return tl::unexpected(stale(std::move(*why)));
   }
+  if (auto why = misplaced(state, *session, proposal, origin.now))
+    return tl::unexpected(stale(std::move(*why)));
   if (const auto no = state.accounts().excess(
           session->owners, wanted(*session, proposal), origin.now))
     return tl::unexpected(Rejection{RejectCode::over_limit, "quota",

@@ -126,6 +126,25 @@ BOOST_AUTO_TEST_CASE(a_longer_grace_moves_the_deadline_of_the_end) {
   BOOST_TEST(state.digest_hex() == replayed_digest(*this));
 }
 
+BOOST_AUTO_TEST_CASE(the_end_of_the_cell_waits_for_no_long_grace) {
+  Spec spec = one_task();
+  spec.grace_ns = 10 * minute_ns;
+  const SessionId runs = running(spec);
+  const SessionId ends = running(spec);
+  spec.grace_ns = 0;
+  const SessionId plain = running(spec);
+  BOOST_TEST(cancel(ends).has_value());
+  BOOST_TEST(cancel(plain).has_value());
+  for (const SessionId id : {runs, ends})
+    BOOST_TEST(decide_cell_stop(session(id), origin(), writer));
+  BOOST_TEST(!decide_cell_stop(session(plain), origin(), writer));
+  settle();
+  BOOST_TEST(grace_of(session(runs)) == 30 * second_ns);
+  BOOST_TEST(grace_of(session(ends)) == 30 * second_ns);
+  exit(ends, 0, 143);
+  BOOST_TEST(name_of(ends) == "cancelled cell_stopped");
+}
+
 BOOST_AUTO_TEST_CASE(a_warning_comes_once_in_time_before_the_limit) {
   Spec spec = limited(10 * minute_ns);
   spec.warn_signal = 10;

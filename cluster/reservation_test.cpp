@@ -186,6 +186,31 @@ BOOST_AUTO_TEST_CASE(one_that_is_over_goes_and_one_that_repeats_stays) {
   BOOST_TEST(kinds == "");
 }
 
+BOOST_AUTO_TEST_CASE(what_is_kept_now_is_for_those_who_name_it) {
+  Reservation kept = a_reservation(*this);
+  kept.devices = {1};
+  BOOST_TEST(verdict(set_reservation(kept)) == "accepted");
+  Spec spec = one_task();
+  const auto placed = [&](const char* reservation, const char* node,
+                          std::uint32_t device) {
+    spec.reservation = reservation;
+    const SessionId id = submit(spec);
+    auto decision = try_place(id, {node}, {{.device = device, .milli = 100}});
+    return verdict(decision);
+  };
+  const char* stale = "wrong_state placement_stale 0 0";
+  BOOST_TEST(placed("", "n0", 1) == "accepted");
+  BOOST_TEST(placed("r", "n0", 1) == stale);
+  pass(hour_ns);
+  BOOST_TEST(placed("", "n0", 1) == stale);
+  BOOST_TEST(placed("", "n0", 0) == "accepted");
+  BOOST_TEST(placed("r", "n0", 1) == "accepted");
+  BOOST_TEST(placed("r", "n0", 0) == stale);
+  BOOST_TEST(placed("r", "n1", 1) == stale);
+  pass(2 * hour_ns);
+  BOOST_TEST(placed("", "n0", 1) == "accepted");
+}
+
 BOOST_AUTO_TEST_CASE(a_session_names_one_that_is_for_it) {
   Spec spec = one_task();
   spec.reservation = "r";

@@ -264,8 +264,14 @@ Amounts amounts_of(SessionState state) {
   return out;
 }
 
+// Whoever stops a cell waits for the longest: half of what systemd leaves.
+constexpr std::uint64_t cell_stop_grace_ns = 30 * second_ns;
+
 std::uint64_t grace_of(const Session& session) {
-  return session.grace_ns ? session.grace_ns : stop_grace_ns;
+  if (session.grace_ns == 0) return stop_grace_ns;
+  return session.reason == EndReason::cell_stopped
+             ? std::min(session.grace_ns, cell_stop_grace_ns)
+             : session.grace_ns;
 }
 
 Time deadline_of(const Session& session) {

@@ -123,7 +123,8 @@ DryRun Scheduler::Core::dry_run(const schema::SessionSpec& spec, Time now) {
   count_nodes(session, why);
   if (out.tasks.empty() && why.reason == WaitReason::no_room) {
     count_queue(session, why);
-    why.expected_start = expected_start(session);
+    why.rank = rank_parts(session, now);
+    expect_start(session, why);
   }
   leave_class(session.request_class);
   return out;
