@@ -75,6 +75,7 @@ Node bare(const Node& node) {
   copy.cpu_used_milli = node.cpu_used_milli;
   copy.memory_used_bytes = node.memory_used_bytes;
   copy.devices = node.devices;
+  copy.links = node.links;
   return copy;
 }
 
@@ -111,6 +112,7 @@ std::vector<DeviceGrant> pick(const Node& node, const Need& need,
   REEVE_CHECK(order.size() >= need.gpus,
               fmt::format("{} of {} GPUs picked on node {}", order.size(),
                           need.gpus, node.name));
+  if (node.links && !need.share()) order = node.links->best(order, need.gpus);
   order.resize(need.gpus);
   std::sort(order.begin(), order.end());
   for (const auto i : order) {
