@@ -5,12 +5,14 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <tuple>
 #include <vector>
 
 #include "cluster/accounts/reservation.hpp"
 #include "cluster/constraint.hpp"
+#include "cluster/scheduling/links.hpp"
 #include "cluster/scheduling/scheduler.hpp"
 #include "cluster/types.hpp"
 
@@ -74,6 +76,7 @@ struct Node {
   std::uint64_t memory_used_bytes = 0;
   std::vector<Device> devices;
   std::uint32_t whole_devices = 0;           // free ones, kept by the index
+  std::shared_ptr<const Links> links;        // null: all are connected alike
   Amounts counted;                           // in its pool's capacity
   std::vector<Tenant> tenants;               // in a pool with a plan
   std::vector<Hold> holds;                   // in the order of the plan

@@ -30,6 +30,8 @@ void Scheduler::Core::take_inventory(Node& node, const schema::NodeSpec& spec) {
   node.name = spec.name()->str();
   node.labels = labels_of(spec.labels());
   node.model_names.clear();
+  auto links = std::make_shared<const Links>(spec);
+  node.links = links->uniform() ? nullptr : std::move(links);
   node.cpu_capacity_milli = spec.cpu_milli();
   node.memory_capacity_bytes = spec.memory_bytes();
   const std::size_t count = spec.devices() ? spec.devices()->size() : 0;
