@@ -79,6 +79,7 @@ BOOST_AUTO_TEST_CASE(where_all_are_alike_the_lowest_numbers_do) {
   check(links.best({1, 2, 3}, 2), {1, 2});
 }
 
+// Beyond Links::sets_max.
 BOOST_AUTO_TEST_CASE(many_devices_are_chosen_by_growing_sets) {
   const auto islands = [](std::uint32_t a, std::uint32_t b) {
     return a / 8 == b / 8 ? DeviceLink::nvlink : DeviceLink::system;
