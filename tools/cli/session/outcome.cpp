@@ -25,6 +25,7 @@ std::string_view sentence(EndReason reason) {
     case EndReason::wait_timeout: return "waited for longer than it may";
     case EndReason::node_drained: return "was ended to drain its node";
     case EndReason::cell_stopped: return "was ended with the cell";
+    case EndReason::preempted: return "had to make room for another session";
     case EndReason::signalled: return "was ended by a signal";
     case EndReason::none:
     case EndReason::exited: return {};
