@@ -203,14 +203,9 @@ double openb(const Policy& policy, const char* nodes_path,
   return static_cast<double>(timed.placed) / timed.seconds();
 }
 
-// The last value of its text.
-std::string packing_name(const Policy& policy) {
-  const auto text = to_text(policy);
-  return text.substr(text.rfind('=') + 1);
-}
-
-void report_steady(int repeat, const Policy& policy, std::uint32_t nodes,
-                   std::uint32_t classes, std::size_t events) {
+void report_steady(int repeat, const Policy& policy, const std::string& label,
+                   std::uint32_t nodes, std::uint32_t classes,
+                   std::size_t events) {
   std::vector<double> rate, p50, p99, why;
   for (int i = 0; i < repeat; ++i) {
     const auto figures = steady(policy, nodes, classes, events);
@@ -220,7 +215,7 @@ void report_steady(int repeat, const Policy& policy, std::uint32_t nodes,
     why.push_back(figures.why_ms);
   }
   auto name = fmt::format("decisions {} nodes {} classes", nodes, classes);
-  if (!(policy == Policy{})) name += ", " + packing_name(policy);
+  if (!label.empty()) name += ", " + label;
   bench::report(name, "placements/s", rate);
   bench::report(name + " event p50", "us", p50);
   bench::report(name + " event p99", "us", p99);
@@ -234,6 +229,7 @@ int main(int argc, char** argv) {
   const char* nodes_path = nullptr;
   const char* pods_path = nullptr;
   Policy policy;
+  std::string label;  // the policy as it was given
   std::uint32_t only = 0;
   for (int i = 1; i < argc; ++i) {
     if (std::strcmp(argv[i], "--repeat") == 0 && i + 1 < argc) {
@@ -247,6 +243,7 @@ int main(int argc, char** argv) {
         return 2;
       }
       policy = *parsed;
+      label = argv[i];
     } else if (std::strcmp(argv[i], "--openb") == 0 && i + 2 < argc) {
       nodes_path = argv[++i];
       pods_path = argv[++i];
@@ -266,12 +263,12 @@ int main(int argc, char** argv) {
     bench::report("decisions openb", "placements/s", rate);
   }
   if (only > 0) {
-    report_steady(repeat, policy, only, 1'000, 50'000);
+    report_steady(repeat, policy, label, only, 1'000, 50'000);
     return 0;
   }
   for (const auto nodes : {1'000U, 10'000U, 50'000U}) {
-    report_steady(repeat, policy, nodes, 1'000, 50'000);
+    report_steady(repeat, policy, label, nodes, 1'000, 50'000);
   }
-  report_steady(repeat, policy, 10'000, 100'000, 20'000);
+  report_steady(repeat, policy, label, 10'000, 100'000, 20'000);
   return 0;
 }
