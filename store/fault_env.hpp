@@ -59,8 +59,10 @@ class FaultFile final : public rocksdb::FSWritableFileOwnerWrapper {
   rocksdb::IOStatus Sync(const rocksdb::IOOptions& options,
                          rocksdb::IODebugContext* context) override {
     if (faults_.sync_fails()) return rocksdb::IOStatus::IOError("injected");
+    // RocksDB may append while it syncs: that may not be on the disk.
+    const std::uint64_t written = written_bytes_;
     auto status = FSWritableFileOwnerWrapper::Sync(options, context);
-    if (status.ok()) note_synced(written_bytes_);
+    if (status.ok()) note_synced(written);
     return status;
   }
   rocksdb::IOStatus Fsync(const rocksdb::IOOptions& options,
@@ -76,7 +78,7 @@ class FaultFile final : public rocksdb::FSWritableFileOwnerWrapper {
 
   std::string name_;
   Faults& faults_;
-  std::uint64_t written_bytes_ = 0;
+  std::atomic<std::uint64_t> written_bytes_{0};
 };
 
 class FaultFileSystem final : public rocksdb::FileSystemWrapper {
