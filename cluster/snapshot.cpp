@@ -152,6 +152,8 @@ struct SnapshotReader {
       }
     }
     first_format_accounts();
+    // Time stands still while holdings come back with the sessions.
+    accounts.advance(Time{});
   }
 
   void first_format_accounts() {

@@ -354,7 +354,9 @@ std::optional<QuotaExcess> Accounts::excess(const Owners& owners,
 
 void Accounts::restore(const schema::AccountSpec& spec, bool removed) {
   change(spec);
-  accounts_[index_of(spec.kind(), view(spec.name()))].removed = removed;
+  Account& account = accounts_[index_of(spec.kind(), view(spec.name()))];
+  account.removed = removed;
+  if (account.kind != AccountKind::group) account.usage_at = now_;
 }
 
 void Accounts::restore_quota(std::string_view name, AccountKind kind,

@@ -65,7 +65,7 @@ class ArrayTest(CellTest):
                 (2, ["run", "--array", "1-2", "--", "true"],
                  "reeve submit --array"),
                 (3, ["submit", "--array", "1-10001", "--", "true"],
-                 "array_size_max"),
+                 "at most 10000"),
                 (4, ["cancel", "--array", "s-9999"], "no session s-9999")]:
             with self.subTest(words=words):
                 self.assertIn(said, self.cell.reeve(*words, code=code).err)

@@ -95,8 +95,7 @@ class WrongUsageTest(CellTest):
                      says=["no simulated node"])
 
     def test_a_resource_of_a_later_release_is_refused_and_not_ignored(self):
-        for option, value in (("--image", "alpine"), ("--volume", "v:/v"),
-                              ("--array", "1-3"), ("--constraint", "a=b")):
+        for option, value in (("--image", "alpine"), ("--volume", "v:/v")):
             with self.subTest(option=option):
                 done = self.cell.reeve("submit", option, value, "--", "true",
                                        code=None)

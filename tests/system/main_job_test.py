@@ -188,7 +188,7 @@ class MainJobTest(CellTest):
     def test_submit_and_show_have_the_keys_that_scripts_use(self):
         answer = self.cell.reeve("submit", "--json", "--name", "keys", "--",
                                  "sh", "-c", "exit 3").json()
-        self.assertEqual({"session_id", "seq"}, set(answer))
+        self.assertEqual({"session_id", "seq", "sessions"}, set(answer))
         self.cell.reeve("wait", answer["session_id"], code=3)
         shown = self.cell.show(answer["session_id"])
         for key in ("session_id", "state", "attempt", "exit_code", "signal",

@@ -90,7 +90,7 @@ BOOST_AUTO_TEST_CASE(wrong_usage_exits_with_2_and_says_what_is_meant) {
       {{"run", "--mem", "4X", "--", "true"}, "--mem: \"4X\" is no size"},
       {{"run", "--time", "90", "--", "true"}, "--time: \"90\" has no unit"},
       {{"run", "--gpus", "1.5", "--", "true"}, "--gpus: "},
-      {{"submit", "--array", "1-9", "--", "true"}, "this release has no"},
+      {{"submit", "--array", "9-1", "--", "true"}, "ends before it begins"},
       {{"submit", "--image", "x", "--", "true"}, "this release has no"},
       {{"show", "x-1"}, "ids look like s-12"},
       {{"show"}, "needs ID"},
