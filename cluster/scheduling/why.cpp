@@ -206,7 +206,7 @@ void Scheduler::Core::expect_start(const Session& session, Why& answer) const {
     if (!named.empty() && !is_named(node, named)) continue;
     if (!fits(emptied(node), wanted.need)) continue;
     places.emplace(number, scratch.size());
-    scratch.push_back(node);
+    scratch.push_back(bare(node));
     room.push_back(slots(node, wanted.need, tasks));
   }
   std::vector<Release> releases;
