@@ -471,7 +471,8 @@ struct Scheduler::Core {
     return answer.expected_start;
   }
   void expect_start(const Session& session, Why& answer) const;
-  void await_ends(const std::vector<std::uint32_t>& numbers, Time until,
+  void await_ends(const std::set<const Session*>& among,
+                  const std::vector<std::uint32_t>& numbers, Time until,
                   Why& answer) const;
 
   // For people (queue.cpp).

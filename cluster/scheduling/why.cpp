@@ -148,10 +148,12 @@ void Scheduler::Core::count_queue(const Session& session, Why& answer) const {
 }
 
 // What ends on these nodes up to then, the latest last.
-void Scheduler::Core::await_ends(const std::vector<std::uint32_t>& numbers,
+void Scheduler::Core::await_ends(const std::set<const Session*>& among,
+                                 const std::vector<std::uint32_t>& numbers,
                                  Time until, Why& answer) const {
   auto& awaited = answer.awaited;
-  for (const auto& [id, other] : sessions) {
+  for (const auto* one : among) {
+    const auto& other = *one;
     if (other.holdings.empty() || other.started_at.value == 0) continue;
     const auto at = limit_of(other);
     if (at == no_time || at > until) continue;
@@ -162,8 +164,8 @@ void Scheduler::Core::await_ends(const std::vector<std::uint32_t>& numbers,
         continue;
       std::uint32_t milli = 0;
       for (const auto& grant : holding.task.devices) milli += grant.milli;
-      awaited.push_back(
-          {SessionId(id), node, nodes[node.value].name, at, milli});
+      awaited.push_back({SessionId(other.key.session), node,
+                         nodes[node.value].name, at, milli});
     }
   }
   std::sort(awaited.begin(), awaited.end(),
@@ -193,7 +195,11 @@ void Scheduler::Core::expect_start(const Session& session, Why& answer) const {
       std::vector<std::uint32_t> numbers;
       for (const auto& place : planned.places) numbers.push_back(place.first);
       std::sort(numbers.begin(), numbers.end());
-      return await_ends(numbers, planned.start, answer);
+      std::set<const Session*> among;
+      for (const auto number : numbers)
+        for (const auto& tenant : nodes[number].tenants)
+          among.insert(&sessions.at(tenant.session));
+      return await_ends(among, numbers, planned.start, answer);
     }
   std::unordered_map<std::uint32_t, std::size_t> places;
   std::vector<Node> scratch;
@@ -239,7 +245,12 @@ void Scheduler::Core::expect_start(const Session& session, Why& answer) const {
     for (const auto& [number, place] : places)
       if (room[place] == most) numbers.push_back(number);
     std::sort(numbers.begin(), numbers.end());
-    return await_ends(numbers, release_of.at, answer);
+    std::set<const Session*> among;
+    for (const auto& other : releases) {
+      if (other.at > release_of.at) break;
+      among.insert(other.session);
+    }
+    return await_ends(among, numbers, release_of.at, answer);
   }
 }
 
