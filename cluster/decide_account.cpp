@@ -4,18 +4,12 @@
 #include <algorithm>
 
 #include "cluster/decide.hpp"
+#include "cluster/rejecting.hpp"
 #include "cluster/scheduling/policy.hpp"
 #include "schema/wire.hpp"
 
 namespace reeve::cluster {
 namespace {
-
-using Check = std::optional<Rejection>;
-
-Rejection reject(RejectCode code, const char* rule, std::string text,
-                 std::uint64_t limit = 0, std::uint64_t value = 0) {
-  return {code, rule, std::move(text), limit, value};
-}
 
 std::string_view view(const flatbuffers::String* text) {
   return schema::text(text);

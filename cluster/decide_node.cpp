@@ -5,14 +5,10 @@
 
 #include "cluster/decide.hpp"
 #include "cluster/node_spec.hpp"
+#include "cluster/rejecting.hpp"
 
 namespace reeve::cluster {
 namespace {
-
-Rejection reject(RejectCode code, const char* rule, std::string text,
-                 std::uint64_t limit = 0, std::uint64_t value = 0) {
-  return {code, rule, std::move(text), limit, value};
-}
 
 Rejection unknown_node(const State& state, std::string_view name) {
   if (state.barred_node(name))

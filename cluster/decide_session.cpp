@@ -5,13 +5,10 @@
 
 #include "cluster/decide.hpp"
 #include "cluster/decide_internal.hpp"
+#include "cluster/rejecting.hpp"
 
 namespace reeve::cluster {
 namespace {
-
-Rejection reject(RejectCode code, const char* rule, std::string text) {
-  return {code, rule, std::move(text), 0, 0};
-}
 
 struct Outcome {
   SessionState state = SessionState::succeeded;

@@ -4,26 +4,11 @@
 #include <algorithm>
 
 #include "cluster/decide.hpp"
+#include "cluster/rejecting.hpp"
 #include "cluster/units.hpp"
 
 namespace reeve::cluster {
 namespace {
-
-using Check = std::optional<Rejection>;
-
-Rejection reject(RejectCode code, const char* rule, std::string text,
-                 std::uint64_t limit = 0, std::uint64_t value = 0) {
-  return {code, rule, std::move(text), limit, value};
-}
-
-Check bound(const char* rule, std::string_view what, std::uint64_t value,
-            std::uint64_t limit) {
-  if (value <= limit) return std::nullopt;
-  return reject(
-      RejectCode::over_limit, rule,
-      fmt::format("{} is {}; at most {} is possible", what, value, limit),
-      limit, value);
-}
 
 Check least(const char* rule, std::string_view what, std::uint64_t value,
             std::uint64_t limit) {

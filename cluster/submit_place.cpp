@@ -6,17 +6,11 @@
 
 #include "cluster/decide.hpp"
 #include "cluster/node_spec.hpp"
+#include "cluster/rejecting.hpp"
 #include "cluster/scheduling/capacity.hpp"
 
 namespace reeve::cluster {
 namespace {
-
-using Check = std::optional<Rejection>;
-
-Rejection reject(RejectCode code, const char* rule, std::string text,
-                 std::uint64_t limit = 0, std::uint64_t value = 0) {
-  return {code, rule, std::move(text), limit, value};
-}
 
 Check malformed(const char* rule, const Error& error) {
   return reject(RejectCode::malformed, rule, error.text);
