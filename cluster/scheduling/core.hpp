@@ -219,6 +219,27 @@ struct Candidates {
   std::size_t nodes_max = 0;  // for the present part of the walk
 };
 
+// What ends with a session that makes room: the later in this order, the
+// dearer.
+struct Cost {
+  std::int32_t priority = INT32_MIN;
+  double lost = 0;  // GPUs (and what counts as such) times seconds
+  auto operator<=>(const Cost&) const = default;
+};
+
+struct Victim {
+  Cost cost;
+  std::uint64_t session = 0;
+};
+
+// Who may go for a head, by node, and the nodes that it gets by it.
+struct Eviction {
+  std::map<std::uint32_t, Node> nodes;
+  std::map<std::uint32_t, std::vector<Victim>> on_node;
+  std::map<std::uint64_t, Victim> all;
+  std::vector<std::uint32_t> chosen;
+};
+
 struct Dependent {
   std::uint64_t session = 0;
   std::uint8_t kind = 0;
@@ -372,9 +393,16 @@ struct Scheduler::Core {
   Time next_preemption() const;
   bool may_preempt(const Pool& pool, const Session& head, const Session& victim,
                    Time now) const;
-  std::vector<std::uint64_t> victims_for(const Pool& pool, const Session& head,
-                                         Time now,
-                                         std::vector<std::uint32_t>& on) const;
+  scheduling::Cost cost_of(const Session& victim, Time now) const;
+  void give_back(Node& node, const Session& session) const;
+  scheduling::Eviction eviction_for(const Pool& pool, const Session& head,
+                                    Time now) const;
+  std::vector<scheduling::Victim> victims_on_one(
+      const Class& wanted, scheduling::Eviction& eviction) const;
+  std::vector<scheduling::Victim> victims_on_several(
+      const Class& wanted, scheduling::Eviction& eviction) const;
+  std::vector<scheduling::Victim> victims_for(
+      const Class& wanted, scheduling::Eviction& eviction) const;
 
   void watch_heads(Time now);
   void set_guard(Pool& pool, const Class& head);
@@ -424,6 +452,7 @@ struct Scheduler::Core {
   bool matches(const Constraint& constraint, const Node& node) const;
   bool admitted(const Class& wanted, const Node& node) const;
   bool in_company(const Class& wanted, const Node& node) const;
+  bool as_wished(const Class& wanted, const Node& node) const;
   void join_company(const Class& of, const Node& node);
   void leave_company(const Class& of, const Node& node);
   bool within_narrowing(const Class& wanted, const Node& node) const;

@@ -18,21 +18,9 @@ namespace {
 // have run for long enough, or have not gone.
 constexpr std::uint64_t retry_ns = 60 * second_ns;
 
-// What ends with a session: the later in this order, the dearer.
-struct Cost {
-  std::int32_t priority = INT32_MIN;
-  double lost = 0;  // GPUs (and what counts as such) times seconds
-  auto operator<=>(const Cost&) const = default;
-};
-
 Cost operator+(const Cost& a, const Cost& b) {
   return {std::max(a.priority, b.priority), a.lost + b.lost};
 }
-
-struct Victim {
-  Cost cost;
-  std::uint64_t session = 0;
-};
 
 bool cheaper(const Victim& a, const Victim& b) {
   return std::tuple(a.cost.priority, a.cost.lost, b.session) <
@@ -48,7 +36,10 @@ double seconds(std::uint64_t duration_ns) {
 bool Scheduler::Core::may_preempt(const Pool& pool, const Session& head,
                                   const Session& victim, Time now) const {
   if (victim.standing != Session::Standing::placed) return false;
-  if (victim.preempted_at.value != 0) return false;
+  // It is on its way; or the manager would not have it, and may be asked again.
+  if (victim.preempted_at.value != 0 &&
+      now.value < victim.preempted_at.value + retry_ns)
+    return false;
   if (now.value < victim.started_at.value + pool.policy.preempt_after_ns)
     return false;
   if (victim.key.priority != head.key.priority)
@@ -71,129 +62,138 @@ bool Scheduler::Core::may_preempt(const Pool& pool, const Session& head,
   return share(victim, false) > share(head, true);
 }
 
-// The cheapest set of sessions without which the head fits, and the nodes it
-// then gets; empty: there is none.
-std::vector<std::uint64_t> Scheduler::Core::victims_for(
-    const Pool& pool, const Session& head, Time now,
-    std::vector<std::uint32_t>& on) const {
-  const auto& wanted = classes[head.request_class];
-  const auto tasks = wanted.request.tasks;
-  const auto cost_of = [&](const Session& session) {
-    const auto amounts = wanted_by(session);
-    const double weight =
-        std::max(static_cast<double>(amounts.gpu_milli) / 1000,
-                 static_cast<double>(amounts.cpu_milli) / 16000);
-    return Cost{session.key.priority,
-                weight * seconds(now.value - session.started_at.value)};
-  };
-  const auto free = [&](Node& node, const Session& session) {
-    const auto& need = classes[session.request_class].need;
-    for (const auto& holding : session.holdings)
-      if (!holding.freed && holding.task.node == node.id)
-        release(node, need, holding.task.devices);
-  };
+Cost Scheduler::Core::cost_of(const Session& victim, Time now) const {
+  const auto amounts = wanted_by(victim);
+  const double weight =
+      std::max(static_cast<double>(amounts.gpu_milli) / 1000,
+               static_cast<double>(amounts.cpu_milli) / 16000);
+  return {victim.key.priority,
+          weight * seconds(now.value - victim.started_at.value)};
+}
 
-  // Of each node those that may go, cheapest first; all of them together.
-  std::map<std::uint32_t, std::vector<Victim>> on_node;
-  std::map<std::uint64_t, Victim> all;
-  std::map<std::uint32_t, Node> now_free;
+// What `session` holds on the node, given back.
+void Scheduler::Core::give_back(Node& node, const Session& session) const {
+  const auto& need = classes[session.request_class].need;
+  for (const auto& holding : session.holdings)
+    if (!holding.freed && holding.task.node == node.id)
+      release(node, need, holding.task.devices);
+}
+
+// The nodes that the head may use, and the sessions on them that may go.
+Eviction Scheduler::Core::eviction_for(const Pool& pool, const Session& head,
+                                       Time now) const {
+  Eviction found;
+  const auto& wanted = classes[head.request_class];
   for (const auto number : pool.nodes) {
     const auto& node = nodes[number];
     if (!welcome(wanted, node)) continue;
     if (!node.bookings.empty() && !unreserved(node, wanted)) continue;
     if (!fits(emptied(node), wanted.need)) continue;
-    now_free.emplace(number, bare(node));
-    std::set<std::uint64_t> seen;
+    found.nodes.emplace(number, bare(node));
+    std::map<std::uint64_t, Victim> here;
     for (const auto& tenant : node.tenants) {
       const auto& session = sessions.at(tenant.session);
-      if (!seen.insert(tenant.session).second) continue;
-      if (!may_preempt(pool, head, session, now)) continue;
-      const Victim victim{cost_of(session), tenant.session};
-      on_node[number].push_back(victim);
-      all.emplace(tenant.session, victim);
+      if (may_preempt(pool, head, session, now))
+        here[tenant.session] = {cost_of(session, now), tenant.session};
+    }
+    for (const auto& [id, victim] : here) {
+      found.on_node[number].push_back(victim);
+      found.all[id] = victim;
     }
   }
+  return found;
+}
 
-  // On one node: its cheapest until the head fits, less those that were not
-  // needed after all.
-  std::vector<std::uint64_t> best;
+// Takes out those without whom it works as well, the dearest first.
+template <class Works>
+void leave_needed(std::vector<Victim>& victims, Works&& works) {
+  for (std::size_t i = victims.size(); i-- > 0;) {
+    auto without = victims;
+    without.erase(without.begin() + static_cast<std::ptrdiff_t>(i));
+    if (works(without)) victims = std::move(without);
+  }
+}
+
+// All tasks on one node: the node whose victims are the cheapest.
+std::vector<Victim> Scheduler::Core::victims_on_one(const Class& wanted,
+                                                    Eviction& eviction) const {
+  std::vector<Victim> best;
   std::optional<Cost> best_cost;
-  if (wanted.request.nodes <= 1) {
-    for (auto& [number, victims] : on_node) {
-      std::sort(victims.begin(), victims.end(), cheaper);
-      std::vector<Victim> chosen;
-      Node node = now_free.at(number);
-      for (const auto& victim : victims) {
-        if (fits(node, wanted.need, tasks)) break;
-        free(node, sessions.at(victim.session));
-        chosen.push_back(victim);
-      }
-      if (!fits(node, wanted.need, tasks)) continue;
-      for (std::size_t i = chosen.size(); i-- > 0;) {
-        Node without = now_free.at(number);
-        for (std::size_t k = 0; k < chosen.size(); ++k)
-          if (k != i) free(without, sessions.at(chosen[k].session));
-        if (fits(without, wanted.need, tasks))
-          chosen.erase(chosen.begin() + static_cast<std::ptrdiff_t>(i));
-      }
-      Cost cost;
-      for (const auto& victim : chosen) cost = cost + victim.cost;
-      if (best_cost && !(cost < *best_cost)) continue;
-      best_cost = cost;
-      best.clear();
-      for (const auto& victim : chosen) best.push_back(victim.session);
-      on = {number};
-    }
+  for (auto& [number, victims] : eviction.on_node) {
+    const auto works = [&, number = number](const std::vector<Victim>& gone) {
+      Node node = eviction.nodes.at(number);
+      for (const auto& victim : gone)
+        give_back(node, sessions.at(victim.session));
+      return fits(node, wanted.need, wanted.request.tasks);
+    };
+    std::sort(victims.begin(), victims.end(), cheaper);
+    if (!works(victims)) continue;
+    leave_needed(victims, works);
+    Cost cost;
+    for (const auto& victim : victims) cost = cost + victim.cost;
+    if (best_cost && !(cost < *best_cost)) continue;
+    best_cost = cost;
+    best = victims;
+    eviction.chosen = {number};
   }
-  if (best_cost || tasks == 1 || wanted.request.nodes == 1) return best;
+  return best;
+}
 
-  // Over several nodes: the cheapest of all, and again less those not needed.
-  std::vector<Victim> order;
-  for (const auto& [id, victim] : all) order.push_back(victim);
-  std::sort(order.begin(), order.end(), cheaper);
-  const auto placed_with = [&](const std::vector<Victim>& gone,
-                               Planned& planned) {
-    auto free_nodes = now_free;
+// Over several nodes: the fewest of the cheapest of all that suffice.
+std::vector<Victim> Scheduler::Core::victims_on_several(
+    const Class& wanted, Eviction& eviction) const {
+  Planned planned;
+  const auto works = [&](const std::vector<Victim>& gone) {
+    auto free_nodes = eviction.nodes;
     for (const auto& victim : gone) {
       const auto& session = sessions.at(victim.session);
-      std::set<std::uint32_t> touched;
+      std::set<std::uint32_t> held;
       for (const auto& holding : session.holdings)
-        touched.insert(holding.task.node.value);
-      for (const auto number : touched)
+        held.insert(holding.task.node.value);
+      for (const auto number : held)
         if (const auto it = free_nodes.find(number); it != free_nodes.end())
-          free(it->second, session);
+          give_back(it->second, session);
     }
     std::map<std::uint32_t, std::uint32_t> room;
     for (const auto& [number, node] : free_nodes)
-      if (const auto times = slots(node, wanted.need, tasks))
+      if (const auto times = slots(node, wanted.need, wanted.request.tasks))
         room[number] = times;
     return gather(wanted, room, planned);
   };
-  Planned planned;
-  // The fewest of the cheapest that suffice, by halving.
+  std::vector<Victim> order;
+  for (const auto& [id, victim] : eviction.all) order.push_back(victim);
+  std::sort(order.begin(), order.end(), cheaper);
+  if (!works(order)) return {};
   std::size_t low = 0;
   std::size_t high = order.size();
-  if (!placed_with(order, planned)) return {};
   while (low < high) {
     const auto middle = (low + high) / 2;
     const std::vector<Victim> some(
         order.begin(), order.begin() + static_cast<std::ptrdiff_t>(middle));
-    if (placed_with(some, planned))
+    if (works(some))
       high = middle;
     else
       low = middle + 1;
   }
   order.resize(low);
-  for (std::size_t i = order.size(); i-- > 0;) {
-    auto without = order;
-    without.erase(without.begin() + static_cast<std::ptrdiff_t>(i));
-    if (placed_with(without, planned)) order = without;
+  leave_needed(order, works);
+  works(order);
+  for (const auto& place : planned.places)
+    eviction.chosen.push_back(place.first);
+  return order;
+}
+
+// The cheapest set of sessions without which the head fits; empty: there is
+// none.
+std::vector<Victim> Scheduler::Core::victims_for(const Class& wanted,
+                                                 Eviction& eviction) const {
+  const auto& request = wanted.request;
+  if (request.nodes <= 1) {
+    auto victims = victims_on_one(wanted, eviction);
+    if (!victims.empty() || request.tasks == 1 || request.nodes == 1)
+      return victims;
   }
-  placed_with(order, planned);
-  on.clear();
-  for (const auto& place : planned.places) on.push_back(place.first);
-  for (const auto& victim : order) best.push_back(victim.session);
-  return best;
+  return victims_on_several(wanted, eviction);
 }
 
 std::vector<Preemption> Scheduler::Core::preempt(Time now) {
@@ -209,16 +209,17 @@ std::vector<Preemption> Scheduler::Core::preempt(Time now) {
       continue;
     pool.preempted_for = id;
     pool.preempted_at = now;
-    std::vector<std::uint32_t> on;
-    const auto victims = victims_for(pool, head, now, on);
+    auto eviction = eviction_for(pool, head, now);
+    const auto victims = victims_for(classes[found->second], eviction);
     if (victims.empty()) continue;
-    for (const auto victim : victims) {
-      auto& session = sessions.at(victim);
+    for (const auto& victim : victims) {
+      auto& session = sessions.at(victim.session);
       session.preempted_at = now;
-      out.push_back({SessionId(victim), session.attempt, SessionId(id)});
+      out.push_back(
+          {SessionId(victim.session), session.attempt, SessionId(id)});
     }
     drop_guard(pool);
-    earmark(pool, classes[found->second], on);
+    earmark(pool, classes[found->second], eviction.chosen);
   }
   return out;
 }

@@ -107,6 +107,22 @@ BOOST_AUTO_TEST_CASE(nobody_goes_before_the_time_that_all_have) {
   check_preempted(cell, {1});
 }
 
+// Whom the manager refused to stop is asked again, at the earliest when the
+// head is looked at again.
+BOOST_AUTO_TEST_CASE(who_has_not_gone_after_a_minute_is_asked_again) {
+  auto cell = cell_with("greedy,preemption=priority", 1);
+  cell.submit({.cpu_milli = 4000});
+  cell.started();
+  cell.now.value += 20 * minute_ns;
+  cell.submit({.cpu_milli = 4000, .priority = 1});
+  check_started(cell, {});
+  check_preempted(cell, {1});
+  cell.now.value += minute_ns - 1;
+  check_preempted(cell, {});
+  cell.now.value += 1;
+  check_preempted(cell, {1});
+}
+
 BOOST_AUTO_TEST_CASE(a_gang_gets_several_nodes) {
   auto cell = cell_with("greedy,preemption=priority", 3);
   for (const char* name : {"n0", "n1", "n2"})

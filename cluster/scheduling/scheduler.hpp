@@ -1,15 +1,15 @@
 // Who starts next, and where. A pure projection of the log: it is told every
 // event, proposes placements in batches, and is told what became of them.
 //
-// Order. Sessions wait in one queue per (resource group, simulated or not),
-// by priority (higher first), then by submission. A session that does not fit
-// now is passed over: later ones that fit start before it (first fit, no
-// reservation). So that a gang or a large request cannot be passed over for
-// ever, the head of a queue that has been refused for `head_patience_ns` since
-// it first was the head becomes the queue's guard: as many nodes as it needs,
-// those with the most room now, are earmarked, and sessions behind it in the
-// queue may not start on them until the guard has started or left. All other
-// nodes go on serving everybody.
+// Order. Sessions wait in one queue per (resource group, simulated or not), by
+// priority (higher first), then by the order of the group's policy (policy.hpp,
+// order.cpp). What may start while an earlier session does not fit is for its
+// backfill to say: nothing; what leaves the first that wait the places that are
+// kept for them from a moment on (plan.cpp); or, as it is where nothing is set,
+// whatever fits. Then, and where no such moment is known, the head of a queue
+// that has been refused for `head_patience_ns` since it first was the head is
+// the queue's guard: as many nodes as it needs, those with the most room, are
+// earmarked, closed to sessions behind it until it has started or left.
 //
 // Quotas. A session whose user, project (with those above it) or group holds
 // what it may is out of the queue, in the account's own line, until the account

@@ -18,8 +18,7 @@ bool Scheduler::Core::suits(const Node& node, const Class& wanted,
   if (node.earmarked && !reserved && key > guard_key(pools[node.pool]))
     return false;
   if (!fits(node, wanted.need, times)) return false;
-  if (wanted.wishes && !(admitted(wanted, node) && in_company(wanted, node)))
-    return false;
+  if (!as_wished(wanted, node)) return false;
   if (!node.bookings.empty() || reserved) {
     const auto left = unreserved(node, wanted);
     if (!left || !fits(*left, wanted.need, times)) return false;

@@ -96,8 +96,7 @@ void Scheduler::Core::count_nodes(const Session& session, Why& answer) const {
       ++count.other_node;
     } else if (!fits(emptied(node), need)) {
       ++count.too_small;
-    } else if (wanted.wishes &&
-               !(admitted(wanted, node) && in_company(wanted, node))) {
+    } else if (!as_wished(wanted, node)) {
       ++count.unwished;
     } else if (is_reserved(node, wanted)) {
       ++count.reserved;

@@ -110,6 +110,10 @@ bool Scheduler::Core::in_company(const Class& wanted, const Node& node) const {
   return true;
 }
 
+bool Scheduler::Core::as_wished(const Class& wanted, const Node& node) const {
+  return !wanted.wishes || (admitted(wanted, node) && in_company(wanted, node));
+}
+
 void Scheduler::Core::join_company(const Class& of, const Node& node) {
   if (!of.wishes) return;
   const auto join = [&](const std::string& key, const std::string& label) {
@@ -279,9 +283,7 @@ std::optional<scheduling::Node> Scheduler::Core::unreserved(
 bool Scheduler::Core::welcome(const Class& wanted, const Node& node) const {
   const auto& name = wanted.request.on_node;
   return node.offered() && node.pool == wanted.pool &&
-         (name.empty() || is_named(node, name)) &&
-         (!wanted.wishes ||
-          (admitted(wanted, node) && in_company(wanted, node)));
+         (name.empty() || is_named(node, name)) && as_wished(wanted, node);
 }
 
 // When a window next begins or ends; 0: never.
