@@ -10,6 +10,7 @@
 #include "bus/private_file.hpp"
 #include "bus/server_config.hpp"
 #include "bus/test_support.hpp"
+#include "tests/paths.hpp"
 
 namespace reeve::bus {
 namespace {
@@ -78,9 +79,10 @@ BOOST_AUTO_TEST_CASE(a_stopped_server_is_gone_and_starts_on_its_old_port) {
 // The first daemon is a process of its own that is killed without warning.
 BOOST_AUTO_TEST_CASE(a_server_outlives_its_killed_daemon_and_is_adopted) {
   const TemporaryDirectory directory;
-  auto first = Child::spawn(
-      {REEVE_BINARY_DIR "/tests/bus_server_holder", directory.path().string()},
-      directory.path() / "output");
+  auto first =
+      Child::spawn({reeve::testing::binary_dir() + "/tests/bus_server_holder",
+                    directory.path().string()},
+                   directory.path() / "output");
   BOOST_REQUIRE(first.has_value());
   BOOST_REQUIRE(eventually([&] {
     return read_private_file(directory.path() / "ready").has_value();

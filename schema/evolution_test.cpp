@@ -15,6 +15,7 @@
 
 #include "schema/json.hpp"
 #include "schema/sample.hpp"
+#include "tests/paths.hpp"
 
 namespace reeve::schema {
 namespace {
@@ -26,7 +27,7 @@ using testing::Schemas;
 namespace fs = std::filesystem;
 namespace json = boost::json;
 
-const fs::path folder = fs::path(REEVE_SOURCE_DIR) / "schema";
+const fs::path folder = fs::path(reeve::testing::source_dir()) / "schema";
 
 std::string read_file(const fs::path& file) {
   std::ifstream in(file, std::ios::binary);

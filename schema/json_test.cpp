@@ -4,6 +4,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include "schema/sample.hpp"
+#include "tests/paths.hpp"
 
 namespace reeve::schema {
 namespace {
@@ -13,7 +14,8 @@ using testing::Schemas;
 namespace json = boost::json;
 
 Schemas& schemas() {
-  static Schemas all{std::filesystem::path(REEVE_SOURCE_DIR) / "schema"};
+  static Schemas all{std::filesystem::path(reeve::testing::source_dir()) /
+                     "schema"};
   return all;
 }
 

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "cluster/trace/trace.hpp"
+#include "tests/paths.hpp"
 #include "tools/trace/text_file.hpp"
 
 namespace reeve::tools {
@@ -44,7 +45,7 @@ struct Program {
   ~Program() { fs::remove_all(directory); }
 
   Ran run(std::vector<std::string> words) const {
-    words.insert(words.begin(), REEVE_BINARY_DIR "/bin/reeve");
+    words.insert(words.begin(), reeve::testing::binary_dir() + "/bin/reeve");
     return spawn(std::move(words));
   }
 

@@ -7,6 +7,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "tests/paths.hpp"
+
 namespace reeve::tools {
 namespace {
 
@@ -97,7 +99,7 @@ BOOST_AUTO_TEST_CASE(the_sample_parses_to_the_defaults) {
 }
 
 BOOST_AUTO_TEST_CASE(the_sample_in_deploy_is_the_generated_one) {
-  std::ifstream in(REEVE_SOURCE_DIR "/deploy/reeved.toml.sample");
+  std::ifstream in(reeve::testing::source_dir() + "/deploy/reeved.toml.sample");
   std::ostringstream text;
   text << in.rdbuf();
   BOOST_TEST(text.str() == sample_config());
