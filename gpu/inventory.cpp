@@ -1,87 +1,14 @@
 #include "gpu/inventory.hpp"
 
-#include <dlfcn.h>
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <cctype>
 #include <cstring>
 #include <fstream>
-#include <memory>
 
-#include "gpu/nvml_abi.hpp"
+#include "gpu/nvml.hpp"
 
 namespace reeve::gpu {
 namespace {
-
-struct CloseLibrary {
-  void operator()(void* library) const { ::dlclose(library); }
-};
-
-class Nvml {
- public:
-  explicit Nvml(const std::string& path)
-      : library_(::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL)) {
-    if (!library_) {
-      const char* why = ::dlerror();
-      missing_ = why ? why : path + " cannot be loaded";
-      return;
-    }
-    find(init, "nvmlInit_v2");
-    find(shutdown, "nvmlShutdown");
-    find(error_string, "nvmlErrorString");
-    find(driver_version, "nvmlSystemGetDriverVersion");
-    find(count, "nvmlDeviceGetCount_v2");
-    find(handle, "nvmlDeviceGetHandleByIndex_v2");
-    find(uuid, "nvmlDeviceGetUUID");
-    find(name, "nvmlDeviceGetName");
-    find(memory, "nvmlDeviceGetMemoryInfo");
-    find(minor, "nvmlDeviceGetMinorNumber");
-    find(pci, "nvmlDeviceGetPciInfo_v3");
-    // Older drivers have none, and no such devices.
-    find(mig_mode, "nvmlDeviceGetMigMode", false);
-  }
-
-  bool loaded() const { return library_ != nullptr; }
-  // What could not be loaded; empty when all is there.
-  const std::string& missing() const { return missing_; }
-
-  nvml::Init* init = nullptr;
-  nvml::Shutdown* shutdown = nullptr;
-  nvml::ErrorString* error_string = nullptr;
-  nvml::SystemGetDriverVersion* driver_version = nullptr;
-  nvml::DeviceGetCount* count = nullptr;
-  nvml::DeviceGetHandleByIndex* handle = nullptr;
-  nvml::DeviceGetText* uuid = nullptr;
-  nvml::DeviceGetText* name = nullptr;
-  nvml::DeviceGetMemoryInfo* memory = nullptr;
-  nvml::DeviceGetMinorNumber* minor = nullptr;
-  nvml::DeviceGetPciInfo* pci = nullptr;
-  nvml::DeviceGetMigMode* mig_mode = nullptr;
-
- private:
-  template <class Function>
-  void find(Function*& function, const char* symbol, bool needed = true) {
-    function = reinterpret_cast<Function*>(::dlsym(library_.get(), symbol));
-    if (!function && needed && missing_.empty())
-      missing_ = fmt::format(
-          "the driver's library has no {}: the driver is "
-          "too old, or the library is not NVIDIA's",
-          symbol);
-  }
-
-  std::unique_ptr<void, CloseLibrary> library_;
-  std::string missing_;
-};
-
-// "00000000:1B:00.0" as the kernel writes it: "0000:1b:00.0".
-std::string kernel_bus_id(std::string id) {
-  const auto colon = id.find(':');
-  if (colon != std::string::npos && colon > 4) id.erase(0, colon - 4);
-  std::transform(id.begin(), id.end(), id.begin(),
-                 [](unsigned char c) { return std::tolower(c); });
-  return id;
-}
 
 std::int16_t numa_node_of(const std::string& pci_devices,
                           const std::string& bus) {
@@ -91,45 +18,70 @@ std::int16_t numa_node_of(const std::string& pci_devices,
   return static_cast<std::int16_t>(node);
 }
 
-// Reads one device, or says why it is not offered.
+template <std::size_t Size>
+std::string text_of(const char (&text)[Size]) {
+  return {text, ::strnlen(text, Size)};
+}
+
+// What follows " MIG " in "NVIDIA H100 80GB HBM3 MIG 1g.10gb".
+std::string profile_in(const std::string& name) {
+  const auto at = name.rfind(" MIG ");
+  return at == std::string::npos ? "" : name.substr(at + 5);
+}
+
+// Reads one device, or says why it cannot be offered.
 class Reader {
  public:
   Reader(const Nvml& nvml, const Sources& sources)
       : nvml_(nvml), sources_(sources) {}
 
   bool read(unsigned index, Device& device, std::string& problem) {
-    nvml::Device handle = nullptr;
     nvml::Memory memory{};
     nvml::PciInfo pci{};
     char uuid[nvml::uuid_bytes] = {};
     char name[nvml::name_bytes] = {};
     const bool good =
-        ask(nvml_.handle(index, &handle), "its handle") &&
-        ask(nvml_.uuid(handle, uuid, sizeof uuid), "its uuid") &&
-        ask(nvml_.name(handle, name, sizeof name), "its model") &&
-        ask(nvml_.memory(handle, &memory), "its memory") &&
-        ask(nvml_.minor(handle, &device.minor), "its device file") &&
-        ask(nvml_.pci(handle, &pci), "its place on the bus");
+        ask(nvml_.handle(index, &handle_), "its handle") &&
+        ask(nvml_.uuid(handle_, uuid, sizeof uuid), "its uuid") &&
+        ask(nvml_.name(handle_, name, sizeof name), "its model") &&
+        ask(nvml_.memory(handle_, &memory), "its memory") &&
+        ask(nvml_.minor(handle_, &device.minor), "its device file") &&
+        ask(nvml_.pci(handle_, &pci), "its place on the bus");
     if (!good) {
       problem = fmt::format(
           "GPU {} is not offered: the driver does not tell "
           "{} ({}); look at its Xid errors in the kernel log",
-          index, failed_, nvml_.error_string(why_));
+          index, failed_, nvml_.error(why_));
       return false;
     }
-    pci.bus_id[sizeof pci.bus_id - 1] = '\0';
-    device.uuid.assign(uuid, ::strnlen(uuid, sizeof uuid));
-    device.model.assign(name, ::strnlen(name, sizeof name));
+    device.uuid = text_of(uuid);
+    device.model = text_of(name);
     device.memory_bytes = memory.total;
-    device.pci_bus = kernel_bus_id(pci.bus_id);
+    device.pci_bus = kernel_bus_id(text_of(pci.bus_id));
     device.numa_node = numa_node_of(sources_.pci_devices, device.pci_bus);
-    if (!in_mig_mode(handle)) return true;
-    problem = fmt::format(
-        "GPU {} ({}, {}) is not offered: it is in MIG mode; "
-        "turn that off to offer it as a whole (nvidia-smi "
-        "-i {} -mig 0)",
-        index, device.model, device.uuid, index);
-    return false;
+    read_make(device);
+    read_limits(device);
+    read_mig(device);
+    return true;
+  }
+
+  nvml::Device handle() const { return handle_; }
+
+  LinkEnds link_ends(const Device& device) const {
+    LinkEnds ends{device.pci_bus, {}};
+    for (unsigned link = 0; link < nvml::nvlinks_max; ++link) {
+      if (told(nvml_.link_state, 0u, handle_, link) == 0) continue;
+      nvml::PciInfo remote{};
+      const bool on_switch = told(nvml_.link_remote_type, 0u, handle_, link) ==
+                             nvml::remote_is_switch;
+      if (!on_switch &&
+          (!nvml_.link_remote_pci ||
+           nvml_.link_remote_pci(handle_, link, &remote) != nvml::success))
+        continue;
+      ends.remotes.push_back(on_switch ? ""
+                                       : kernel_bus_id(text_of(remote.bus_id)));
+    }
+    return ends;
   }
 
  private:
@@ -140,44 +92,169 @@ class Reader {
     return false;
   }
 
-  bool in_mig_mode(nvml::Device handle) const {
+  unsigned number(nvml::DeviceNumber* function) const {
+    return told(function, 0u, handle_);
+  }
+
+  bool pair(nvml::DevicePair* function, unsigned& first,
+            unsigned& second) const {
+    return function && function(handle_, &first, &second) == nvml::success;
+  }
+
+  void read_make(Device& device) const {
+    int major = 0;
+    int minor = 0;
+    if (nvml_.compute_capability &&
+        nvml_.compute_capability(handle_, &major, &minor) == nvml::success) {
+      device.compute_major = static_cast<std::uint32_t>(major);
+      device.compute_minor = static_cast<std::uint32_t>(minor);
+    }
     unsigned now = 0;
-    unsigned after_reset = 0;
-    return nvml_.mig_mode &&
-           nvml_.mig_mode(handle, &now, &after_reset) == nvml::success &&
-           now != 0;
+    unsigned later = 0;
+    if (pair(nvml_.ecc_mode, now, later)) {
+      device.ecc = now ? Ecc::on : Ecc::off;
+      device.ecc_after_reset = later ? Ecc::on : Ecc::off;
+    }
+  }
+
+  void read_limits(Device& device) const {
+    device.power_limit_mw = number(nvml_.power_limit);
+    device.power_limit_default_mw = number(nvml_.power_limit_default);
+    unsigned lowest = 0;
+    unsigned highest = 0;
+    if (pair(nvml_.power_limit_range, lowest, highest)) {
+      device.power_limit_lowest_mw = lowest;
+      device.power_limit_highest_mw = highest;
+    }
+    device.sm_clock_highest_mhz =
+        told(nvml_.clock_max, 0u, handle_, unsigned{nvml::clock_sm});
+    device.memory_clock_highest_mhz =
+        told(nvml_.clock_max, 0u, handle_, unsigned{nvml::clock_memory});
+    device.pcie_generation_highest = number(nvml_.pcie_generation_max);
+    device.pcie_width_highest = number(nvml_.pcie_width_max);
+  }
+
+  void read_mig(Device& device) const {
+    unsigned now = 0;
+    unsigned later = 0;
+    if (!pair(nvml_.mig_mode, now, later)) return;
+    device.mig_mode = now != 0;
+    device.mig_mode_after_reset = later != 0;
+    if (!device.mig_mode) return;
+    const unsigned slots = number(nvml_.mig_count_max);
+    for (unsigned slot = 0; slot < slots; ++slot) {
+      const auto part =
+          told(nvml_.mig_handle, nvml::Device{nullptr}, handle_, slot);
+      if (part) read_instance(part, device);
+    }
+  }
+
+  void read_instance(nvml::Device part, Device& device) const {
+    char uuid[nvml::uuid_bytes] = {};
+    char name[nvml::name_bytes] = {};
+    if (nvml_.uuid(part, uuid, sizeof uuid) != nvml::success) return;
+    MigInstance instance;
+    instance.uuid = text_of(uuid);
+    if (nvml_.name(part, name, sizeof name) == nvml::success)
+      instance.profile = profile_in(text_of(name));
+    instance.gpu_instance = told(nvml_.gpu_instance, 0u, part);
+    instance.compute_instance = told(nvml_.compute_instance, 0u, part);
+    const auto size = told(nvml_.attributes, nvml::Attributes{}, part);
+    instance.multiprocessors = size.multiprocessors;
+    instance.memory_bytes = size.memory_mib << 20;
+    device.mig.push_back(std::move(instance));
   }
 
   const Nvml& nvml_;
   const Sources& sources_;
+  nvml::Device handle_ = nullptr;
   nvml::Return why_ = nvml::success;
   const char* failed_ = "";
 };
 
-void read_devices(const Nvml& nvml, const Sources& sources,
-                  Inventory& inventory) {
+Way way_of(unsigned ancestor) {
+  switch (ancestor) {
+    case nvml::ancestor_internal: return Way::board;
+    case nvml::ancestor_switch: return Way::pcie_switch;
+    case nvml::ancestor_switches: return Way::pcie_switches;
+    case nvml::ancestor_host_bridge: return Way::host_bridge;
+    case nvml::ancestor_node: return Way::numa_node;
+    case nvml::ancestor_system: return Way::system;
+    default: return Way::unknown;
+  }
+}
+
+struct Found {
+  nvml::Device handle;
+  LinkEnds ends;
+};
+
+Connection connection_of(const Nvml& nvml, const Found& from, const Found& to) {
+  if (const auto links = nvlinks_between(from.ends, to.ends); links != 0)
+    return {Way::nvlink, links};
+  return {way_of(told(nvml.common_ancestor, ~0u, from.handle, to.handle)), 0};
+}
+
+void connect(const Nvml& nvml, const std::vector<Found>& found,
+             Inventory& inventory) {
+  for (const Found& from : found) {
+    auto& row = inventory.connections.emplace_back();
+    for (const Found& to : found)
+      row.push_back(&from == &to ? Connection{Way::self, 0}
+                                 : connection_of(nvml, from, to));
+  }
+}
+
+std::string cut_sentence(unsigned index, const Device& device) {
+  std::string parts;
+  for (const MigInstance& part : device.mig)
+    parts += (parts.empty() ? "" : ", ") + part.profile;
+  return fmt::format(
+      "GPU {} ({}, {}) is not offered: it is in MIG mode ({}); "
+      "turn that off to offer it as a whole (nvidia-smi "
+      "-i {} -mig 0)",
+      index, device.model, device.uuid, parts.empty() ? "not cut" : parts,
+      index);
+}
+
+void read_versions(const Nvml& nvml, Inventory& inventory) {
   char version[nvml::version_bytes] = {};
   if (nvml.driver_version(version, sizeof version) == nvml::success)
-    inventory.driver_version.assign(version,
-                                    ::strnlen(version, sizeof version));
+    inventory.driver_version = text_of(version);
+  if (const int cuda = told(nvml.cuda_version, 0); cuda > 0)
+    inventory.cuda_version =
+        fmt::format("{}.{}", cuda / 1000, cuda % 1000 / 10);
+}
+
+void read_devices(const Nvml& nvml, const Sources& sources,
+                  Inventory& inventory) {
   unsigned count = 0;
   if (const auto result = nvml.count(&count); result != nvml::success) {
     inventory.why_none = fmt::format(
         "the GPU driver does not count its "
         "devices: {}",
-        nvml.error_string(result));
+        nvml.error(result));
     inventory.problems.push_back(inventory.why_none);
     return;
   }
+  std::vector<Found> found;
   for (unsigned index = 0; index < count; ++index) {
     Device device;
     std::string problem;
-    if (Reader(nvml, sources).read(index, device, problem)) {
-      inventory.devices.push_back(std::move(device));
-    } else {
+    Reader reader(nvml, sources);
+    if (!reader.read(index, device, problem)) {
       inventory.problems.push_back(std::move(problem));
+    } else if (device.mig_mode) {
+      inventory.problems.push_back(cut_sentence(index, device));
+      inventory.cut.push_back(std::move(device));
+    } else {
+      LinkEnds ends = reader.link_ends(device);
+      device.nvlinks = static_cast<std::uint32_t>(ends.remotes.size());
+      found.push_back({reader.handle(), std::move(ends)});
+      inventory.devices.push_back(std::move(device));
     }
   }
+  connect(nvml, found, inventory);
   if (!inventory.devices.empty()) return;
   inventory.why_none =
       count == 0 ? "the GPU driver is loaded but sees no device"
@@ -188,7 +265,7 @@ void read_devices(const Nvml& nvml, const Sources& sources,
 
 Inventory read_inventory(const Sources& sources) {
   Inventory inventory;
-  const Nvml nvml(sources.library);
+  Nvml nvml(sources.library);
   if (!nvml.missing().empty()) {
     inventory.why_none = nvml.loaded()
                              ? nvml.missing()
@@ -196,16 +273,16 @@ Inventory read_inventory(const Sources& sources) {
     if (nvml.loaded()) inventory.problems.push_back(inventory.why_none);
     return inventory;
   }
-  if (const auto result = nvml.init(); result != nvml::success) {
-    inventory.why_none = fmt::format("the GPU driver does not answer: {}",
-                                     nvml.error_string(result));
+  if (const auto result = nvml.start(); result != nvml::success) {
+    inventory.why_none =
+        fmt::format("the GPU driver does not answer: {}", nvml.error(result));
     // A library without its driver is an image made for other hosts.
     if (result != nvml::driver_not_loaded)
       inventory.problems.push_back(inventory.why_none);
     return inventory;
   }
+  read_versions(nvml, inventory);
   read_devices(nvml, sources, inventory);
-  nvml.shutdown();
   return inventory;
 }
 

@@ -1,99 +1,258 @@
 #include "gpu/inventory.hpp"
 
 #include <boost/test/unit_test.hpp>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <string>
+
+#include "gpu/changes.hpp"
+#include "gpu/fake_machine.hpp"
+#include "gpu/nvml_abi.hpp"
 
 namespace reeve::gpu {
 namespace {
 
-namespace fs = std::filesystem;
-
-// A directory of PCI devices where the second fake GPU is on NUMA node 1.
-struct Host {
-  Host() {
-    std::string name = (fs::temp_directory_path() / "reeve-gpu-XXXXXX");
-    BOOST_REQUIRE(::mkdtemp(name.data()) != nullptr);
-    directory = name;
-    fs::create_directory(directory / "0000:1b:00.0");
-    std::ofstream(directory / "0000:1b:00.0" / "numa_node") << "1\n";
-  }
-  ~Host() {
-    fs::remove_all(directory);
-    ::unsetenv("REEVE_FAKE_GPUS");
-  }
-  Inventory read(const char* gpus) const {
-    ::setenv("REEVE_FAKE_GPUS", gpus, 1);
-    return read_inventory({REEVE_FAKE_NVML, directory.string()});
-  }
-  fs::path directory;
-};
-
-bool contains(const std::string& text, const char* part) {
-  return text.find(part) != std::string::npos;
+std::string devices(int count) {
+  std::string text;
+  for (int i = 0; i < count; ++i) text += "device\n";
+  return text;
 }
 
-BOOST_FIXTURE_TEST_CASE(devices_are_read_with_their_place_and_file, Host) {
-  const Inventory found = read("gg");
+std::string row(const Inventory& found, std::size_t index) {
+  std::string text;
+  for (const Connection& connection : found.connections.at(index))
+    text += (text.empty() ? "" : " ") + short_name(connection);
+  return text;
+}
+
+BOOST_FIXTURE_TEST_CASE(devices_are_read_with_their_place_and_file,
+                        FakeMachine) {
+  numa_node("0000:1b:00.0", 1);
+  const Inventory found = read("cuda 12080\n" + devices(2));
   BOOST_REQUIRE_EQUAL(found.devices.size(), 2u);
   BOOST_TEST(found.driver_version == "570.1.2");
+  BOOST_TEST(found.cuda_version == "12.8");
   BOOST_TEST(found.why_none.empty());
   BOOST_TEST(found.problems.empty());
   const Device& second = found.devices[1];
   BOOST_TEST(second.uuid == "GPU-00000001");
   BOOST_TEST(second.model == "NVIDIA Fake");
   BOOST_TEST(second.memory_bytes == 80ull << 30);
-  BOOST_TEST(second.minor == 6u);
+  BOOST_TEST(second.minor == 62u);
   BOOST_TEST(second.pci_bus == "0000:1b:00.0");
   BOOST_TEST(second.numa_node == 1);
   BOOST_TEST(found.devices[0].numa_node == -1);
 }
 
-BOOST_FIXTURE_TEST_CASE(a_host_without_a_driver_has_none_and_says_so, Host) {
+BOOST_FIXTURE_TEST_CASE(make_and_limits_are_read_where_the_driver_tells,
+                        FakeMachine) {
+  const Inventory found = read(
+      "device major=9 minor_capability=0 ecc=1 ecc_pending=0 "
+      "power_limit=650000 power_default=700000 power_min=200000 "
+      "power_max=700001 sm_clock_max=1980 memory_clock_max=2619 "
+      "pcie_gen_max=5 pcie_width_max=16\ndevice\n");
+  BOOST_REQUIRE_EQUAL(found.devices.size(), 2u);
+  const Device& told = found.devices[0];
+  BOOST_TEST(told.compute_major == 9u);
+  BOOST_TEST(told.compute_minor == 0u);
+  BOOST_TEST((told.ecc == Ecc::on));
+  BOOST_TEST((told.ecc_after_reset == Ecc::off));
+  BOOST_TEST(told.power_limit_mw == 650000u);
+  BOOST_TEST(told.power_limit_default_mw == 700000u);
+  BOOST_TEST(told.power_limit_lowest_mw == 200000u);
+  BOOST_TEST(told.power_limit_highest_mw == 700001u);
+  BOOST_TEST(told.sm_clock_highest_mhz == 1980u);
+  BOOST_TEST(told.memory_clock_highest_mhz == 2619u);
+  BOOST_TEST(told.pcie_generation_highest == 5u);
+  BOOST_TEST(told.pcie_width_highest == 16u);
+  BOOST_TEST((found.devices[1].ecc == Ecc::unknown));
+  BOOST_TEST(found.devices[1].power_limit_mw == 0u);
+}
+
+BOOST_FIXTURE_TEST_CASE(machines_of_1_to_16_gpus_are_read, FakeMachine) {
+  for (int count = 1; count <= 16; ++count) {
+    std::string text = devices(count);
+    for (int i = 0; count > 1 && i < count; ++i)
+      text += "switch " + std::to_string(i) + " " +
+              std::to_string(nvml::nvlinks_max + 1) + "\n";
+    const Inventory found = read(text);
+    BOOST_REQUIRE_EQUAL(found.devices.size(), std::size_t(count));
+    BOOST_REQUIRE_EQUAL(found.connections.size(), std::size_t(count));
+    for (int i = 0; i < count; ++i)
+      for (int j = 0; j < count; ++j)
+        BOOST_TEST(short_name(found.connections[i][j]) ==
+                   (i == j ? "X" : "NV18"));
+  }
+}
+
+BOOST_FIXTURE_TEST_CASE(pcie_connections_have_the_names_of_nvidia_smi,
+                        FakeMachine) {
+  const Inventory found = read(devices(7) +
+                               "ancestor 0 1 0\nancestor 0 2 10\n"
+                               "ancestor 0 3 20\nancestor 0 4 30\n"
+                               "ancestor 0 5 40\nancestor 0 6 50\n");
+  BOOST_TEST(row(found, 0) == "X PIX PIX PXB PHB NODE SYS");
+  BOOST_TEST(row(found, 2) == "PIX SYS X SYS SYS SYS SYS");
+}
+
+BOOST_FIXTURE_TEST_CASE(direct_nvlinks_are_counted_between_each_pair,
+                        FakeMachine) {
+  const Inventory found =
+      read(devices(4) + "nvlink 0 1 4\nnvlink 2 3 2\nancestor 0 2 30\n");
+  BOOST_TEST(row(found, 0) == "X NV4 PHB SYS");
+  BOOST_TEST(row(found, 3) == "SYS SYS NV2 X");
+  BOOST_TEST(found.devices[0].nvlinks == 4u);
+  BOOST_TEST(found.devices[3].nvlinks == 2u);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_gpu_with_fewer_links_to_the_switches_shows_it,
+                        FakeMachine) {
+  const Inventory found =
+      read(devices(3) + "switch 0 18\nswitch 1 18\nswitch 2 17\n");
+  BOOST_TEST(row(found, 0) == "X NV18 NV17");
+}
+
+BOOST_FIXTURE_TEST_CASE(connections_a_driver_does_not_tell_are_unknown,
+                        FakeMachine) {
+  without({"nvmlDeviceGetTopologyCommonAncestor"});
+  BOOST_TEST(row(read(devices(2)), 0) == "X ?");
+}
+
+BOOST_AUTO_TEST_CASE(a_host_without_a_driver_has_none_and_says_so) {
   const Inventory found = read_inventory({"libreeve-no-such-driver.so.1", "/"});
   BOOST_TEST(found.devices.empty());
   BOOST_TEST(contains(found.why_none, "no GPU driver"));
   BOOST_TEST(found.problems.empty());
 }
 
-BOOST_FIXTURE_TEST_CASE(a_library_without_its_driver_is_no_problem, Host) {
-  const Inventory found = read("!");
+BOOST_FIXTURE_TEST_CASE(a_library_without_its_driver_is_no_problem,
+                        FakeMachine) {
+  const Inventory found = read("init 9\n");
   BOOST_TEST(found.devices.empty());
   BOOST_TEST(contains(found.why_none, "Driver Not Loaded"));
   BOOST_TEST(found.problems.empty());
 }
 
-BOOST_FIXTURE_TEST_CASE(a_driver_that_fails_is_a_problem, Host) {
-  const Inventory found = read("?");
+BOOST_FIXTURE_TEST_CASE(a_driver_that_fails_is_a_problem, FakeMachine) {
+  const Inventory found = read("init 999\n");
   BOOST_TEST(found.devices.empty());
   BOOST_REQUIRE_EQUAL(found.problems.size(), 1u);
   BOOST_TEST(contains(found.problems[0], "Unknown Error"));
 }
 
-BOOST_FIXTURE_TEST_CASE(a_lost_device_is_left_out_and_named, Host) {
-  const Inventory found = read("lg");
+BOOST_FIXTURE_TEST_CASE(a_driver_that_does_not_count_is_a_problem,
+                        FakeMachine) {
+  const Inventory found = read("fail nvmlDeviceGetCount_v2 * 999\n");
+  BOOST_TEST(contains(found.why_none, "does not count"));
+  BOOST_TEST(found.problems.size() == 1u);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_lost_device_is_left_out_and_named, FakeMachine) {
+  const Inventory found = read(devices(2) + "lost 0\n");
   BOOST_REQUIRE_EQUAL(found.devices.size(), 1u);
   BOOST_TEST(found.devices[0].uuid == "GPU-00000001");
+  BOOST_TEST(found.connections.size() == 1u);
   BOOST_REQUIRE_EQUAL(found.problems.size(), 1u);
   BOOST_TEST(contains(found.problems[0], "GPU 0 is not offered"));
   BOOST_TEST(contains(found.problems[0], "GPU is lost"));
 }
 
-BOOST_FIXTURE_TEST_CASE(a_device_in_mig_mode_is_left_out_and_named, Host) {
-  const Inventory found = read("m");
-  BOOST_TEST(found.devices.empty());
-  BOOST_TEST(contains(found.why_none, "none of the 1 GPUs"));
-  BOOST_REQUIRE_EQUAL(found.problems.size(), 1u);
-  BOOST_TEST(contains(found.problems[0], "MIG mode"));
+BOOST_FIXTURE_TEST_CASE(a_device_that_hides_one_needed_thing_is_left_out,
+                        FakeMachine) {
+  for (const char* entry :
+       {"nvmlDeviceGetUUID", "nvmlDeviceGetName", "nvmlDeviceGetMemoryInfo",
+        "nvmlDeviceGetMinorNumber", "nvmlDeviceGetPciInfo_v3"}) {
+    const Inventory found = read(devices(3) + "fail " + entry + " 1 999\n");
+    BOOST_TEST(found.devices.size() == 2u);
+    BOOST_REQUIRE_EQUAL(found.problems.size(), 1u);
+    BOOST_TEST(contains(found.problems[0], "GPU 1 is not offered"));
+  }
 }
 
-BOOST_FIXTURE_TEST_CASE(a_library_that_is_not_the_drivers_is_named, Host) {
+BOOST_FIXTURE_TEST_CASE(a_device_in_mig_mode_is_read_as_it_is_cut,
+                        FakeMachine) {
+  const Inventory found = read(
+      "device mig=1 model=NVIDIA_H100\n"
+      "mig 0 uuid=MIG-a profile=1g.10gb gi=7 ci=0 sms=16 memory_mib=9856\n"
+      "mig 0 uuid=MIG-b profile=3g.40gb gi=2 ci=1 sms=60 memory_mib=40192\n"
+      "device\n");
+  BOOST_TEST(found.devices.size() == 1u);
+  BOOST_REQUIRE_EQUAL(found.cut.size(), 1u);
+  BOOST_REQUIRE_EQUAL(found.cut[0].mig.size(), 2u);
+  const MigInstance& part = found.cut[0].mig[1];
+  BOOST_TEST(part.uuid == "MIG-b");
+  BOOST_TEST(part.profile == "3g.40gb");
+  BOOST_TEST(part.gpu_instance == 2u);
+  BOOST_TEST(part.compute_instance == 1u);
+  BOOST_TEST(part.multiprocessors == 60u);
+  BOOST_TEST(part.memory_bytes == 40192ull << 20);
+  BOOST_REQUIRE_EQUAL(found.problems.size(), 1u);
+  BOOST_TEST(contains(found.problems[0], "MIG mode (1g.10gb, 3g.40gb)"));
+}
+
+BOOST_FIXTURE_TEST_CASE(a_device_in_mig_mode_alone_leaves_none, FakeMachine) {
+  const Inventory found = read("device mig=1\n");
+  BOOST_TEST(contains(found.why_none, "none of the 1 GPUs"));
+  BOOST_TEST(contains(found.problems.at(0), "not cut"));
+}
+
+BOOST_FIXTURE_TEST_CASE(an_old_driver_without_the_rest_still_offers,
+                        FakeMachine) {
+  without({"nvmlDeviceGetMigMode", "nvmlDeviceGetEccMode",
+           "nvmlSystemGetCudaDriverVersion_v2", "nvmlDeviceGetNvLinkState",
+           "nvmlDeviceGetCudaComputeCapability"});
+  const Inventory found = read("device mig=1 ecc=1 major=9\n");
+  BOOST_REQUIRE_EQUAL(found.devices.size(), 1u);
+  BOOST_TEST((found.devices[0].ecc == Ecc::unknown));
+  BOOST_TEST(found.devices[0].compute_major == 0u);
+  BOOST_TEST(found.cuda_version.empty());
+}
+
+BOOST_FIXTURE_TEST_CASE(a_driver_without_what_is_needed_is_named, FakeMachine) {
+  without({"nvmlDeviceGetPciInfo_v3"});
+  const Inventory found = read("device\n");
+  BOOST_TEST(found.devices.empty());
+  BOOST_REQUIRE_EQUAL(found.problems.size(), 1u);
+  BOOST_TEST(contains(found.problems[0], "no nvmlDeviceGetPciInfo_v3"));
+}
+
+BOOST_AUTO_TEST_CASE(a_library_that_is_not_the_drivers_is_named) {
   const Inventory found = read_inventory({"libc.so.6", "/"});
   BOOST_TEST(found.devices.empty());
   BOOST_REQUIRE_EQUAL(found.problems.size(), 1u);
   BOOST_TEST(contains(found.problems[0], "nvmlInit_v2"));
+}
+
+std::string kinds(const std::vector<Change>& all) {
+  std::string text;
+  for (const Change& change : all)
+    text += std::to_string(static_cast<int>(change.kind)) + change.uuid + " ";
+  return text;
+}
+
+BOOST_FIXTURE_TEST_CASE(what_changed_between_two_looks_is_told, FakeMachine) {
+  const Inventory whole = read("device uuid=a\ndevice uuid=b\n");
+  BOOST_TEST(changes(whole, read()).empty());
+
+  const Inventory less = read("device uuid=a\ndevice uuid=b\nlost 1\n");
+  BOOST_TEST(kinds(changes(whole, less)) == "1b ");
+  BOOST_TEST(kinds(changes(less, whole)) == "0b ");
+
+  const Inventory cut = read(
+      "device uuid=a mig=1\nmig 0 uuid=m profile=1g.10gb\n"
+      "device uuid=b\n");
+  BOOST_TEST(kinds(changes(whole, cut)) == "2a ");
+  BOOST_TEST(kinds(changes(cut, whole)) == "3a ");
+
+  const Inventory recut = read(
+      "device uuid=a mig=1\nmig 0 uuid=n profile=2g.20gb\n"
+      "device uuid=b\n");
+  const auto told = changes(cut, recut);
+  BOOST_TEST(kinds(told) == "4a ");
+  BOOST_TEST(contains(told[0].text,
+                      "cut into 1g.10gb and is now cut into "
+                      "2g.20gb"));
+
+  const Inventory newer = read("driver 580.1\ndevice uuid=a\ndevice uuid=b\n");
+  BOOST_TEST(kinds(changes(whole, newer)) == "5 ");
 }
 
 }  // namespace
