@@ -53,6 +53,20 @@ bool fits(const Node& node, const Need& need, std::uint32_t times) {
   return devices_fit(node, need, times);
 }
 
+bool fits_emptied(const Node& node, const Need& need) {
+  if (need.cpu_milli > node.cpu_capacity_milli ||
+      need.memory_bytes > node.memory_capacity_bytes)
+    return false;
+  std::uint32_t found = 0;
+  for (std::size_t i = 0; i < node.devices.size() && found < need.gpus; ++i) {
+    auto device = node.devices[i];
+    device.used_milli = 0;
+    device.used_memory_bytes = 0;
+    found += device_slots(device, need, 1);
+  }
+  return found >= need.gpus;
+}
+
 std::uint32_t slots(const Node& node, const Need& need, std::uint32_t limit) {
   std::uint32_t low = 0;
   std::uint32_t high = limit;

@@ -149,6 +149,9 @@ bool fits(const Node& node, const Need& need, std::uint32_t times = 1);
 // Only the device part of `fits`.
 bool devices_fit(const Node& node, const Need& need, std::uint32_t times = 1);
 
+// Whether one would, were nothing held there.
+bool fits_emptied(const Node& node, const Need& need);
+
 // How many tasks of this need fit on the node together, at most `limit`.
 std::uint32_t slots(const Node& node, const Need& need, std::uint32_t limit);
 

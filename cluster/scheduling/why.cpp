@@ -23,7 +23,6 @@ std::uint64_t lack(std::uint64_t need, std::uint64_t free) {
 NearestNode nearness(const Node& node, const Need& need) {
   NearestNode near;
   near.node = node.id;
-  near.name = node.name;
   near.cpu_free_milli = node.cpu_free_milli();
   near.memory_free_bytes = node.memory_free_bytes();
   near.gpus_free = devices_serving(node, need);
@@ -50,25 +49,47 @@ std::uint64_t distance(const NearestNode& near, const Need& need) {
          part(near.memory_lacking_bytes, need.memory_bytes);
 }
 
-// Whether nodes that take this many tasks each serve the whole session.
-bool enough(const Request& request, const std::vector<std::uint32_t>& room) {
-  std::uint64_t total = 0;
-  std::uint32_t larger = 0;
-  std::uint32_t either = 0;
-  const auto over = std::max(request.nodes, 1U);
-  for (const auto slots : room) {
-    total += slots;
-    if (slots >= request.tasks / over) ++either;
-    if (slots > request.tasks / over) ++larger;
-  }
-  if (request.nodes == 0) return total >= request.tasks;
-  return either >= over && larger >= request.tasks % over;
-}
+// Whether nodes that take so many tasks each serve the whole session.
+class GangRoom {
+ public:
+  explicit GangRoom(const Request& request)
+      : request_(request), over_(std::max(request.nodes, 1U)) {}
 
-// Something that runs, and when its time limit will have ended it.
+  // Of one node: so many, where there were so many before.
+  void change(std::uint32_t before, std::uint32_t now) {
+    total_ += now;
+    total_ -= before;
+    const auto each = request_.tasks / over_;
+    either_ += (now >= each) - (before >= each);
+    larger_ += (now > each) - (before > each);
+  }
+  void join(std::uint32_t now) {
+    either_ += request_.tasks / over_ == 0;
+    change(0, now);
+  }
+
+  bool enough() const {
+    if (request_.nodes == 0) return total_ >= request_.tasks;
+    return either_ >= std::int64_t{over_} &&
+           larger_ >= std::int64_t{request_.tasks % over_};
+  }
+
+ private:
+  const Request& request_;
+  std::uint32_t over_;
+  std::uint64_t total_ = 0;
+  std::int64_t either_ = 0;
+  std::int64_t larger_ = 0;
+};
+
+// Something that runs, and when its time limit will have ended it; the earlier
+// first in a heap.
 struct Release {
   Time at;
-  const Session* session;
+  const Session* session = nullptr;
+  bool operator<(const Release& other) const {
+    return std::tie(other.at, other.session->key) < std::tie(at, session->key);
+  }
 };
 
 }  // namespace
@@ -94,7 +115,7 @@ void Scheduler::Core::count_nodes(const Session& session, Why& answer) const {
       ++count.away;
     } else if (!named.empty() && !is_named(node, named)) {
       ++count.other_node;
-    } else if (!fits(emptied(node), need)) {
+    } else if (!fits_emptied(node, need)) {
       ++count.too_small;
     } else if (!as_wished(wanted, node)) {
       ++count.unwished;
@@ -117,6 +138,7 @@ void Scheduler::Core::count_nodes(const Session& session, Why& answer) const {
       if (away >= nearest_distance) continue;
       nearest_distance = away;
       answer.nearest = near;
+      answer.nearest->name = node.name;
     }
   }
 }
@@ -147,7 +169,7 @@ void Scheduler::Core::count_queue(const Session& session, Why& answer) const {
 }
 
 // What ends on these nodes up to then, the latest last.
-void Scheduler::Core::await_ends(const std::set<const Session*>& among,
+void Scheduler::Core::await_ends(const std::vector<const Session*>& among,
                                  const std::vector<std::uint32_t>& numbers,
                                  Time until, Why& answer) const {
   auto& awaited = answer.awaited;
@@ -183,8 +205,8 @@ Time Scheduler::Core::limit_of(const Session& session) const {
   return Time(session.started_at.value + session.time_limit_ns);
 }
 
-// From the plan, or by freeing what runs in the order of the time limits until
-// the session fits.
+// From the plan, or by freeing what runs in the order of its ends until the
+// session fits.
 void Scheduler::Core::expect_start(const Session& session, Why& answer) const {
   const auto& wanted = classes[session.request_class];
   for (const auto& planned : pools[wanted.pool].plan)
@@ -194,25 +216,23 @@ void Scheduler::Core::expect_start(const Session& session, Why& answer) const {
       std::vector<std::uint32_t> numbers;
       for (const auto& place : planned.places) numbers.push_back(place.first);
       std::sort(numbers.begin(), numbers.end());
-      std::set<const Session*> among;
+      std::vector<const Session*> among;
       for (const auto number : numbers)
         for (const auto& tenant : nodes[number].tenants)
-          among.insert(&sessions.at(tenant.session));
+          among.push_back(&sessions.at(tenant.session));
+      std::sort(among.begin(), among.end());
+      among.erase(std::unique(among.begin(), among.end()), among.end());
       return await_ends(among, numbers, planned.start, answer);
     }
-  std::unordered_map<std::uint32_t, std::size_t> places;
-  std::vector<Node> scratch;
-  std::vector<std::uint32_t> room;
   const auto tasks = wanted.request.tasks;
+  constexpr auto not_there = UINT32_MAX;
+  std::vector<std::uint32_t> room_on(nodes.size(), not_there);
+  GangRoom room(wanted.request);
   for (const auto number : pools[wanted.pool].nodes) {
     const auto& node = nodes[number];
-    const auto& named = wanted.request.on_node;
-    if (!node.offered()) continue;
-    if (!named.empty() && !is_named(node, named)) continue;
-    if (!fits(emptied(node), wanted.need)) continue;
-    places.emplace(number, scratch.size());
-    scratch.push_back(bare(node));
-    room.push_back(slots(node, wanted.need, tasks));
+    if (!welcome(wanted, node) || !fits_emptied(node, wanted.need)) continue;
+    room_on[number] = slots(node, wanted.need, tasks);
+    room.join(room_on[number]);
   }
   std::vector<Release> releases;
   for (const auto& [id, other] : sessions) {
@@ -220,37 +240,43 @@ void Scheduler::Core::expect_start(const Session& session, Why& answer) const {
     if (const auto at = limit_of(other); at != no_time)
       releases.push_back({at, &other});
   }
-  std::sort(releases.begin(), releases.end(),
-            [](const Release& a, const Release& b) {
-              return std::tuple(a.at, a.session->key) <
-                     std::tuple(b.at, b.session->key);
-            });
-  for (const auto& release_of : releases) {
+  std::make_heap(releases.begin(), releases.end());
+  std::unordered_map<std::uint32_t, Node> then;  // where something has ended
+  std::vector<const Session*> ended;
+  while (!releases.empty()) {
+    std::pop_heap(releases.begin(), releases.end());
+    const auto next = releases.back();
+    releases.pop_back();
+    if (answer.basis == StartBasis::limits && next.at > answer.expected_start)
+      break;
+    ended.push_back(next.session);
+    if (answer.basis == StartBasis::limits) continue;
     bool changed = false;
-    for (const auto& holding : release_of.session->holdings) {
-      const auto it = places.find(holding.task.node.value);
-      if (holding.freed || it == places.end()) continue;
-      auto& node = scratch[it->second];
-      const auto& held = classes[release_of.session->request_class];
-      release(node, held.need, holding.task.devices);
-      room[it->second] = slots(node, wanted.need, tasks);
+    for (const auto& holding : next.session->holdings) {
+      const auto number = holding.task.node.value;
+      if (holding.freed || room_on[number] == not_there) continue;
+      auto it = then.find(number);
+      if (it == then.end())
+        it = then.emplace(number, bare(nodes[number])).first;
+      const auto& held = classes[next.session->request_class];
+      release(it->second, held.need, holding.task.devices);
+      const auto now = slots(it->second, wanted.need, tasks);
+      room.change(room_on[number], now);
+      room_on[number] = now;
       changed = true;
     }
-    if (!changed || !enough(wanted.request, room)) continue;
-    answer.expected_start = release_of.at;
+    if (!changed || !room.enough()) continue;
+    answer.expected_start = next.at;
     answer.basis = StartBasis::limits;
-    std::vector<std::uint32_t> numbers;
-    const auto most = *std::max_element(room.begin(), room.end());
-    for (const auto& [number, place] : places)
-      if (room[place] == most) numbers.push_back(number);
-    std::sort(numbers.begin(), numbers.end());
-    std::set<const Session*> among;
-    for (const auto& other : releases) {
-      if (other.at > release_of.at) break;
-      among.insert(other.session);
-    }
-    return await_ends(among, numbers, release_of.at, answer);
   }
+  if (answer.basis != StartBasis::limits) return;
+  std::uint32_t most = 0;
+  for (const auto times : room_on)
+    if (times != not_there) most = std::max(most, times);
+  std::vector<std::uint32_t> numbers;
+  for (std::uint32_t number = 0; number < room_on.size(); ++number)
+    if (room_on[number] == most) numbers.push_back(number);
+  await_ends(ended, numbers, answer.expected_start, answer);
 }
 
 Why Scheduler::Core::why(std::uint64_t id) const {
