@@ -102,10 +102,10 @@ bool Scheduler::Core::claim_holds(Node& then, const Node& node, Time at,
                                   const OrderKey& before) const {
   for (const auto& hold : node.holds) {
     if (at < hold.from || at >= hold.to || key_of(hold) >= before) continue;
-    const auto& need = classes[hold.of_class].need;
+    const auto& kept = classes[hold.of_class];
     for (std::uint32_t i = 0; i < hold.times; ++i) {
-      if (!fits(then, need)) return false;
-      claim(then, need, pick(then, need, share_from(need, hold.times > 1)));
+      if (!fits(then, kept.need)) return false;
+      claim(then, kept.need, choose_devices(then, kept));
     }
   }
   return true;
@@ -158,34 +158,60 @@ std::uint32_t Scheduler::Core::slots_later(const Node& node,
   return least;
 }
 
-// Chooses nodes for all tasks, those with the most room first.
-bool Scheduler::Core::gather(const Class& wanted,
-                             const std::map<std::uint32_t, std::uint32_t>& room,
-                             Planned& planned) const {
-  std::vector<std::pair<std::uint32_t, std::uint32_t>> order;  // room, node
-  for (const auto& [node, times] : room) order.emplace_back(times, node);
+namespace {
+
+// Nodes (here: room, node) for all tasks, those with the most room first.
+bool gather_from(std::vector<std::pair<std::uint32_t, std::uint32_t>> order,
+                 const Request& request,
+                 std::vector<std::pair<std::uint32_t, std::uint32_t>>& places) {
   std::sort(order.begin(), order.end(), [](const auto& a, const auto& b) {
     return std::pair(b.first, a.second) < std::pair(a.first, b.second);
   });
-  const auto tasks = wanted.request.tasks;
-  const auto over = wanted.request.nodes;
-  planned.places.clear();
+  const auto tasks = request.tasks;
+  const auto over = request.nodes;
+  places.clear();
   if (over > 0) {
     if (order.size() < over) return false;
     for (std::uint32_t i = 0; i < over; ++i) {
       const auto times = tasks / over + (i < tasks % over ? 1 : 0);
       if (order[i].first < times) return false;
-      planned.places.emplace_back(order[i].second, times);
+      places.emplace_back(order[i].second, times);
     }
     return true;
   }
   std::uint32_t left = tasks;
   for (const auto& [times, node] : order) {
     if (left == 0) break;
-    planned.places.emplace_back(node, std::min(times, left));
-    left -= planned.places.back().second;
+    places.emplace_back(node, std::min(times, left));
+    left -= places.back().second;
   }
   return left == 0;
+}
+
+}  // namespace
+
+// The label of which all tasks have to share one value; null: none.
+const std::string* Scheduler::Core::kept_within(const Class& wanted) const {
+  if (wanted.request.tasks == 1) return nullptr;
+  if (!wanted.request.within.empty()) return &wanted.request.within;
+  if (wanted.wishes && !wanted.wishes->together.empty())
+    return &wanted.wishes->together_by;
+  return nullptr;
+}
+
+// Chooses nodes for all tasks, of one place where the class asks for that.
+bool Scheduler::Core::gather(const Class& wanted,
+                             const std::map<std::uint32_t, std::uint32_t>& room,
+                             Places& places) const {
+  std::map<std::string, Places> by_place;
+  const auto* label = kept_within(wanted);
+  for (const auto& [number, times] : room) {
+    const auto* place = label ? place_of(nodes[number], *label) : nullptr;
+    by_place[place ? *place : std::string()].emplace_back(times, number);
+  }
+  return std::any_of(by_place.begin(), by_place.end(), [&](auto& at) {
+    return gather_from(std::move(at.second), wanted.request, places);
+  });
 }
 
 namespace {
@@ -219,7 +245,7 @@ Planned Scheduler::Core::earliest(const Pool& pool, const OrderKey& key,
       for (const auto& other : pool.plan)
         for (const auto& place : other.places) look(place.first, at);
     }
-    if (!gather(wanted, room, planned)) return false;
+    if (!gather(wanted, room, planned.places)) return false;
     planned.start = at;
     return true;
   };

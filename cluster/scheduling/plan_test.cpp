@@ -134,6 +134,57 @@ BOOST_AUTO_TEST_CASE(a_gang_is_planned_whole) {
   check_started(cell, {6});
 }
 
+// Of four nodes in two racks one is free from now on, its neighbour last; in
+// the other rack both are free after an hour.
+BOOST_AUTO_TEST_CASE(a_gang_is_planned_within_its_rack) {
+  TestCell cell;
+  cell.scheduler.set_policy("default", *parse_policy("easy"));
+  for (std::uint32_t i = 0; i < 4; ++i)
+    cell.add({.number = i,
+              .cpu_milli = 2000,
+              .labels = {{"rack", i < 2 ? "r1" : "r2"}}});
+  const std::uint64_t minutes[] = {90, 30, 60};
+  for (std::uint32_t i = 0; i < 3; ++i) {
+    auto session = of(2, minutes[i]);
+    session.on_node = "n" + std::to_string(i + 1);
+    cell.submit(session);
+  }
+  check_started(cell, {1, 2, 3});
+  auto gang = of(2, 10);
+  gang.tasks = 2;
+  gang.nodes = 2;
+  gang.within = "rack";
+  cell.submit(gang);
+  check_started(cell, {});
+  BOOST_TEST(cell.scheduler.why(SessionId{4}).expected_start.value ==
+             cell.now.value + 60 * minute_ns);
+  cell.submit(of(2, 90));  // the free node is not kept for the gang
+  check_started(cell, {5});
+}
+
+// With packing=spread two halves take a device each, so the next that needs a
+// whole one waits for their end.
+BOOST_AUTO_TEST_CASE(devices_are_planned_as_they_are_chosen) {
+  TestCell cell;
+  cell.scheduler.set_policy("default", *parse_policy("conservative,spread"));
+  cell.add({.number = 0, .models = devices(2)});
+  auto session = of(1, 60);
+  session.gpus = 2;
+  cell.submit(session);
+  check_started(cell, {1});
+  session = of(1, 30);
+  session.gpus = 1;
+  session.gpu_milli = 500;
+  cell.submit(session);
+  cell.submit(session);
+  session = of(1, 10);
+  session.gpus = 1;
+  cell.submit(session);
+  check_started(cell, {});
+  BOOST_TEST(cell.scheduler.why(SessionId{4}).expected_start.value ==
+             cell.now.value + 90 * minute_ns);
+}
+
 namespace {
 
 struct Promise {

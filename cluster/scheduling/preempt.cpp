@@ -88,7 +88,7 @@ Eviction Scheduler::Core::eviction_for(const Pool& pool, const Session& head,
     const auto& node = nodes[number];
     if (!welcome(wanted, node)) continue;
     if (!node.bookings.empty() && !unreserved(node, wanted)) continue;
-    if (!fits(emptied(node), wanted.need)) continue;
+    if (!fits_emptied(node, wanted.need)) continue;
     found.nodes.emplace(number, bare(node));
     std::map<std::uint64_t, Victim> here;
     for (const auto& tenant : node.tenants) {
@@ -142,7 +142,7 @@ std::vector<Victim> Scheduler::Core::victims_on_one(const Class& wanted,
 // Over several nodes: the fewest of the cheapest of all that suffice.
 std::vector<Victim> Scheduler::Core::victims_on_several(
     const Class& wanted, Eviction& eviction) const {
-  Planned planned;
+  Places places;
   const auto works = [&](const std::vector<Victim>& gone) {
     auto free_nodes = eviction.nodes;
     for (const auto& victim : gone) {
@@ -158,7 +158,7 @@ std::vector<Victim> Scheduler::Core::victims_on_several(
     for (const auto& [number, node] : free_nodes)
       if (const auto times = slots(node, wanted.need, wanted.request.tasks))
         room[number] = times;
-    return gather(wanted, room, planned);
+    return gather(wanted, room, places);
   };
   std::vector<Victim> order;
   for (const auto& [id, victim] : eviction.all) order.push_back(victim);
@@ -178,8 +178,7 @@ std::vector<Victim> Scheduler::Core::victims_on_several(
   order.resize(low);
   leave_needed(order, works);
   works(order);
-  for (const auto& place : planned.places)
-    eviction.chosen.push_back(place.first);
+  for (const auto& place : places) eviction.chosen.push_back(place.first);
   return order;
 }
 
