@@ -69,7 +69,7 @@ class Outlook {
   };
 
   std::uint32_t* usable_of(std::size_t slot) {
-    return &usable_[slot * typical_.most_common().size()];
+    return usable_.data() + slot * typical_.most_common().size();
   }
   void renew();
   void weigh();
