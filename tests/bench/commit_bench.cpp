@@ -147,18 +147,6 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-void report_beside(const std::string& name, std::vector<double> values,
-                   const std::string& peer, const std::vector<double>& peers) {
-  std::sort(values.begin(), values.end());
-  fmt::print(
-      "{{\"name\":\"{}\",\"unit\":\"events/s\",\"value\":{:.6g},"
-      "\"median_of\":{},\"min\":{:.6g},\"max\":{:.6g},\"machine\":\"{}\","
-      "\"peer\":{{\"name\":\"{}\",\"value\":{:.6g}}}}}\n",
-      name, median(values), values.size(), values.front(), values.back(),
-      bench::machine(), peer, median(peers));
-  std::fflush(stdout);
-}
-
 void measure_commits(const fs::path& root, std::uint32_t group, int rounds) {
   const Run run = make_run(group);
   std::vector<double> plain, blocking, pipeline;
@@ -169,9 +157,9 @@ void measure_commits(const fs::path& root, std::uint32_t group, int rounds) {
     pipeline.push_back(pipelined(*log, run));
   }
   const std::string suffix = "_group_" + std::to_string(group);
-  const std::string peer = "append and fdatasync of a plain file";
-  report_beside("commit_append" + suffix, blocking, peer, plain);
-  report_beside("commit_pipelined" + suffix, pipeline, peer, plain);
+  const bench::Peer peer{"append and fdatasync of a plain file", median(plain)};
+  bench::report("commit_append" + suffix, "events/s", blocking, peer);
+  bench::report("commit_pipelined" + suffix, "events/s", pipeline, peer);
 }
 
 // Read and proved, with a consumer that only looks at each event.

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """The Alibaba openb trace through a fresh cell, as fast as it is accepted:
-durable placements per second, and the time from submit to placed.
+durable placements per second, and the time from submit to placed. With --nodes
+and --requests that many, by copies of its rows, in place of its own.
 The files are looked for in $REEVE_OPENB, or ../shared/data/openb."""
 import json
 import os
 import sys
+import tempfile
 
 import figures
 
@@ -14,12 +16,29 @@ PODS = os.path.join(OPENB, "openb_pod_list_default.csv")
 NODES = os.path.join(OPENB, "openb_node_list_gpu_node.csv")
 
 
-def one_run():
-    with figures.BenchCell("[agent]\nenabled = false\n") as cell:
+def copies(path, folder, rows_wanted):
+    """A file with so many rows: those of this one again and again, each with a
+    name of its own."""
+    with open(path, encoding="utf-8") as file:
+        header, *rows = file.read().splitlines()
+    target = os.path.join(folder, os.path.basename(path))
+    with open(target, "w", encoding="utf-8") as file:
+        file.write(header + "\n")
+        for number in range(rows_wanted):
+            file.write(f"c{number // len(rows)}-"
+                       f"{rows[number % len(rows)]}\n")
+    return target
+
+
+def one_run(nodes, requests):
+    with tempfile.TemporaryDirectory() as folder, \
+            figures.BenchCell("[agent]\nenabled = false\n") as cell:
+        nodes_file = copies(NODES, folder, nodes) if nodes else NODES
+        pods_file = copies(PODS, folder, requests) if requests else PODS
         cell.up()
         before = {part: sum(figures.cpu_ms(pid))
                   for part, pid in cell.pids.items()}
-        done = cell.reeve("trace", "run", PODS, "--nodes", NODES,
+        done = cell.reeve("trace", "run", pods_file, "--nodes", nodes_file,
                           "--compress", "0", "--json", seconds=600)
         summary = json.loads(done.out.splitlines()[-1])
         if not summary["digest_equal"]:
@@ -31,19 +50,20 @@ def one_run():
 
 
 def main():
-    given = figures.arguments(__doc__, runs=3)
+    given = figures.arguments(__doc__, runs=3, nodes=0, requests=0)
     if not os.path.exists(PODS):
         sys.exit(f"openb: there is no {PODS}; $REEVE_OPENB names its folder")
-    runs = [one_run() for _ in range(given.runs)]
+    name = f"live_{given.nodes}_nodes" if given.nodes else "openb"
+    runs = [one_run(given.nodes, given.requests) for _ in range(given.runs)]
     for part in runs[0]["cpu_ms"]:
-        figures.report(f"openb_cpu_per_session_{part.replace(' ', '_')}", "ms",
+        figures.report(f"{name}_cpu_per_session_{part.replace(' ', '_')}", "ms",
                        [run["cpu_ms"][part] for run in runs])
     for key in ("p50", "p99"):
-        figures.report(f"openb_submit_to_placed_{key}", "ms",
+        figures.report(f"{name}_submit_to_placed_{key}", "ms",
                        [run["submit_to_placed_ms"][key] for run in runs])
-    figures.report("openb_sessions", "sessions/s",
+    figures.report(f"{name}_sessions", "sessions/s",
                    [run["sessions_per_s"] for run in runs])
-    figures.report("openb_placements", "placements/s",
+    figures.report(f"{name}_placements", "placements/s",
                    [run["placements_per_s"] for run in runs])
 
 

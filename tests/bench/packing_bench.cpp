@@ -106,8 +106,13 @@ double mean(const std::vector<double>& values) {
 void tell(const Published& known, const string& packing,
           const Figures& figures) {
   const auto name = fmt::format("openb {} {}", known.file, packing);
-  bench::report(name + " at 100", "% of GPUs", figures.at_100);
-  bench::report(name + " at 130", "% of GPUs", figures.at_130);
+  const bool gradient = packing == "fragmentation";
+  const auto& beside = gradient ? known.gradient : known.best_fit;
+  const string peer = gradient ? "published FGD" : "published BestFit";
+  bench::report_mean(name + " at 100", "% of GPUs", figures.at_100,
+                     {peer, beside[0]});
+  bench::report_mean(name + " at 130", "% of GPUs", figures.at_130,
+                     {peer, beside[1]});
   bench::report(name + " fragmentation at 90", "% of idle GPUs",
                 figures.fragmentation);
   bench::report(name, "decisions/s", figures.decisions_per_s);

@@ -1,5 +1,6 @@
 // How every benchmark reports: one JSON line per figure, with the median of
-// its repetitions, their spread and the machine.
+// its repetitions (or their mean, where what it is set beside is one), their
+// spread and the machine.
 #pragma once
 
 #include <fmt/format.h>
@@ -26,15 +27,39 @@ inline std::string machine() {
                      std::thread::hardware_concurrency());
 }
 
-inline void report(const std::string& name, const std::string& unit,
-                   std::vector<double> values) {
-  std::sort(values.begin(), values.end());
+struct Peer {
+  std::string name;
+  double value = 0;
+};
+
+inline void print_figure(const std::string& name, const std::string& unit,
+                         double value, const std::vector<double>& sorted,
+                         const Peer& peer) {
+  const auto beside = peer.name.empty()
+                          ? std::string("null")
+                          : fmt::format("{{\"name\":\"{}\",\"value\":{:.6g}}}",
+                                        peer.name, peer.value);
   fmt::print(
       "{{\"name\":\"{}\",\"unit\":\"{}\",\"value\":{:.6g},\"median_of\":{},"
-      "\"min\":{:.6g},\"max\":{:.6g},\"machine\":\"{}\",\"peer\":null}}\n",
-      name, unit, values[values.size() / 2], values.size(), values.front(),
-      values.back(), machine());
+      "\"min\":{:.6g},\"max\":{:.6g},\"machine\":\"{}\",\"peer\":{}}}\n",
+      name, unit, value, sorted.size(), sorted.front(), sorted.back(),
+      machine(), beside);
   std::fflush(stdout);
+}
+
+inline void report(const std::string& name, const std::string& unit,
+                   std::vector<double> values, const Peer& peer = {}) {
+  std::sort(values.begin(), values.end());
+  print_figure(name, unit, values[values.size() / 2], values, peer);
+}
+
+inline void report_mean(const std::string& name, const std::string& unit,
+                        std::vector<double> values, const Peer& peer = {}) {
+  std::sort(values.begin(), values.end());
+  double sum = 0;
+  for (const double value : values) sum += value;
+  print_figure(name, unit, sum / static_cast<double>(values.size()), values,
+               peer);
 }
 
 }  // namespace reeve::bench
