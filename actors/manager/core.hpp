@@ -78,8 +78,10 @@ using ForScheduler = std::variant<WhyWaits, QueueOf, WouldStart>;
 using FromScheduler =
     std::variant<cluster::Why, cluster::Queue, cluster::DryRun>;
 
-FromScheduler ask_scheduler(cluster::Scheduler& scheduler,
-                            const ForScheduler& question, Time now);
+// Nothing: the question is for another of the schedulers.
+std::optional<FromScheduler> ask_scheduler(cluster::Scheduler& scheduler,
+                                           const ForScheduler& question,
+                                           Time now);
 
 // Events of one commit, as they go to disk.
 struct Batch {

@@ -141,11 +141,15 @@ std::optional<ForScheduler> Core::dry_run(const schema::DryRunQuery& query,
   return WouldStart{{event.begin(), event.end()}};
 }
 
-FromScheduler ask_scheduler(cluster::Scheduler& scheduler,
-                            const ForScheduler& question, Time now) {
-  if (const auto* why = std::get_if<WhyWaits>(&question))
+std::optional<FromScheduler> ask_scheduler(cluster::Scheduler& scheduler,
+                                           const ForScheduler& question,
+                                           Time now) {
+  if (const auto* why = std::get_if<WhyWaits>(&question)) {
+    if (!scheduler.serves(why->session)) return std::nullopt;
     return scheduler.why(why->session);
+  }
   if (const auto* queue = std::get_if<QueueOf>(&question)) {
+    if (!scheduler.serves(queue->group)) return std::nullopt;
     const std::uint32_t limit = queue->limit
                                     ? std::min(queue->limit, answer_rows_max)
                                     : answer_rows_max;
@@ -153,7 +157,10 @@ FromScheduler ask_scheduler(cluster::Scheduler& scheduler,
   }
   const schema::Event& event =
       schema::event_of(std::get<WouldStart>(question).event);
-  return scheduler.dry_run(*event.body_as_SessionSubmitted()->spec(), now);
+  const auto& spec = *event.body_as_SessionSubmitted()->spec();
+  if (!scheduler.serves(std::string(schema::text(spec.group()))))
+    return std::nullopt;
+  return scheduler.dry_run(spec, now);
 }
 
 void Core::on_scheduler(const ForScheduler& asked, const FromScheduler& said,

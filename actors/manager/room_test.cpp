@@ -195,7 +195,7 @@ BOOST_AUTO_TEST_CASE(a_queue_is_asked_of_the_scheduler) {
   for (const Batch& batch : log)
     for_each(batch,
              [&](const schema::Event& event) { scheduler.apply(event); });
-  core->on_scheduler(*asked, ask_scheduler(scheduler, *asked, now), "q");
+  core->on_scheduler(*asked, *ask_scheduler(scheduler, *asked, now), "q");
   collect();
   const auto* answer =
       flatbuffers::GetRoot<schema::Answer>(replies.at("q").data())
@@ -221,7 +221,7 @@ BOOST_AUTO_TEST_CASE(a_dry_run_says_where_or_why_not_and_changes_nothing) {
       for (const Batch& batch : log)
         for_each(batch,
                  [&](const schema::Event& event) { scheduler.apply(event); });
-      core->on_scheduler(*asked, ask_scheduler(scheduler, *asked, now), "q");
+      core->on_scheduler(*asked, *ask_scheduler(scheduler, *asked, now), "q");
       collect();
       refused = flatbuffers::GetRoot<schema::Answer>(replies.at("q").data());
     }

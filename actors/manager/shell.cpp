@@ -55,8 +55,8 @@ class ManagerShell : public TracedActor {
         [this](const Proposals& proposals) {
           auto refused = core_->on_proposals(*proposals.list, wall_time());
           if (!refused.empty())
-            send(peers_.scheduler, Refused{std::make_shared<decltype(refused)>(
-                                       std::move(refused))});
+            tell_schedulers(Refused{
+                std::make_shared<decltype(refused)>(std::move(refused))});
           pump();
         },
         [this](const Preemptions& preemptions) {
@@ -76,7 +76,7 @@ class ManagerShell : public TracedActor {
           core_->set_counter("log_reads_dropped",
                              options_.log_reads->dropped());
           core_->on_tick(wall_time());
-          send(peers_.scheduler, TimeIs{core_->now()});
+          tell_schedulers(TimeIs{core_->now()});
           pump();
           delayed_send(this, tick_interval, tick_atom::value);
         },
@@ -102,10 +102,9 @@ class ManagerShell : public TracedActor {
         if (const auto* query = schema::verified<schema::Query>(bytes))
           if (auto question =
                   core_->on_query(*query, input.principal, input.message.reply))
-            send(peers_.scheduler,
-                 AskScheduler{std::make_shared<manager::ForScheduler>(
-                                  std::move(*question)),
-                              std::string(input.message.reply)});
+            tell_schedulers(AskScheduler{
+                std::make_shared<manager::ForScheduler>(std::move(*question)),
+                std::string(input.message.reply)});
         break;
       case FromBus::Kind::heartbeat:
         if (const auto* beat = schema::verified<schema::Heartbeat>(bytes))
@@ -113,6 +112,12 @@ class ManagerShell : public TracedActor {
         break;
       case FromBus::Kind::log_read: break;
     }
+  }
+
+  // All are told all: what is not for one of them, it leaves alone.
+  template <class Message>
+  void tell_schedulers(const Message& message) {
+    for (const auto& scheduler : peers_.schedulers) send(scheduler, message);
   }
 
   // All real tasks have ended, and that is on disk.
@@ -137,7 +142,7 @@ class ManagerShell : public TracedActor {
       if (batch->count > 0) {
         in_flight_ = batch->first.value + batch->count - 1;
         send(peers_.committer, Decided{batch});
-        send(peers_.scheduler, Decided{batch});
+        tell_schedulers(Decided{batch});
       }
     }
     for (const manager::Effect& effect : core_->take_effects())

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "actors/manager/core.hpp"
 #include "actors/system/gate.hpp"
@@ -35,7 +36,7 @@ struct ManagerOptions {
 // its Peers.
 struct Peers {
   caf::actor committer;
-  caf::actor scheduler;
+  std::vector<caf::actor> schedulers;
 };
 
 caf::actor spawn_manager(caf::actor_system& system, ManagerOptions options);

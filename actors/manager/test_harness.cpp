@@ -62,7 +62,8 @@ flatbuffers::Offset<schema::RegisterNodes> build_register(
           builder, uuid.c_str(), node.model.c_str(), node.device_memory_bytes));
     }
     specs.push_back(schema::CreateNodeSpecDirect(
-        builder, node.name.c_str(), "default", node.cpu_milli,
+        builder, node.name.c_str(),
+        node.group.empty() ? "default" : node.group.c_str(), node.cpu_milli,
         node.memory_bytes, &devices, node.simulated));
   }
   const auto list = builder.CreateVector(specs);

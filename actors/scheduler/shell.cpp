@@ -47,10 +47,11 @@ class SchedulerShell : public TracedActor {
           if (again_ || (next.value != 0 && next <= now_)) propose();
         },
         [this](const AskScheduler& ask) {
+          auto said = manager::ask_scheduler(*core_, *ask.question, now_);
+          if (!said) return;
           send(manager_, SchedulerSays{ask.question, ask.reply_to,
                                        std::make_shared<manager::FromScheduler>(
-                                           manager::ask_scheduler(
-                                               *core_, *ask.question, now_))});
+                                           std::move(*said))});
         },
         [this](wake_atom) { propose(); },
         [this](drain_atom) {

@@ -1,5 +1,6 @@
-// The scheduler actor: hears every decided event, proposes placements to the
-// manager. Its core is cluster::Scheduler.
+// A scheduler actor: hears every decided event, proposes placements to the
+// manager. Its core is cluster::Scheduler. Several of them share the resource
+// groups of a cell.
 #pragma once
 
 #include <caf/actor.hpp>

@@ -13,9 +13,11 @@ std::uint32_t Scheduler::Core::pool_of(const std::string& group,
   const auto fresh = static_cast<std::uint32_t>(pools.size());
   const auto [it, added] = pool_numbers.try_emplace({group, simulated}, fresh);
   if (added) {
+    const auto next = static_cast<std::uint32_t>(group_numbers.size());
     auto& pool = pools.emplace_back();
     pool.group = group;
     pool.simulated = simulated;
+    pool.ours = is_ours(group_numbers.try_emplace(group, next).first->second);
   }
   return it->second;
 }
@@ -134,9 +136,11 @@ const std::vector<std::uint32_t>& Scheduler::Core::kinds_for(Class& wanted) {
   return wanted.kinds;
 }
 
-// Into the queue, unless a dependency or a time still holds it.
+// Into the queue, unless a dependency or a time still holds it, or it is for
+// another scheduler to place.
 void Scheduler::Core::admit(std::uint64_t id, Session& session) {
-  if (!session.waits_for.empty()) {
+  const bool ours = pools[classes[session.request_class].pool].ours;
+  if (!ours || !session.waits_for.empty()) {
     set_standing(session, Session::Standing::held);
   } else if (session.not_before.value > 0) {
     set_standing(session, Session::Standing::held);

@@ -135,6 +135,7 @@ struct Planned {
 struct Pool {
   std::string group;
   bool simulated = false;
+  bool ours = true;  // its sessions are for this scheduler to place
   Policy policy;
   std::vector<FreeIndex> kinds;
   std::vector<std::uint32_t> nodes;
@@ -306,6 +307,9 @@ struct Scheduler::Core {
   void free_holdings(Session& session);
 
   // Queues (classes.cpp).
+  bool is_ours(std::uint32_t group) const {
+    return group % own_share.of == own_share.number;
+  }
   std::uint32_t pool_of(const std::string& group, bool simulated);
   scheduling::ModelId model_of(const std::string& lower_case_name);
   std::uint32_t kind_of(Pool& pool, const Node& node);
@@ -385,9 +389,11 @@ struct Scheduler::Core {
       const Pool& pool, std::size_t count) const;
   scheduling::Planned earliest(const Pool& pool, const OrderKey& key,
                                ClassId id, std::uint64_t& steps);
+  using Places = std::vector<std::pair<std::uint32_t, std::uint32_t>>;
+  const std::string* kept_within(const Class& wanted) const;
   bool gather(const Class& wanted,
               const std::map<std::uint32_t, std::uint32_t>& room,
-              scheduling::Planned& planned) const;
+              Places& places) const;
 
   // Who makes room (preempt.cpp).
   std::vector<Preemption> preempt(Time now);
@@ -501,7 +507,7 @@ struct Scheduler::Core {
     return answer.expected_start;
   }
   void expect_start(const Session& session, Why& answer) const;
-  void await_ends(const std::set<const Session*>& among,
+  void await_ends(const std::vector<const Session*>& among,
                   const std::vector<std::uint32_t>& numbers, Time until,
                   Why& answer) const;
 
@@ -524,6 +530,8 @@ struct Scheduler::Core {
   std::unordered_map<std::uint64_t, std::uint32_t> array_running;
   std::map<std::uint64_t, std::set<OrderKey>> array_lines;
   std::vector<Pool> pools;
+  SchedulerShare own_share;
+  std::map<std::string, std::uint32_t> group_numbers;
   std::map<std::pair<std::string, bool>, std::uint32_t> pool_numbers;
 
   std::vector<Class> classes;

@@ -404,7 +404,8 @@ void Scheduler::Core::set_policy(const std::string& group,
 // An outlook for a pool that has come to need one: from the sessions there are.
 void Scheduler::Core::look_ahead(std::uint32_t pool_number) {
   auto& pool = pools[pool_number];
-  const bool wanted = pool.policy.packing == Packing::fragmentation;
+  const bool wanted =
+      pool.ours && pool.policy.packing == Packing::fragmentation;
   if (wanted == (pool.outlook != nullptr)) return;
   pool.outlook.reset();
   if (!wanted) return;
@@ -417,7 +418,11 @@ void Scheduler::Core::look_ahead(std::uint32_t pool_number) {
   }
 }
 
-Scheduler::Scheduler() : core_(std::make_unique<Core>()) {}
+Scheduler::Scheduler(SchedulerShare share) : core_(std::make_unique<Core>()) {
+  REEVE_CHECK(share.number < share.of && share.of <= schedulers_max,
+              fmt::format("scheduler {} of {}", share.number, share.of));
+  core_->own_share = share;
+}
 Scheduler::~Scheduler() = default;
 Scheduler::Scheduler(Scheduler&&) noexcept = default;
 Scheduler& Scheduler::operator=(Scheduler&&) noexcept = default;
@@ -428,6 +433,18 @@ void Scheduler::apply(const schema::Event& event) {
 
 void Scheduler::set_policy(const std::string& group, const Policy& policy) {
   core_->set_policy(group, policy);
+}
+
+bool Scheduler::serves(SessionId session) const {
+  const auto* known = core_->session_at(session.value);
+  if (!known) return core_->own_share.number == 0;
+  return core_->pools[core_->classes[known->request_class].pool].ours;
+}
+
+bool Scheduler::serves(const std::string& group) const {
+  const auto found = core_->group_numbers.find(group);
+  const auto number = found == core_->group_numbers.end() ? 0 : found->second;
+  return core_->is_ours(number);
 }
 
 std::vector<Proposal> Scheduler::propose(Time now, std::size_t max) {

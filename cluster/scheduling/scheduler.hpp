@@ -30,6 +30,10 @@
 // is not looked at again until a node on which it fits has got room; nodes are
 // found through an index of free capacity, never by walking all of them.
 //
+// Several may share the work, each with the queues of some resource groups. All
+// are told every event, for quotas and dependencies cross groups; what two of
+// them propose at once may be too much together, which the manager finds.
+//
 // One thread at a time; deterministic: equal calls give equal answers.
 #pragma once
 
@@ -170,7 +174,7 @@ struct SchedulerSizes {
   std::size_t nodes = 0;       // that are offered
   std::size_t sessions = 0;    // that have not ended
   std::size_t waiting = 0;     // in a queue
-  std::size_t held = 0;        // by a time or by a dependency
+  std::size_t held = 0;        // by a time or a dependency, or another's
   std::size_t over_quota = 0;  // whose owners hold what they may
   std::size_t array_full = 0;  // as many of their arrays run as may
   std::size_t proposed = 0;    // and neither placed nor refused yet
@@ -181,9 +185,17 @@ struct Queue;
 struct QueueEntry;
 struct DryRun;
 
+// Which groups are for one of several schedulers: of the groups in the order in
+// which the log names them, each `of`-th, beginning with this number.
+struct SchedulerShare {
+  std::uint32_t number = 0;
+  std::uint32_t of = 1;
+};
+inline constexpr std::uint32_t schedulers_max = 64;
+
 class Scheduler {
  public:
-  Scheduler();
+  explicit Scheduler(SchedulerShare share = {});
   ~Scheduler();
   Scheduler(Scheduler&&) noexcept;
   Scheduler& operator=(Scheduler&&) noexcept;
@@ -216,6 +228,11 @@ class Scheduler {
   // The earliest `not_before` of a held session, or the renewal of a quota that
   // is in the way; 0 is none.
   Time next_wakeup() const;
+
+  // Whether questions about the session, or the group, are for this one of the
+  // schedulers: for unknown ones they are for the first.
+  bool serves(SessionId session) const;
+  bool serves(const std::string& group) const;
 
   // Costs a walk over the nodes and sessions of one queue: for people.
   Why why(SessionId session) const;

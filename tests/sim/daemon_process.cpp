@@ -81,7 +81,7 @@ void DaemonProcess::on_packet(const Packet& packet) {
       send(to_scheduler, mailbox_ns_max,
            [this, asked = std::move(*asked), to = packet.reply_to] {
              auto said =
-                 manager::ask_scheduler(scheduler_, asked, scheduler_now_);
+                 *manager::ask_scheduler(scheduler_, asked, scheduler_now_);
              send(from_scheduler, mailbox_ns_max,
                   [this, asked, to, said = std::move(said)] {
                     core_.on_scheduler(asked, said, to);

@@ -1,4 +1,5 @@
 """The queue of a group, and what would become of a session."""
+import os
 import sys
 
 import cell as cells
@@ -46,6 +47,60 @@ class QueueTest(CellTest):
         self.assertIn("it would wait: 0 of 1 tasks fit", dry().out)
         self.cell.reeve("cancel", running)
         self.cell.await_state(running, "cancelled")
+
+
+class SharesTest(CellTest):
+    """Three groups with nodes of their own, two schedulers."""
+    SETTINGS = ("[manager]\nschedulers = 2\n"
+                "[agent]\ncpus = 2\ngroup = \"real\"\n")
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        nodes = os.path.join(cls.cell.work, "nodes.csv")
+        with open(nodes, "w", encoding="utf-8") as file:
+            file.write("sn,cpu_milli,memory_mib,gpu,model,group\n"
+                       "a1,4000,8192,2,A100,a\nb1,4000,8192,2,A100,b\n")
+        for group in "a", "b", "real":
+            cls.cell.reeve("group", "set", group)
+        cls.cell.up("--sim-nodes", nodes)
+
+    def sim(self, group, *options):
+        return self.cell.submit("--group", group, "--sim-duration", "1h",
+                                "--gpus", "1", *options)
+
+    def test_each_group_is_served_and_asked(self):
+        self.assertEqual("hello\n", self.cell.reeve(
+            "run", "--group", "real", "--", "echo", "hello").out)
+        for group in "a", "b":
+            first, second, late = (self.sim(group) for _ in range(3))
+            self.cell.await_state(first, "running")
+            self.cell.await_state(second, "running")
+            why = self.cell.reeve("why", late).out
+            self.assertIn(f"the nearest, {group}1, lacks 1 GPUs", why)
+            queue = self.cell.reeve("queue", "--group", group, "--sim",
+                                    "--json").json()
+            self.assertEqual([late], [entry["session_id"]
+                                      for entry in queue["entries"]])
+            self.cell.reeve("cancel", first)
+            self.cell.await_state(late, "running")
+            self.cell.reeve("cancel", second, late)
+
+    def test_a_quota_holds_across_groups_and_a_restart(self):
+        self.cell.reeve("quota", "set", "user:root", "--gpus", "1")
+        held = self.sim("a")
+        self.cell.await_state(held, "running")
+        waiting = self.sim("b")
+        self.assertIn("user root may have 1 GPU",
+                      self.cell.reeve("why", waiting).out)
+        self.cell.reeve("down")
+        self.cell.up()
+        self.assertIn("user root may have 1 GPU",
+                      self.cell.reeve("why", waiting).out)
+        self.cell.reeve("cancel", held)
+        self.cell.await_state(waiting, "running")
+        self.cell.reeve("cancel", waiting)
+        self.cell.reeve("quota", "remove", "user:root")
 
 
 if __name__ == "__main__":

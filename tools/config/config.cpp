@@ -11,6 +11,7 @@
 
 #include "cluster/constraint.hpp"
 #include "cluster/nearest.hpp"
+#include "cluster/scheduling/scheduler.hpp"
 #include "cluster/units.hpp"
 #include "tools/args/arguments.hpp"
 #include "tools/config/toml_text.hpp"
@@ -168,6 +169,16 @@ const Key keys[] = {
      [](const Config& c) {
        return fmt::format("{}", c.manager.mailbox_messages_max);
      }},
+    {"manager.schedulers",
+     "Schedulers that share the resource groups: each has every so many-th of "
+     "them.",
+     "",
+     [](Config& c, const string& t) {
+       return take(
+           c.manager.schedulers,
+           parse_count(t, "number of schedulers", 1, cluster::schedulers_max));
+     },
+     [](const Config& c) { return fmt::format("{}", c.manager.schedulers); }},
     {"agent.enabled", "Whether this host runs sessions.", "",
      [](Config& c, const string& t) { return take_truth(c.agent.enabled, t); },
      [](const Config& c) {
@@ -176,6 +187,10 @@ const Key keys[] = {
     {"agent.name", "Name of this node; the host's name without.", "\"host-7\"",
      [](Config& c, const string& t) { return take_name(c.agent.name, t); },
      [](const Config& c) { return quoted(c.agent.name); }},
+    {"agent.group", "Resource group of this node; \"default\" without.",
+     "\"train\"",
+     [](Config& c, const string& t) { return take_name(c.agent.group, t); },
+     [](const Config& c) { return quoted(c.agent.group); }},
     {"agent.cpus", "CPUs offered; all of the host without.", "4",
      [](Config& c, const string& t) -> Status {
        const auto milli = parse_milli(t, "number of CPUs");

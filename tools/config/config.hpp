@@ -21,11 +21,13 @@ struct Config {
   struct Manager {
     std::uint64_t queue_sessions_max = 1'000'000;
     std::uint64_t mailbox_messages_max = 65'536;
+    std::uint32_t schedulers = 1;
   } manager;
 
   struct Agent {
     bool enabled = true;
     std::string name;                // empty: the host's name
+    std::string group;               // empty: the default one
     std::uint32_t cpu_milli = 0;     // 0: all that the host has
     std::uint64_t memory_bytes = 0;  // 0: all that the host has
     std::string runtime_dir;         // empty: <data>/node

@@ -29,7 +29,8 @@ BOOST_AUTO_TEST_CASE(each_key_sets_its_field) {
   const auto config = parse_config(
       "data = \"/d\"\nport = 4333\ncell = \"c-1\"\n"
       "[manager]\nqueue_sessions_max = 5\nmailbox_messages_max = 32\n"
-      "[agent]\nenabled = false\nname = \"h\"\ncpus = 1.5\nmemory = \"4G\"\n"
+      "schedulers = 3\n"
+      "[agent]\nenabled = false\nname = \"h\"\ngroup = \"g\"\ncpus = 1.5\nmemory = \"4G\"\n"
       "runtime_dir = \"/r\"\noutput_bytes_max = \"1M\"\n"
       "[log]\nfloor = 1024\nsnapshot_every = 5000\n",
       "f.toml");
@@ -39,8 +40,10 @@ BOOST_AUTO_TEST_CASE(each_key_sets_its_field) {
   BOOST_TEST(config->cell == "c-1");
   BOOST_TEST(config->manager.queue_sessions_max == 5u);
   BOOST_TEST(config->manager.mailbox_messages_max == 32u);
+  BOOST_TEST(config->manager.schedulers == 3u);
   BOOST_TEST(!config->agent.enabled);
   BOOST_TEST(config->agent.name == "h");
+  BOOST_TEST(config->agent.group == "g");
   BOOST_TEST(config->agent.cpu_milli == 1500u);
   BOOST_TEST(config->agent.memory_bytes == 4ull << 30);
   BOOST_TEST(config->agent.runtime_dir == "/r");

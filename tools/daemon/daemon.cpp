@@ -49,9 +49,9 @@ Person whoever_runs_this() {
 // CAF's default wakes a receiver up to 10 ms late while its sender is busy.
 class ActorConfig : public caf::actor_system_config {
  public:
-  ActorConfig() {
+  explicit ActorConfig(std::size_t schedulers) {
     set("scheduler.policy", caf::atom("sharing"));
-    set("scheduler.max-threads", actor_threads);
+    set("scheduler.max-threads", actor_threads + schedulers - 1);
     set("scheduler.max-throughput", actor_throughput_max);
   }
 };
@@ -74,10 +74,10 @@ struct Daemon::Impl {
   std::unique_ptr<bus::Connection> requests;
 
   std::shared_ptr<manager::Core> core;
-  ActorConfig config;
+  std::optional<ActorConfig> config;
   std::unique_ptr<caf::actor_system> system;
   caf::actor manager;
-  caf::actor scheduler;
+  std::vector<caf::actor> schedulers;
   actors::Journal journal;
   std::vector<caf::actor> agents;
 
@@ -165,10 +165,15 @@ Status Daemon::Impl::start_core() {
 }
 
 void Daemon::Impl::spawn_actors() {
-  system = std::make_unique<caf::actor_system>(config);
-  auto projection = std::make_shared<cluster::Scheduler>();
+  config.emplace(options.config.manager.schedulers);
+  system = std::make_unique<caf::actor_system>(*config);
+  const std::uint32_t shares = options.config.manager.schedulers;
+  std::vector<std::shared_ptr<cluster::Scheduler>> projections;
+  for (std::uint32_t i = 0; i < shares; ++i)
+    projections.push_back(std::make_shared<cluster::Scheduler>(
+        cluster::SchedulerShare{i, shares}));
   cluster::tell_as_events(core->state(), [&](const schema::Event& event) {
-    projection->apply(event);
+    for (const auto& projection : projections) projection->apply(event);
   });
   core->start(options.config.cell, owner.name, owner.uid, "main",
               actors::wall_time());
@@ -187,8 +192,9 @@ void Daemon::Impl::spawn_actors() {
   manager_options.on_fatal = options.on_fatal;
   manager_options.on_stopped = options.on_stopped;
   manager = actors::spawn_manager(*system, manager_options);
-  scheduler =
-      actors::spawn_scheduler(*system, projection, core->now(), manager);
+  for (auto& projection : projections)
+    schedulers.push_back(actors::spawn_scheduler(*system, std::move(projection),
+                                                 core->now(), manager));
   actors::JournalOptions journal_options;
   journal_options.log = log;
   journal_options.events = events.get();
@@ -233,7 +239,7 @@ Status Daemon::Impl::spawn_agents() {
   if (!settings.enabled) return {};
   agent::ShellOptions real;
   auto node = agent::read_host(
-      {settings.name, {}, settings.cpu_milli, settings.memory_bytes});
+      {settings.name, settings.group, settings.cpu_milli, settings.memory_bytes});
   if (!node) return tl::unexpected(node.error());
   real.node = std::move(*node);
   real.node.labels = settings.labels;
@@ -269,11 +275,12 @@ void Daemon::Impl::finish(Leave leave) {
       caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
     agents.clear();
     caf::anon_send_exit(manager, caf::exit_reason::user_shutdown);
-    for (const caf::actor& actor :
-         {scheduler, journal.committer, journal.reader})
+    for (const caf::actor& actor : {journal.committer, journal.reader})
+      caf::anon_send(actor, actors::drain_atom::value);
+    for (const caf::actor& actor : schedulers)
       caf::anon_send(actor, actors::drain_atom::value);
     manager = nullptr;
-    scheduler = nullptr;
+    schedulers.clear();
     journal = {};
     system->await_all_actors_done();
     system.reset();
@@ -318,7 +325,7 @@ Expected<std::unique_ptr<Daemon>> Daemon::start(DaemonOptions options) {
   if (status) status = impl->spawn_agents();
   if (status) {
     actors::introduce(impl->manager,
-                      {impl->journal.committer, impl->scheduler});
+                      {impl->journal.committer, impl->schedulers});
     return std::unique_ptr<Daemon>(new Daemon(std::move(impl)));
   }
   // A server that this start began serves nobody; one that was there may
