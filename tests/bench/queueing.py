@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """How long sessions wait: the Helios slice on a virtual clock by each policy,
-beside the published replay of it. Exact, so each is run once. The file is looked
-for in $REEVE_HELIOS, or ../shared/data/helios; without it this ends with exit
-code 77."""
+beside the published replay of it. Exact, so each is run once. The file is
+looked for in $REEVE_HELIOS, or ../shared/data/helios; without it this ends with
+exit code 77."""
 import json
 import os
 import subprocess

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "cluster/scheduling/scheduler.hpp"
 #include "tests/paths.hpp"
 
 namespace reeve::tools {
@@ -30,7 +31,8 @@ BOOST_AUTO_TEST_CASE(each_key_sets_its_field) {
       "data = \"/d\"\nport = 4333\ncell = \"c-1\"\n"
       "[manager]\nqueue_sessions_max = 5\nmailbox_messages_max = 32\n"
       "schedulers = 3\n"
-      "[agent]\nenabled = false\nname = \"h\"\ngroup = \"g\"\ncpus = 1.5\nmemory = \"4G\"\n"
+      "[agent]\nenabled = false\nname = \"h\"\ngroup = \"g\"\n"
+      "cpus = 1.5\nmemory = \"4G\"\n"
       "runtime_dir = \"/r\"\noutput_bytes_max = \"1M\"\n"
       "[log]\nfloor = 1024\nsnapshot_every = 5000\n",
       "f.toml");
@@ -50,6 +52,17 @@ BOOST_AUTO_TEST_CASE(each_key_sets_its_field) {
   BOOST_TEST(config->agent.output_bytes_max == 1ull << 20);
   BOOST_TEST(config->log.floor_bytes == 1024u);
   BOOST_TEST(config->log.snapshot_every_events == 5000u);
+}
+
+BOOST_AUTO_TEST_CASE(so_many_schedulers_and_not_one_more) {
+  for (const std::uint32_t count :
+       {0U, 1U, cluster::schedulers_max, cluster::schedulers_max + 1}) {
+    const auto config = parse_config(
+        "[manager]\nschedulers = " + std::to_string(count) + "\n", "f.toml");
+    const bool good = count > 0 && count <= cluster::schedulers_max;
+    BOOST_TEST(config.has_value() == good);
+    if (!config) BOOST_TEST(contains(config.error().text, "schedulers"));
+  }
 }
 
 BOOST_AUTO_TEST_CASE(a_file_over_its_bound_is_not_read) {

@@ -238,8 +238,8 @@ Status Daemon::Impl::spawn_agents() {
   const Config::Agent& settings = options.config.agent;
   if (!settings.enabled) return {};
   agent::ShellOptions real;
-  auto node = agent::read_host(
-      {settings.name, settings.group, settings.cpu_milli, settings.memory_bytes});
+  auto node = agent::read_host({settings.name, settings.group,
+                                settings.cpu_milli, settings.memory_bytes});
   if (!node) return tl::unexpected(node.error());
   real.node = std::move(*node);
   real.node.labels = settings.labels;
