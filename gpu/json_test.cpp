@@ -25,7 +25,7 @@ BOOST_FIXTURE_TEST_CASE(a_sample_as_json_leaves_out_what_is_unknown,
       "device gpu=7 throttle=4\nprocess 0 12 34\nxid 0 79\n"
       "device uuid=b\nlost 1\n");
   Telemetry telemetry(sources());
-  const auto samples = telemetry.sample(Telemetry::Pcie::leave_out);
+  const auto samples = telemetry.sample(Telemetry::Depth::health);
   const auto text = boost::json::serialize(to_json(samples.at(0)));
   BOOST_TEST(contains(text, "\"gpu_percent\":7"));
   BOOST_TEST(contains(text, "\"throttles\":[\"power limit\"]"));

@@ -2,7 +2,7 @@
 //
 //   reeve-gpu-report                    the inventory, then one sample each
 //   reeve-gpu-report --cost COUNT       CPU time of COUNT samples of all GPUs,
-//                                       without and with PCIe traffic
+//                                       at each depth
 #include <fmt/format.h>
 #include <time.h>
 
@@ -29,32 +29,31 @@ int report() {
   fmt::print("{}\n", boost::json::serialize(to_json(inventory)));
   if (!inventory.why_none.empty() && inventory.cut.empty()) return 1;
   Telemetry telemetry;
-  for (const auto& sample : telemetry.sample(Telemetry::Pcie::measure))
+  for (const auto& sample : telemetry.sample(Telemetry::Depth::traffic))
     fmt::print("{}\n", boost::json::serialize(to_json(sample)));
   return 0;
 }
 
-double cpu_ms_each(Telemetry& telemetry, Telemetry::Pcie pcie, int count) {
+double cpu_ms_each(Telemetry& telemetry, Telemetry::Depth depth, int count) {
   const double before = cpu_seconds();
-  for (int i = 0; i < count; ++i) telemetry.sample(pcie);
+  for (int i = 0; i < count; ++i) telemetry.sample(depth);
   return (cpu_seconds() - before) / count * 1e3;
 }
 
 int cost(int count) {
+  using Depth = Telemetry::Depth;
   Telemetry telemetry;
   if (!telemetry.why_none().empty()) {
     fmt::print(stderr, "reeve-gpu-report: {}\n", telemetry.why_none());
     return 1;
   }
-  const auto gpus = telemetry.sample(Telemetry::Pcie::measure).size();
-  const double plain =
-      cpu_ms_each(telemetry, Telemetry::Pcie::leave_out, count);
-  const double with_pcie =
-      cpu_ms_each(telemetry, Telemetry::Pcie::measure, count);
+  const auto gpus = telemetry.sample(Depth::traffic).size();
   fmt::print(
-      "{{\"gpus\":{},\"samples\":{},\"cpu_ms_per_sample\":{:.4f},"
-      "\"cpu_ms_with_pcie\":{:.4f}}}\n",
-      gpus, count, plain, with_pcie);
+      "{{\"gpus\":{},\"samples\":{},\"cpu_ms_of_load\":{:.4f},"
+      "\"cpu_ms_of_health\":{:.4f},\"cpu_ms_of_traffic\":{:.4f}}}\n",
+      gpus, count, cpu_ms_each(telemetry, Depth::load, count),
+      cpu_ms_each(telemetry, Depth::health, count),
+      cpu_ms_each(telemetry, Depth::traffic, count));
   return 0;
 }
 

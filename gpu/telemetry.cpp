@@ -63,7 +63,7 @@ class Telemetry::Driver {
         nvml.register_events(device, nvml::event_xid, events_);
   }
 
-  Sample read(unsigned index, Pcie pcie) {
+  Sample read(unsigned index, Depth depth) {
     Sample sample;
     nvml::Device device = nullptr;
     char uuid[nvml::uuid_bytes] = {};
@@ -76,7 +76,8 @@ class Telemetry::Driver {
     }
     sample.uuid.assign(uuid, ::strnlen(uuid, sizeof uuid));
     read_load(device, sample);
-    read_links(device, pcie, sample);
+    if (depth == Depth::load) return sample;
+    read_links(device, depth, sample);
     read_health(device, sample);
     read_processes(device, sample);
     return sample;
@@ -110,18 +111,22 @@ class Telemetry::Driver {
       sample.memory_total_bytes = memory->total;
     }
     sample.power_mw = maybe<unsigned>(nvml.power, device);
-    sample.energy_mj = maybe<Large>(nvml.energy, device);
     sample.temperature_c = maybe<unsigned>(nvml.temperature, device, 0u);
     sample.sm_clock_mhz =
         maybe<unsigned>(nvml.clock, device, unsigned{nvml::clock_sm});
     sample.memory_clock_mhz =
         maybe<unsigned>(nvml.clock, device, unsigned{nvml::clock_memory});
+    const auto bits = maybe<Large>(nvml.throttle_reasons, device).value_or(0);
+    for (std::size_t bit = 0; bit < throttle_count; ++bit)
+      if (bits >> bit & 1)
+        sample.throttles.push_back(static_cast<Throttle>(bit));
   }
 
-  void read_links(nvml::Device device, Pcie pcie, Sample& sample) const {
+  void read_links(nvml::Device device, Depth depth, Sample& sample) const {
+    sample.energy_mj = maybe<Large>(nvml.energy, device);
     sample.pcie_generation = maybe<unsigned>(nvml.pcie_generation, device);
     sample.pcie_width = maybe<unsigned>(nvml.pcie_width, device);
-    if (pcie == Pcie::measure) {
+    if (depth == Depth::traffic) {
       sample.pcie_sent_bytes_per_s = kib_per_s(maybe<unsigned>(
           nvml.pcie_throughput, device, unsigned{nvml::pcie_sent}));
       sample.pcie_received_bytes_per_s = kib_per_s(maybe<unsigned>(
@@ -167,10 +172,6 @@ class Telemetry::Driver {
       sample.row_remap_pending = pending != 0;
       sample.row_remap_failed = failed != 0;
     }
-    const auto bits = maybe<Large>(nvml.throttle_reasons, device).value_or(0);
-    for (std::size_t bit = 0; bit < throttle_count; ++bit)
-      if (bits >> bit & 1)
-        sample.throttles.push_back(static_cast<Throttle>(bit));
   }
 
   void read_processes(nvml::Device device, Sample& sample) const {
@@ -211,12 +212,12 @@ Telemetry::Telemetry(const Sources& sources)
 
 Telemetry::~Telemetry() = default;
 
-std::vector<Sample> Telemetry::sample(Pcie pcie) {
+std::vector<Sample> Telemetry::sample(Depth depth) {
   std::vector<Sample> samples;
   if (!why_none_.empty()) return samples;
   const unsigned count = told(driver_->nvml.count, 0u);
   for (unsigned index = 0; index < count; ++index)
-    samples.push_back(driver_->read(index, pcie));
+    samples.push_back(driver_->read(index, depth));
   driver_->add_xids(samples);
   return samples;
 }

@@ -70,16 +70,22 @@ struct Sample {
 // others are fine is told as such.
 class Telemetry {
  public:
-  // PCIe traffic is measured by the driver over 20 ms each way and device,
-  // for which the caller waits.
-  enum class Pcie { measure, leave_out };
+  // Each with what the ones before it tell. Some answers are dear: the load
+  // is for every few seconds, the rest for every minute or so.
+  enum class Depth {
+    load,    // use, memory, power, temperature, clocks, throttling, Xid errors
+    health,  // ECC, remapped rows, links, energy, processes
+    // PCIe traffic, which the driver measures over 20 ms each way and device,
+    // for which the caller waits.
+    traffic,
+  };
 
   explicit Telemetry(const Sources& sources = {});
   ~Telemetry();
 
   // Why there is nothing to sample; empty when there is.
   const std::string& why_none() const { return why_none_; }
-  std::vector<Sample> sample(Pcie pcie);
+  std::vector<Sample> sample(Depth depth);
 
  private:
   class Driver;

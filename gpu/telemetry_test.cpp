@@ -8,7 +8,7 @@
 namespace reeve::gpu {
 namespace {
 
-using Pcie = Telemetry::Pcie;
+using Depth = Telemetry::Depth;
 
 BOOST_FIXTURE_TEST_CASE(everything_a_driver_tells_is_sampled, FakeMachine) {
   write(
@@ -21,7 +21,7 @@ BOOST_FIXTURE_TEST_CASE(everything_a_driver_tells_is_sampled, FakeMachine) {
       "process 0 4242 1048576\nprocess 0 77 18446744073709551615\n");
   Telemetry telemetry(sources());
   BOOST_REQUIRE_EQUAL(telemetry.why_none(), "");
-  const auto samples = telemetry.sample(Pcie::measure);
+  const auto samples = telemetry.sample(Depth::traffic);
   BOOST_REQUIRE_EQUAL(samples.size(), 1u);
   const Sample& it = samples[0];
   BOOST_TEST(it.gpu_percent.value() == 97u);
@@ -57,12 +57,28 @@ BOOST_FIXTURE_TEST_CASE(everything_a_driver_tells_is_sampled, FakeMachine) {
   BOOST_TEST(!it.processes[1].memory_bytes.has_value());
 }
 
+BOOST_FIXTURE_TEST_CASE(the_load_alone_leaves_out_what_is_dear, FakeMachine) {
+  write(
+      "device gpu=97 power=650000 throttle=4 energy=1 ecc_corrected=1 "
+      "pcie_gen=5\nprocess 0 42 1\nxid 0 79\n");
+  Telemetry telemetry(sources());
+  const auto samples = telemetry.sample(Depth::load);
+  BOOST_TEST(samples.at(0).gpu_percent.value() == 97u);
+  BOOST_TEST(samples[0].power_mw.value() == 650000u);
+  BOOST_TEST(samples[0].throttles.size() == 1u);
+  BOOST_TEST(samples[0].xids.size() == 1u);
+  BOOST_TEST(!samples[0].energy_mj.has_value());
+  BOOST_TEST(!samples[0].ecc_corrected.has_value());
+  BOOST_TEST(!samples[0].pcie_generation.has_value());
+  BOOST_TEST(samples[0].processes.empty());
+}
+
 BOOST_FIXTURE_TEST_CASE(what_a_driver_does_not_tell_is_empty, FakeMachine) {
   without({"nvmlDeviceGetFieldValues", "nvmlEventSetCreate",
            "nvmlDeviceGetComputeRunningProcesses_v3"});
   write("device gpu=1\nfail nvmlDeviceGetUtilizationRates 0 3\n");
   Telemetry telemetry(sources());
-  const auto samples = telemetry.sample(Pcie::leave_out);
+  const auto samples = telemetry.sample(Depth::health);
   BOOST_REQUIRE_EQUAL(samples.size(), 1u);
   BOOST_TEST(!samples[0].gpu_percent.has_value());
   BOOST_TEST(!samples[0].power_mw.has_value());
@@ -78,7 +94,7 @@ BOOST_FIXTURE_TEST_CASE(an_older_name_of_the_throttle_reasons_will_do,
   without({"nvmlDeviceGetCurrentClocksEventReasons"});
   write("device throttle=64\n");
   Telemetry telemetry(sources());
-  const auto samples = telemetry.sample(Pcie::leave_out);
+  const auto samples = telemetry.sample(Depth::health);
   BOOST_REQUIRE_EQUAL(samples.at(0).throttles.size(), 1u);
   BOOST_TEST(name(samples[0].throttles[0]) == "hardware thermal slowdown");
 }
@@ -87,9 +103,9 @@ BOOST_FIXTURE_TEST_CASE(a_device_lost_while_sampling_is_told_alone,
                         FakeMachine) {
   write("device uuid=a\ndevice uuid=b\n");
   Telemetry telemetry(sources());
-  BOOST_TEST(telemetry.sample(Pcie::leave_out).at(0).lost.empty());
+  BOOST_TEST(telemetry.sample(Depth::health).at(0).lost.empty());
   write("device uuid=a\ndevice uuid=b\nlost 0\n");
-  const auto samples = telemetry.sample(Pcie::leave_out);
+  const auto samples = telemetry.sample(Depth::health);
   BOOST_REQUIRE_EQUAL(samples.size(), 2u);
   BOOST_TEST(contains(samples[0].lost, "GPU is lost"));
   BOOST_TEST(samples[1].lost.empty());
@@ -99,11 +115,11 @@ BOOST_FIXTURE_TEST_CASE(a_device_lost_while_sampling_is_told_alone,
 BOOST_FIXTURE_TEST_CASE(an_xid_is_told_once_and_of_its_device, FakeMachine) {
   write("device uuid=a\ndevice uuid=b\nxid 1 79\nxid 1 48\n");
   Telemetry telemetry(sources());
-  const auto samples = telemetry.sample(Pcie::leave_out);
+  const auto samples = telemetry.sample(Depth::health);
   BOOST_TEST(samples.at(0).xids.empty());
   BOOST_REQUIRE_EQUAL(samples.at(1).xids.size(), 2u);
   BOOST_TEST(samples[1].xids[0] == 79u);
-  BOOST_TEST(telemetry.sample(Pcie::leave_out).at(1).xids.empty());
+  BOOST_TEST(telemetry.sample(Depth::health).at(1).xids.empty());
 }
 
 BOOST_FIXTURE_TEST_CASE(a_storm_of_xids_is_told_in_parts, FakeMachine) {
@@ -111,9 +127,9 @@ BOOST_FIXTURE_TEST_CASE(a_storm_of_xids_is_told_in_parts, FakeMachine) {
   for (unsigned i = 0; i < xids_per_sample_max + 1; ++i) text += "xid 0 13\n";
   write(text);
   Telemetry telemetry(sources());
-  BOOST_TEST(telemetry.sample(Pcie::leave_out).at(0).xids.size() ==
+  BOOST_TEST(telemetry.sample(Depth::health).at(0).xids.size() ==
              xids_per_sample_max);
-  BOOST_TEST(telemetry.sample(Pcie::leave_out).at(0).xids.size() == 1u);
+  BOOST_TEST(telemetry.sample(Depth::health).at(0).xids.size() == 1u);
 }
 
 BOOST_FIXTURE_TEST_CASE(many_processes_are_told_up_to_the_bound, FakeMachine) {
@@ -122,20 +138,20 @@ BOOST_FIXTURE_TEST_CASE(many_processes_are_told_up_to_the_bound, FakeMachine) {
     text += "process 0 " + std::to_string(i + 1) + " 1\n";
   write(text);
   Telemetry telemetry(sources());
-  BOOST_TEST(telemetry.sample(Pcie::leave_out).at(0).processes.size() ==
+  BOOST_TEST(telemetry.sample(Depth::health).at(0).processes.size() ==
              processes_per_device_max);
   write(text + "process 0 9999 1\n");
-  BOOST_TEST(telemetry.sample(Pcie::leave_out).at(0).processes.empty());
+  BOOST_TEST(telemetry.sample(Depth::health).at(0).processes.empty());
 }
 
 BOOST_FIXTURE_TEST_CASE(no_driver_is_said_and_sampled_as_nothing, FakeMachine) {
   Telemetry absent({"libreeve-no-such-driver.so.1", "/"});
   BOOST_TEST(!absent.why_none().empty());
-  BOOST_TEST(absent.sample(Pcie::measure).empty());
+  BOOST_TEST(absent.sample(Depth::traffic).empty());
   write("init 9\n");
   Telemetry idle(sources());
   BOOST_TEST(contains(idle.why_none(), "Driver Not Loaded"));
-  BOOST_TEST(idle.sample(Pcie::measure).empty());
+  BOOST_TEST(idle.sample(Depth::traffic).empty());
 }
 
 }  // namespace
