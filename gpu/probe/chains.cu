@@ -27,7 +27,9 @@ struct Single {
     return __fmaf_rn(x, x, c);
   }
   __device__ static Bits bits(Number x) { return __float_as_uint(x); }
-  __device__ static Number number(Bits x) { return __uint_as_float(x); }
+  [[maybe_unused]] __device__ static Number number(Bits x) {
+    return __uint_as_float(x);
+  }
   static Number known(Number x, Number c) { return std::fmaf(x, x, c); }
 };
 
@@ -42,7 +44,7 @@ struct Double {
   __device__ static Bits bits(Number x) {
     return static_cast<Bits>(__double_as_longlong(x));
   }
-  __device__ static Number number(Bits x) {
+  [[maybe_unused]] __device__ static Number number(Bits x) {
     return __longlong_as_double(static_cast<long long>(x));
   }
   static Number known(Number x, Number c) { return std::fma(x, x, c); }

@@ -1,0 +1,359 @@
+// A CUDA driver for tests. It has one device with 80 GB, on which kernels take
+// REEVE_FAKE_KERNEL_US each, one after the other. Memory is counted and not
+// there. It knows nothing of limits: those are the shim's.
+#include <dlfcn.h>
+#include <time.h>
+
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <string>
+
+#include "gpu/share/cuda_abi.hpp"
+
+using namespace reeve::gpu::cuda;
+
+namespace {
+
+constexpr std::size_t total_bytes = 80'000'000'000;
+constexpr Result not_found = 500;
+
+std::mutex mutex;
+std::uint64_t next_number = 0x1000;
+std::uint64_t used_bytes = 0;
+std::map<std::uint64_t, std::size_t> allocations;
+std::uint64_t pool_used = 0;
+std::uint64_t pool_reserved = 0;
+std::map<std::uint64_t, std::size_t> pool_allocations;
+std::int64_t busy_until_ns = 0;
+int capturing = 0;
+
+std::int64_t now_ns() {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * 1'000'000'000ll + now.tv_nsec;
+}
+
+std::uint64_t make(std::size_t bytes) {
+  const std::lock_guard lock(mutex);
+  next_number += 0x1000;
+  allocations[next_number] = bytes;
+  used_bytes += bytes;
+  return next_number;
+}
+
+Result unmake(std::uint64_t number) {
+  const std::lock_guard lock(mutex);
+  const auto at = allocations.find(number);
+  if (at == allocations.end()) return invalid_value;
+  used_bytes -= at->second;
+  allocations.erase(at);
+  return success;
+}
+
+template <class Handle>
+Handle handle(std::uint64_t number) {
+  return reinterpret_cast<Handle>(static_cast<std::uintptr_t>(number));
+}
+
+template <class Handle>
+std::uint64_t number(Handle of) {
+  return reinterpret_cast<std::uintptr_t>(of);
+}
+
+Result from_pool(Address* to, std::size_t bytes) {
+  const std::lock_guard lock(mutex);
+  *to = next_number += 0x1000;
+  pool_allocations[*to] = bytes;
+  pool_used += bytes;
+  if (pool_used > pool_reserved) pool_reserved = pool_used;
+  return success;
+}
+
+Result free_any(Address address) {
+  {
+    const std::lock_guard lock(mutex);
+    const auto at = pool_allocations.find(address);
+    if (at != pool_allocations.end()) {
+      pool_used -= at->second;
+      pool_allocations.erase(at);
+      return success;
+    }
+  }
+  return unmake(address);
+}
+
+Result start_kernel() {
+  const char* text = std::getenv("REEVE_FAKE_KERNEL_US");
+  const std::int64_t ns = text ? std::strtoll(text, nullptr, 10) * 1000 : 0;
+  const std::lock_guard lock(mutex);
+  const std::int64_t now = now_ns();
+  busy_until_ns = (busy_until_ns > now ? busy_until_ns : now) + ns;
+  return success;
+}
+
+struct FakeEvent {
+  std::int64_t at_ns;
+};
+
+Result record(Event event) {
+  const std::lock_guard lock(mutex);
+  const std::int64_t now = now_ns();
+  reinterpret_cast<FakeEvent*>(event)->at_ns =
+      busy_until_ns > now ? busy_until_ns : now;
+  return success;
+}
+
+}  // namespace
+
+extern "C" {
+
+Result cuInit(unsigned) {
+  return success;
+}
+Result cuDeviceGetUuid(Uuid* uuid, DeviceNumber) {
+  for (int i = 0; i < 16; ++i) uuid->bytes[i] = static_cast<unsigned char>(i);
+  return success;
+}
+Result cuDeviceTotalMem_v2(std::size_t* bytes, DeviceNumber) {
+  *bytes = total_bytes;
+  return success;
+}
+Result cuCtxGetDevice(DeviceNumber* device) {
+  *device = 0;
+  return success;
+}
+Result cuCtxGetCurrent(Context* context) {
+  *context = handle<Context>(1);
+  return success;
+}
+Result cuCtxSetCurrent(Context) {
+  return success;
+}
+Result cuCtxDestroy_v2(Context) {
+  const std::lock_guard lock(mutex);
+  used_bytes = 0;
+  allocations.clear();
+  return success;
+}
+Result cuDevicePrimaryCtxRetain(Context* context, DeviceNumber) {
+  *context = handle<Context>(1);
+  return success;
+}
+Result cuDevicePrimaryCtxRelease_v2(DeviceNumber) {
+  return success;
+}
+Result cuDevicePrimaryCtxGetState(DeviceNumber, unsigned* flags, int* active) {
+  *flags = 0;
+  *active = 1;
+  return success;
+}
+Result cuDevicePrimaryCtxReset_v2(DeviceNumber) {
+  return cuCtxDestroy_v2(nullptr);
+}
+Result cuMemGetInfo_v2(std::size_t* free, std::size_t* total) {
+  const std::lock_guard lock(mutex);
+  *total = total_bytes;
+  *free = total_bytes - used_bytes - pool_reserved;
+  return success;
+}
+Result cuMemAlloc_v2(Address* to, std::size_t bytes) {
+  *to = make(bytes);
+  return success;
+}
+Result cuMemAllocPitch_v2(Address* to, std::size_t* pitch, std::size_t width,
+                          std::size_t height, unsigned) {
+  *pitch = (width + 511) / 512 * 512;
+  *to = make(*pitch * height);
+  return success;
+}
+Result cuMemAllocManaged(Address* to, std::size_t bytes, unsigned) {
+  *to = make(bytes);
+  return success;
+}
+Result cuMemFree_v2(Address address) {
+  return free_any(address);
+}
+Result cuMemAllocAsync(Address* to, std::size_t bytes, Stream) {
+  return from_pool(to, bytes);
+}
+Result cuMemAllocAsync_ptsz(Address* to, std::size_t bytes, Stream) {
+  return from_pool(to, bytes);
+}
+Result cuMemAllocFromPoolAsync(Address* to, std::size_t bytes, Pool, Stream) {
+  return from_pool(to, bytes);
+}
+Result cuMemAllocFromPoolAsync_ptsz(Address* to, std::size_t bytes, Pool,
+                                    Stream) {
+  return from_pool(to, bytes);
+}
+Result cuMemFreeAsync(Address address, Stream) {
+  return free_any(address);
+}
+Result cuMemFreeAsync_ptsz(Address address, Stream) {
+  return free_any(address);
+}
+Result cuDeviceGetMemPool(Pool* pool, DeviceNumber) {
+  *pool = handle<Pool>(7);
+  return success;
+}
+Result cuMemPoolGetAttribute(Pool, int attribute, void* value) {
+  if (attribute != pool_reserved_current) return invalid_value;
+  const std::lock_guard lock(mutex);
+  std::memcpy(value, &pool_reserved, sizeof pool_reserved);
+  return success;
+}
+Result cuMemPoolTrimTo(Pool, std::size_t) {
+  const std::lock_guard lock(mutex);
+  pool_reserved = pool_used;
+  return success;
+}
+Result cuMemPoolDestroy(Pool) {
+  return cuMemPoolTrimTo(nullptr, 0);
+}
+Result cuMemCreate(AllocationHandle* to, std::size_t bytes,
+                   const AllocationProperties*, unsigned long long) {
+  *to = make(bytes);
+  return success;
+}
+Result cuMemRelease(AllocationHandle) {
+  return success;
+}
+Result cuMemRetainAllocationHandle(AllocationHandle* to, void* address) {
+  *to = number(address);
+  return success;
+}
+Result cuMemMap(Address, std::size_t, std::size_t, AllocationHandle,
+                unsigned long long) {
+  return success;
+}
+Result cuMemUnmap(Address, std::size_t) {
+  return success;
+}
+Result cuArrayCreate_v2(Array* to, const ArrayDescriptor* how) {
+  *to = handle<Array>(make(how->width));
+  return success;
+}
+Result cuArray3DCreate_v2(Array* to, const Array3dDescriptor* how) {
+  *to = handle<Array>(make(how->width));
+  return success;
+}
+Result cuArrayDestroy(Array array) {
+  return unmake(number(array));
+}
+Result cuMipmappedArrayCreate(MipmappedArray* to, const Array3dDescriptor* how,
+                              unsigned) {
+  *to = handle<MipmappedArray>(make(how->width));
+  return success;
+}
+Result cuMipmappedArrayDestroy(MipmappedArray array) {
+  return unmake(number(array));
+}
+Result cuGraphAddMemAllocNode(GraphNode* node, Graph, const GraphNode*,
+                              std::size_t, AllocationNode* how) {
+  *node = handle<GraphNode>(9);
+  how->address = 0x77000;
+  return success;
+}
+Result cuGraphAddNode(GraphNode* node, Graph, const GraphNode*, std::size_t,
+                      void*) {
+  *node = handle<GraphNode>(9);
+  return success;
+}
+Result cuGraphAddNode_v2(GraphNode* node, Graph, const GraphNode*, const void*,
+                         std::size_t, void*) {
+  *node = handle<GraphNode>(9);
+  return success;
+}
+Result cuGraphDestroy(Graph) {
+  return success;
+}
+Result cuLaunchKernel(Function, unsigned, unsigned, unsigned, unsigned,
+                      unsigned, unsigned, unsigned, Stream, void**, void**) {
+  return start_kernel();
+}
+Result cuLaunchKernel_ptsz(Function, unsigned, unsigned, unsigned, unsigned,
+                           unsigned, unsigned, unsigned, Stream, void**,
+                           void**) {
+  return start_kernel();
+}
+Result cuLaunchKernelEx(const LaunchConfig*, Function, void**, void**) {
+  return start_kernel();
+}
+Result cuLaunchKernelEx_ptsz(const LaunchConfig*, Function, void**, void**) {
+  return start_kernel();
+}
+Result cuLaunchCooperativeKernel(Function, unsigned, unsigned, unsigned,
+                                 unsigned, unsigned, unsigned, unsigned, Stream,
+                                 void**) {
+  return start_kernel();
+}
+Result cuLaunchCooperativeKernel_ptsz(Function, unsigned, unsigned, unsigned,
+                                      unsigned, unsigned, unsigned, unsigned,
+                                      Stream, void**) {
+  return start_kernel();
+}
+Result cuGraphLaunch(GraphExec, Stream) {
+  return start_kernel();
+}
+Result cuGraphLaunch_ptsz(GraphExec, Stream) {
+  return start_kernel();
+}
+Result cuEventCreate(Event* event, unsigned) {
+  *event = reinterpret_cast<Event>(new FakeEvent{0});
+  return success;
+}
+Result cuEventRecord(Event event, Stream) {
+  return record(event);
+}
+Result cuEventRecord_ptsz(Event event, Stream) {
+  return record(event);
+}
+Result cuEventQuery(Event event) {
+  return reinterpret_cast<FakeEvent*>(event)->at_ns <= now_ns() ? success
+                                                                : not_ready;
+}
+Result cuEventElapsedTime(float* ms, Event from, Event to) {
+  *ms = static_cast<float>(reinterpret_cast<FakeEvent*>(to)->at_ns -
+                           reinterpret_cast<FakeEvent*>(from)->at_ns) *
+        1e-6f;
+  return success;
+}
+Result cuStreamIsCapturing(Stream, int* status) {
+  *status = capturing;
+  return success;
+}
+Result cuStreamIsCapturing_ptsz(Stream, int* status) {
+  *status = capturing;
+  return success;
+}
+// Only for tests: whether streams are being captured.
+void fake_capture(int on) {
+  capturing = on;
+}
+
+Result cuGetProcAddress_v2(const char*, void**, int, std::uint64_t, int*);
+Result cuGetProcAddress(const char* symbol, void** function, int version,
+                        std::uint64_t flags) {
+  return cuGetProcAddress_v2(symbol, function, version, flags, nullptr);
+}
+
+Result cuGetProcAddress_v2(const char* symbol, void** function, int,
+                           std::uint64_t flags, int*) {
+  // The driver does not ask whoever stands in for dlsym.
+  using DlSym = void*(void*, const char*);
+  static const auto find =
+      reinterpret_cast<DlSym*>(::dlvsym(RTLD_DEFAULT, "dlsym", "GLIBC_2.34"));
+  static void* const self = ::dlopen("libcuda.so.1", RTLD_LAZY | RTLD_NOLOAD);
+  const std::string name = symbol;
+  *function = nullptr;
+  if (flags & per_thread_stream)
+    *function = find(self, (name + "_ptsz").c_str());
+  if (!*function) *function = find(self, (name + "_v2").c_str());
+  if (!*function) *function = find(self, symbol);
+  return *function ? success : not_found;
+}
+
+}  // extern "C"

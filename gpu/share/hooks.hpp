@@ -1,0 +1,17 @@
+// The entry points that the shim stands in for. Each has the name of the
+// driver's own and is found in its place.
+#pragma once
+
+#include "gpu/share/cuda_abi.hpp"
+
+// Everything else in the shim is hidden from the programs it is loaded into.
+#define REEVE_HOOK __attribute__((visibility("default")))
+
+namespace reeve::gpu::share {
+
+// Handles of allocations are small numbers; they must not meet addresses.
+constexpr std::uint64_t key_of_handle(cuda::AllocationHandle handle) {
+  return ~handle;
+}
+
+}  // namespace reeve::gpu::share

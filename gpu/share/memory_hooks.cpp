@@ -1,0 +1,310 @@
+// Entry points that take or give back device memory, and those that tell how
+// much there is.
+#include <algorithm>
+
+#include "gpu/share/hooks.hpp"
+#include "gpu/share/pools.hpp"
+#include "gpu/share/session.hpp"
+
+namespace reeve::gpu::share {
+namespace {
+
+using Member = Session::Member;
+
+std::uint64_t key_of(const void* handle) {
+  return reinterpret_cast<std::uintptr_t>(handle);
+}
+
+cuda::Context current_context() {
+  cuda::Context context = nullptr;
+  if (const auto ask = Driver::get().context) ask(&context);
+  return context;
+}
+
+// Makes something of `bytes` on a device if the session may have it. `make`
+// asks the driver; `key` tells afterwards under what it is kept.
+template <class Make, class Key>
+cuda::Result charged(std::size_t device, std::uint64_t bytes, Make make,
+                     Key key) {
+  Session& session = Session::get();
+  if (!session.take(device, bytes) &&
+      !(trim_pools(device) && session.take(device, bytes)))
+    return cuda::out_of_memory;
+  const cuda::Result result = make();
+  if (result != cuda::success) {
+    session.give_back(device, bytes);
+    return result;
+  }
+  session.keep(key(), {device, bytes, current_context(), nullptr});
+  return result;
+}
+
+// The size of an array as its elements take it; the driver may round it up.
+std::uint64_t bytes_of(const cuda::Array3dDescriptor& array) {
+  const auto element = [&]() -> std::uint64_t {
+    switch (array.format) {
+      case 0x01:
+      case 0x08: return 1;
+      case 0x02:
+      case 0x09:
+      case 0x10: return 2;
+      default: return 4;
+    }
+  }();
+  return element * std::max(array.channels, 1u) * array.width *
+         std::max<std::size_t>(array.height, 1) *
+         std::max<std::size_t>(array.depth, 1);
+}
+
+bool passes() {
+  return Session::get().member() == Member::no;
+}
+
+bool refused() {
+  return Session::get().member() == Member::refused;
+}
+
+void forget_primary(cuda::DeviceNumber device, cuda::Context primary) {
+  const auto state = Driver::get().primary_state;
+  unsigned flags = 0;
+  int active = 0;
+  if (primary && state && state(device, &flags, &active) == 0 && active == 0)
+    Session::get().drop_context(primary);
+}
+
+// The context that programs share on a device, if it is there.
+cuda::Context primary_of(cuda::DeviceNumber device) {
+  const Driver& driver = Driver::get();
+  unsigned flags = 0;
+  int active = 0;
+  cuda::Context primary = nullptr;
+  if (!driver.primary_state || !driver.primary_retain ||
+      driver.primary_state(device, &flags, &active) != 0 || active == 0 ||
+      driver.primary_retain(&primary, device) != 0)
+    return nullptr;
+  driver.primary_release(device);
+  return primary;
+}
+
+}  // namespace
+}  // namespace reeve::gpu::share
+
+using namespace reeve::gpu;
+using namespace reeve::gpu::share;
+
+#define REEVE_REAL(member)                \
+  const auto real = Driver::get().member; \
+  if (!real) return not_initialized;      \
+  if (refused()) return cuda::out_of_memory
+
+extern "C" {
+
+REEVE_HOOK cuda::Result cuMemAlloc_v2(cuda::Address* to, std::size_t bytes) {
+  REEVE_REAL(alloc);
+  if (passes()) return real(to, bytes);
+  return charged(
+      Session::get().current_device(), bytes, [&] { return real(to, bytes); },
+      [&] { return *to; });
+}
+
+REEVE_HOOK cuda::Result cuMemAllocPitch_v2(cuda::Address* to,
+                                           std::size_t* pitch,
+                                           std::size_t width,
+                                           std::size_t height,
+                                           unsigned element) {
+  REEVE_REAL(alloc_pitch);
+  if (passes()) return real(to, pitch, width, height, element);
+  // Rows are laid out to 512 bytes.
+  const std::size_t row = (width + 511) / 512 * 512;
+  return charged(
+      Session::get().current_device(), row * height,
+      [&] { return real(to, pitch, width, height, element); },
+      [&] { return *to; });
+}
+
+REEVE_HOOK cuda::Result cuMemAllocManaged(cuda::Address* to, std::size_t bytes,
+                                          unsigned flags) {
+  REEVE_REAL(alloc_managed);
+  if (passes()) return real(to, bytes, flags);
+  return charged(
+      Session::get().current_device(), bytes,
+      [&] { return real(to, bytes, flags); }, [&] { return *to; });
+}
+
+REEVE_HOOK cuda::Result cuMemFree_v2(cuda::Address address) {
+  const auto real = Driver::get().free;
+  if (!real) return not_initialized;
+  const cuda::Result result = real(address);
+  if (result == cuda::success && !passes() && !free_of_pool(address))
+    Session::get().drop(address);
+  return result;
+}
+
+REEVE_HOOK cuda::Result cuMemCreate(cuda::AllocationHandle* to,
+                                    std::size_t bytes,
+                                    const cuda::AllocationProperties* how,
+                                    unsigned long long flags) {
+  REEVE_REAL(create);
+  if (passes() || !how || how->location_type != cuda::location_is_device)
+    return real(to, bytes, how, flags);
+  return charged(
+      Session::get().index_of(how->location_id), bytes,
+      [&] { return real(to, bytes, how, flags); },
+      [&] { return key_of_handle(*to); });
+}
+
+REEVE_HOOK cuda::Result cuArrayCreate_v2(cuda::Array* to,
+                                         const cuda::ArrayDescriptor* how) {
+  REEVE_REAL(array_create);
+  if (passes() || !how) return real(to, how);
+  return charged(
+      Session::get().current_device(),
+      bytes_of({how->width, how->height, 0, how->format, how->channels, 0}),
+      [&] { return real(to, how); }, [&] { return key_of(*to); });
+}
+
+REEVE_HOOK cuda::Result cuArray3DCreate_v2(cuda::Array* to,
+                                           const cuda::Array3dDescriptor* how) {
+  REEVE_REAL(array3d_create);
+  if (passes() || !how) return real(to, how);
+  return charged(
+      Session::get().current_device(), bytes_of(*how),
+      [&] { return real(to, how); }, [&] { return key_of(*to); });
+}
+
+REEVE_HOOK cuda::Result cuMipmappedArrayCreate(
+    cuda::MipmappedArray* to, const cuda::Array3dDescriptor* how,
+    unsigned levels) {
+  REEVE_REAL(mipmapped_create);
+  if (passes() || !how) return real(to, how, levels);
+  // All smaller levels together take at most as much as the first.
+  return charged(
+      Session::get().current_device(), bytes_of(*how) * (levels > 1 ? 2 : 1),
+      [&] { return real(to, how, levels); }, [&] { return key_of(*to); });
+}
+
+REEVE_HOOK cuda::Result cuArrayDestroy(cuda::Array array) {
+  const auto real = Driver::get().array_destroy;
+  if (!real) return not_initialized;
+  const cuda::Result result = real(array);
+  if (result == cuda::success && !passes()) Session::get().drop(key_of(array));
+  return result;
+}
+
+REEVE_HOOK cuda::Result cuMipmappedArrayDestroy(cuda::MipmappedArray array) {
+  const auto real = Driver::get().mipmapped_destroy;
+  if (!real) return not_initialized;
+  const cuda::Result result = real(array);
+  if (result == cuda::success && !passes()) Session::get().drop(key_of(array));
+  return result;
+}
+
+REEVE_HOOK cuda::Result cuMemGetInfo_v2(std::size_t* free, std::size_t* total) {
+  const auto real = Driver::get().info;
+  if (!real) return not_initialized;
+  const cuda::Result result = real(free, total);
+  if (result != cuda::success || passes()) return result;
+  Session& session = Session::get();
+  const std::size_t device = refused() ? 0 : session.current_device();
+  if (refused() || device >= session.ledger().device_count()) {
+    *free = *total = 0;
+    return result;
+  }
+  *total = std::min<std::size_t>(*total,
+                                 session.ledger().device(device).memory_bytes);
+  *free = std::min<std::size_t>(*free, session.ledger().free(device));
+  return result;
+}
+
+REEVE_HOOK cuda::Result cuDeviceTotalMem_v2(std::size_t* bytes,
+                                            cuda::DeviceNumber number) {
+  const auto real = Driver::get().device_total;
+  if (!real) return not_initialized;
+  const cuda::Result result = real(bytes, number);
+  if (result != cuda::success || passes() || refused()) return result;
+  Session& session = Session::get();
+  const std::size_t device = session.index_of(number);
+  if (device < session.ledger().device_count())
+    *bytes = std::min<std::size_t>(
+        *bytes, session.ledger().device(device).memory_bytes);
+  return result;
+}
+
+REEVE_HOOK cuda::Result cuCtxDestroy_v2(cuda::Context context) {
+  const auto real = Driver::get().context_destroy;
+  if (!real) return not_initialized;
+  const cuda::Result result = real(context);
+  if (result == cuda::success && !passes())
+    Session::get().drop_context(context);
+  return result;
+}
+
+REEVE_HOOK cuda::Result cuDevicePrimaryCtxRelease_v2(
+    cuda::DeviceNumber device) {
+  const auto real = Driver::get().primary_release;
+  if (!real) return not_initialized;
+  const cuda::Context primary = passes() ? nullptr : primary_of(device);
+  const cuda::Result result = real(device);
+  if (result == cuda::success) forget_primary(device, primary);
+  return result;
+}
+
+REEVE_HOOK cuda::Result cuDevicePrimaryCtxReset_v2(cuda::DeviceNumber device) {
+  const auto real = Driver::get().primary_reset;
+  if (!real) return not_initialized;
+  const cuda::Context primary = passes() ? nullptr : primary_of(device);
+  const cuda::Result result = real(device);
+  if (result == cuda::success && primary) Session::get().drop_context(primary);
+  return result;
+}
+
+REEVE_HOOK cuda::Result cuGraphAddMemAllocNode(cuda::GraphNode* node,
+                                               cuda::Graph graph,
+                                               const cuda::GraphNode* after,
+                                               std::size_t count,
+                                               cuda::AllocationNode* how) {
+  REEVE_REAL(graph_alloc_node);
+  if (passes() || !how) return real(node, graph, after, count, how);
+  return charged(
+      Session::get().current_device(), how->bytes,
+      [&] { return real(node, graph, after, count, how); },
+      [&] { return key_of(graph); });
+}
+
+REEVE_HOOK cuda::Result cuGraphAddNode(cuda::GraphNode* node, cuda::Graph graph,
+                                       const cuda::GraphNode* after,
+                                       std::size_t count, void* how) {
+  REEVE_REAL(graph_node_v1);
+  const auto* parameters = static_cast<const cuda::NodeParameters*>(how);
+  if (passes() || !how || parameters->kind != cuda::node_allocates)
+    return real(node, graph, after, count, how);
+  return charged(
+      Session::get().current_device(), parameters->allocation.bytes,
+      [&] { return real(node, graph, after, count, how); },
+      [&] { return key_of(graph); });
+}
+
+REEVE_HOOK cuda::Result cuGraphAddNode_v2(cuda::GraphNode* node,
+                                          cuda::Graph graph,
+                                          const cuda::GraphNode* after,
+                                          const void* edges, std::size_t count,
+                                          void* how) {
+  REEVE_REAL(graph_node);
+  const auto* parameters = static_cast<const cuda::NodeParameters*>(how);
+  if (passes() || !how || parameters->kind != cuda::node_allocates)
+    return real(node, graph, after, edges, count, how);
+  return charged(
+      Session::get().current_device(), parameters->allocation.bytes,
+      [&] { return real(node, graph, after, edges, count, how); },
+      [&] { return key_of(graph); });
+}
+
+REEVE_HOOK cuda::Result cuGraphDestroy(cuda::Graph graph) {
+  const auto real = Driver::get().graph_destroy;
+  if (!real) return not_initialized;
+  const cuda::Result result = real(graph);
+  if (result == cuda::success && !passes()) Session::get().drop(key_of(graph));
+  return result;
+}
+
+}  // extern "C"

@@ -1,0 +1,101 @@
+#include "gpu/share/session.hpp"
+
+#include <cstdio>
+#include <cstdlib>
+
+namespace reeve::gpu::share {
+namespace {
+
+std::string text_of(const cuda::Uuid& uuid) {
+  std::string text = "GPU-";
+  for (int i = 0; i < 16; ++i) {
+    char digits[3];
+    std::snprintf(digits, sizeof digits, "%02x", uuid.bytes[i]);
+    text += digits;
+    if (i == 3 || i == 5 || i == 7 || i == 9) text += '-';
+  }
+  return text;
+}
+
+}  // namespace
+
+Session& Session::get() {
+  static Session* const session = new Session;
+  return *session;
+}
+
+Session::Session() {
+  const char* path = std::getenv("REEVE_GPU_LEDGER");
+  if (!path || !*path) return;
+  auto ledger = Ledger::open(path);
+  if (!ledger) {
+    std::fprintf(stderr, "reeve: no GPU memory can be had: %s\n",
+                 ledger.error().c_str());
+    member_ = Member::refused;
+    return;
+  }
+  ledger_ = std::move(*ledger);
+  member_ = Member::yes;
+  std::atexit([] { Session::get().ledger_.leave(); });
+}
+
+std::size_t Session::index_of(cuda::DeviceNumber device) {
+  const std::lock_guard lock(devices_mutex_);
+  if (const auto at = devices_.find(device); at != devices_.end())
+    return at->second;
+  cuda::Uuid uuid{};
+  const Driver& driver = Driver::get();
+  if (!driver.device_uuid || driver.device_uuid(&uuid, device) != 0)
+    return ledger_.device_count();
+  const std::size_t index = ledger_.find(text_of(uuid));
+  if (index == ledger_.device_count())
+    std::fprintf(stderr, "reeve: %s is not shared with this session\n",
+                 text_of(uuid).c_str());
+  return devices_[device] = index;
+}
+
+std::size_t Session::current_device() {
+  cuda::DeviceNumber device = 0;
+  const Driver& driver = Driver::get();
+  if (!driver.context_device || driver.context_device(&device) != 0)
+    return ledger_.device_count();
+  return index_of(device);
+}
+
+bool Session::take(std::size_t device, std::uint64_t bytes) {
+  return device < ledger_.device_count() &&
+         ledger_.take(device, bytes) == Ledger::Answer::granted;
+}
+
+void Session::give_back(std::size_t device, std::uint64_t bytes) {
+  if (bytes > 0) ledger_.give_back(device, bytes);
+}
+
+void Session::keep(std::uint64_t key, const Charge& charge) {
+  const std::lock_guard lock(mutex);
+  charges.emplace(key, charge);
+}
+
+bool Session::drop(std::uint64_t key) {
+  const std::lock_guard lock(mutex);
+  const auto [begin, end] = charges.equal_range(key);
+  for (auto at = begin; at != end; ++at)
+    give_back(at->second.device, at->second.bytes);
+  const bool some = begin != end;
+  charges.erase(begin, end);
+  return some;
+}
+
+void Session::drop_context(cuda::Context context) {
+  const std::lock_guard lock(mutex);
+  for (auto at = charges.begin(); at != charges.end();) {
+    if (at->second.context != context) {
+      ++at;
+      continue;
+    }
+    give_back(at->second.device, at->second.bytes);
+    at = charges.erase(at);
+  }
+}
+
+}  // namespace reeve::gpu::share

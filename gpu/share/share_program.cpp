@@ -1,0 +1,424 @@
+// A program that uses the CUDA driver, started by the tests below the shim:
+//
+//   share_program ROUTE CASE
+//
+// ROUTE is how it finds the driver: linked, dlsym, proc or proc-per-thread.
+// CASE is what it does; it exits with 0 if all went as it must in a session
+// with 1,000,000,000 bytes.
+#include <dlfcn.h>
+#include <fmt/format.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstring>
+#include <functional>
+#include <map>
+#include <string>
+
+#include "gpu/share/cuda_abi.hpp"
+
+using namespace reeve::gpu::cuda;
+
+// clang-format off
+#define REEVE_USED(X) \
+  X(cuMemAlloc_v2, MemAlloc) X(cuMemAllocPitch_v2, MemAllocPitch) \
+  X(cuMemAllocManaged, MemAllocManaged) X(cuMemFree_v2, MemFree) \
+  X(cuMemAllocAsync, MemAllocAsync) \
+  X(cuMemAllocFromPoolAsync, MemAllocFromPoolAsync) \
+  X(cuMemFreeAsync, MemFreeAsync) X(cuMemPoolTrimTo, PoolTrimTo) \
+  X(cuMemCreate, MemCreate) X(cuMemRelease, MemRelease) X(cuMemMap, MemMap) \
+  X(cuMemUnmap, MemUnmap) X(cuMemRetainAllocationHandle, MemRetain) \
+  X(cuArrayCreate_v2, ArrayCreate) X(cuArray3DCreate_v2, Array3dCreate) \
+  X(cuArrayDestroy, ArrayDestroy) \
+  X(cuMipmappedArrayCreate, MipmappedArrayCreate) \
+  X(cuMipmappedArrayDestroy, MipmappedArrayDestroy) \
+  X(cuMemGetInfo_v2, MemGetInfo) X(cuDeviceTotalMem_v2, DeviceTotalMem) \
+  X(cuCtxDestroy_v2, CtxDestroy) X(cuDevicePrimaryCtxReset_v2, DeviceOnly) \
+  X(cuGraphAddMemAllocNode, GraphAddMemAllocNode) \
+  X(cuGraphAddNode_v2, GraphAddNode) X(cuGraphDestroy, GraphDestroy) \
+  X(cuLaunchKernel, LaunchKernel) X(cuLaunchKernelEx, LaunchKernelEx) \
+  X(cuLaunchCooperativeKernel, LaunchCooperativeKernel) \
+  X(cuGraphLaunch, GraphLaunch)
+// clang-format on
+
+#define REEVE_DECLARE(name, type) extern type name;
+extern "C" {
+REEVE_USED(REEVE_DECLARE)
+GetProcAddress cuGetProcAddress_v2;
+void fake_capture(int on);
+}
+
+namespace {
+
+#define REEVE_MEMBER(name, type) type* name = nullptr;
+struct Api {
+  REEVE_USED(REEVE_MEMBER)
+};
+Api api;
+
+void fail(const char* what, int line) {
+  fmt::print(stderr, "line {}: {}\n", line, what);
+  std::fflush(stderr);
+  ::_exit(1);
+}
+#define MUST(condition) \
+  if (!(condition)) fail(#condition, __LINE__)
+
+std::string base_name(std::string name) {
+  if (name.size() > 3 && name.compare(name.size() - 3, 3, "_v2") == 0)
+    name.resize(name.size() - 3);
+  return name;
+}
+
+void* found(const std::string& route, const char* name, void* linked) {
+  if (route == "linked") return linked;
+  void* library = ::dlopen("libcuda.so.1", RTLD_NOW);
+  MUST(library != nullptr);
+  if (route == "dlsym") return ::dlsym(library, name);
+  const auto ask = reinterpret_cast<GetProcAddress*>(
+      ::dlsym(library, "cuGetProcAddress_v2"));
+  void* function = nullptr;
+  int status = 0;
+  const std::uint64_t flags =
+      route == "proc-per-thread" ? per_thread_stream : 0;
+  // As the CUDA runtime asks: by the version that brought the entry point.
+  const int version = std::strcmp(name, "cuArrayDestroy") == 0 ? 2000 : 13000;
+  MUST(ask(base_name(name).c_str(), &function, version, flags, &status) ==
+       success);
+  return function;
+}
+
+void find_all(const std::string& route) {
+#define REEVE_FIND(name, type)        \
+  api.name = reinterpret_cast<type*>( \
+      found(route, #name, reinterpret_cast<void*>(&::name)));
+  REEVE_USED(REEVE_FIND)
+}
+
+constexpr std::size_t limit = 1'000'000'000;
+constexpr std::size_t most = 600'000'000;
+
+std::size_t free_bytes() {
+  std::size_t free = 0;
+  std::size_t total = 0;
+  MUST(api.cuMemGetInfo_v2(&free, &total) == success);
+  MUST(total == limit);
+  return free;
+}
+
+// Two of `most` are too many, one and its end leave all as it was.
+void one_but_not_two(const std::function<Result()>& make,
+                     const std::function<void()>& unmake) {
+  for (int again = 0; again < 3; ++again) {
+    MUST(free_bytes() == limit);
+    MUST(make() == success);
+    MUST(free_bytes() == limit - most);
+    MUST(make() == out_of_memory);
+    MUST(free_bytes() == limit - most);
+    unmake();
+  }
+  MUST(free_bytes() == limit);
+}
+
+void plain() {
+  Address at = 0;
+  one_but_not_two(
+      [&] {
+        Address got = 0;
+        const Result result = api.cuMemAlloc_v2(&got, most);
+        if (result == success) at = got;
+        return result;
+      },
+      [&] { MUST(api.cuMemFree_v2(at) == success); });
+}
+
+void exact() {
+  Address at = 0;
+  Address more = 0;
+  MUST(api.cuMemAlloc_v2(&at, limit + 1) == out_of_memory);
+  MUST(api.cuMemAlloc_v2(&at, limit) == success);
+  MUST(free_bytes() == 0);
+  MUST(api.cuMemAlloc_v2(&more, 1) == out_of_memory);
+  MUST(api.cuMemFree_v2(at) == success);
+  MUST(api.cuMemFree_v2(at) != success);
+  MUST(free_bytes() == limit);
+}
+
+void pitch() {
+  Address at = 0;
+  std::size_t row = 0;
+  one_but_not_two(
+      [&] {
+        Address got = 0;
+        // Rows of 511 bytes take 512.
+        const Result result =
+            api.cuMemAllocPitch_v2(&got, &row, 511, most / 512, 4);
+        if (result == success) at = got;
+        return result;
+      },
+      [&] { MUST(api.cuMemFree_v2(at) == success); });
+}
+
+void managed() {
+  Address at = 0;
+  one_but_not_two(
+      [&] {
+        Address got = 0;
+        const Result result = api.cuMemAllocManaged(&got, most, 1);
+        if (result == success) at = got;
+        return result;
+      },
+      [&] { MUST(api.cuMemFree_v2(at) == success); });
+}
+
+void async(bool given_pool) {
+  Address at = 0;
+  const auto make = [&](std::size_t bytes) {
+    Address got = 0;
+    const Result result =
+        given_pool ? api.cuMemAllocFromPoolAsync(
+                         &got, bytes, reinterpret_cast<Pool>(7), nullptr)
+                   : api.cuMemAllocAsync(&got, bytes, nullptr);
+    if (result == success) at = got;
+    return result;
+  };
+  MUST(make(most) == success);
+  MUST(free_bytes() == limit - most);
+  MUST(make(most) == out_of_memory);
+  MUST(api.cuMemFreeAsync(at, nullptr) == success);
+  // The pool keeps it, so the session still has it.
+  MUST(free_bytes() == limit - most);
+  // It serves again.
+  MUST(make(most) == success);
+  MUST(api.cuMemFree_v2(at) == success);
+  // What is needed elsewhere is taken from the pool.
+  Address plain_at = 0;
+  MUST(api.cuMemAlloc_v2(&plain_at, most) == success);
+  MUST(free_bytes() == limit - most);
+  MUST(api.cuMemFree_v2(plain_at) == success);
+  MUST(make(most) == success);
+  MUST(api.cuMemFreeAsync(at, nullptr) == success);
+  MUST(api.cuMemPoolTrimTo(reinterpret_cast<Pool>(7), 0) == success);
+  MUST(free_bytes() == limit);
+}
+
+// In a graph that is being captured, memory stays taken.
+void captured() {
+  Address at = 0;
+  fake_capture(1);
+  MUST(api.cuMemAllocAsync(&at, most, nullptr) == success);
+  MUST(api.cuMemFreeAsync(at, nullptr) == success);
+  fake_capture(0);
+  MUST(free_bytes() == limit - most);
+}
+
+AllocationProperties on_device() {
+  AllocationProperties how{};
+  how.type = 1;
+  how.location_type = location_is_device;
+  return how;
+}
+
+void created() {
+  const auto how = on_device();
+  AllocationHandle handle = 0;
+  one_but_not_two(
+      [&] {
+        AllocationHandle got = 0;
+        const Result result = api.cuMemCreate(&got, most, &how, 0);
+        if (result == success) handle = got;
+        return result;
+      },
+      [&] { MUST(api.cuMemRelease(handle) == success); });
+  AllocationProperties on_host = how;
+  on_host.location_type = 2;
+  MUST(api.cuMemCreate(&handle, 2 * limit, &on_host, 0) == success);
+  MUST(free_bytes() == limit);
+}
+
+// Memory lives as long as it is mapped or held.
+void mapped() {
+  const auto how = on_device();
+  AllocationHandle handle = 0;
+  MUST(api.cuMemCreate(&handle, most, &how, 0) == success);
+  MUST(api.cuMemMap(0x100000, most / 2, 0, handle, 0) == success);
+  MUST(api.cuMemMap(0x900000000, most / 2, most / 2, handle, 0) == success);
+  MUST(api.cuMemRelease(handle) == success);
+  MUST(free_bytes() == limit - most);
+  MUST(api.cuMemUnmap(0x100000, most / 2) == success);
+  MUST(free_bytes() == limit - most);
+  AllocationHandle same = 0;
+  MUST(api.cuMemRetainAllocationHandle(
+           &same, reinterpret_cast<void*>(handle)) == success);
+  MUST(same == handle);
+  MUST(api.cuMemUnmap(0x900000000, most / 2) == success);
+  MUST(free_bytes() == limit - most);
+  MUST(api.cuMemRelease(same) == success);
+  MUST(free_bytes() == limit);
+}
+
+void arrays() {
+  Array array = nullptr;
+  const auto keep = [&](Array got, Result result) {
+    if (result == success) array = got;
+    return result;
+  };
+  const auto unmake = [&] { MUST(api.cuArrayDestroy(array) == success); };
+  // Elements of four channels of two bytes.
+  const ArrayDescriptor flat = {most / 8 / 100, 100, 0x10, 4};
+  one_but_not_two(
+      [&] {
+        Array got = nullptr;
+        const Result result = api.cuArrayCreate_v2(&got, &flat);
+        return keep(got, result);
+      },
+      unmake);
+  const Array3dDescriptor deep = {most / 4 / 1000, 100, 10, 0x20, 1, 0};
+  one_but_not_two(
+      [&] {
+        Array got = nullptr;
+        const Result result = api.cuArray3DCreate_v2(&got, &deep);
+        return keep(got, result);
+      },
+      unmake);
+}
+
+void mipmapped() {
+  MipmappedArray array = nullptr;
+  const Array3dDescriptor how = {most / 2, 1, 1, 0x01, 1, 0};
+  one_but_not_two(
+      [&] {
+        MipmappedArray got = nullptr;
+        const Result result = api.cuMipmappedArrayCreate(&got, &how, 5);
+        if (result == success) array = got;
+        return result;
+      },
+      [&] { MUST(api.cuMipmappedArrayDestroy(array) == success); });
+}
+
+void graphs() {
+  const auto graph = reinterpret_cast<Graph>(0x5000);
+  GraphNode node = nullptr;
+  AllocationNode how{};
+  how.bytes = most;
+  one_but_not_two(
+      [&] {
+        return api.cuGraphAddMemAllocNode(&node, graph, nullptr, 0, &how);
+      },
+      [&] { MUST(api.cuGraphDestroy(graph) == success); });
+  NodeParameters parameters{};
+  parameters.kind = node_allocates;
+  parameters.allocation.bytes = most;
+  one_but_not_two(
+      [&] {
+        return api.cuGraphAddNode_v2(&node, graph, nullptr, nullptr, 0,
+                                     &parameters);
+      },
+      [&] { MUST(api.cuGraphDestroy(graph) == success); });
+}
+
+void contexts() {
+  Address at = 0;
+  MUST(api.cuMemAlloc_v2(&at, most) == success);
+  MUST(api.cuCtxDestroy_v2(reinterpret_cast<Context>(1)) == success);
+  MUST(free_bytes() == limit);
+  MUST(api.cuMemAlloc_v2(&at, most) == success);
+  MUST(api.cuDevicePrimaryCtxReset_v2(0) == success);
+  MUST(free_bytes() == limit);
+}
+
+void totals() {
+  std::size_t bytes = 0;
+  MUST(api.cuDeviceTotalMem_v2(&bytes, 0) == success);
+  MUST(bytes == limit);
+}
+
+// What a child holds counts for its parent, until the child is gone.
+void processes() {
+  int ready[2];
+  int done[2];
+  char byte = 0;
+  MUST(::pipe(ready) == 0 && ::pipe(done) == 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    Address at = 0;
+    MUST(api.cuMemAlloc_v2(&at, most) == success);
+    MUST(::write(ready[1], "x", 1) == 1);
+    MUST(::read(done[0], &byte, 1) == 1);
+    ::_exit(0);
+  }
+  MUST(::read(ready[0], &byte, 1) == 1);
+  Address at = 0;
+  MUST(free_bytes() == limit - most);
+  MUST(api.cuMemAlloc_v2(&at, most) == out_of_memory);
+  MUST(::write(done[1], "x", 1) == 1);
+  int status = 0;
+  MUST(::waitpid(child, &status, 0) == child && status == 0);
+  // It gave nothing back; that it is gone is seen when memory is short.
+  MUST(api.cuMemAlloc_v2(&at, most) == success);
+  MUST(free_bytes() == limit - most);
+}
+
+void unlimited() {
+  Address at = 0;
+  MUST(api.cuMemAlloc_v2(&at, 2 * limit) == success);
+}
+
+void refused() {
+  Address at = 0;
+  MUST(api.cuMemAlloc_v2(&at, 1) == out_of_memory);
+  MUST(api.cuMemAllocAsync(&at, 1, nullptr) == out_of_memory);
+}
+
+// Starts kernels for two seconds in every way there is; tells how many.
+void launches() {
+  LaunchConfig how{};
+  long count = 0;
+  timespec from{};
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &from);
+  do {
+    MUST(api.cuLaunchKernel(nullptr, 1, 1, 1, 1, 1, 1, 0, nullptr, nullptr,
+                            nullptr) == success);
+    MUST(api.cuLaunchKernelEx(&how, nullptr, nullptr, nullptr) == success);
+    MUST(api.cuLaunchCooperativeKernel(nullptr, 1, 1, 1, 1, 1, 1, 0, nullptr,
+                                       nullptr) == success);
+    MUST(api.cuGraphLaunch(nullptr, nullptr) == success);
+    count += 4;
+    ::clock_gettime(CLOCK_MONOTONIC, &now);
+  } while ((now.tv_sec - from.tv_sec) * 1000 +
+               (now.tv_nsec - from.tv_nsec) / 1'000'000 <
+           2000);
+  fmt::print("{}\n", count);
+}
+
+const std::map<std::string, std::function<void()>> cases = {
+    {"plain", plain},
+    {"exact", exact},
+    {"pitch", pitch},
+    {"managed", managed},
+    {"async", [] { async(false); }},
+    {"pool", [] { async(true); }},
+    {"captured", captured},
+    {"created", created},
+    {"mapped", mapped},
+    {"arrays", arrays},
+    {"mipmapped", mipmapped},
+    {"graphs", graphs},
+    {"contexts", contexts},
+    {"totals", totals},
+    {"processes", processes},
+    {"unlimited", unlimited},
+    {"refused", refused},
+    {"launches", launches},
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 3 || cases.count(argv[2]) == 0) return 2;
+  find_all(argv[1]);
+  cases.at(argv[2])();
+  return 0;
+}
