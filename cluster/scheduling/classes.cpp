@@ -160,6 +160,14 @@ void Scheduler::Core::enqueue(Session& session) {
   } else if (session.key < joined.key) {
     head_changed(id);
   }
+  auto& pool = pools[joined.pool];
+  if (joined.standing != Class::Standing::refused) return;
+  if (pool.policy.backfill == Backfill::none) {
+    const auto head = head_of(pool);
+    if (head && head->first.session == session.key.session) promote_head(pool);
+  }
+  if (pool.policy.planned())
+    refused_in_plan(pool, effective(pool, joined.owner, session.key));
 }
 
 // Out of its class's queue; the session's new standing is the caller's to set.

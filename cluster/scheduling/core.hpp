@@ -148,6 +148,7 @@ struct Pool {
   std::uint64_t room_version = 1;     // counts up whenever a node gets room
   OrderKey guard = OrderKey::last();  // nobody is behind last(): no guard
   Owner guard_owner;
+  bool guard_made_room = false;  // others go for it
   std::vector<std::uint32_t> earmarked;
   std::unique_ptr<Outlook> outlook;  // with packing=fragmentation
 
@@ -380,7 +381,11 @@ struct Scheduler::Core {
   void plan_changed(Pool& pool);
   void refused_in_plan(Pool& pool, const OrderKey& key);
   void leave_plan(Pool& pool, const OrderKey& key);
+  bool takes_planned(const Pool& pool, const Tasks& tasks,
+                     const OrderKey& key) const;
   bool plan_is_old(const Pool& pool) const;
+  bool head_moved(const Pool& pool,
+                  const std::pair<OrderKey, ClassId>& head) const;
   bool plan_is_due(const Pool& pool, const OrderKey& key) const;
   bool renew_plans();
   void make_plan(Pool& pool);
@@ -404,15 +409,23 @@ struct Scheduler::Core {
   void give_back(Node& node, const Session& session) const;
   scheduling::Eviction eviction_for(const Pool& pool, const Session& head,
                                     Time now) const;
+  double share_after(const Pool& pool, AccountIndex user, const Amounts& less,
+                     const Amounts& more) const;
+  bool stays_fair(const Pool& pool, const Session& head,
+                  const std::vector<scheduling::Victim>& gone) const;
   std::vector<scheduling::Victim> victims_on_one(
-      const Class& wanted, scheduling::Eviction& eviction) const;
+      const Pool& pool, const Session& head, scheduling::Eviction& eviction,
+      std::optional<scheduling::Cost>& best_cost, std::size_t& tries) const;
   std::vector<scheduling::Victim> victims_on_several(
-      const Class& wanted, scheduling::Eviction& eviction) const;
+      const Pool& pool, const Session& head, scheduling::Eviction& eviction,
+      std::optional<scheduling::Cost>& best_cost, std::size_t& tries) const;
   std::vector<scheduling::Victim> victims_for(
-      const Class& wanted, scheduling::Eviction& eviction) const;
+      const Pool& pool, const Session& head,
+      scheduling::Eviction& eviction) const;
 
   void watch_heads(Time now);
-  void set_guard(Pool& pool, const Class& head);
+  bool drop_needless_guards();
+  bool set_guard(Pool& pool, const Class& head);
   void earmark(Pool& pool, const Class& head,
                const std::vector<std::uint32_t>& numbers);
   void drop_guard(Pool& pool);
@@ -478,6 +491,7 @@ struct Scheduler::Core {
   bool array_is_full(const Session& session) const;
   void count_in_array(const Session& session);
   void leave_array(const Session& session);
+  void let_in_of_array(const Session& session);
   void join_array_line(Session& session);
   void leave_array_line(Session& session);
 
@@ -487,11 +501,14 @@ struct Scheduler::Core {
   void discharge(const Session& session, const scheduling::Holding& holding);
   void discharge_session(const Session& session);
   bool hold_back(Session& session);
+  void join_quota_line(Session& session, const QuotaExcess& excess);
   void leave_quota_line(Session& session);
   void ease(const Owners& owners);
   void ease_all();
   void let_in(Time now);
   void let_in_of(AccountIndex account);
+  bool stands_back(Session& session);
+  void settle(const Pool& pool, std::size_t count);
   void account_changed(const schema::Event& event);
   void group_changed(const schema::AccountSpec& group);
 

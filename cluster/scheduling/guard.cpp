@@ -7,11 +7,12 @@ using namespace scheduling;
 
 void Scheduler::Core::watch_heads(Time now) {
   for (auto& pool : pools) {
+    settle(pool, 1);
     // Not where nobody may pass, nor where a place is kept for the head.
     if (pool.policy.backfill == Backfill::none) continue;
     const auto& plan = pool.plan;
     const bool unknown = !plan.empty() && plan.front().start == no_time;
-    if (pool.policy.planned() && !unknown) continue;
+    if (pool.policy.planned() && (!unknown || plan_is_old(pool))) continue;
     const auto found = head_of(pool);
     if (!found) continue;
     auto& head = sessions.at(found->first.session);
@@ -19,8 +20,30 @@ void Scheduler::Core::watch_heads(Time now) {
     if (head.key == pool.guard) continue;
     if (now.value < head.headed_at.value + head_patience_ns) continue;
     drop_guard(pool);
-    set_guard(pool, classes[head.request_class]);
+    // One that all nodes together would not do for looks again later.
+    if (!set_guard(pool, classes[head.request_class])) head.headed_at = now;
   }
+}
+
+// In the midst of a pass a place may have been planned for the guard; or, where
+// what accounts hold decides, another may have come before it.
+bool Scheduler::Core::drop_needless_guards() {
+  bool any = false;
+  for (auto& pool : pools) {
+    if (pool.guard == OrderKey::last()) continue;
+    const auto& plan = pool.plan;
+    const bool planned = !pool.guard_made_room && !plan.empty() &&
+                         plan.front().key == pool.guard &&
+                         plan.front().start != no_time;
+    const auto head = head_of(pool);
+    const bool overtaken = pool.policy.by_account() && head &&
+                           head->first.session != pool.guard.session &&
+                           head->first.priority == pool.guard.priority;
+    if (!planned && !overtaken) continue;
+    drop_guard(pool);
+    any = true;
+  }
+  return any;
 }
 
 namespace {
@@ -39,38 +62,53 @@ struct Candidate {
   }
 };
 
+// The nodes that have the most room for the head now, as many as it needs if
+// they were empty; none: all of them would not do.
+std::vector<std::uint32_t> first_of(std::vector<Candidate> candidates,
+                                    const Request& request) {
+  std::sort(candidates.begin(), candidates.end());
+  // Of a spread gang's nodes so many take one task more than the others.
+  const auto roomy = request.nodes > 0 ? request.tasks % request.nodes : 0;
+  std::vector<std::uint32_t> chosen;
+  std::uint64_t slots_kept = 0;
+  for (const auto& candidate : candidates) {
+    if (chosen.size() < roomy && !candidate.roomy) return {};
+    slots_kept += candidate.slots_empty;
+    chosen.push_back(candidate.node);
+    const bool enough = request.nodes > 0 ? chosen.size() == request.nodes
+                                          : slots_kept >= request.tasks;
+    if (enough) return chosen;
+  }
+  return {};
+}
+
 }  // namespace
 
-// Earmarks the nodes that have the most room for the head now, as many as it
-// needs if they were empty.
-void Scheduler::Core::set_guard(Pool& pool, const Class& head) {
+bool Scheduler::Core::set_guard(Pool& pool, const Class& head) {
   const auto& request = head.request;
   const auto spread = request.nodes;
   const auto least = spread > 0 ? request.tasks / spread : 1;
   const auto most =
       spread > 0 ? (request.tasks + spread - 1) / spread : request.tasks;
-  std::vector<Candidate> candidates;
+  const auto* label = kept_within(head);
+  std::map<std::string, std::vector<Candidate>> places;
   for (const auto number : pool.nodes) {
     const auto& node = nodes[number];
     if (!welcome(head, node)) continue;
     if (!node.bookings.empty() && !unreserved(node, head)) continue;
     const auto empty = slots(emptied(node), head.need, most);
     if (empty < least) continue;
-    candidates.push_back({spread == 0 || empty == most,
-                          slots(node, head.need, most), empty,
-                          node.whole_devices, number});
+    places[label ? *place_of(node, *label) : ""].push_back(
+        {spread == 0 || empty == most, slots(node, head.need, most), empty,
+         node.whole_devices, number});
   }
-  std::sort(candidates.begin(), candidates.end());
-  std::vector<std::uint32_t> chosen;
-  std::uint64_t slots_kept = 0;
-  for (const auto& candidate : candidates) {
-    const bool enough =
-        spread > 0 ? chosen.size() == spread : slots_kept >= request.tasks;
-    if (enough) break;
-    slots_kept += candidate.slots_empty;
-    chosen.push_back(candidate.node);
+  for (const auto& [place, candidates] : places) {
+    const auto chosen = first_of(candidates, request);
+    if (chosen.empty()) continue;
+    earmark(pool, head, chosen);
+    return true;
   }
-  earmark(pool, head, chosen);
+  return false;
 }
 
 // Keeps these nodes for the head of the class.
@@ -78,6 +116,7 @@ void Scheduler::Core::earmark(Pool& pool, const Class& head,
                               const std::vector<std::uint32_t>& numbers) {
   pool.guard = head.key;
   pool.guard_owner = head.owner;
+  pool.guard_made_room = false;
   pool.earmarked = numbers;
   for (const auto number : numbers) nodes[number].earmarked = true;
 }

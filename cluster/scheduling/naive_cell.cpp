@@ -7,11 +7,38 @@ namespace reeve::cluster {
 
 namespace {
 
-bool usable(const NaiveCell::Node& node, const TestSession& spec) {
-  return !node.away && node.spec.simulated == spec.simulated &&
-         node.spec.group == spec.group &&
-         (spec.on_node.empty() ||
-          spec.on_node == "n" + std::to_string(node.spec.number));
+std::string value_of(const TestNode& node, const std::string& label) {
+  if (label == "node") return "n" + std::to_string(node.number);
+  for (const auto& [key, value] : node.labels)
+    if (key == label) return value;
+  return "";
+}
+
+// Of a word such as "db" or "db@rack": the node, or its value of the label.
+std::string place_of(const TestNode& node, const std::string& word) {
+  const auto at = word.find('@');
+  return value_of(node, at == word.npos ? "node" : word.substr(at + 1));
+}
+
+// The place that all tasks of a gang have in common; empty: they need not.
+std::string common_place(const TestNode& node, const TestSession& spec) {
+  if (!spec.within.empty()) return value_of(node, spec.within);
+  const bool gang = spec.tasks > 1 && !spec.together.empty();
+  return gang ? place_of(node, spec.together) : "";
+}
+
+// Terms `label=value` and `label!=value`, joined by "&&", are all there is.
+bool satisfies(const TestNode& node, std::string text) {
+  while (!text.empty()) {
+    const auto end = std::min(text.find("&&"), text.size());
+    const auto term = text.substr(0, end);
+    text.erase(0, std::min(end + 2, text.size()));
+    const auto equals = term.find('=');
+    const bool negated = term[equals - 1] == '!';
+    const auto value = value_of(node, term.substr(0, equals - negated));
+    if ((value == term.substr(equals + 1)) == negated) return false;
+  }
+  return true;
 }
 
 std::int64_t memory_taken(const NaiveCell::Node& node,
@@ -24,8 +51,19 @@ std::int64_t memory_taken(const NaiveCell::Node& node,
   return whole / 1000 * spec.gpu_milli + whole % 1000 * spec.gpu_milli / 1000;
 }
 
-bool serves(const NaiveCell::Node::Device& device, const NaiveCell::Node& node,
-            const TestSession& spec) {
+}  // namespace
+
+bool NaiveCell::usable(const Node& node, const TestSession& spec) {
+  return !node.away && node.spec.simulated == spec.simulated &&
+         node.spec.group == spec.group &&
+         (spec.on_node.empty() ||
+          spec.on_node == "n" + std::to_string(node.spec.number)) &&
+         satisfies(node.spec, spec.constraint) &&
+         (spec.within.empty() || !value_of(node.spec, spec.within).empty());
+}
+
+bool NaiveCell::serves(const Node::Device& device, const Node& node,
+                       const TestSession& spec) {
   const auto& models = spec.gpu_models;
   if (!models.empty() &&
       std::find(models.begin(), models.end(), device.model) == models.end()) {
@@ -36,8 +74,7 @@ bool serves(const NaiveCell::Node::Device& device, const NaiveCell::Node& node,
          node.spec.device_memory_bytes >= spec.gpu_memory_bytes;
 }
 
-// One task, on the devices with the most room; false when it does not fit.
-bool put(NaiveCell::Node& node, const TestSession& spec) {
+bool NaiveCell::put(Node& node, const TestSession& spec) {
   node.cpu_milli -= spec.cpu_milli;
   node.memory_bytes -= static_cast<std::int64_t>(spec.memory_bytes);
   if (node.cpu_milli < 0 || node.memory_bytes < 0) return false;
@@ -55,7 +92,35 @@ bool put(NaiveCell::Node& node, const TestSession& spec) {
   return left == 0;
 }
 
-}  // namespace
+bool NaiveCell::allowed(const Node& node, const Session& session) const {
+  const auto& spec = session.spec;
+  // Places where others of the user hold something with the same word.
+  const auto places = [&](std::string TestSession::*word) {
+    std::set<std::string> found;
+    for (const auto& [id, other] : sessions) {
+      if (id == session.id || other.spec.user != spec.user) continue;
+      if (other.spec.*word != spec.*word) continue;
+      for (std::size_t i = 0; i < other.tasks.size(); ++i)
+        if (!other.exited[i])
+          found.insert(
+              place_of(nodes.at(other.tasks[i].node.value).spec, spec.*word));
+    }
+    return found;
+  };
+  if (!usable(node, spec)) return false;
+  if (!spec.together.empty()) {
+    const auto place = place_of(node.spec, spec.together);
+    const auto taken = places(&TestSession::together);
+    if (place.empty() || (!taken.empty() && !taken.contains(place)))
+      return false;
+  }
+  if (!spec.apart.empty()) {
+    const auto place = place_of(node.spec, spec.apart);
+    if (place.empty() || places(&TestSession::apart).contains(place))
+      return false;
+  }
+  return true;
+}
 
 void NaiveCell::add(const TestNode& spec) {
   Node node{spec,
@@ -71,6 +136,7 @@ void NaiveCell::add(const TestNode& spec) {
 }
 
 void NaiveCell::submit(std::uint64_t id, const TestSession& spec) {
+  sessions[id].id = id;
   sessions[id].spec = spec;
 }
 
@@ -84,7 +150,7 @@ std::string NaiveCell::take(const Proposal& proposal) {
   for (const auto& task : proposal.tasks) {
     auto& node = nodes.at(task.node.value);
     ++per_node[task.node.value];
-    if (!usable(node, spec)) return "a node it may not use";
+    if (!allowed(node, session)) return "a node it may not use";
     node.cpu_milli -= spec.cpu_milli;
     node.memory_bytes -= static_cast<std::int64_t>(spec.memory_bytes);
     if (node.cpu_milli < 0 || node.memory_bytes < 0) return "over-committed";
@@ -102,6 +168,10 @@ std::string NaiveCell::take(const Proposal& proposal) {
     }
     if (distinct.size() != spec.gpus) return "a device twice in one task";
   }
+  std::set<std::string> places;
+  for (const auto& [node, count] : per_node)
+    places.insert(common_place(nodes.at(node).spec, spec));
+  if (places.size() != 1) return "not in one place";
   if (spec.nodes > 0) {
     if (per_node.size() != spec.nodes) return "another number of nodes";
     for (const auto& [node, count] : per_node) {
@@ -144,10 +214,19 @@ std::uint32_t NaiveCell::room(const Node& node, const TestSession& spec) const {
 
 bool NaiveCell::fits(const Session& session) const {
   const auto& spec = session.spec;
+  std::map<std::string, std::vector<const Node*>> places;
+  for (const auto& [number, node] : nodes)
+    if (allowed(node, session))
+      places[common_place(node.spec, spec)].push_back(&node);
+  return std::any_of(places.begin(), places.end(), [&](const auto& place) {
+    return fits_on(place.second, spec);
+  });
+}
+
+bool NaiveCell::fits_on(const std::vector<const Node*>& on,
+                        const TestSession& spec) const {
   std::vector<std::uint32_t> rooms;
-  for (const auto& [number, node] : nodes) {
-    if (usable(node, spec)) rooms.push_back(room(node, spec));
-  }
+  for (const auto* node : on) rooms.push_back(room(*node, spec));
   std::sort(rooms.rbegin(), rooms.rend());
   if (spec.nodes == 0) {
     std::uint32_t total = 0;

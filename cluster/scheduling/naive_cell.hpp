@@ -29,11 +29,18 @@ class NaiveCell {
   };
 
   struct Session {
+    std::uint64_t id = 0;
     TestSession spec;
     std::uint32_t attempt = 1;
     Standing standing = Standing::waiting;
     std::vector<TaskProposal> tasks;
     std::vector<bool> exited;
+    // For the obvious scheduler.
+    std::string name{};
+    Time submitted_at{};
+    Time started_at{};
+    Time asked_at{};  // to make room
+    std::uint64_t length_ns = UINT64_MAX;
   };
 
   std::map<std::uint32_t, Node> nodes;
@@ -49,6 +56,17 @@ class NaiveCell {
 
   // Whether the whole session fits now.
   bool fits(const Session& session) const;
+  // How many of its tasks fit on the node.
+  std::uint32_t room(const Node& node, const TestSession& spec) const;
+  // Whether the session may be there, whatever has room; and by the company of
+  // others, too.
+  static bool usable(const Node& node, const TestSession& spec);
+  bool allowed(const Node& node, const Session& session) const;
+  // Whether one task could have a share of the device, or all of it.
+  static bool serves(const Node::Device& device, const Node& node,
+                     const TestSession& spec);
+  // One task, on the devices with the most room; false: it does not fit.
+  static bool put(Node& node, const TestSession& spec);
 
   // The first waiting session of the queue of `like` that fits now.
   std::optional<std::uint64_t> first_fitting(const TestSession& like) const;
@@ -56,7 +74,8 @@ class NaiveCell {
 
  private:
   std::vector<std::uint64_t> queue(const TestSession& like) const;
-  std::uint32_t room(const Node& node, const TestSession& spec) const;
+  bool fits_on(const std::vector<const Node*>& nodes,
+               const TestSession& spec) const;
 };
 
 }  // namespace reeve::cluster

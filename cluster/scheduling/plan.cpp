@@ -21,6 +21,11 @@ constexpr std::uint64_t overdue_ns = 60 * second_ns;
 // Steps of planning that one change pays for.
 constexpr std::uint64_t steps_per_change = 64;
 
+// How many of those that wait have places kept.
+std::size_t depth_of(const Pool& pool) {
+  return pool.policy.backfill == Backfill::easy ? 1 : pool.policy.depth;
+}
+
 Time after(Time at, std::uint64_t length_ns) {
   return at.value > UINT64_MAX - length_ns ? no_time
                                            : Time(at.value + length_ns);
@@ -318,6 +323,7 @@ std::vector<std::pair<OrderKey, ClassId>> Scheduler::Core::first_waiting(
 }
 
 void Scheduler::Core::make_plan(Pool& pool) {
+  settle(pool, depth_of(pool));
   std::map<std::uint32_t, std::vector<Hold>> before;
   for (const auto& planned : pool.plan)
     for (const auto& place : planned.places)
@@ -327,9 +333,7 @@ void Scheduler::Core::make_plan(Pool& pool) {
   pool.plan_stale = false;
   pool.plan_due = false;
   std::uint64_t steps = 0;
-  const bool easy = pool.policy.backfill == Backfill::easy;
-  for (const auto& [key, id] :
-       first_waiting(pool, easy ? 1 : pool.policy.depth)) {
+  for (const auto& [key, id] : first_waiting(pool, depth_of(pool))) {
     auto planned = earliest(pool, key, id, steps);
     if (planned.start == no_time) planned.places.clear();
     const auto end = after(planned.start, classes[id].length_ns);
@@ -363,8 +367,7 @@ void Scheduler::Core::plan_changed(Pool& pool) {
 
 // A session that waits found no place.
 void Scheduler::Core::refused_in_plan(Pool& pool, const OrderKey& key) {
-  const std::size_t depth =
-      pool.policy.backfill == Backfill::easy ? 1 : pool.policy.depth;
+  const auto depth = depth_of(pool);
   const auto known = [&](const Planned& one) {
     return one.key.session == key.session;
   };
@@ -393,6 +396,24 @@ void Scheduler::Core::leave_plan(Pool& pool, const OrderKey& key) {
   pool.plan_due = true;
 }
 
+// Whether these are on nodes that keep room for others behind them, which may
+// have lost their places by it; or one behind has no place that is known, and
+// perhaps a later one now.
+bool Scheduler::Core::takes_planned(const Pool& pool, const Tasks& tasks,
+                                    const OrderKey& key) const {
+  const auto behind = [&](const Planned& one) {
+    return one.start == no_time &&
+           effective(pool, classes[one.of_class].owner, one.key) > key;
+  };
+  if (std::any_of(pool.plan.begin(), pool.plan.end(), behind)) return true;
+  return std::any_of(tasks.begin(), tasks.end(), [&](const auto& task) {
+    const auto& holds = nodes[task.node.value].holds;
+    return std::any_of(holds.begin(), holds.end(), [&](const Hold& hold) {
+      return hold.session != key.session && key_of(hold) > key;
+    });
+  });
+}
+
 bool Scheduler::Core::plan_is_old(const Pool& pool) const {
   const bool late = !pool.plan.empty() && pool.plan.front().start < pass_at;
   return pool.plan_due || late || (pool.plan_stale && pool.plan_rest == 0);
@@ -402,18 +423,31 @@ bool Scheduler::Core::plan_is_old(const Pool& pool) const {
 bool Scheduler::Core::renew_plans() {
   bool any = false;
   for (auto& pool : pools) {
-    if (!pool.policy.planned() || !plan_is_old(pool)) continue;
+    if (!pool.policy.planned()) continue;
+    settle(pool, depth_of(pool));
+    if (const auto head = head_of(pool); head && head_moved(pool, *head))
+      pool.plan_due = true;
+    if (!plan_is_old(pool)) continue;
     make_plan(pool);
     any = true;
   }
   return any;
 }
 
+// Whether another session is the head since accounts came to hold more.
+bool Scheduler::Core::head_moved(
+    const Pool& pool, const std::pair<OrderKey, ClassId>& head) const {
+  return pool.policy.by_account() &&
+         (pool.plan.empty() ||
+          pool.plan.front().key.session != head.first.session);
+}
+
 // Before a session at `key` may start: whether those before it have no plan.
 bool Scheduler::Core::plan_is_due(const Pool& pool, const OrderKey& key) const {
-  if (!plan_is_old(pool)) return false;
+  if (!pool.policy.by_account() && !plan_is_old(pool)) return false;
   const auto head = head_of(pool);
-  return head && head->first < key;
+  return head && head->first < key &&
+         (plan_is_old(pool) || head_moved(pool, *head));
 }
 
 }  // namespace reeve::cluster

@@ -3,7 +3,8 @@
 // is lost. Nobody is told to go for a head that would still not fit.
 //
 // Costs a walk over the nodes of the queue, at most once for each head and
-// `retry_ns`.
+// `retry_ns`, and `tries_max` sets; where there are more, those found so far
+// without a try of all.
 #include <bit>
 
 #include "cluster/scheduling/core.hpp"
@@ -17,6 +18,11 @@ namespace {
 // For the same head others are looked at again after so long: by then some may
 // have run for long enough, or have not gone.
 constexpr std::uint64_t retry_ns = 60 * second_ns;
+
+// Sets of sessions that are tried for one head.
+constexpr std::size_t tries_max = 20'000;
+// Of so many all sets over several nodes are tried.
+constexpr std::size_t several_max = 12;
 
 Cost operator+(const Cost& a, const Cost& b) {
   return {std::max(a.priority, b.priority), a.lost + b.lost};
@@ -46,20 +52,24 @@ bool Scheduler::Core::may_preempt(const Pool& pool, const Session& head,
     return victim.key.priority < head.key.priority;
   if (pool.policy.preemption != MakeRoom::fair) return false;
   // Of equals: whose user would still hold the larger share afterwards.
-  const auto share = [&](const Session& of, bool gains) {
-    auto held = pool.held.contains(of.owners.user)
-                    ? pool.held.at(of.owners.user)
-                    : Amounts{};
-    const auto amounts = wanted_by(of);
-    const auto change = [&](std::uint64_t& sum, std::uint64_t by) {
-      sum = gains ? sum + by : sum - std::min(sum, by);
-    };
-    change(held.cpu_milli, amounts.cpu_milli);
-    change(held.memory_bytes, amounts.memory_bytes);
-    change(held.gpu_milli, amounts.gpu_milli);
-    return share_of(pool, of.owners.user, held);
+  return share_after(pool, victim.owners.user, wanted_by(victim), {}) >
+         share_after(pool, head.owners.user, {}, wanted_by(head));
+}
+
+// The dominant share of a user who holds so much less, or more.
+double Scheduler::Core::share_after(const Pool& pool, AccountIndex user,
+                                    const Amounts& less,
+                                    const Amounts& more) const {
+  const auto it = pool.held.find(user);
+  auto held = it == pool.held.end() ? Amounts{} : it->second;
+  const auto change = [](std::uint64_t& sum, std::uint64_t minus,
+                         std::uint64_t plus) {
+    sum = sum - std::min(sum, minus) + plus;
   };
-  return share(victim, false) > share(head, true);
+  change(held.cpu_milli, less.cpu_milli, more.cpu_milli);
+  change(held.memory_bytes, less.memory_bytes, more.memory_bytes);
+  change(held.gpu_milli, less.gpu_milli, more.gpu_milli);
+  return share_of(pool, user, held);
 }
 
 Cost Scheduler::Core::cost_of(const Session& victim, Time now) const {
@@ -104,46 +114,134 @@ Eviction Scheduler::Core::eviction_for(const Pool& pool, const Session& head,
   return found;
 }
 
-// Takes out those without whom it works as well, the dearest first.
-template <class Works>
-void leave_needed(std::vector<Victim>& victims, Works&& works) {
-  for (std::size_t i = victims.size(); i-- > 0;) {
-    auto without = victims;
-    without.erase(without.begin() + static_cast<std::ptrdiff_t>(i));
-    if (works(without)) victims = std::move(without);
+namespace {
+
+using Victims = std::vector<Victim>;
+using Test = std::function<bool(const Victims&)>;
+
+// The cheapest set that makes room and is fair, of sessions in order of their
+// costs.
+class Cheapest {
+ public:
+  Cheapest(Test makes_room, Test is_fair)
+      : makes_room_(std::move(makes_room)), is_fair_(std::move(is_fair)) {}
+
+  // Only a set that costs less than `bound`; whether there is one.
+  bool look(const Victims& victims, std::optional<Cost>& bound,
+            std::size_t& tries) {
+    if (!makes_room_(victims)) return false;
+    all_ = victims;
+    best_ = &bound;
+    tries_ = &tries;
+    leave_needed(victims);
+    Victims some;
+    extend(some, 0, {});
+    return found_;
   }
+  const Victims& victims() const { return set_; }
+
+ private:
+  static Cost sum(const Victims& victims) {
+    Cost cost;
+    for (const auto& victim : victims) cost = cost + victim.cost;
+    return cost;
+  }
+
+  void take(const Victims& victims, const Cost& cost) {
+    if (*best_ && !(cost < **best_)) return;
+    *best_ = cost;
+    set_ = victims;
+    found_ = true;
+  }
+
+  // A first answer: all but those without whom it works as well, the dearest
+  // first.
+  void leave_needed(Victims victims) {
+    for (std::size_t i = victims.size(); i-- > 0;) {
+      auto without = victims;
+      without.erase(without.begin() + static_cast<std::ptrdiff_t>(i));
+      if (makes_room_(without)) victims = std::move(without);
+    }
+    if (is_fair_(victims)) take(victims, sum(victims));
+  }
+
+  // All sets that begin with `some` and go on from `next`.
+  void extend(Victims& some, std::size_t next, const Cost& cost) {
+    if (*best_ && !(cost < **best_)) return;
+    if (*tries_ == 0) return;
+    --*tries_;
+    if (makes_room_(some)) {
+      if (is_fair_(some)) take(some, cost);
+      return;
+    }
+    for (; next < all_.size(); ++next) {
+      some.push_back(all_[next]);
+      extend(some, next + 1, cost + all_[next].cost);
+      some.pop_back();
+    }
+  }
+
+  Test makes_room_;
+  Test is_fair_;
+  Victims all_;
+  std::optional<Cost>* best_ = nullptr;
+  std::size_t* tries_ = nullptr;
+  Victims set_;
+  bool found_ = false;
+};
+
+}  // namespace
+
+// Of equals their users still hold the larger share when all of them are gone.
+bool Scheduler::Core::stays_fair(const Pool& pool, const Session& head,
+                                 const std::vector<Victim>& gone) const {
+  if (pool.policy.preemption != MakeRoom::fair) return true;
+  std::map<AccountIndex, Amounts> lost;
+  std::set<AccountIndex> equals;
+  for (const auto& victim : gone) {
+    const auto& session = sessions.at(victim.session);
+    lost[session.owners.user] += wanted_by(session);
+    if (session.key.priority == head.key.priority)
+      equals.insert(session.owners.user);
+  }
+  const auto gains = share_after(pool, head.owners.user, {}, wanted_by(head));
+  return std::all_of(equals.begin(), equals.end(), [&](AccountIndex user) {
+    return share_after(pool, user, lost[user], {}) > gains;
+  });
 }
 
 // All tasks on one node: the node whose victims are the cheapest.
-std::vector<Victim> Scheduler::Core::victims_on_one(const Class& wanted,
-                                                    Eviction& eviction) const {
+std::vector<Victim> Scheduler::Core::victims_on_one(
+    const Pool& pool, const Session& head, Eviction& eviction,
+    std::optional<Cost>& best_cost, std::size_t& tries) const {
+  const auto& wanted = classes[head.request_class];
+  const auto is_fair = [&](const Victims& gone) {
+    return stays_fair(pool, head, gone);
+  };
   std::vector<Victim> best;
-  std::optional<Cost> best_cost;
   for (auto& [number, victims] : eviction.on_node) {
-    const auto works = [&, number = number](const std::vector<Victim>& gone) {
+    const auto makes_room = [&, number = number](const Victims& gone) {
       Node node = eviction.nodes.at(number);
       for (const auto& victim : gone)
         give_back(node, sessions.at(victim.session));
       return fits(node, wanted.need, wanted.request.tasks);
     };
+    Cheapest cheapest(makes_room, is_fair);
     std::sort(victims.begin(), victims.end(), cheaper);
-    if (!works(victims)) continue;
-    leave_needed(victims, works);
-    Cost cost;
-    for (const auto& victim : victims) cost = cost + victim.cost;
-    if (best_cost && !(cost < *best_cost)) continue;
-    best_cost = cost;
-    best = victims;
+    if (!cheapest.look(victims, best_cost, tries)) continue;
+    best = cheapest.victims();
     eviction.chosen = {number};
   }
   return best;
 }
 
-// Over several nodes: the fewest of the cheapest of all that suffice.
+// Over several nodes: the cheapest of all that suffice.
 std::vector<Victim> Scheduler::Core::victims_on_several(
-    const Class& wanted, Eviction& eviction) const {
+    const Pool& pool, const Session& head, Eviction& eviction,
+    std::optional<Cost>& best_cost, std::size_t& tries) const {
+  const auto& wanted = classes[head.request_class];
   Places places;
-  const auto works = [&](const std::vector<Victim>& gone) {
+  const auto works = [&](const Victims& gone) {
     auto free_nodes = eviction.nodes;
     for (const auto& victim : gone) {
       const auto& session = sessions.at(victim.session);
@@ -164,41 +262,53 @@ std::vector<Victim> Scheduler::Core::victims_on_several(
   for (const auto& [id, victim] : eviction.all) order.push_back(victim);
   std::sort(order.begin(), order.end(), cheaper);
   if (!works(order)) return {};
-  std::size_t low = 0;
-  std::size_t high = order.size();
-  while (low < high) {
-    const auto middle = (low + high) / 2;
-    const std::vector<Victim> some(
-        order.begin(), order.begin() + static_cast<std::ptrdiff_t>(middle));
-    if (works(some))
-      high = middle;
-    else
-      low = middle + 1;
+  // No more than the fewest of the cheapest need be looked at where there are
+  // many.
+  if (order.size() > several_max) {
+    std::size_t low = 0;
+    std::size_t high = order.size();
+    while (low < high) {
+      const auto middle = (low + high) / 2;
+      const Victims some(order.begin(),
+                         order.begin() + static_cast<std::ptrdiff_t>(middle));
+      if (works(some))
+        high = middle;
+      else
+        low = middle + 1;
+    }
+    order.resize(low);
   }
-  order.resize(low);
-  leave_needed(order, works);
-  works(order);
+  auto few = std::min(tries, order.size() > several_max ? 0 : tries);
+  Cheapest cheapest(
+      works, [&](const Victims& gone) { return stays_fair(pool, head, gone); });
+  if (!cheapest.look(order, best_cost, few)) return {};
+  works(cheapest.victims());
+  eviction.chosen.clear();
   for (const auto& place : places) eviction.chosen.push_back(place.first);
-  return order;
+  return cheapest.victims();
 }
 
 // The cheapest set of sessions without which the head fits; empty: there is
 // none.
-std::vector<Victim> Scheduler::Core::victims_for(const Class& wanted,
+std::vector<Victim> Scheduler::Core::victims_for(const Pool& pool,
+                                                 const Session& head,
                                                  Eviction& eviction) const {
-  const auto& request = wanted.request;
-  if (request.nodes <= 1) {
-    auto victims = victims_on_one(wanted, eviction);
-    if (!victims.empty() || request.tasks == 1 || request.nodes == 1)
-      return victims;
-  }
-  return victims_on_several(wanted, eviction);
+  const auto& request = classes[head.request_class].request;
+  std::optional<Cost> best;
+  auto tries = tries_max;
+  std::vector<Victim> victims;
+  if (request.nodes <= 1)
+    victims = victims_on_one(pool, head, eviction, best, tries);
+  if (request.tasks == 1 || request.nodes == 1) return victims;
+  auto several = victims_on_several(pool, head, eviction, best, tries);
+  return several.empty() ? victims : several;
 }
 
 std::vector<Preemption> Scheduler::Core::preempt(Time now) {
   std::vector<Preemption> out;
   for (auto& pool : pools) {
     if (pool.policy.preemption == MakeRoom::off) continue;
+    settle(pool, 1);
     const auto found = head_of(pool);
     if (!found) continue;
     const auto id = found->first.session;
@@ -209,7 +319,7 @@ std::vector<Preemption> Scheduler::Core::preempt(Time now) {
     pool.preempted_for = id;
     pool.preempted_at = now;
     auto eviction = eviction_for(pool, head, now);
-    const auto victims = victims_for(classes[found->second], eviction);
+    const auto victims = victims_for(pool, head, eviction);
     if (victims.empty()) continue;
     for (const auto& victim : victims) {
       auto& session = sessions.at(victim.session);
@@ -219,6 +329,7 @@ std::vector<Preemption> Scheduler::Core::preempt(Time now) {
     }
     drop_guard(pool);
     earmark(pool, classes[found->second], eviction.chosen);
+    pool.guard_made_room = true;
   }
   return out;
 }

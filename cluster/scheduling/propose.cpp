@@ -186,26 +186,26 @@ void Scheduler::Core::start_head(ClassId id, std::vector<Proposal>& proposals) {
   auto& wanted = classes[id];
   const auto key = wanted.key;
   auto& session = sessions.at(key.session);
-  const bool let_in_again = session.let_in_again;
-  if (array_is_full(session)) return join_array_line(session);
-  if (hold_back(session)) return;
+  // What an account has left after the first in its line is for the next.
+  if (session.let_in_again) ease(session.owners);
+  if (stands_back(session)) return;
+  auto& pool = pools[wanted.pool];
   Tasks tasks;
   if (!place(wanted, session, tasks)) {
     REEVE_CHECK(
         wanted.standing == Class::Standing::ready || wanted.request.tasks > 1,
         fmt::format("session {} fits on a freed node and on none",
                     key.session));
-    auto& pool = pools[wanted.pool];
     wanted.gang_refused_at = pool.room_version;
     if (pool.policy.planned()) refused_in_plan(pool, effective(wanted));
     if (wanted.standing == Class::Standing::ready) {
       unlist(id);
       list(id, Class::Standing::refused);
     }
-    // The account's room is for those behind it then.
-    if (let_in_again) ease(session.owners);
     return;
   }
+  if (!pool.plan.empty())
+    pool.plan_due |= takes_planned(pool, tasks, effective(wanted));
   for (const auto& task : tasks) session.holdings.push_back({task, false});
   charge(session, tasks);
   count_in_array(session);
@@ -221,6 +221,7 @@ void Scheduler::Core::start_head(ClassId id, std::vector<Proposal>& proposals) {
 std::vector<Proposal> Scheduler::Core::propose(Time now, std::size_t max) {
   std::vector<Proposal> proposals;
   pass_at = now;
+  if (accounts.now() < now) accounts.advance(now);
   wake(now);
   pass_windows(now);
   refresh_ranks(now);
@@ -228,9 +229,10 @@ std::vector<Proposal> Scheduler::Core::propose(Time now, std::size_t max) {
   do {
     let_in(now);
     if (freed_stale) rebuild_freed();
-    while (proposals.size() < max && start_next(proposals)) {
-    }
-  } while (proposals.size() < max && (!eased.empty() || renew_plans()));
+    while (proposals.size() < max && start_next(proposals))
+      if (!eased.empty()) let_in(now);
+  } while (proposals.size() < max &&
+           (!eased.empty() || renew_plans() || drop_needless_guards()));
   watch_heads(now);
   return proposals;
 }

@@ -64,11 +64,38 @@ bool Scheduler::Core::hold_back(Session& session) {
   if (!found) return false;
   dequeue(session);
   set_standing(session, Session::Standing::over_quota);
-  session.held_back_by = found->account;
-  over_quota[found->account].insert(session.key);
-  if (found->renewed_at.value != 0)
-    renewals.emplace(found->renewed_at, found->account);
+  join_quota_line(session, *found);
   return true;
+}
+
+void Scheduler::Core::join_quota_line(Session& session,
+                                      const QuotaExcess& excess) {
+  session.held_back_by = excess.account;
+  over_quota[excess.account].insert(session.key);
+  if (excess.renewed_at.value != 0)
+    renewals.emplace(excess.renewed_at, excess.account);
+}
+
+// Into the line of its array or of an account, when that is full.
+bool Scheduler::Core::stands_back(Session& session) {
+  if (!array_is_full(session)) return hold_back(session);
+  join_array_line(session);
+  return true;
+}
+
+// Since the first of the queue were refused, others may have taken what their
+// accounts and arrays may hold: then it is not their turn.
+void Scheduler::Core::settle(const Pool& pool, std::size_t count) {
+  if (count == 1) {
+    for (auto head = head_of(pool); head; head = head_of(pool))
+      if (!stands_back(sessions.at(head->first.session))) return;
+    return;
+  }
+  for (bool again = true; again;) {
+    again = false;
+    for (const auto& [key, id] : first_waiting(pool, count))
+      again |= stands_back(sessions.at(key.session));
+  }
 }
 
 void Scheduler::Core::leave_quota_line(Session& session) {
@@ -100,7 +127,14 @@ void Scheduler::Core::let_in_of(AccountIndex account) {
     const auto line = over_quota.find(account);
     if (line == over_quota.end()) return;
     auto& session = sessions.at(line->second.begin()->session);
-    together += wanted_by(session);
+    const auto wanted = wanted_by(session);
+    const auto alone = accounts.excess(session.owners, wanted, pass_at);
+    if (alone && alone->account != account) {
+      leave_quota_line(session);
+      join_quota_line(session, *alone);
+      continue;
+    }
+    together += wanted;
     if (accounts.excess(session.owners, together, pass_at)) return;
     leave_quota_line(session);
     session.let_in_again = true;

@@ -105,6 +105,11 @@ BOOST_AUTO_TEST_CASE(one_that_finds_no_node_does_not_keep_the_account_back) {
   cell.started();
   cell.end(first);
   BOOST_TEST((cell.started() == Started{other}));
+  // The other has taken what the account may hold.
+  BOOST_TEST(
+      (cell.scheduler.why(SessionId{stranger}).reason == WaitReason::quota));
+  cell.end(other);
+  BOOST_TEST(cell.started().empty());
   BOOST_TEST(
       (cell.scheduler.why(SessionId{stranger}).reason == WaitReason::no_room));
 }

@@ -257,10 +257,12 @@ void Scheduler::Core::leave_queue(std::uint64_t id, Session& session) {
   if (session.standing == Session::Standing::waiting) {
     dequeue(session);
     ease(session.owners);
+    let_in_of_array(session);
   }
   if (session.standing == Session::Standing::over_quota) {
     leave_quota_line(session);
     ease(session.owners);
+    let_in_of_array(session);
   }
   if (session.standing == Session::Standing::array_full)
     leave_array_line(session);

@@ -219,6 +219,8 @@ bool Scheduler::Core::place_spread(Class& wanted, const OrderKey& key,
     const auto times = count / over + (i < count % over ? 1 : 0);
     auto* node = find(wanted, times, key);
     if (!node) {
+      // Open to the next try, anywhere else.
+      for (const auto& task : tasks) nodes[task.node.value].stamp = 0;
       undo(wanted, tasks);
       return false;
     }

@@ -165,13 +165,13 @@ bool Scheduler::Core::within_narrowing(const Class& wanted,
   return place && *place == narrowing.place;
 }
 
-// Tries places with one value of the label, those with the least room first.
+// Tries places with one value of the label where it fits, those with the least
+// room first.
 bool Scheduler::Core::place_near(Class& wanted, const OrderKey& key,
                                  const std::string& label, Tasks& tasks) {
   struct Room {
-    std::uint64_t gpus = 0;
+    std::map<std::uint32_t, std::uint32_t> tasks;  // by node
     std::uint64_t cpu_milli = 0;
-    std::uint64_t memory_bytes = 0;
   };
   std::map<std::string, Room> places;
   for (const auto number : pools[wanted.pool].nodes) {
@@ -179,17 +179,14 @@ bool Scheduler::Core::place_near(Class& wanted, const OrderKey& key,
     const auto* place = node.offered() ? place_of(node, label) : nullptr;
     if (!place) continue;
     auto& room = places[*place];
-    room.gpus += node.devices.size();
     room.cpu_milli += node.cpu_free_milli();
-    room.memory_bytes += node.memory_free_bytes();
+    if (usable(node, wanted, 1, key))
+      room.tasks[number] = slots(node, wanted.need, wanted.request.tasks);
   }
-  const auto& need = wanted.need;
-  const std::uint64_t count = wanted.request.tasks;
   std::vector<std::pair<std::uint64_t, std::string>> order;
+  Places gathered;
   for (const auto& [place, room] : places)
-    if (room.gpus >= (need.share() ? 1 : count * need.gpus) &&
-        room.cpu_milli >= count * need.cpu_milli &&
-        room.memory_bytes / count >= need.memory_bytes)
+    if (gather(wanted, room.tasks, gathered))
       order.emplace_back(room.cpu_milli, place);
   std::sort(order.begin(), order.end());
   if (order.size() > places_tried_max) order.resize(places_tried_max);
@@ -210,16 +207,16 @@ bool Scheduler::Core::place_close(Class& wanted, const OrderKey& key,
                                   Tasks& tasks) {
   const auto& request = wanted.request;
   if (request.tasks == 1) return place_anywhere(wanted, key, tasks);
-  if (!request.within.empty())
-    return place_near(wanted, key, request.within, tasks);
-  if (wanted.wishes && !wanted.wishes->together.empty())
-    return place_near(wanted, key, wanted.wishes->together_by, tasks);
   if (request.nodes == 0) {
     if (auto* node = find(wanted, request.tasks, key)) {
       take(*node, wanted, request.tasks, tasks);
       return true;
     }
   }
+  if (!request.within.empty())
+    return place_near(wanted, key, request.within, tasks);
+  if (wanted.wishes && !wanted.wishes->together.empty())
+    return place_near(wanted, key, wanted.wishes->together_by, tasks);
   if (request.nodes != 1)
     for (const std::string label : near_labels)
       if (pools[wanted.pool].labels.contains(label) &&
@@ -345,6 +342,12 @@ void Scheduler::Core::leave_array(const Session& session) {
   const auto it = array_running.find(session.array);
   if (it == array_running.end()) return;
   if (--it->second == 0) array_running.erase(it);
+  let_in_of_array(session);
+}
+
+// The next of its array, in place of one that holds or waits for a place no
+// more.
+void Scheduler::Core::let_in_of_array(const Session& session) {
   const auto line = array_lines.find(session.array);
   if (line == array_lines.end()) return;
   auto& next = sessions.at(line->second.begin()->session);

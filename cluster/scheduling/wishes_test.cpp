@@ -135,6 +135,17 @@ BOOST_AUTO_TEST_CASE(a_gang_that_has_to_be_within_a_rack_waits_for_one) {
   check_nodes(cell, {1, 3});
 }
 
+// Eight racks have CPUs enough, but no node with enough of them.
+BOOST_AUTO_TEST_CASE(racks_where_a_gang_does_not_fit_are_not_in_its_way) {
+  TestCell cell;
+  for (std::uint32_t i = 0; i < 26; ++i)
+    cell.add({.number = i,
+              .cpu_milli = i < 24 ? 3000U : 5000U,
+              .labels = {{"rack", "r" + std::to_string(i / 3)}}});
+  cell.submit({.cpu_milli = 4000, .tasks = 2, .within = "rack"});
+  check_nodes(cell, {24, 25});
+}
+
 BOOST_AUTO_TEST_CASE(together_follows_the_first) {
   auto cell = racks(4);
   TestSession session{.cpu_milli = 2000, .user = "ann", .together = "db"};
