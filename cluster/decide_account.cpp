@@ -251,7 +251,7 @@ Decision decide_set_quota(const State& state, const schema::SetQuota& command,
                                  "this program does not know that period"));
   Quota nothing;
   nothing.period = quota.period;
-  if (quota == nothing)
+  if (quota == nothing && !account->quota)
     return tl::unexpected(
         reject(RejectCode::malformed, "quota_empty",
                "a quota limits something: sessions, waiting sessions, CPUs, "
@@ -259,6 +259,11 @@ Decision decide_set_quota(const State& state, const schema::SetQuota& command,
   writer.begin(origin);
   auto& builder = writer.builder();
   const auto name = builder.CreateString(account->name);
+  if (quota == nothing)  // the last limit goes
+    return Accepted{
+        writer.add(schema::CreateQuotaRemoved(builder, account->kind, name),
+                   Sequence{}),
+        {}};
   const auto limits = build_quota(builder, quota);
   return Accepted{
       writer.add(schema::CreateQuotaSet(builder, account->kind, name, limits),

@@ -76,10 +76,11 @@ Check check_times(const Reservation& asked, Time now) {
                   now.value, to);
   const std::uint64_t ahead = from > now.value ? from - now.value : 0;
   for (const auto& [what, value] :
-       {std::pair("the time until it begins (in nanoseconds)", ahead),
-        std::pair("its length (in nanoseconds)", to - from),
-        std::pair("its period (in nanoseconds)", asked.every_ns)})
-    if (auto no = bound("reservation_ns_max", what, value, reservation_ns_max))
+       {std::pair("the time until it begins", ahead),
+        std::pair("its length", to - from),
+        std::pair("its period", asked.every_ns)})
+    if (auto no =
+            bound_time("reservation_ns_max", what, value, reservation_ns_max))
       return no;
   if (asked.every_ns == 0) return std::nullopt;
   if (asked.every_ns < reservation_every_ns_min)

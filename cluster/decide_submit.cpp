@@ -82,14 +82,13 @@ Check check_bounds(const Spec& spec, Time now) {
             spec.gpu_milli, milli_per_device),
       bound("prefer_count_max", "the number of preferences", spec.prefer.size(),
             prefer_count_max),
-      bound("grace_ns_max", "the grace (in nanoseconds)", spec.grace_ns,
-            grace_ns_max),
+      bound_time("grace_ns_max", "the grace", spec.grace_ns, grace_ns_max),
       bound("requeue_count_max", "the number of requeues", spec.requeue_max,
             requeue_count_max),
-      bound("time_limit_ns_max", "the time limit (in nanoseconds)",
-            spec.time_limit_ns, time_limit_ns_max),
-      bound("not_before_ns_max", "the time until it may start (in nanoseconds)",
-            wait_ns, not_before_ns_max),
+      bound_time("time_limit_ns_max", "the time limit", spec.time_limit_ns,
+                 time_limit_ns_max),
+      bound_time("not_before_ns_max", "the time until it may start", wait_ns,
+                 not_before_ns_max),
       bound("spec_bytes_max", "the length of all texts together",
             text_bytes(spec), spec_bytes_max),
   };
@@ -258,7 +257,7 @@ Check check_accounts(const State& state, const Spec& spec,
           static_cast<std::uint64_t>(std::max(spec.priority, 0)));
     if (const auto no = never(*account, wanted))
       return reject(RejectCode::impossible, "quota_never",
-                    "it could never start: " + to_text(*no), no->limit,
+                    "it could never start: " + never_text(*no), no->limit,
                     no->wanted);
     if (const auto no = excess(*account, account->held, all_waiting))
       return reject(RejectCode::over_limit, "quota_waiting",

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "cluster/decide.hpp"
+#include "cluster/units.hpp"
 
 namespace reeve::cluster {
 
@@ -25,6 +26,16 @@ inline Check bound(const char* rule, std::string_view what, std::uint64_t value,
       RejectCode::over_limit, rule,
       fmt::format("{} is {}; at most {} is possible", what, value, limit),
       limit, value);
+}
+
+// The same of a length of time, in nanoseconds.
+inline Check bound_time(const char* rule, std::string_view what,
+                        std::uint64_t value, std::uint64_t limit) {
+  if (value <= limit) return std::nullopt;
+  return reject(RejectCode::over_limit, rule,
+                fmt::format("{} is {}; at most {} is possible", what,
+                            format_duration(value), format_duration(limit)),
+                limit, value);
 }
 
 }  // namespace reeve::cluster

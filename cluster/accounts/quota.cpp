@@ -154,6 +154,17 @@ std::string to_text(const Quota& quota) {
   return out;
 }
 
+std::string never_text(const QuotaExcess& excess) {
+  const std::string who = fmt::format(
+      "{} {}", schema::EnumNameAccountKind(excess.kind), excess.name);
+  const std::string limit = amount_text(excess.item, excess.limit);
+  if (excess.item == QuotaItem::gpu_hours)
+    return fmt::format("{} may use {}{}; this session wants GPUs", who, limit,
+                       per_text(excess.period));
+  return fmt::format("{} may have {}; this session wants {}", who, limit,
+                     number_text(excess.item, excess.wanted));
+}
+
 std::string to_text(const QuotaExcess& excess) {
   const std::string who = fmt::format(
       "{} {}", schema::EnumNameAccountKind(excess.kind), excess.name);

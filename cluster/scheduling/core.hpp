@@ -384,6 +384,9 @@ struct Scheduler::Core {
   bool takes_planned(const Pool& pool, const Tasks& tasks,
                      const OrderKey& key) const;
   bool plan_is_old(const Pool& pool) const;
+  bool is_stuck(const Class& wanted) const;
+  std::pair<OrderKey, ClassId> first_hopeful(
+      const Pool& pool, const std::pair<OrderKey, ClassId>& head) const;
   bool head_moved(const Pool& pool,
                   const std::pair<OrderKey, ClassId>& head) const;
   bool plan_is_due(const Pool& pool, const OrderKey& key) const;
@@ -484,6 +487,7 @@ struct Scheduler::Core {
   bool leave_reserved(Node& left, const Node& node, const Class& wanted,
                       Time from) const;
   std::optional<Node> unreserved(const Node& node, const Class& wanted) const;
+  std::vector<Time> window_moments(const Node& node, const Class& wanted) const;
   Time next_window(Time now) const;
   void pass_windows(Time now);
   void book(Node& node);

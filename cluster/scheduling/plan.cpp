@@ -21,6 +21,9 @@ constexpr std::uint64_t overdue_ns = 60 * second_ns;
 // Steps of planning that one change pays for.
 constexpr std::uint64_t steps_per_change = 64;
 
+// Sessions at the head of a queue that fit nowhere, and are passed by.
+constexpr std::size_t stuck_heads_max = 8;
+
 // How many of those that wait have places kept.
 std::size_t depth_of(const Pool& pool) {
   return pool.policy.backfill == Backfill::easy ? 1 : pool.policy.depth;
@@ -267,6 +270,10 @@ Planned Scheduler::Core::earliest(const Pool& pool, const OrderKey& key,
     for (const auto& holding : sessions.at(next->second).holdings)
       if (!holding.freed)
         others.emplace_back(end_of(next->second), holding.task.node.value);
+  if (pool.booked)
+    for (const auto number : pool.nodes)
+      for (const auto at : window_moments(nodes[number], wanted))
+        others.emplace_back(at, number);
   std::sort(others.begin(), others.end());
   auto other = others.begin();
   while (true) {
@@ -322,6 +329,27 @@ std::vector<std::pair<OrderKey, ClassId>> Scheduler::Core::first_waiting(
   return found;
 }
 
+// Whether it would not fit if all nodes were idle.
+bool Scheduler::Core::is_stuck(const Class& wanted) const {
+  std::map<std::uint32_t, std::uint32_t> room;
+  for (const auto number : pools[wanted.pool].nodes) {
+    const auto& node = nodes[number];
+    if (!welcome(wanted, node) || !fits_emptied(node, wanted.need)) continue;
+    room[number] = slots(emptied(node), wanted.need, wanted.request.tasks);
+  }
+  Places places;
+  return !gather(wanted, room, places);
+}
+
+// The head, or the first behind it that is not stuck.
+std::pair<OrderKey, ClassId> Scheduler::Core::first_hopeful(
+    const Pool& pool, const std::pair<OrderKey, ClassId>& head) const {
+  if (!is_stuck(classes[head.second])) return head;
+  for (const auto& next : first_waiting(pool, stuck_heads_max))
+    if (!is_stuck(classes[next.second])) return next;
+  return head;
+}
+
 void Scheduler::Core::make_plan(Pool& pool) {
   settle(pool, depth_of(pool));
   std::map<std::uint32_t, std::vector<Hold>> before;
@@ -333,8 +361,13 @@ void Scheduler::Core::make_plan(Pool& pool) {
   pool.plan_stale = false;
   pool.plan_due = false;
   std::uint64_t steps = 0;
-  for (const auto& [key, id] : first_waiting(pool, depth_of(pool))) {
+  const auto depth = depth_of(pool);
+  std::size_t kept = 0;
+  for (const auto& [key, id] : first_waiting(pool, depth + stuck_heads_max)) {
+    if (kept == depth) break;
     auto planned = earliest(pool, key, id, steps);
+    // What fits nowhere, ever, takes nobody's turn.
+    if (planned.start != no_time || !is_stuck(classes[id])) ++kept;
     if (planned.start == no_time) planned.places.clear();
     const auto end = after(planned.start, classes[id].length_ns);
     for (const auto& [node, times] : planned.places) {

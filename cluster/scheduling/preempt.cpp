@@ -311,13 +311,14 @@ std::vector<Preemption> Scheduler::Core::preempt(Time now) {
     settle(pool, 1);
     const auto found = head_of(pool);
     if (!found) continue;
-    const auto id = found->first.session;
-    const auto& head = sessions.at(id);
-    if (pool.preempted_for == id &&
+    if (pool.preempted_for == found->first.session &&
         now.value < pool.preempted_at.value + retry_ns)
       continue;
-    pool.preempted_for = id;
+    pool.preempted_for = found->first.session;
     pool.preempted_at = now;
+    const auto chosen = first_hopeful(pool, *found);
+    const auto id = chosen.first.session;
+    const auto& head = sessions.at(id);
     auto eviction = eviction_for(pool, head, now);
     const auto victims = victims_for(pool, head, eviction);
     if (victims.empty()) continue;
@@ -328,7 +329,7 @@ std::vector<Preemption> Scheduler::Core::preempt(Time now) {
           {SessionId(victim.session), session.attempt, SessionId(id)});
     }
     drop_guard(pool);
-    earmark(pool, classes[found->second], eviction.chosen);
+    earmark(pool, classes[chosen.second], eviction.chosen);
     pool.guard_made_room = true;
   }
   return out;

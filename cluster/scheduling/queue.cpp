@@ -123,6 +123,7 @@ DryRun Scheduler::Core::dry_run(const schema::SessionSpec& spec, Time now) {
   count_nodes(session, why);
   if (out.tasks.empty() && why.reason == WaitReason::no_room) {
     count_queue(session, why);
+    ++why.queue_length;  // with this one
     why.rank = rank_parts(session, now);
     expect_start(session, why);
   }

@@ -158,8 +158,10 @@ void Scheduler::Core::let_in(Time at) {
 // The manager lets in no policy that does not parse. One that a later program
 // wrote leaves the group with the one it has.
 void Scheduler::Core::group_changed(const schema::AccountSpec& group) {
+  const std::string_view text =
+      group.policy() ? group.policy()->string_view() : "";
   const auto policy =
-      parse_policy(group.policy() ? group.policy()->string_view() : "");
+      text.empty() ? Expected<Policy>(Policy{}) : parse_policy(text);
   if (policy) set_policy(group.name()->str(), *policy);
 }
 

@@ -82,13 +82,18 @@ class GangRoom {
   std::int64_t larger_ = 0;
 };
 
-// Something that runs, and when its time limit will have ended it; the earlier
-// first in a heap.
+// When something that runs is expected to have ended, or (without a session) a
+// reservation lets go of a node; the earlier first in a heap.
 struct Release {
   Time at;
   const Session* session = nullptr;
+  std::uint32_t node = 0;
   bool operator<(const Release& other) const {
-    return std::tie(other.at, other.session->key) < std::tie(at, session->key);
+    const auto id = [](const Release& of) {
+      return of.session ? of.session->key.session : 0;
+    };
+    return std::tuple(other.at, id(other), other.node) <
+           std::tuple(at, id(*this), node);
   }
 };
 
@@ -161,7 +166,21 @@ void Scheduler::Core::count_queue(const Session& session, Why& answer) const {
         std::partition_point(line.begin(), line.end(), before_it) -
         line.begin());
   }
+  const auto stand_beside = [&](const auto& lines) {
+    for (const auto& [of, line] : lines)
+      for (const auto& beside : line) {
+        const auto& kind = classes[sessions.at(beside.session).request_class];
+        if (kind.pool != own.pool) continue;
+        ++answer.queue_length;
+        ahead += effective(pool, kind.owner, beside) < key ? 1 : 0;
+      }
+  };
+  stand_beside(over_quota);
+  stand_beside(array_lines);
   answer.place_in_queue = ahead + 1;
+  if (session.standing == Session::Standing::over_quota ||
+      session.standing == Session::Standing::array_full)
+    return;
   const auto guard = guard_key(pool);
   const bool guarded = answer.nodes.earmarked > 0 && guard < key;
   if (guarded) head = guard;
@@ -226,22 +245,42 @@ void Scheduler::Core::expect_start(const Session& session, Why& answer) const {
     }
   const auto tasks = wanted.request.tasks;
   constexpr auto not_there = UINT32_MAX;
+  std::unordered_map<std::uint32_t, Node> then;  // where something has ended
+  const auto room_at = [&](std::uint32_t number, Time at) -> std::uint32_t {
+    const auto& node = nodes[number];
+    const auto known = then.find(number);
+    const auto& now = known == then.end() ? node : known->second;
+    if (node.bookings.empty() && wanted.request.reservation.empty())
+      return slots(now, wanted.need, tasks);
+    Node left = bare(now);
+    return leave_reserved(left, node, wanted, at)
+               ? slots(left, wanted.need, tasks)
+               : 0;
+  };
   std::vector<std::uint32_t> room_on(nodes.size(), not_there);
+  std::vector<std::uint32_t> booked;
+  std::vector<Release> releases;
   GangRoom room(wanted.request);
   for (const auto number : pools[wanted.pool].nodes) {
     const auto& node = nodes[number];
     if (!welcome(wanted, node) || !fits_emptied(node, wanted.need)) continue;
-    room_on[number] = slots(node, wanted.need, tasks);
+    room_on[number] = room_at(number, pass_at);
     room.join(room_on[number]);
+    if (!node.bookings.empty()) booked.push_back(number);
+    for (const auto at : window_moments(node, wanted))
+      releases.push_back({at, nullptr, number});
   }
-  std::vector<Release> releases;
   for (const auto& [id, other] : sessions) {
     if (other.holdings.empty() || other.started_at.value == 0) continue;
     if (const auto at = limit_of(other); at != no_time)
-      releases.push_back({at, &other});
+      releases.push_back({at, &other, 0});
   }
   std::make_heap(releases.begin(), releases.end());
-  std::unordered_map<std::uint32_t, Node> then;  // where something has ended
+  const auto look = [&](std::uint32_t number, Time at) {
+    const auto times = room_at(number, at);
+    room.change(room_on[number], times);
+    room_on[number] = times;
+  };
   std::vector<const Session*> ended;
   while (!releases.empty()) {
     std::pop_heap(releases.begin(), releases.end());
@@ -249,23 +288,27 @@ void Scheduler::Core::expect_start(const Session& session, Why& answer) const {
     releases.pop_back();
     if (answer.basis == StartBasis::limits && next.at > answer.expected_start)
       break;
-    ended.push_back(next.session);
+    if (next.session) ended.push_back(next.session);
     if (answer.basis == StartBasis::limits) continue;
-    bool changed = false;
-    for (const auto& holding : next.session->holdings) {
+    bool changed = !next.session;
+    if (!next.session) look(next.node, next.at);
+    const auto count = next.session ? next.session->holdings.size() : 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto& holding = next.session->holdings[i];
       const auto number = holding.task.node.value;
       if (holding.freed || room_on[number] == not_there) continue;
       auto it = then.find(number);
       if (it == then.end())
         it = then.emplace(number, bare(nodes[number])).first;
-      const auto& held = classes[next.session->request_class];
-      release(it->second, held.need, holding.task.devices);
-      const auto now = slots(it->second, wanted.need, tasks);
-      room.change(room_on[number], now);
-      room_on[number] = now;
+      release(it->second, classes[next.session->request_class].need,
+              holding.task.devices);
+      look(number, next.at);
       changed = true;
     }
     if (!changed || !room.enough()) continue;
+    // Windows that begin soon may have come too near meanwhile.
+    for (const auto number : booked) look(number, next.at);
+    if (!room.enough()) continue;
     answer.expected_start = next.at;
     answer.basis = StartBasis::limits;
   }
@@ -315,8 +358,9 @@ Why Scheduler::Core::why(std::uint64_t id) const {
   }
   answer.waits_for = session.waits_for;
   count_nodes(session, answer);
-  if (session.standing != Session::Standing::waiting) return answer;
+  if (session.standing == Session::Standing::held) return answer;
   count_queue(session, answer);
+  if (session.standing != Session::Standing::waiting) return answer;
   answer.rank = rank_parts(session, pass_at);
   expect_start(session, answer);
   return answer;

@@ -245,7 +245,8 @@ bool Scheduler::Core::place_preferred(Class& wanted, const OrderKey& key,
 // class's sessions that start then; false: they keep all of it.
 bool Scheduler::Core::leave_reserved(Node& left, const Node& node,
                                      const Class& wanted, Time from) const {
-  const auto length = std::min(wanted.length_ns, running_ns_max);
+  const auto length =
+      wanted.length_ns == no_length ? running_ns_max : wanted.length_ns;
   const Time end(from.value + length);
   const auto& own = wanted.request.reservation;
   bool inside = own.empty();
@@ -281,6 +282,21 @@ bool Scheduler::Core::welcome(const Class& wanted, const Node& node) const {
   const auto& name = wanted.request.on_node;
   return node.offered() && node.pool == wanted.pool &&
          (name.empty() || is_named(node, name)) && as_wished(wanted, node);
+}
+
+// When reservations are to let go of the node, or begin to keep it for the
+// class's sessions.
+std::vector<Time> Scheduler::Core::window_moments(const Node& node,
+                                                  const Class& wanted) const {
+  std::vector<Time> moments;
+  for (const auto* reservation : node.bookings) {
+    const auto window = reservation->window_at(pass_at);
+    if (!window) continue;
+    const bool own = reservation->name == wanted.request.reservation;
+    const Time at = own ? window->from : window->to;
+    if (at > pass_at) moments.push_back(at);
+  }
+  return moments;
 }
 
 // When a window next begins or ends; 0: never.
