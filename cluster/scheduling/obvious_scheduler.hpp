@@ -124,6 +124,7 @@ class ObviousScheduler {
                    Time start) const;
   std::string start(const Proposal& proposal);
 
+  bool may_be_old() const;
   std::string check_earliest(const Told& told) const;
   std::string check_profile(const Told& told) const;
   std::string check_kept(const Told& told) const;
