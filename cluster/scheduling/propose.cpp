@@ -67,8 +67,8 @@ std::optional<std::pair<OrderKey, ClassId>> Scheduler::Core::best_for(
       if (waiting.gang_refused_at == pool.room_version) continue;
       if (waiting.need.cpu_milli > cpu) continue;
       if (waiting.need.memory_bytes > memory) continue;
-      const bool plain = !waiting.wishes && node.bookings.empty() &&
-                         node.holds.empty() &&
+      const bool plain = !waiting.wishes && !node.earmarked &&
+                         node.bookings.empty() && node.holds.empty() &&
                          waiting.request.reservation.empty();
       if (!plain && !suits(node, waiting, 1, key)) continue;
       best = key;

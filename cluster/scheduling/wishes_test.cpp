@@ -233,6 +233,27 @@ BOOST_AUTO_TEST_CASE(windows_repeat) {
   check_started(cell, {1});
 }
 
+// That another node is reserved at times opens no kept one.
+BOOST_AUTO_TEST_CASE(what_is_kept_for_the_head_stays_so_beside_reservations) {
+  auto cell = racks(2);
+  const auto now = cell.now.value;
+  reserve(cell, {.nodes = {"n1"},
+                 .from_at = now + 500 * minute_ns,
+                 .to_at = now + 600 * minute_ns});
+  cell.submit({.cpu_milli = 2000, .on_node = "n0"});
+  cell.submit({.on_node = "n0"});
+  cell.submit({.cpu_milli = 4000, .on_node = "n0"});  // the head
+  cell.submit({.cpu_milli = 4000, .time_limit_ns = 60 * minute_ns});
+  check_started(cell, {1, 2, 4});
+  cell.now.value += head_patience_ns;
+  cell.submit({.cpu_milli = 1000});
+  check_started(cell, {});
+  cell.end(2);
+  check_started(cell, {});
+  cell.end(1);
+  check_started(cell, {3});
+}
+
 BOOST_AUTO_TEST_CASE(a_reservation_that_is_removed_keeps_nothing) {
   auto cell = racks(1);
   reserve(cell, {.from_at = cell.now.value,
