@@ -13,14 +13,21 @@ flatbuffers::Offset<schema::NodeSpec> node_spec(
   for (const auto& device : node.devices) {
     const auto uuid = builder.CreateSharedString("");
     const auto model = builder.CreateSharedString(device.model);
-    devices.push_back(
-        schema::CreateDeviceSpec(builder, uuid, model, device.memory_bytes));
+    flatbuffers::Offset<flatbuffers::Vector<schema::DeviceLink>> links;
+    if (!device.links.empty()) links = builder.CreateVector(device.links);
+    devices.push_back(schema::CreateDeviceSpec(
+        builder, uuid, model, device.memory_bytes, device.numa_node, links));
   }
   const auto list = builder.CreateVector(devices);
   const auto name = builder.CreateString(node.name);
   const auto group = builder.CreateString(node.group);
+  std::vector<flatbuffers::Offset<schema::KeyValue>> labels;
+  for (const auto& [key, value] : node.labels)
+    labels.push_back(
+        schema::CreateKeyValueDirect(builder, key.c_str(), value.c_str()));
   return schema::CreateNodeSpec(builder, name, group, node.cpu_milli,
-                                node.memory_bytes, list, node.simulated);
+                                node.memory_bytes, list, node.simulated, 0,
+                                builder.CreateVector(labels));
 }
 
 flatbuffers::Offset<schema::ResourceRequest> resource_request(
@@ -82,7 +89,15 @@ const schema::Event& EventMaker::submitted(
   const auto group = builder_.CreateString(request.group);
   const auto on_node = builder_.CreateString(request.on_node);
   const auto dependencies = builder_.CreateVectorOfStructs(after);
+  const auto name = builder_.CreateString(work.names.all()[session.name]);
+  const auto prefer = builder_.CreateVectorOfStrings(request.prefer);
+  const auto constraint = builder_.CreateString(request.constraint);
+  const auto together = builder_.CreateString(request.together);
+  const auto apart = builder_.CreateString(request.apart);
+  const auto within = builder_.CreateString(request.within);
+  const auto reservation = builder_.CreateString(request.reservation);
   schema::SessionSpecBuilder spec(builder_);
+  spec.add_name(name);
   spec.add_request(resources);
   spec.add_user(user);
   spec.add_project(project);
@@ -96,6 +111,16 @@ const schema::Event& EventMaker::submitted(
   spec.add_not_before_at(session.not_before.value);
   spec.add_requeue_max(session.requeue_max);
   spec.add_simulated(request.simulated);
+  spec.add_constraint(constraint);
+  spec.add_prefer(prefer);
+  spec.add_together(together);
+  spec.add_apart(apart);
+  spec.add_within(within);
+  spec.add_reservation(reservation);
+  spec.add_on_preempt(session.on_preempt);
+  spec.add_array_session(session.array.value);
+  spec.add_array_index(session.array_index);
+  spec.add_array_running_max(session.array_running_max);
   return finish(at, schema::CreateSessionSubmitted(builder_, session.id.value,
                                                    spec.Finish()));
 }
@@ -121,6 +146,14 @@ const schema::Event& EventMaker::exited(SessionId session,
                                         schema::EndReason reason, Time at) {
   return finish(at, schema::CreateTaskExited(builder_, session.value, attempt,
                                              rank, reason));
+}
+
+const schema::Event& EventMaker::stopping(SessionId session,
+                                          std::uint32_t attempt,
+                                          SessionId for_session, Time at) {
+  return finish(at, schema::CreateSessionStopping(
+                        builder_, session.value, attempt,
+                        schema::EndReason::preempted, 0, for_session.value));
 }
 
 const schema::Event& EventMaker::requeued(SessionId session,

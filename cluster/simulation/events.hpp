@@ -22,6 +22,8 @@ class EventMaker {
   const schema::Event& exited(SessionId session, std::uint32_t attempt,
                               std::uint32_t rank, schema::EndReason reason,
                               Time at);
+  const schema::Event& stopping(SessionId session, std::uint32_t attempt,
+                                SessionId for_session, Time at);
   const schema::Event& requeued(SessionId session, std::uint32_t attempt,
                                 schema::EndReason reason, Time not_before,
                                 Time at);

@@ -19,6 +19,7 @@ Node node_of(const TraceNode& node) {
   out.memory_bytes = node.memory_bytes;
   out.devices.assign(node.gpus,
                      {node.gpu_model, device_memory_bytes(node.gpu_model)});
+  out.labels = node.labels;
   return out;
 }
 
@@ -58,6 +59,7 @@ Session session_of(const TraceRequest& asked, Workload& work, bool grouped) {
   out.request = work.requests.index(request_of(asked, grouped));
   out.user = work.users.index(asked.user);
   out.project = work.projects.index(asked.project);
+  out.name = work.names.index(asked.name);
   out.priority = asked.priority;
   out.requeue_max = asked.requeue_max;
   out.submitted_at = since_start(asked.arrival_ns);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "schema/wire.hpp"
+
 namespace reeve::cluster::simulation {
 
 namespace {
@@ -46,7 +48,54 @@ Possible::Possible(const Workload& work) : work_(work) {
     const Shape shape = shape_of(node);
     count(shapes_, shape);
     count(by_name_[node.name], shape);
+    nodes_.emplace_back(&node, shape);
   }
+  for (const auto& account : work.accounts)
+    if (const auto* set =
+            schema::event_of(account.bytes).body_as_ReservationSet())
+      for (const auto* node : *set->reservation()->nodes())
+        reserved_[set->reservation()->name()->str()].insert(node->str());
+}
+
+bool Possible::as_wished(const Node& node, const Request& request,
+                         const Constraint& constraint) const {
+  if (!request.on_node.empty() && node.name != request.on_node) return false;
+  if (!request.reservation.empty()) {
+    const auto kept = reserved_.find(request.reservation);
+    if (kept == reserved_.end() || !kept->second.contains(node.name))
+      return false;
+  }
+  NodeFacts facts{node.name, &node.labels, node.cpu_milli, 0, {}};
+  facts.gpus = static_cast<std::uint32_t>(node.devices.size());
+  for (const auto& device : node.devices)
+    facts.gpu_models.emplace_back(device.model);
+  return constraint.matches(facts);
+}
+
+// By the value of the label that all its nodes have to share, if any; stops at
+// the first nodes that have room for it.
+bool Possible::among_wished(const Request& request) const {
+  Constraint constraint;
+  if (!request.constraint.empty()) {
+    auto parsed = Constraint::parse(request.constraint);
+    if (!parsed) return false;  // holds nowhere
+    constraint = std::move(*parsed);
+  }
+  std::map<std::string, std::vector<Shape>> places;
+  for (const auto& [node, shape] : nodes_) {
+    if (!as_wished(*node, request, constraint)) continue;
+    const std::string* place = request.within.empty()
+                                   ? &request.within
+                                   : find_label(node->labels, request.within);
+    if (!place) continue;
+    auto& shapes = places[*place];
+    shapes.push_back(shape);
+    const bool look = (shapes.size() & (shapes.size() - 1)) == 0;
+    if (look && !impossible(shapes, request)) return true;
+  }
+  return std::any_of(places.begin(), places.end(), [&](const auto& place) {
+    return !impossible(place.second, request);
+  });
 }
 
 bool Possible::operator()(std::uint32_t request) {
@@ -54,6 +103,9 @@ bool Possible::operator()(std::uint32_t request) {
   if (known_[request]) return *known_[request];
   const Request& asked = work_.requests[request];
   const auto answer = [&] {
+    if (!asked.constraint.empty() || !asked.within.empty() ||
+        !asked.reservation.empty())
+      return among_wished(asked);
     if (asked.on_node.empty()) return !impossible(shapes_, asked);
     const auto named = by_name_.find(asked.on_node);
     return named != by_name_.end() && !impossible(named->second, asked);

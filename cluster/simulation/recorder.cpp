@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "cluster/state.hpp"
 #include "schema/wire.hpp"
@@ -59,6 +60,8 @@ Status Recorder::apply(const schema::Event& event,
     case EventBody::AccountRemoved:
     case EventBody::QuotaSet:
     case EventBody::QuotaRemoved:
+    case EventBody::ReservationSet:
+    case EventBody::ReservationRemoved:
       work_.accounts.push_back(
           {std::max(at, work_.from), {bytes.begin(), bytes.end()}});
       return {};
@@ -87,6 +90,11 @@ Status Recorder::session_event(const schema::Event& event) {
     return with(body->session(), [&](Seen& seen) {
       if (body->rank() < seen.exits.size()) seen.exits[body->rank()] = at;
     });
+  if (const auto* body = event.body_as_SessionStopping())
+    return with(body->session(), [&](Seen& seen) {
+      seen.leaves_since =
+          body->reason() == schema::EndReason::preempted ? at : Time{};
+    });
   if (const auto* body = event.body_as_SessionRequeued())
     return with(body->session(),
                 [&](Seen& seen) { requeued(seen, *body, at); });
@@ -114,10 +122,17 @@ void Recorder::joined(const schema::NodeRegistered& body, Time at) {
   node.cpu_milli = spec.cpu_milli();
   node.memory_bytes = spec.memory_bytes();
   node.simulated = spec.simulated();
+  node.labels = labels_of(spec.labels());
   if (spec.devices())
-    for (const auto* device : *spec.devices())
-      node.devices.push_back(
-          {std::string(text(device->model())), device->memory_bytes()});
+    for (const auto* device : *spec.devices()) {
+      auto& known = node.devices.emplace_back();
+      known.model = text(device->model());
+      known.memory_bytes = device->memory_bytes();
+      known.numa_node = device->numa_node();
+      if (!device->links()) continue;
+      for (const auto link : *device->links())
+        known.links.push_back(static_cast<schema::DeviceLink>(link));
+    }
   const auto inventory = static_cast<std::uint32_t>(work_.inventories.size());
   work_.inventories.push_back(std::move(node));
   changed({.kind = NodeChange::Kind::joined,
@@ -145,8 +160,13 @@ Status Recorder::submitted(const schema::SessionSubmitted& body, Time at) {
   session.request = work_.requests.index(request_of(spec));
   session.user = work_.users.index(text(spec.user()));
   session.project = work_.projects.index(text(spec.project()));
+  session.name = work_.names.index(text(spec.name()));
   session.priority = spec.priority();
   session.requeue_max = spec.requeue_max();
+  session.on_preempt = spec.on_preempt();
+  session.array = SessionId{spec.array_session()};
+  session.array_index = spec.array_index();
+  session.array_running_max = spec.array_running_max();
   session.submitted_at = at;
   session.counted = at <= work_.to;
   session.not_before = Time{spec.not_before_at()};
@@ -175,6 +195,17 @@ void Recorder::placed(Seen& seen, const schema::SessionPlaced& body, Time at) {
   }
 }
 
+// Before it lets go: it may have been told to.
+void Recorder::made_room(Seen& seen, Time at) {
+  const Time since = std::exchange(seen.leaves_since, Time{});
+  if (since.value == 0 || seen.placed_at.value == 0 || at < work_.from) return;
+  seen.session.leaving_ns =
+      std::max(seen.session.leaving_ns, at.value - since.value);
+  seen.at_least_ns = std::max(
+      seen.at_least_ns, at.value - std::max(seen.placed_at, work_.from).value);
+  if (since < work_.from) seen.session.leaves_at = at;
+}
+
 // The present attempt holds nothing any more.
 void Recorder::let_go(Seen& seen, Time at) {
   if (seen.placed_at.value == 0) return;
@@ -201,6 +232,7 @@ void Recorder::let_go(Seen& seen, Time at) {
 
 void Recorder::requeued(Seen& seen, const schema::SessionRequeued& body,
                         Time at) {
+  made_room(seen, at);
   let_go(seen, at);
   seen.outcome.attempts = body.attempt();
   seen.outcome.fate = Outcome::Fate::waiting;
@@ -209,16 +241,31 @@ void Recorder::requeued(Seen& seen, const schema::SessionRequeued& body,
   Session& session = seen.session;
   session.submitted_at = at;
   session.not_before = Time{body.not_before_at()};
-  session.requeue_max -= std::min(session.requeue_max, 1u);
+  if (body.reason() != schema::EndReason::preempted)
+    session.requeue_max -= std::min(session.requeue_max, 1u);
   seen.outcome.attempts = 1;
   seen.outcome.started_at = Time{};
 }
 
+// How it would have ended had it not made room is not known.
 void Recorder::ended(Seen& seen, const schema::SessionEnded& body, Time at) {
+  made_room(seen, at);
   let_go(seen, at);
-  seen.session.succeeds = body.state() == SessionState::succeeded;
+  seen.evicted = body.reason() == schema::EndReason::preempted;
+  seen.session.succeeds =
+      seen.evicted || body.state() == SessionState::succeeded;
   seen.outcome.fate = Outcome::Fate::ended;
   seen.outcome.ended_at = at;
+}
+
+// It had to make room: it, and those of its tasks that ran, would have lasted
+// as long as they may, or at least a moment more.
+void Recorder::last_longer(Seen& seen) {
+  Session& session = seen.session;
+  const std::uint64_t held = session.duration_ns;
+  session.duration_ns = std::max(seen.at_least_ns + 1, session.time_limit_ns);
+  for (auto& task : session.task_ns)
+    if (task == held) task = session.duration_ns;
 }
 
 // What is known of its length at the end; false: too little to take it along.
@@ -226,11 +273,13 @@ bool Recorder::settle(Seen& seen, Time at) {
   const bool started = seen.outcome.started_at.value > 0;
   if (seen.outcome.fate == Outcome::Fate::ended) {
     withdrawn_ += !started && seen.session.counted;
-    return started;
+    if (!started || !seen.evicted) return started;
   }
   const bool runs = seen.placed_at.value > 0;
   if (runs) let_go(seen, at);
   seen.session.cut = true;
+  if (seen.at_least_ns > 0 && seen.at_least_ns >= seen.session.duration_ns)
+    last_longer(seen);
   if (seen.simulated) {
     seen.session.duration_ns =
         std::max(seen.session.duration_ns, seen.sim_duration_ns);

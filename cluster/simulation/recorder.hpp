@@ -37,17 +37,21 @@ class Recorder {
   Status apply(const schema::Event& event, std::span<const std::byte> bytes);
 
   // After the last event, which was not after `at`. A session is as long as its
-  // last attempt held its tasks; one that still runs, as long as it has; one
-  // that still waits, as its time limit or what it is simulated to last.
+  // last attempt held its tasks; one that still runs, or had to make room for
+  // ever, as long as it has; one that still waits, as its time limit or what it
+  // is simulated to last.
   Recorded finish(Time at);
 
  private:
   struct Seen {
     Session session;
     Outcome outcome;
-    Time placed_at;  // of the present attempt; 0: it waits
+    Time placed_at;     // of the present attempt; 0: it waits
+    Time leaves_since;  // when that was told to make room; 0: it was not
     bool simulated = false;
-    bool taken = false;  // into the workload
+    bool taken = false;             // into the workload
+    bool evicted = false;           // it made room, and that was its end
+    std::uint64_t at_least_ns = 0;  // of an attempt that made room
     std::uint64_t sim_duration_ns = 0;
     std::vector<Time> exits;           // of the present attempt, by rank
     std::vector<TaskProposal> places;  // the same, of one before the window
@@ -58,9 +62,11 @@ class Recorder {
   Status submitted(const schema::SessionSubmitted& body, Time at);
   void placed(Seen& seen, const schema::SessionPlaced& body, Time at);
   void let_go(Seen& seen, Time at);
+  void made_room(Seen& seen, Time at);
   void requeued(Seen& seen, const schema::SessionRequeued& body, Time at);
   void ended(Seen& seen, const schema::SessionEnded& body, Time at);
   Status session_event(const schema::Event& event);
+  static void last_longer(Seen& seen);
   bool settle(Seen& seen, Time at);
   void settle_dependencies(Session& session) const;
 

@@ -198,6 +198,107 @@ BOOST_AUTO_TEST_CASE(a_requeued_session_lasts_as_long_as_its_last_attempt) {
   BOOST_TEST(later.work.sessions[0].requeue_max == 0u);
 }
 
+// s-1 runs from 0 on and makes room for s-2 from 5 to 7.
+struct MadeRoom {
+  Cell cell;
+  SessionId victim;
+  SessionId head;
+
+  explicit MadeRoom(const Spec& spec) {
+    cell.add({});
+    victim = cell.running(spec);
+    head = cell.submit(one_task());
+    pass_s(cell, 5);
+    BOOST_REQUIRE(cell.preempt(victim, head));
+    pass_s(cell, 2);
+    cell.exit(victim, 0, 143);
+    cell.place(head, {"n0"});
+    cell.start(head);
+  }
+};
+
+BOOST_AUTO_TEST_CASE(one_that_made_room_lasts_as_long_as_its_last_attempt) {
+  auto spec = one_task();
+  spec.requeue_max = 2;
+  MadeRoom made(spec);
+  Cell& cell = made.cell;
+  pass_s(cell, 3);
+  cell.exit(made.head);
+  cell.place(made.victim, {"n0"});
+  cell.start(made.victim);
+  pass_s(cell, 20);
+  cell.exit(made.victim);
+  const auto seen = recorded(cell, 0, 100);
+  BOOST_TEST(told(seen) ==
+             "s-1 at 0 lasts 20: 0 to 30; s-2 at 0 lasts 3: 7 to 10");
+  BOOST_TEST(seen.outcomes[0].attempts == 2u);
+  BOOST_TEST(seen.work.sessions[0].leaving_ns == 2 * second_ns);
+  // It was no retry: a window after it has all of them.
+  const auto later = recorded(cell, 8, 100);
+  BOOST_TEST(later.work.sessions[1].requeue_max == 2u);
+  // One that begins while it leaves lets it leave.
+  const auto within = recorded(cell, 6, 100);
+  BOOST_TEST(within.work.sessions[0].running_before);
+  BOOST_TEST((within.work.sessions[0].leaves_at == after_s(7)));
+}
+
+BOOST_AUTO_TEST_CASE(one_that_made_room_for_ever_would_have_lasted_longer) {
+  auto spec = one_task();
+  spec.on_preempt = schema::OnPreempt::end;
+  const auto seen = recorded(MadeRoom(spec).cell, 0, 100);
+  BOOST_TEST(seen.work.sessions[0].duration_ns == 7 * second_ns + 1);
+  BOOST_TEST(seen.work.sessions[0].cut);
+  BOOST_TEST(seen.work.sessions[0].succeeds);
+  spec.time_limit_ns = 60 * second_ns;
+  BOOST_TEST(told(recorded(MadeRoom(spec).cell, 0, 100)) ==
+             "s-1 at 0 lasts 60: 0 to 7 c; s-2 at 0 lasts 93: 7 to - c");
+}
+
+BOOST_AUTO_TEST_CASE(what_a_session_asks_of_its_place_is_kept) {
+  Cell cell;
+  cell.add({.labels = {{"rack", "r1"}}});
+  cell.now.value += second_ns;
+  const auto kept = cluster::testing::a_reservation(cell);
+  BOOST_REQUIRE(cell.set_reservation(kept));
+  auto spec = one_task();
+  spec.name = "step";
+  spec.time_limit_ns = 9 * second_ns;
+  spec.constraint = "rack=r1";
+  spec.prefer = {"rack=r2"};
+  spec.within = "rack";
+  spec.together = "a";
+  spec.apart = "b@rack";
+  spec.array_running_max = 2;
+  spec.on_preempt = schema::OnPreempt::end;
+  BOOST_REQUIRE(cell.try_submit_array(spec, {3, 5}));
+  spec.reservation = kept.name;
+  cell.submit(spec);
+  pass_s(cell, 10);
+  BOOST_REQUIRE(cell.remove_reservation(kept.name));
+  const auto seen = recorded(cell, 0, 100);
+  BOOST_REQUIRE(seen.work.sessions.size() == 4u);
+  const auto& last = seen.work.sessions[2];
+  BOOST_TEST(last.array.value == 1u);
+  BOOST_TEST(last.array_index == 5u);
+  BOOST_TEST(last.array_running_max == 2u);
+  BOOST_TEST((last.on_preempt == schema::OnPreempt::end));
+  BOOST_TEST(seen.work.names.all()[last.name] == "step");
+  const Request& asked = seen.work.requests[last.request];
+  BOOST_TEST(asked.constraint == "rack=r1");
+  BOOST_TEST((asked.prefer == std::vector<std::string>{"rack=r2"}));
+  BOOST_TEST(asked.within == "rack");
+  BOOST_TEST(asked.together == "a");
+  BOOST_TEST(asked.apart == "b@rack");
+  BOOST_TEST(seen.work.requests[seen.work.sessions[3].request].reservation ==
+             kept.name);
+  BOOST_TEST((seen.work.inventories[0].labels == Labels{{"rack", "r1"}}));
+  // Set and removed, at their times.
+  BOOST_REQUIRE(seen.work.accounts.size() >= 2u);
+  BOOST_TEST(
+      (seen.work.accounts[seen.work.accounts.size() - 2].at == after_s(1)));
+  BOOST_TEST((seen.work.accounts.back().at == after_s(11)));
+}
+
 BOOST_AUTO_TEST_CASE(a_dependency_that_is_left_out_holds_until_its_end) {
   Cell cell;
   cell.add({});
@@ -259,7 +360,11 @@ BOOST_AUTO_TEST_CASE(what_was_recorded_happens_again) {
       auto work = simulation::testing::random_work([&] { return random(); });
       // A second attempt may be cut shorter than the first was: no length
       // makes both.
-      for (auto& session : work.sessions) session.requeue_max = 0;
+      // What waits to the end is known by its limit.
+      for (auto& session : work.sessions) {
+        session.requeue_max = 0;
+        if (session.time_limit_ns == 0) session.time_limit_ns = 60 * second_ns;
+      }
       Recorder recorder(work.from, Time{work.from.value + 100'000 * second_ns});
       Status good;
       VirtualCell cell(work, {},

@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "cluster/accounts/reservation.hpp"
+#include "cluster/event_writer.hpp"
 #include "cluster/simulation/workload.hpp"
 
 namespace reeve::cluster::simulation::testing {
@@ -33,6 +35,16 @@ struct Asked {
   bool running_before = false;
   std::string user = "ann";
   std::string on_node{};
+  std::string constraint{};
+  std::vector<std::string> prefer{};
+  std::string together{};
+  std::string apart{};
+  std::string within{};
+  std::string reservation{};
+  schema::OnPreempt on_preempt = schema::OnPreempt::requeue;
+  std::uint64_t leaving_s = 0;
+  std::uint64_t array = 0;  // the first session of it
+  std::uint32_t array_running_max = 0;
 };
 
 class WorkMaker {
@@ -43,8 +55,9 @@ class WorkMaker {
   }
 
   NodeId node(std::uint32_t cpus, std::uint32_t gpus = 0,
-              std::uint64_t from_s = 0) {
+              std::uint64_t from_s = 0, const Labels& labels = {}) {
     Node node;
+    node.labels = labels;
     node.name = "n" + std::to_string(nodes_);
     node.cpu_milli = cpus * 1000;
     node.memory_bytes = 64 * gib;
@@ -73,8 +86,22 @@ class WorkMaker {
     request.nodes = asked.nodes;
     request.group = default_group;
     request.on_node = asked.on_node;
+    request.constraint = asked.constraint;
+    request.prefer = asked.prefer;
+    request.together = asked.together;
+    request.apart = asked.apart;
+    request.within = asked.within;
+    request.reservation = asked.reservation;
+    if (!asked.together.empty() || !asked.apart.empty() ||
+        !asked.reservation.empty())
+      request.user = asked.user;
     Session session;
     session.id = SessionId{work.sessions.size() + 1};
+    session.name = work.names.index("");
+    session.on_preempt = asked.on_preempt;
+    session.leaving_ns = asked.leaving_s * second_ns;
+    session.array = SessionId{asked.array};
+    session.array_running_max = asked.array_running_max;
     session.request = work.requests.index(request);
     session.user = work.users.index(asked.user);
     session.project = work.projects.index("default");
@@ -92,6 +119,47 @@ class WorkMaker {
     session.counted = !asked.running_before;
     work.sessions.push_back(session);
     return session.id;
+  }
+
+  // About users, groups or reservations, as a log has it: `make` builds its
+  // body.
+  template <class Make>
+  void logged(std::uint64_t at, Make&& make) {
+    EventWriter writer(Sequence{1}, Epoch{1});
+    writer.begin({at_s(at), {}, {}});
+    writer.add(make(writer.builder()), Sequence{});
+    work.accounts.push_back({at_s(at), writer.take().bytes});
+  }
+
+  void policy(const std::string& text) {
+    logged(0, [&](flatbuffers::FlatBufferBuilder& builder) {
+      const auto name = builder.CreateString(default_group);
+      const auto policy = builder.CreateString(text);
+      schema::AccountSpecBuilder group(builder);
+      group.add_kind(schema::AccountKind::group);
+      group.add_name(name);
+      group.add_policy(policy);
+      return schema::CreateAccountChanged(builder, group.Finish());
+    });
+  }
+
+  // Of one node, for a user, or with none of them maintenance.
+  void reserve(const std::string& name, NodeId node, const std::string& user,
+               std::uint64_t from_s, std::uint64_t to_s,
+               std::uint64_t every_s = 0) {
+    Reservation kept;
+    kept.name = name;
+    kept.nodes = {"n" + std::to_string(node.value)};
+    if (user.empty())
+      kept.kind = ReservationKind::maintenance;
+    else
+      kept.users = {user};
+    kept.first = {at_s(from_s), at_s(to_s)};
+    kept.every_ns = every_s * second_ns;
+    logged(0, [&](flatbuffers::FlatBufferBuilder& builder) {
+      return schema::CreateReservationSet(builder,
+                                          build_reservation(builder, kept));
+    });
   }
 
   Workload work;

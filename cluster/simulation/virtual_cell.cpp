@@ -9,6 +9,7 @@
 
 #include "cluster/check.hpp"
 #include "cluster/decide.hpp"
+#include "cluster/limits.hpp"
 #include "cluster/simulation/events.hpp"
 #include "cluster/simulation/possible.hpp"
 #include "schema/wire.hpp"
@@ -24,6 +25,10 @@ using Index = std::uint32_t;  // of a session in the workload
 constexpr Time never{UINT64_MAX};
 constexpr std::size_t proposals_per_pass = 4096;
 constexpr std::uint32_t whole_session = UINT32_MAX;
+// When nothing has happened for so long, nothing will: the real cell lets
+// nobody wait for longer, and a month of a quota is over.
+constexpr std::uint64_t quiet_ns_max =
+    pending_ns_max + 2 * 24 * 3600 * second_ns;
 
 Time later(Time at, std::uint64_t duration_ns) {
   return Time{at.value > UINT64_MAX - duration_ns ? UINT64_MAX
@@ -52,6 +57,8 @@ struct VirtualCell::Core {
         possible(given) {
     outcomes.resize(work.sessions.size());
     on_nodes.resize(work.sessions.size());
+    evicted.resize(work.sessions.size());
+    leaves.resize(work.sessions.size());
     for (Index i = 0; i < work.sessions.size(); ++i) {
       index_of.emplace(work.sessions[i].id.value, i);
       still_open += work.sessions[i].counted;
@@ -74,6 +81,8 @@ struct VirtualCell::Core {
       if (!session.placed_before.empty() &&
           outcomes[i].fate == Outcome::Fate::waiting)
         place({session.id, 1, session.placed_before});
+      if (session.leaves_at > now && outcomes[i].fate == Outcome::Fate::running)
+        leave(i, SessionId{}, session.leaves_at);
     }
     end_what_is_due();
     pass();
@@ -116,7 +125,7 @@ struct VirtualCell::Core {
       break;
     }
     const Time wakeup = scheduler.next_wakeup();
-    if (wakeup > now) consider(wakeup);
+    if (wakeup > now && wakeup <= wakes_until) consider(wakeup);
     if (to_pass) consider(pass_at());
     return next;
   }
@@ -135,7 +144,10 @@ struct VirtualCell::Core {
     scheduler.apply(event);
     if (tell) tell(event, bytes);
     to_pass = true;
+    wakes_until = std::max(wakes_until, later(now, quiet_ns_max));
   }
+  // Somebody waits for this moment.
+  void expect(Time at) { wakes_until = std::max(wakes_until, at); }
 
   // -- accounts ---------------------------------------------------------------
 
@@ -144,7 +156,10 @@ struct VirtualCell::Core {
     for (; next_account < work.accounts.size(); ++next_account) {
       const AccountEvent& account = work.accounts[next_account];
       if (account.at > now) break;
-      happened(schema::event_of(account.bytes), account.bytes);
+      const schema::Event& event = schema::event_of(account.bytes);
+      happened(event, account.bytes);
+      if (const auto* set = event.body_as_ReservationSet())
+        expect(Time{set->reservation()->to_at()});
       any = true;
     }
     if (any) impose_policy();
@@ -182,6 +197,7 @@ struct VirtualCell::Core {
     const Session& session = work.sessions[i];
     Outcome& outcome = outcomes[i];
     outcome.attempts = 1;
+    expect(session.not_before);
     std::vector<schema::Dependency> open;
     const bool in_vain = !find_open_dependencies(session, open);
     happened(events.submitted(session, work, open, now,
@@ -225,6 +241,46 @@ struct VirtualCell::Core {
       if (proposals.size() < proposals_per_pass) break;
     }
     to_pass = false;  // what was placed asks for no other look
+    if (options.unplaced == Unplaced::waits) make_room();
+  }
+
+  // As the manager takes it: one that runs still, for one that waits still.
+  void make_room() {
+    for (const auto& one : scheduler.preempt(now)) {
+      const Index i = index_of.at(one.session.value);
+      const Index head = index_of.at(one.for_session.value);
+      if (outcomes[i].fate == Outcome::Fate::running && !leaves[i] &&
+          outcomes[i].attempts == one.attempt &&
+          outcomes[head].fate == Outcome::Fate::waiting)
+        leave(i, one.for_session, later(now, work.sessions[i].leaving_ns));
+    }
+  }
+
+  void leave(Index i, SessionId for_session, Time at) {
+    leaves[i] = true;
+    happened(events.stopping(work.sessions[i].id, outcomes[i].attempts,
+                             for_session, now));
+    due.push({at, i, whole_session, outcomes[i].attempts});
+  }
+
+  // What it held is free. Such an attempt counts for nothing.
+  void give_room(Index i) {
+    const Session& session = work.sessions[i];
+    if (session.on_preempt == schema::OnPreempt::end)
+      return end(i, SessionState::failed, EndReason::preempted);
+    ++evicted[i];
+    requeue(i, EndReason::preempted, Time{});
+  }
+
+  void requeue(Index i, EndReason reason, Time not_before) {
+    Outcome& outcome = outcomes[i];
+    ++outcome.attempts;
+    outcome.fate = Outcome::Fate::waiting;
+    on_nodes[i].clear();
+    leaves[i] = false;
+    expect(not_before);
+    happened(events.requeued(work.sessions[i].id, outcome.attempts, reason,
+                             not_before, now));
   }
 
   void place(const Proposal& proposal) {
@@ -259,6 +315,10 @@ struct VirtualCell::Core {
                                EndReason::exited, now));
         continue;
       }
+      if (leaves[one.session]) {
+        give_room(one.session);
+        continue;
+      }
       end(one.session,
           session.succeeds ? SessionState::succeeded : SessionState::failed,
           EndReason::exited);
@@ -271,6 +331,7 @@ struct VirtualCell::Core {
                                                 : Outcome::Fate::refused;
     if (outcome.fate == Outcome::Fate::ended) outcome.ended_at = now;
     on_nodes[i].clear();
+    leaves[i] = false;
     end_state.emplace(i, state);
     ++settled;
     still_open -= work.sessions[i].counted;
@@ -326,21 +387,20 @@ struct VirtualCell::Core {
           on_nodes[i].end())
         there.push_back(i);
     for (const Index i : there) {
-      const Session& session = work.sessions[i];
-      Outcome& outcome = outcomes[i];
-      if (!may_requeue(outcome.attempts, session.requeue_max, reason)) {
+      // One that leaves may take its time, but not on a node that is gone.
+      if (leaves[i]) {
+        if (reason == EndReason::node_lost) give_room(i);
+        continue;
+      }
+      const std::uint32_t counted = outcomes[i].attempts - evicted[i];
+      if (!may_requeue(counted, work.sessions[i].requeue_max, reason)) {
         end(i,
             reason == EndReason::node_lost ? SessionState::lost
                                            : SessionState::failed,
             reason);
         continue;
       }
-      const Time not_before = later(now, requeue_delay(outcome.attempts));
-      ++outcome.attempts;
-      outcome.fate = Outcome::Fate::waiting;
-      on_nodes[i].clear();
-      happened(events.requeued(session.id, outcome.attempts, reason, not_before,
-                               now));
+      requeue(i, reason, later(now, requeue_delay(counted)));
     }
   }
 
@@ -354,6 +414,7 @@ struct VirtualCell::Core {
   Time now;
   bool begun = false;
   bool to_pass = false;  // something happened since the last pass
+  Time wakes_until;      // what the scheduler would wake for later is in vain
   Index next_arrival = 0;
   std::size_t next_change = 0;
   std::size_t next_account = 0;
@@ -364,6 +425,8 @@ struct VirtualCell::Core {
   boost::unordered_flat_map<std::uint64_t, Index> index_of;
   std::vector<Outcome> outcomes;
   std::vector<std::vector<NodeId>> on_nodes;
+  std::vector<std::uint32_t> evicted;  // attempts that made room
+  std::vector<bool> leaves;            // it was told to make room
   boost::unordered_flat_map<Index, SessionState> end_state;
   boost::unordered_flat_map<
       Index, std::vector<std::pair<Index, schema::DependencyKind>>>

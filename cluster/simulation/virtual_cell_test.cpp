@@ -10,10 +10,11 @@
 #include <random>
 
 #include "cluster/accounts/quota.hpp"
-#include "cluster/event_writer.hpp"
+#include "cluster/decide.hpp"
 #include "cluster/simulation/random_work.hpp"
 #include "cluster/simulation/test_workload.hpp"
 #include "cluster/state.hpp"
+#include "schema/wire.hpp"
 
 using namespace reeve;
 using namespace reeve::cluster;
@@ -201,17 +202,14 @@ BOOST_AUTO_TEST_CASE(where_nothing_may_wait_what_does_not_fit_is_refused) {
 BOOST_AUTO_TEST_CASE(a_quota_holds_from_its_time_on) {
   WorkMaker make;
   make.node(8);
-  EventWriter writer(Sequence{1}, Epoch{1});
-  writer.begin({at_s(5), {}, {}});
   Quota one_session;
   one_session.sessions = 1;
-  auto& builder = writer.builder();
-  const auto name = builder.CreateString("ann");
-  const auto limits = build_quota(builder, one_session);
-  writer.add(
-      schema::CreateQuotaSet(builder, schema::AccountKind::user, name, limits),
-      Sequence{});
-  make.work.accounts.push_back({at_s(5), writer.take().bytes});
+  make.logged(5, [&](flatbuffers::FlatBufferBuilder& builder) {
+    const auto name = builder.CreateString("ann");
+    const auto limits = build_quota(builder, one_session);
+    return schema::CreateQuotaSet(builder, schema::AccountKind::user, name,
+                                  limits);
+  });
   make.submit({.at_s = 0, .lasts_s = 10});
   make.submit({.at_s = 1, .lasts_s = 10});
   make.submit({.at_s = 6, .lasts_s = 10});
@@ -237,6 +235,238 @@ BOOST_AUTO_TEST_CASE(the_scheduler_is_told_the_length_that_was_chosen) {
   }
 }
 
+// ---- what a session may ask for
+
+const Labels r1 = {{"rack", "r1"}};
+const Labels r2 = {{"rack", "r2"}};
+
+// The node of each session's first task, in the order of placement.
+std::string places(const Workload& work) {
+  std::string out;
+  VirtualCell cell(work, {}, [&](const schema::Event& event, auto) {
+    if (const auto* body = event.body_as_SessionPlaced())
+      out += fmt::format("{}s-{}:n{}", out.empty() ? "" : " ", body->session(),
+                         body->tasks()->Get(0)->node());
+  });
+  while (cell.step()) {
+  }
+  return out;
+}
+
+BOOST_AUTO_TEST_CASE(a_constraint_says_which_nodes_will_do) {
+  WorkMaker make;
+  make.node(2, 0, 0, r1);
+  make.node(2, 0, 0, r2);
+  make.submit({.cpus = 2, .constraint = "rack=r2"});
+  make.submit({.cpus = 2, .constraint = "rack=r2"});
+  make.submit({.cpus = 2, .constraint = "node=n0 && cpus>=2"});
+  make.submit({.constraint = "rack=r9"});
+  make.submit({.constraint = "cpus>2 || gpus>0"});
+  make.submit({.constraint = "rack"});
+  BOOST_TEST(run(make.work) == "0-10 10-20 0-10 refused refused 10-20");
+  BOOST_TEST(places(make.work) == "s-1:n1 s-3:n0 s-2:n1 s-6:n0");
+}
+
+BOOST_AUTO_TEST_CASE(a_node_that_comes_later_may_be_the_one_that_will_do) {
+  WorkMaker make;
+  make.node(2, 0, 0, r1);
+  make.node(2, 0, 30, r2);
+  make.submit({.constraint = "rack=r2"});
+  BOOST_TEST(run(make.work) == "30-40");
+}
+
+BOOST_AUTO_TEST_CASE(what_is_preferred_is_taken_while_it_lasts) {
+  WorkMaker make;
+  make.node(2, 0, 0, r1);
+  make.node(2, 0, 0, r2);
+  for (int i = 0; i < 2; ++i) make.submit({.cpus = 2, .prefer = {"rack=r2"}});
+  BOOST_TEST(run(make.work) == "0-10 0-10");
+  BOOST_TEST(places(make.work) == "s-1:n1 s-2:n0");
+}
+
+BOOST_AUTO_TEST_CASE(a_gang_within_a_rack_waits_for_one_rack) {
+  WorkMaker make;
+  make.node(2, 0, 0, r1);
+  make.node(2, 0, 0, r2);
+  make.node(2, 0, 0, r2);
+  make.submit({.lasts_s = 5, .cpus = 2, .on_node = "n2"});
+  make.submit({.cpus = 2, .tasks = 2, .within = "rack"});
+  make.submit({.cpus = 2, .tasks = 3, .within = "rack"});
+  make.submit({.cpus = 2, .tasks = 3});
+  make.submit({.within = "room"});
+  BOOST_TEST(run(make.work) == "0-5 5-15 refused 15-25 refused");
+}
+
+BOOST_AUTO_TEST_CASE(company_is_kept_and_avoided) {
+  WorkMaker make;
+  make.node(4, 0, 0, r1);
+  make.node(4, 0, 0, r2);
+  for (int i = 0; i < 3; ++i) make.submit({.lasts_s = 10, .apart = "db"});
+  BOOST_TEST(run(make.work) == "0-10 0-10 10-20");
+  WorkMaker together;
+  together.node(4);
+  together.node(4);
+  for (int i = 0; i < 2; ++i)
+    together.submit({.lasts_s = 10, .cpus = 3, .together = "pair"});
+  together.submit(
+      {.lasts_s = 10, .cpus = 3, .user = "bob", .together = "pair"});
+  BOOST_TEST(run(together.work) == "0-10 10-20 0-10");
+}
+
+BOOST_AUTO_TEST_CASE(of_an_array_so_many_run_as_may) {
+  WorkMaker make;
+  make.node(8);
+  for (std::uint64_t i = 0; i < 5; ++i)
+    make.submit({.lasts_s = 10 + i, .array = 1, .array_running_max = 2});
+  make.submit({.lasts_s = 10});
+  BOOST_TEST(run(make.work) == "0-10 0-11 10-22 11-24 22-36 0-10");
+}
+
+BOOST_AUTO_TEST_CASE(what_would_run_into_a_reservation_waits) {
+  WorkMaker make;
+  const auto node = make.node(8);
+  make.reserve("demo", node, "ann", 20, 40);
+  make.submit({.lasts_s = 5, .limit_s = 30, .user = "bob"});
+  make.submit({.lasts_s = 5, .limit_s = 15, .user = "bob"});
+  make.submit({.lasts_s = 5, .reservation = "demo"});
+  make.submit({.lasts_s = 5, .user = "ann", .reservation = "demo"});
+  make.submit({.lasts_s = 5, .reservation = "other"});
+  BOOST_TEST(run(make.work) == "40-45 0-5 20-25 20-25 refused");
+}
+
+BOOST_AUTO_TEST_CASE(maintenance_that_repeats_begins_and_ends_by_time) {
+  WorkMaker make;
+  const auto node = make.node(1);
+  make.reserve("patch", node, "", 50, 70, 100);
+  make.submit({.at_s = 15, .lasts_s = 10, .limit_s = 40});
+  make.submit({.at_s = 120, .lasts_s = 10, .limit_s = 40});
+  // Longer than what is ever left: it waits, and the cell comes to an end.
+  make.submit({.at_s = 120, .lasts_s = 10, .limit_s = 90});
+  BOOST_TEST(run(make.work) == "70-80 170-180 waits");
+}
+
+// ---- who makes room
+
+BOOST_AUTO_TEST_CASE(one_that_makes_room_begins_anew) {
+  WorkMaker make;
+  make.policy("preemption=priority,preempt_after=5s");
+  make.node(1);
+  make.submit({.lasts_s = 100});
+  make.submit({.at_s = 10, .lasts_s = 10, .priority = 5});
+  BOOST_TEST(run(make.work) == "0-120(2) 10-20");
+  // At once, or as long as it took it.
+  make.work.sessions[0].leaving_ns = 3 * second_ns;
+  BOOST_TEST(run(make.work) == "0-123(2) 13-23");
+  make.work.sessions[0].on_preempt = schema::OnPreempt::end;
+  BOOST_TEST(run(make.work) == "0-13 13-23");
+  BOOST_TEST(run(make.work, {.policy = Policy{}}) == "0-100 100-110");
+}
+
+BOOST_AUTO_TEST_CASE(nobody_makes_room_for_one_that_would_not_fit) {
+  WorkMaker make;
+  make.policy("preemption=priority,preempt_after=5s");
+  make.node(2);
+  make.submit({.lasts_s = 100, .priority = 9});
+  make.submit({.lasts_s = 100});
+  make.submit({.at_s = 10, .lasts_s = 10, .cpus = 2, .priority = 5});
+  BOOST_TEST(run(make.work) == "0-100 0-100 100-110");
+}
+
+BOOST_AUTO_TEST_CASE(making_room_uses_up_no_retry) {
+  WorkMaker make;
+  make.policy("preemption=priority,preempt_after=5s");
+  const auto node = make.node(1);
+  make.change(node, Kind::lost, 30);
+  make.change(node, Kind::returned, 40);
+  make.submit({.lasts_s = 100, .requeue_max = 1});
+  make.submit({.at_s = 10, .lasts_s = 10, .priority = 5});
+  BOOST_TEST(run(make.work) == "0-140(3) 10-20");
+}
+
+BOOST_AUTO_TEST_CASE(one_that_leaves_a_lost_node_waits_again) {
+  WorkMaker make;
+  make.policy("preemption=priority,preempt_after=5s");
+  const auto node = make.node(1);
+  make.change(node, Kind::lost, 12);
+  make.change(node, Kind::returned, 40);
+  make.submit({.lasts_s = 100, .leaving_s = 20});
+  make.submit({.at_s = 10, .lasts_s = 10, .priority = 5});
+  BOOST_TEST(run(make.work) == "0-150(2) 40-50");
+}
+
+BOOST_AUTO_TEST_CASE(a_head_that_never_fits_does_not_hold_the_clock) {
+  WorkMaker make;
+  make.policy("preemption=priority,preempt_after=5s");
+  make.node(1);
+  make.submit({.lasts_s = 0});
+  make.submit({.at_s = 1, .priority = 1});
+  make.work.sessions[0].duration_ns = for_ever_ns;
+  make.work.sessions[0].priority = 1;
+  BOOST_TEST(run(make.work) == "0-- waits");
+}
+
+BOOST_AUTO_TEST_CASE(what_leaves_when_the_window_begins_leaves_in_it) {
+  WorkMaker make;
+  make.policy("preemption=priority,preempt_after=5s");
+  const auto node = make.node(1);
+  make.submit({.lasts_s = 100, .running_before = true});
+  make.work.sessions[0].placed_before = {{node, {}}};
+  make.work.sessions[0].leaves_at = at_s(4);
+  make.submit({.at_s = 0, .lasts_s = 10, .priority = 5});
+  BOOST_TEST(run(make.work) == "0-114(2) 4-14");
+}
+
+// What is passed on as it was logged has the number that it had there.
+std::vector<std::byte> numbered(std::span<const std::byte> bytes,
+                                std::uint64_t sequence) {
+  std::vector<std::byte> out(bytes.begin(), bytes.end());
+  auto* event = const_cast<schema::Event*>(&schema::event_of(out));
+  auto* table = reinterpret_cast<flatbuffers::Table*>(event);
+  BOOST_REQUIRE(table->SetField<std::uint64_t>(schema::Event::VT_SEQ, sequence,
+                                               std::uint64_t{0}));
+  return out;
+}
+
+// As the manager of the real cell would look at it: it is accepted, and no
+// more of an array run than may.
+Status accepted(const State& state, const schema::Event& event) {
+  EventWriter writer(Sequence{state.last_sequence().value + 1}, state.epoch());
+  const Origin origin{Time{event.time_at()}, {}, {}};
+  if (const auto* body = event.body_as_SessionStopping()) {
+    const Preemption one{SessionId{body->session()}, body->attempt(),
+                         SessionId{body->for_session()}};
+    if (!decide_preempt(state, one, origin, writer))
+      return fail(Errc::internal,
+                  fmt::format("s-{} need not go for s-{}", body->session(),
+                              body->for_session()));
+  }
+  const auto* body = event.body_as_SessionPlaced();
+  if (!body) return {};
+  Proposal proposal{SessionId{body->session()}, body->attempt(), {}};
+  for (const auto* placed : *body->tasks()) {
+    auto& task = proposal.tasks.emplace_back();
+    task.node = NodeId{placed->node()};
+    for (const auto* share : *placed->devices())
+      task.devices.push_back(
+          {share->device(), share->milli(), share->memory_bytes()});
+  }
+  const auto decision = decide_place(state, proposal, origin, writer);
+  if (!decision) return fail(Errc::internal, decision.error().text);
+  const Spec spec = state.spec(*state.session(proposal.session));
+  if (spec.array_running_max == 0) return {};
+  std::uint32_t holding = 1;
+  state.visit_sessions(SessionId{}, [&](const cluster::Session& session) {
+    holding += state.spec(session).array_session == spec.array_session &&
+               !has_ended(session.state) &&
+               session.state != SessionState::pending;
+    return true;
+  });
+  if (holding <= spec.array_running_max) return {};
+  return fail(Errc::internal,
+              fmt::format("{} of {} of the array s-{}", holding,
+                          spec.array_running_max, spec.array_session));
+}
+
 std::uint64_t setting(const char* name, std::uint64_t without) {
   const char* value = std::getenv(name);
   return value ? std::strtoull(value, nullptr, 10) : without;
@@ -245,7 +475,7 @@ std::uint64_t setting(const char* name, std::uint64_t without) {
 BOOST_AUTO_TEST_CASE(random_workloads_fold_into_whole_states_the_same_twice) {
   const auto first = setting("REEVE_SEED", 1);
   const auto runs = setting("REEVE_RUNS", std::getenv("REEVE_SEED") ? 1 : 60);
-  std::uint64_t placements = 0, requeues = 0, refused = 0;
+  std::uint64_t placements = 0, requeues = 0, refused = 0, stops = 0;
   for (auto seed = first; seed < first + runs; ++seed)
     BOOST_TEST_CONTEXT("REEVE_SEED=" << seed) {
       std::mt19937_64 random(seed);
@@ -254,7 +484,13 @@ BOOST_AUTO_TEST_CASE(random_workloads_fold_into_whole_states_the_same_twice) {
       std::vector<std::string> kinds;
       Status good;
       VirtualCell cell(work, {.round_ns = seed % 3 * 7 * second_ns},
-                       [&](const schema::Event& event, auto) {
+                       [&](const schema::Event& told, const auto& bytes) {
+                         const auto copy =
+                             numbered(bytes, state.last_sequence().value + 1);
+                         const schema::Event& event = schema::event_of(copy);
+                         BOOST_TEST(event.time_at() == told.time_at());
+                         if (good) good = accepted(state, event);
+                         stops += event.body_as_SessionStopping() != nullptr;
                          if (good) good = state.apply(event);
                          if (good) good = state.check_invariants();
                          kinds.push_back(fmt::format(
@@ -302,6 +538,7 @@ BOOST_AUTO_TEST_CASE(random_workloads_fold_into_whole_states_the_same_twice) {
   BOOST_TEST(placements > 10 * runs);
   BOOST_TEST(requeues > 0u);
   BOOST_TEST(refused > 0u);
+  BOOST_TEST(stops > runs / 10);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cluster/accounting/name_list.hpp"
+#include "cluster/constraint.hpp"
 #include "cluster/error.hpp"
 #include "cluster/scheduling/request.hpp"
 #include "cluster/scheduling/scheduler.hpp"
@@ -26,8 +27,13 @@ struct Session {
   std::uint32_t request = 0;  // in Workload::requests
   std::uint32_t user = 0;     // in Workload::users, ...
   std::uint32_t project = 0;
+  std::uint32_t name = 0;
   std::int32_t priority = 0;
   std::uint32_t requeue_max = 0;
+  schema::OnPreempt on_preempt = schema::OnPreempt::requeue;
+  SessionId array;  // the first session of its array; 0: of none
+  std::uint32_t array_index = 0;
+  std::uint32_t array_running_max = 0;  // 0: all of the array
   Time submitted_at;
   Time not_before;                  // 0: none
   std::uint64_t duration_ns = 0;    // from its placement to its end
@@ -42,6 +48,10 @@ struct Session {
   // is known.
   bool running_before = false;
   std::vector<TaskProposal> placed_before;
+  // From being told to make room to its end, as it really took.
+  std::uint64_t leaving_ns = 0;
+  // It ran before the window and had been told to make room: its end then.
+  Time leaves_at;
   // It ran on when the log ended, so its length is not known: its end is in no
   // mean.
   bool cut = false;
@@ -51,6 +61,8 @@ struct Node {
   struct Device {
     std::string model;
     std::uint64_t memory_bytes = 0;
+    std::int16_t numa_node = -1;
+    std::vector<schema::DeviceLink> links{};  // to each device of the node
     bool operator==(const Device&) const = default;
   };
   std::string name;
@@ -59,7 +71,9 @@ struct Node {
   std::uint64_t memory_bytes = 0;
   std::vector<Device> devices;
   bool simulated = false;
+  Labels labels;
 
+  // But for its labels, which say where it stands.
   bool alike(const Node& other) const {
     return group == other.group && cpu_milli == other.cpu_milli &&
            memory_bytes == other.memory_bytes && devices == other.devices &&
@@ -95,7 +109,8 @@ class RequestList {
   boost::unordered_flat_map<Request, std::uint32_t, std::hash<Request>> index_;
 };
 
-// About users, projects, groups and quotas: passed on as it was logged.
+// About users, projects, groups, quotas and reservations: passed on as it was
+// logged.
 struct AccountEvent {
   Time at;
   std::vector<std::byte> bytes;
@@ -108,6 +123,7 @@ struct Workload {
   RequestList requests;
   NameList users;
   NameList projects;
+  NameList names;
   std::vector<Node> inventories;
   std::vector<NodeChange> changes;     // by time
   std::vector<AccountEvent> accounts;  // by time
