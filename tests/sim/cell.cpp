@@ -148,6 +148,8 @@ void Cell::heal() {
 void Cell::tend() {
   clients_.front()->resume_nodes();
   clients_.front()->remove_quotas();
+  clients_.front()->remove_reservations();
+  clients_.front()->reset_policy();
   clients_.front()->declare_simulated_nodes();
   world_.loop.after(tend_every_ns, [this] { tend(); });
 }

@@ -12,6 +12,9 @@ constexpr std::uint64_t retry_longest_ns = 5 * second_ns;
 constexpr std::uint64_t refused_wait_ns = 10 * second_ns;
 constexpr std::uint64_t gib = std::uint64_t{1} << 30;
 constexpr std::uint32_t proofs = 4;
+constexpr std::uint32_t array_sessions_max = 6;
+constexpr const char* default_name = "default";
+constexpr const char* side_project = "side";
 
 }  // namespace
 
@@ -24,6 +27,7 @@ Client::Client(World& world, std::uint32_t number)
 
 void Client::begin() {
   declare_simulated_nodes();
+  if (number_ == 0 && world_.plan.reservations) make_project();
   world_.loop.after(world_.random.spread(ms_ns, second_ns), [this] { act(); });
 }
 
@@ -39,6 +43,9 @@ void Client::act() {
     case 6:
       if (world_.plan.quotas) change_quota();
       break;
+    case 7: world_.plan.reservations ? change_reservation() : submit(); break;
+    case 8: world_.plan.policies ? change_policy() : submit(); break;
+    case 9: world_.plan.arrays ? submit_array() : submit(); break;
     default: submit(); break;
   }
   world_.loop.after(world_.random.between(1, 2 * world_.plan.command_every_ns),
@@ -54,6 +61,21 @@ void Client::draw_devices(cluster::Spec& spec) {
   if (spec.gpus == 1)
     spec.gpu_milli =
         static_cast<std::uint32_t>(250 * world_.random.between(1, 4));
+}
+
+// Its project, and the reservation that it names.
+void Client::draw_owners(cluster::Spec& spec) {
+  if (!world_.plan.reservations) return;
+  const cluster::State& truth = world_.oracle.truth();
+  if (world_.random.one_in(4) &&
+      truth.accounts().find(schema::AccountKind::project, side_project))
+    spec.project = side_project;
+  std::vector<std::string> names;
+  for (const auto& [name, kept] : truth.reservations().all())
+    if (!kept.is_maintenance()) names.push_back(name);
+  if (names.empty() || !world_.random.one_in(4)) return;
+  reservation_ = world_.random.pick(names);
+  spec.reservation = reservation_;
 }
 
 cluster::Spec Client::draw_spec() {
@@ -82,7 +104,19 @@ cluster::Spec Client::draw_spec() {
     spec.warn_signal = 10;
     spec.warn_ns = random.between(1, spec.time_limit_ns - 1);
   }
+  if (world_.plan.policies && random.one_in(4))
+    spec.on_preempt = schema::OnPreempt::end;
+  draw_owners(spec);
   return spec;
+}
+
+void Client::submit_array() {
+  cluster::Spec spec = draw_spec();
+  spec.array_running_max =
+      static_cast<std::uint32_t>(world_.random.below(array_sessions_max));
+  submit(
+      spec, false,
+      static_cast<std::uint32_t>(world_.random.between(1, array_sessions_max)));
 }
 
 void Client::submit() {
@@ -94,15 +128,19 @@ void Client::submit() {
   submit(spec, false);
 }
 
-void Client::submit(const cluster::Spec& given, bool proof) {
+void Client::submit(const cluster::Spec& given, bool proof,
+                    std::uint32_t sessions) {
   cluster::Spec spec = given;
   name_ = fmt::format("c{}-{}", number_, ++names_);
   spec.name = name_;
   const schema::Id128 id = next_id();
-  world_.oracle.asked_submit(id, name_);
+  const bool array = sessions > 0;
+  world_.oracle.asked_submit(id, name_, array ? sessions : 1);
   Builder builder;
   const auto packed = cluster::build_spec(builder, spec);
-  command(builder, id, schema::CreateSubmitSession(builder, packed), proof);
+  command(builder, id,
+          schema::CreateSubmitSession(builder, packed, array, 1, sessions),
+          proof);
 }
 
 void Client::submit_proofs() {
@@ -134,17 +172,25 @@ void Client::check_proofs() const {
 
 void Client::cancel() {
   if (sessions_.empty()) return;
+  cancel(world_.random.pick(sessions_),
+         world_.plan.arrays && world_.random.one_in(4));
+}
+
+void Client::cancel(std::uint64_t session, bool array) {
   Builder builder;
   command(builder, next_id(),
-          schema::CreateCancelSession(builder, world_.random.pick(sessions_)));
+          schema::CreateCancelSession(builder, session, array));
+}
+
+std::string Client::draw_node() {
+  const std::uint64_t count = world_.plan.nodes + world_.plan.simulated_nodes;
+  const std::uint64_t at = world_.random.below(count);
+  return at < world_.plan.nodes ? fmt::format("node-{}", at)
+                                : fmt::format("sim-{}", at - world_.plan.nodes);
 }
 
 void Client::change_node() {
-  const std::uint64_t count = world_.plan.nodes + world_.plan.simulated_nodes;
-  const std::uint64_t at = world_.random.below(count);
-  const std::string node = at < world_.plan.nodes
-                               ? fmt::format("node-{}", at)
-                               : fmt::format("sim-{}", at - world_.plan.nodes);
+  const std::string node = draw_node();
   Builder builder;
   const auto name = builder.CreateString(node);
   switch (world_.random.below(4)) {
@@ -166,7 +212,7 @@ void Client::change_node() {
 
 void Client::change_quota() {
   Random& random = world_.random;
-  static constexpr const char* names[] = {"root", "default", "default"};
+  static constexpr const char* names[] = {"root", default_name, default_name};
   const std::uint64_t at = random.below(std::size(names));
   const auto kind = static_cast<schema::AccountKind>(at);
   if (random.one_in(4)) return remove_quota(kind, names[at]);
@@ -191,6 +237,89 @@ void Client::remove_quota(schema::AccountKind kind, const std::string& name) {
 void Client::remove_quotas() {
   for (const auto& account : world_.oracle.truth().accounts().all())
     if (account.quota) remove_quota(account.kind, account.name);
+}
+
+// ---- reservations and policies
+
+// Of which one kind of reservation is.
+void Client::make_project() {
+  Builder builder;
+  const auto account = schema::CreateAccountSpecDirect(
+      builder, schema::AccountKind::project, side_project);
+  command(builder, next_id(), schema::CreateSetAccount(builder, account));
+}
+
+void Client::change_reservation() {
+  Random& random = world_.random;
+  static constexpr const char* names[] = {"mine", "side", "patch"};
+  const std::uint64_t at = random.below(std::size(names));
+  if (random.one_in(4)) return remove_reservation(names[at]);
+  cluster::Reservation kept;
+  kept.name = names[at];
+  if (at == 0) kept.users = {"root"};
+  if (at == 1) kept.projects = {side_project};
+  if (at == 2) kept.kind = cluster::ReservationKind::maintenance;
+  kept.nodes = {draw_node()};
+  if (const auto other = draw_node(); other != kept.nodes[0])
+    kept.nodes.push_back(other);
+  if (world_.plan.devices_per_node > 0 && random.one_in(4)) kept.devices = {0};
+  const std::uint64_t now = world_.oracle.truth().last_time().value;
+  const std::uint64_t from =
+      now + (random.one_in(3) ? 0 : random.spread(second_ns, hour_ns));
+  const std::uint64_t length_ns = random.spread(10 * second_ns, 2 * hour_ns);
+  kept.first = {Time{from}, Time{from + length_ns}};
+  if (random.one_in(4))
+    kept.every_ns = std::max(length_ns, cluster::reservation_every_ns_min) +
+                    random.spread(second_ns, hour_ns);
+  Builder builder;
+  command(builder, next_id(),
+          schema::CreateSetReservation(
+              builder, cluster::build_reservation(builder, kept)));
+}
+
+void Client::remove_reservation(const std::string& name) {
+  Builder builder;
+  const auto text = builder.CreateString(name);
+  command(builder, next_id(), schema::CreateRemoveReservation(builder, text));
+}
+
+void Client::remove_reservations() {
+  const cluster::State& truth = world_.oracle.truth();
+  for (const auto& [name, kept] : truth.reservations().all())
+    remove_reservation(name);
+  truth.visit_sessions(SessionId{}, [&](const cluster::Session& session) {
+    if (session.state == cluster::SessionState::pending &&
+        !truth.spec(session).reservation.empty())
+      cancel(session.id.value, false);
+    return true;
+  });
+}
+
+void Client::change_policy() {
+  static constexpr const char* policies[] = {
+      "",
+      "preemption=priority,preempt_after=1s",
+      "easy,preemption=priority,preempt_after=10s",
+      "conservative,preemption=fair,preempt_after=1s",
+      "fair_share,packing=spread,preemption=priority,preempt_after=1s",
+      "fifo",
+      "drf,packing=fragmentation",
+      "multifactor,easy,estimates=history"};
+  set_policy(policies[world_.random.below(std::size(policies))]);
+}
+
+void Client::set_policy(const char* policy) {
+  Builder builder;
+  const auto account = schema::CreateAccountSpecDirect(
+      builder, schema::AccountKind::group, default_name, nullptr, 1000,
+      cluster::any_priority, nullptr, policy);
+  command(builder, next_id(), schema::CreateSetAccount(builder, account));
+}
+
+void Client::reset_policy() {
+  const auto* group = world_.oracle.truth().accounts().find(
+      schema::AccountKind::group, default_name);
+  if (group && !group->policy.empty()) set_policy("");
 }
 
 void Client::resume_nodes() {

@@ -24,6 +24,10 @@ class Client {
   // All nodes may be used again, and as much as there is.
   void resume_nodes();
   void remove_quotas();
+  // Nothing is kept for anybody, and nobody has to make room; what waits for a
+  // reservation waits in vain then.
+  void remove_reservations();
+  void reset_policy();
   // Sessions that have to succeed, as nothing is wrong any more.
   void submit_proofs();
   // Every one of them did, at the first attempt.
@@ -42,15 +46,26 @@ class Client {
   void receive(const Packet& packet);
   void act();
   void submit();
-  void submit(const cluster::Spec& spec, bool proof);
+  // `sessions`: of an array; 0: of none.
+  void submit(const cluster::Spec& spec, bool proof,
+              std::uint32_t sessions = 0);
+  void submit_array();
   void submit_proof();
   void cancel();
+  void cancel(std::uint64_t session, bool array);
   void change_node();
+  void change_reservation();
+  void remove_reservation(const std::string& name);
+  void change_policy();
+  void set_policy(const char* policy);
+  void make_project();
   void change_quota();
   void remove_quota(schema::AccountKind kind, const std::string& name);
   void ask();
   cluster::Spec draw_spec();
   void draw_devices(cluster::Spec& spec);
+  void draw_owners(cluster::Spec& spec);
+  std::string draw_node();
   void name_node(const char* command, const std::string& node);
 
   schema::Id128 next_id() { return {1'000 + number_, ++ids_}; }
@@ -71,6 +86,7 @@ class Client {
   std::vector<std::uint64_t> proofs_;
   // What a drawn specification points to.
   std::string name_;
+  std::string reservation_;
   std::vector<std::string> words_;
 };
 

@@ -133,6 +133,11 @@ void Oracle::look_at(const schema::Event& event) {
   if (const auto* submitted = event.body_as_SessionSubmitted())
     look_at_submitted(event, *submitted);
   if (const auto* exited = event.body_as_TaskExited()) look_at_exited(*exited);
+  if (const auto* stopping = event.body_as_SessionStopping())
+    look_at_stopping(*stopping);
+  if (const auto* requeued = event.body_as_SessionRequeued())
+    look_at_requeued(*requeued);
+  if (const auto* ended = event.body_as_SessionEnded()) look_at_ended(*ended);
 }
 
 void Oracle::look_at_submitted(const schema::Event& event,
@@ -143,7 +148,13 @@ void Oracle::look_at_submitted(const schema::Event& event,
   SIM_CHECK(refused == refused_.end() || refused->second < event.epoch(),
             "{} was refused and is s-{}", name, body.session());
   const auto [known, fresh] = session_by_name_.emplace(name, body.session());
-  SIM_CHECK(fresh, "{} was submitted once and is s-{} and s-{}", name,
+  const std::uint64_t array = body.spec()->array_session();
+  const bool next = !fresh && array == known->second &&
+                    body.session() == newest_session_ + 1 &&
+                    array + body.spec()->array_index() - 1 == body.session();
+  newest_session_ = body.session();
+  if (fresh && array != 0) probes_.hit(Probe::array_submitted);
+  SIM_CHECK(fresh || next, "{} was submitted once and is s-{} and s-{}", name,
             known->second, body.session());
 }
 
@@ -177,8 +188,21 @@ void Oracle::check_quotas(const schema::SessionPlaced& body) const {
 // Of the kinds of events, and of what is rare.
 void Oracle::count(const schema::Event& event) {
   switch (event.body_type()) {
-    case EventBody::SessionPlaced:
-      return check_quotas(*event.body_as_SessionPlaced());
+    case EventBody::SessionPlaced: {
+      const auto& placed = *event.body_as_SessionPlaced();
+      check_quotas(placed);
+      check_array(placed);
+      return check_reservations(placed, Time{event.time_at()});
+    }
+    case EventBody::ReservationSet: return probes_.hit(Probe::reservation_set);
+    case EventBody::ReservationRemoved:
+      if (!event.command_id()) probes_.hit(Probe::reservation_over);
+      return;
+    case EventBody::AccountChanged:
+      if (event.body_as_AccountChanged()->account()->kind() ==
+          schema::AccountKind::group)
+        probes_.hit(Probe::policy_set);
+      return;
     case EventBody::QuotaSet: return probes_.hit(Probe::quota_set);
     case EventBody::NodeLost: return probes_.hit(Probe::node_lost);
     case EventBody::NodeReturned: return probes_.hit(Probe::node_returned);
@@ -262,8 +286,11 @@ void Oracle::note_refused(const schema::Reply& reply) {
 
 // ---- clients
 
-void Oracle::asked_submit(const schema::Id128& id, const std::string& name) {
-  submissions_[{id.high(), id.low()}].name = name;
+void Oracle::asked_submit(const schema::Id128& id, const std::string& name,
+                          std::uint32_t sessions) {
+  Submission& submission = submissions_[{id.high(), id.low()}];
+  submission.name = name;
+  submission.sessions = sessions;
 }
 
 std::uint64_t Oracle::heard(const schema::Reply& reply) {
@@ -303,10 +330,12 @@ void Oracle::finish(const Log& log) const {
             "the log on disk tells another state than the events did");
   for (const auto& [id, submission] : submissions_) {
     if (submission.session == 0) continue;
-    const auto* session = replayed.session(SessionId{submission.session});
-    SIM_CHECK(session && replayed.name(*session) == submission.name,
-              "s-{} was acknowledged and is not in the log",
-              submission.session);
+    for (std::uint32_t i = 0; i < submission.sessions; ++i) {
+      const SessionId one{submission.session + i};
+      const auto* session = replayed.session(one);
+      SIM_CHECK(session && replayed.name(*session) == submission.name,
+                "s-{} was acknowledged and is not in the log", one.value);
+    }
     const auto answer = replayed.answered({id.first, id.second});
     SIM_CHECK(answer && answer->session.value == submission.session,
               "the command that submitted s-{} is not known any more",

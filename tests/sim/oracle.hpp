@@ -47,7 +47,8 @@ class Oracle {
   void ordered(const schema::AgentOrder& order) const;
 
   // ---- clients
-  void asked_submit(const schema::Id128& id, const std::string& name);
+  void asked_submit(const schema::Id128& id, const std::string& name,
+                    std::uint32_t sessions);
   // The session, 0 if it was refused.
   std::uint64_t heard(const schema::Reply& reply);
   std::size_t acknowledged() const { return acknowledged_; }
@@ -75,7 +76,8 @@ class Oracle {
   };
   struct Submission {
     std::string name;
-    std::uint64_t session = 0;  // as it was acknowledged
+    std::uint32_t sessions = 1;  // all or none
+    std::uint64_t session = 0;   // the first, as it was acknowledged
   };
   using IdKey = std::pair<std::uint64_t, std::uint64_t>;
 
@@ -87,6 +89,11 @@ class Oracle {
   void look_at_exited(const schema::TaskExited& body) const;
   void count(const schema::Event& event);
   void check_quotas(const schema::SessionPlaced& body) const;
+  void check_array(const schema::SessionPlaced& body) const;
+  void check_reservations(const schema::SessionPlaced& body, Time now) const;
+  void look_at_stopping(const schema::SessionStopping& body) const;
+  void look_at_requeued(const schema::SessionRequeued& body);
+  void look_at_ended(const schema::SessionEnded& body) const;
   bool given_up(const TaskKey& key) const;
   void check_devices(const std::string& node) const;
 
@@ -99,6 +106,8 @@ class Oracle {
   // By name, of the epoch that said that nothing was changed.
   std::map<std::string, std::uint64_t> refused_;
   std::size_t acknowledged_ = 0;
+  std::uint64_t newest_session_ = 0;
+  std::map<std::uint64_t, std::uint32_t> evictions_;  // by session
   std::map<TaskKey, Life> lives_;
   std::size_t running_ = 0;
 };

@@ -72,6 +72,12 @@ void draw_tasks(Random& random, Plan& plan) {
   plan.stuck_task_ppm = ppm(random, 50'000);
 }
 
+void draw_wishes(Random& random, Plan& plan) {
+  plan.arrays = random.one_in(2);
+  plan.reservations = random.one_in(2);
+  plan.policies = random.one_in(2);
+}
+
 }  // namespace
 
 Plan draw_plan(Random& random) {
@@ -81,6 +87,7 @@ Plan draw_plan(Random& random) {
   draw_processes(random, plan);
   draw_disk(random, plan);
   draw_tasks(random, plan);
+  draw_wishes(random, plan);
   return plan;
 }
 

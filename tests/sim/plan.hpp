@@ -29,7 +29,11 @@ struct Plan {
   std::uint64_t tick_ns = 0;  // of the manager
   std::uint64_t snapshot_every_events = 0;
   std::uint64_t waiting_max = 0;
-  bool quotas = false;  // are set, changed and removed
+  // What else clients ask for: set, changed and removed.
+  bool quotas = false;
+  bool arrays = false;
+  bool reservations = false;  // and maintenance
+  bool policies = false;      // of the group, some with preemption
 
   std::uint64_t latency_ns_max = 0;  // of a message, when nothing is wrong
   std::uint64_t delay_ns_max = 0;    // of one that is late

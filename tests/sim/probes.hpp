@@ -75,6 +75,15 @@ namespace reeve::sim {
   X(quota_set, "quota set")                                          \
   X(quota_refused, "submission refused by a quota")                  \
   X(queue_full, "submission refused: queue full")                    \
+  X(array_submitted, "array submitted")                              \
+  X(array_full, "as many of an array hold a place as may")           \
+  X(reservation_set, "reservation set")                              \
+  X(reservation_over, "reservation over")                            \
+  X(placed_in_reservation, "session started in its reservation")     \
+  X(policy_set, "policy of a group set")                             \
+  X(told_to_make_room, "session told to make room")                  \
+  X(requeued_for_another, "session requeued to make room")           \
+  X(ended_for_another, "session ended to make room")                 \
   X(digests_compared, "live digest equal to the replayed one")
 
 enum class Probe : std::uint8_t {
