@@ -72,6 +72,8 @@ Workload filled(const Trace& trace, const std::vector<TraceNode>& nodes,
     session.not_before = Time{};
     session.duration_ns = for_ever_ns;
     session.after.clear();
+    session.array = SessionId{};
+    session.array_running_max = 0;
     sessions.push_back(std::move(session));
   }
   all.sessions = std::move(sessions);

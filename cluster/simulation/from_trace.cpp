@@ -39,6 +39,16 @@ std::vector<TraceNode> without_groups(std::vector<TraceNode> nodes) {
   return nodes;
 }
 
+// As request_of of a submission takes them (cluster/scheduling).
+void take_wishes(const TraceRequest& asked, Request& out) {
+  out.constraint = asked.constraint;
+  out.prefer = asked.prefer;
+  out.together = asked.together;
+  out.apart = asked.apart;
+  out.within = asked.within;
+  if (!asked.together.empty() || !asked.apart.empty()) out.user = asked.user;
+}
+
 Request request_of(const TraceRequest& asked, bool grouped) {
   Request out;
   out.cpu_milli = asked.cpu_milli;
@@ -51,6 +61,7 @@ Request request_of(const TraceRequest& asked, bool grouped) {
   out.nodes = asked.nodes;
   if (grouped) out.group = asked.group;
   out.on_node = asked.on_node;
+  take_wishes(asked, out);
   return normal_form(std::move(out));
 }
 
@@ -62,6 +73,9 @@ Session session_of(const TraceRequest& asked, Workload& work, bool grouped) {
   out.name = work.names.index(asked.name);
   out.priority = asked.priority;
   out.requeue_max = asked.requeue_max;
+  out.array_index = asked.array_index;
+  out.array_running_max = asked.array_running_max;
+  if (asked.ends_on_preempt) out.on_preempt = schema::OnPreempt::end;
   out.submitted_at = since_start(asked.arrival_ns);
   if (asked.not_before_ns > 0)
     out.not_before = since_start(asked.not_before_ns);
@@ -119,6 +133,7 @@ Workload workload_of(const Trace& trace, const std::vector<TraceNode>& nodes) {
     const TraceRequest& asked = trace.requests[place];
     Session session = session_of(asked, work, grouped);
     session.id = SessionId{id_of[place]};
+    if (asked.array) session.array = SessionId{id_of[*asked.array]};
     for (const auto& after : asked.after)
       session.after.emplace_back(
           id_of[after.request],
@@ -144,6 +159,8 @@ std::size_t leave_out_unstarted(Trace& trace) {
       return !trace.requests[after.request].waited_ns;
     });
     for (auto& after : request.after) after.request = place[after.request];
+    // All of an array are of one line: they go or stay together.
+    if (request.array) request.array = place[*request.array];
   }
   std::erase_if(trace.requests,
                 [](const TraceRequest& one) { return !one.waited_ns; });

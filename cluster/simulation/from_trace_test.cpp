@@ -75,6 +75,59 @@ BOOST_AUTO_TEST_CASE(groups_count_where_the_nodes_name_them) {
   BOOST_TEST(work.inventories[0].group == "");
 }
 
+BOOST_AUTO_TEST_CASE(wishes_and_labels_reach_the_scheduler) {
+  Trace trace;
+  trace.requests = {gpus(1), gpus(1), gpus(1)};
+  for (auto& request : trace.requests) request.duration_ns = 10 * second_ns;
+  trace.requests[0].constraint = "rack=r1";
+  trace.requests[1].constraint = "rack=r1";
+  trace.requests[1].apart = "alone";
+  trace.requests[1].user = "ann";
+  trace.requests[2].constraint = "rack=r9";
+  auto nodes = made_up_nodes(2, "n", "A", "");
+  nodes[1].labels = {{"rack", "r1"}};
+  const auto work = workload_of(trace, nodes);
+  BOOST_TEST(work.requests[work.sessions[1].request].user == "ann");
+  VirtualCell cell(work, {});
+  while (cell.step()) {
+  }
+  using enum Outcome::Fate;
+  BOOST_TEST((cell.outcomes()[0].fate == ended));
+  BOOST_TEST((cell.outcomes()[1].fate == ended));
+  BOOST_TEST((cell.outcomes()[2].fate == refused));
+}
+
+BOOST_AUTO_TEST_CASE(an_array_keeps_to_its_bound) {
+  Trace trace;
+  trace.requests = {gpus(1, 9), gpus(1), gpus(1), gpus(1)};
+  for (auto& request : trace.requests) {
+    request.duration_ns = 10 * second_ns;
+    request.waited_ns = 0;
+  }
+  trace.requests[0].waited_ns.reset();
+  for (std::size_t i = 1; i < 4; ++i) {
+    trace.requests[i].array = 1;
+    trace.requests[i].array_index = static_cast<std::uint32_t>(i);
+    trace.requests[i].array_running_max = 2;
+  }
+  BOOST_TEST(leave_out_unstarted(trace) == 1u);
+  BOOST_TEST((trace.requests[2].array == 0u));
+  const auto work = workload_of(trace, made_up_nodes(1, "n", "A", ""));
+  BOOST_TEST(work.sessions[2].array.value == work.sessions[0].id.value);
+  VirtualCell cell(work, {});
+  while (cell.step()) {
+  }
+  const auto started = [&](std::size_t i) {
+    return cell.outcomes()[i].started_at.value - trace_start.value;
+  };
+  BOOST_TEST(started(0) == 0u);
+  BOOST_TEST(started(1) == 0u);
+  BOOST_TEST(started(2) == 10 * second_ns);
+  // Where nothing ends, all of them are offered at once.
+  const auto full = filled(trace, made_up_nodes(1, "n", "A", ""), 0.1, 1);
+  BOOST_TEST(full.sessions[0].array_running_max == 0u);
+}
+
 BOOST_AUTO_TEST_CASE(replaced_nodes_serve_simulated_and_other_sessions) {
   Trace trace;
   trace.requests = {gpus(1)};

@@ -45,6 +45,16 @@ struct TraceRequest {
   std::uint32_t requeue_max = 0;
   std::vector<After> after;
   bool succeeded = true;
+  // As the session asks for them; see docs/scheduling.md.
+  std::string constraint;
+  std::vector<std::string> prefer;
+  std::string together;
+  std::string apart;
+  std::string within;
+  bool ends_on_preempt = false;
+  std::optional<std::size_t> array;  // the place of its array's first one
+  std::uint32_t array_index = 0;
+  std::uint32_t array_running_max = 0;  // 0: all of it at once
 };
 
 struct TraceNode {

@@ -5,7 +5,9 @@
 #include <boost/json/value.hpp>
 #include <optional>
 #include <unordered_map>
+#include <utility>
 
+#include "cluster/limits.hpp"
 #include "cluster/session_id.hpp"
 #include "cluster/trace/rows.hpp"
 #include "cluster/types.hpp"
@@ -159,7 +161,8 @@ class Reader {
     return {};
   }
 
-  Status add() {
+  // What no single key can tell.
+  Status check() const {
     const Submission& s = submission_;
     if (s.nodes > s.tasks)
       return lines_.error(
@@ -167,8 +170,42 @@ class Reader {
     if (s.tasks > trace_tasks_max)
       return lines_.error(fmt::format("{} tasks; at most {} are possible",
                                       s.tasks, trace_tasks_max));
+    if (!s.together.empty() && s.together == s.apart)
+      return lines_.error(fmt::format(
+          "sessions of '{}' cannot be both together and apart", s.apart));
+    if (s.prefer.size() > cluster::prefer_count_max)
+      return lines_.error(
+          fmt::format("prefer: {} of them; at most {} are "
+                      "possible",
+                      s.prefer.size(), cluster::prefer_count_max));
+    for (const auto& [key, text] :
+         {std::pair("together", &s.together), std::pair("apart", &s.apart),
+          std::pair("within", &s.within)})
+      if (text->size() > cluster::name_bytes_max)
+        return lines_.error(fmt::format("{}: {} bytes; at most {} are possible",
+                                        key, text->size(),
+                                        cluster::name_bytes_max));
+    if (!s.array) return {};
+    const std::uint64_t size = array_size();
+    if (size > cluster::array_size_max)
+      return lines_.error(
+          fmt::format("array: {} sessions; at most {} are possible", size,
+                      cluster::array_size_max));
+    if (s.array->to > cluster::array_index_max)
+      return lines_.error(fmt::format("array: index {}; at most {} is possible",
+                                      s.array->to, cluster::array_index_max));
+    return {};
+  }
+
+  std::uint64_t array_size() const {
+    const auto& array = submission_.array;
+    return array ? std::uint64_t{array->to} - array->from + 1 : 1;
+  }
+
+  Status add() {
+    if (auto good = check(); !good) return good;
+    const Submission& s = submission_;
     TraceRequest& out = request_;
-    out.name = s.name.empty() ? to_text(id_) : s.name;
     out.project = s.project;
     out.group = s.group;
     out.on_node = s.on_node;
@@ -185,6 +222,12 @@ class Reader {
     if (!out.duration_ns && s.sim_duration_ns > 0)
       out.duration_ns = s.sim_duration_ns;
     out.requeue_max = s.requeue_max;
+    out.constraint = s.constraint;
+    out.prefer = s.prefer;
+    out.together = s.together;
+    out.apart = s.apart;
+    out.within = s.within;
+    out.ends_on_preempt = s.ends_on_preempt;
     for (const auto& after : s.after) {
       const auto other = place_of_.find(after.session);
       if (other == place_of_.end())
@@ -192,10 +235,31 @@ class Reader {
             "after: no line before this one is s-{}", after.session));
       out.after.push_back({other->second, static_cast<DependsOn>(after.kind)});
     }
-    if (!place_of_.emplace(id_.value, out_.requests.size()).second)
+    return add_each();
+  }
+
+  // All of an array, with ids that follow one another, as the cell has it.
+  Status add_each() {
+    const auto& array = submission_.array;
+    const std::size_t first = out_.requests.size();
+    const std::uint64_t size = array_size();
+    if (first + size > trace_lines_max)
       return lines_.error(
-          fmt::format("id: {} stands in an earlier line", to_text(id_)));
-    out_.requests.push_back(std::move(out));
+          fmt::format("more than {} requests, the bound of a "
+                      "trace",
+                      trace_lines_max));
+    for (std::uint64_t i = 0; i < size; ++i) {
+      const SessionId id{id_.value + i};
+      if (!place_of_.emplace(id.value, out_.requests.size()).second)
+        return lines_.error(
+            fmt::format("id: {} stands in an earlier line", to_text(id)));
+      TraceRequest& out = out_.requests.emplace_back(request_);
+      out.name = submission_.name.empty() ? to_text(id) : submission_.name;
+      if (!array) continue;
+      out.array = first;
+      out.array_index = array->from + static_cast<std::uint32_t>(i);
+      out.array_running_max = array->running_max;
+    }
     return {};
   }
 

@@ -1,10 +1,13 @@
 // Files as the command line names them, and the reeve format.
 #include "tools/trace/trace_file.hpp"
 
+#include <fmt/format.h>
+
 #include <boost/test/unit_test.hpp>
 #include <filesystem>
 #include <fstream>
 
+#include "cluster/limits.hpp"
 #include "cluster/types.hpp"
 
 namespace reeve::tools {
@@ -121,6 +124,65 @@ BOOST_AUTO_TEST_CASE(a_line_of_the_reeve_format_is_a_submission_with_its_time) {
   BOOST_TEST((next.after[0].kind == DependsOn::any));
 }
 
+BOOST_AUTO_TEST_CASE(a_line_says_where_it_may_run) {
+  const auto trace = parse_reeve(
+      R"({"submit_at": 1, "constraint": "rack=r1 && gpus>4", "within": "rack",)"
+      R"( "prefer": ["disk=nvme", "speed>=25"], "together": "a@rack",)"
+      R"( "apart": "b", "on-preempt": "end"})",
+      "f");
+  BOOST_REQUIRE_MESSAGE(trace, trace.error().text);
+  const auto& one = trace->requests.at(0);
+  BOOST_TEST(one.constraint == "rack=r1 && gpus>4");
+  BOOST_TEST(
+      (one.prefer == std::vector<std::string>{"disk=nvme", "speed>=25"}));
+  BOOST_TEST(one.within == "rack");
+  BOOST_TEST(one.together == "a@rack");
+  BOOST_TEST(one.apart == "b");
+  BOOST_TEST(one.ends_on_preempt);
+}
+
+BOOST_AUTO_TEST_CASE(an_array_is_a_request_for_each_index) {
+  const auto trace = parse_reeve(
+      R"({"submit_at": 0})"
+      "\n"
+      R"({"submit_at": 1, "array": "7-9%2", "duration": 5, "gpus": 1})"
+      "\n"
+      R"({"submit_at": 2, "after": "s-3"})"
+      "\n"
+      R"({"submit_at": 2, "id": 50, "array": "0-1"})",
+      "f");
+  BOOST_REQUIRE_MESSAGE(trace, trace.error().text);
+  BOOST_REQUIRE(trace->requests.size() == 7u);
+  BOOST_TEST(!trace->requests[0].array);
+  for (std::uint32_t i = 0; i < 3; ++i) {
+    const auto& one = trace->requests[1 + i];
+    BOOST_TEST((one.array == 1u));
+    BOOST_TEST(one.array_index == 7 + i);
+    BOOST_TEST(one.array_running_max == 2u);
+    BOOST_TEST(one.gpus == 1u);
+    BOOST_TEST(one.name == "s-" + std::to_string(2 + i));
+  }
+  BOOST_TEST(trace->requests[4].after.at(0).request == 2u);
+  BOOST_TEST(trace->requests[6].name == "s-51");
+  BOOST_TEST(trace->requests[6].array_running_max == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(an_array_has_a_bounded_size) {
+  const auto array = [](std::uint64_t from, std::uint64_t to) {
+    return parse_reeve(
+        fmt::format(R"({{"submit_at": 0, "array": "{}-{}"}})", from, to), "f");
+  };
+  using cluster::array_index_max;
+  using cluster::array_size_max;
+  BOOST_REQUIRE(array(1, array_size_max));
+  BOOST_TEST(array(1, array_size_max)->requests.size() == array_size_max);
+  const auto large = array(0, array_size_max);
+  BOOST_REQUIRE(!large);
+  BOOST_TEST(tells(large.error(), "f:1: array: 10001 sessions; at most 10000"));
+  BOOST_TEST(array(array_index_max, array_index_max).has_value());
+  BOOST_TEST(!array(array_index_max, array_index_max + 1));
+}
+
 BOOST_AUTO_TEST_CASE(times_of_day_count_from_the_earliest) {
   const auto trace = parse_reeve(
       R"({"submit_at": "2026-11-20T14:00:10Z", "id": "s-7"})"
@@ -154,6 +216,21 @@ BOOST_AUTO_TEST_CASE(a_broken_line_is_named_by_line_and_column) {
       {R"({"submit_at": 1, "after": "s-5"})", "no line before this one is s-5"},
       {R"({"submit_at": 1, "nodes": 2})", "2 nodes for 1 tasks"},
       {R"({"submit_at": 1, "tasks": 4097})", "at most 4096"},
+      {R"({"submit_at": 1, "constraint": "rack=r1 disk"})", "f:2:19: constr"},
+      {R"({"submit_at": 1, "constraint": "rack=r1 disk"})",
+       "\"&&\" or \"||\" is expected here"},
+      {R"({"submit_at": 1, "prefer": ["a", "b="]})", "f:2:19: prefer"},
+      {R"({"submit_at": 1, "together": "a@"})", "f:2:19: together"},
+      {R"({"submit_at": 1, "apart": "a", "together": "a"})",
+       "f:2: sessions of 'a' cannot be both"},
+      {R"({"submit_at": 1, "prefer": ["a","a","a","a","a","a","a","a","a"]})",
+       "f:2: prefer: 9 of them; at most 8"},
+      {R"({"submit_at": 1, "array": "5"})", "f:2:19: array: \"5\" is no range"},
+      {R"({"submit_at": 1, "array": "1-2%0"})", "f:2:19: array"},
+      {R"({"submit_at": 1, "array": "5-1"})", "ends before it begins"},
+      {R"({"submit_at": 1, "id": 1, "array": "1-2"})",
+       "f:2: id: s-1 stands in an earlier line"},
+      {R"({"submit_at": 1, "on-preempt": "never"})", "f:2:19: on-preempt"},
       {R"({"submit_at": "2026-11-20 14:00"})", "a time of day, where"}};
   for (const auto& c : cases) BOOST_TEST_CONTEXT(c.line) {
       const auto trace = parse_reeve(R"({"submit_at": 0})"

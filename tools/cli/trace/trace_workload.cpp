@@ -46,6 +46,12 @@ Submission submission_of(const TraceRequest& request,
   out.gpu_milli = request.gpu_milli;
   out.gpu_memory_bytes = request.gpu_memory_bytes;
   out.gpu_models = request.gpu_models;
+  out.constraint = request.constraint;
+  out.prefer = request.prefer;
+  out.together = request.together;
+  out.apart = request.apart;
+  out.within = request.within;
+  out.ends_on_preempt = request.ends_on_preempt;
   out.simulated = true;
   const std::uint64_t duration_ns = request.duration_ns.value_or(0);
   out.sim_duration_ns = compressed(duration_ns, options.compress);
