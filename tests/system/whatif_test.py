@@ -6,6 +6,7 @@ import math
 import os
 import random
 import sys
+import time
 
 import cell as cells
 from cell import CellTest
@@ -254,6 +255,85 @@ class WhatifTest(CellTest):
         told = self.cell.reeve("whatif", "--trace", silent, "--format",
                                "reeve", "--nodes", "4", "--json").json()
         self.assertEqual("default policy", told["really_is"])
+
+
+NODES = """sn,cpu_milli,memory_mib,gpu,model,labels
+sim-a,8000,16384,0,,rack=r1
+sim-b,8000,16384,0,,rack=r2
+"""
+
+
+class ReplayTest(CellTest):
+    """A real log with an array, constraints, a reservation and one who makes
+    room: what-if without a change does the same."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        path = os.path.join(cls.cell.work, "nodes.csv")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(NODES)
+        cls.cell.up("--sim-nodes", path)
+        cls.cell.reeve("group", "set", "default", "--policy",
+                       "preemption=priority,preempt_after=1s")
+
+    def submit(self, *options):
+        made = self.cell.reeve("submit", "--json", *options).json()
+        return int(made["session_id"][2:])
+
+    def test_a_run_that_changes_nothing_gives_what_the_log_has(self):
+        r1 = ("--constraint", "rack=r1")
+        r2 = ("--constraint", "rack=r2", "--cpus", "8")
+        self.cell.reeve("reservation", "set", "demo", "--node", "sim-b",
+                        "--user", "root", "--from", "+12s", "--for", "5s")
+        array = self.submit("--array", "1-6%2", *r1, "--sim-duration", "1s")
+        low = self.submit(*r1, "--cpus", "6", "--sim-duration", "12s")
+        into = self.submit(*r2, "--time", "30s", "--sim-duration", "1s")
+        inside = self.submit(*r2, "--reservation", "demo", "--sim-duration",
+                             "1s")
+        short = self.submit(*r2, "--time", "2s", "--sim-duration", "1s")
+        self.cell.await_state(f"s-{low}", "running")
+        time.sleep(1.5)
+        high = self.submit(*r1, "--cpus", "6", "--priority", "5",
+                           "--sim-duration", "1s")
+        everyone = [array + i for i in range(6)] + [low, into, inside, short,
+                                                    high]
+        self.cell.reeve("wait", *(f"s-{one}" for one in everyone))
+        head = str(self.cell.status()["head_seq"])
+        # It went as it was meant to.
+        at, started, attempts = {}, {}, {}
+        for event in self.cell.reeve("log", "cat", "--to", head,
+                                     "--json").lines():
+            when = nanoseconds(event["time_at"]) / 1e9
+            body = event.get("body", {})
+            if event["body_type"] == "session_submitted":
+                at[body["session"]] = when
+            elif event["body_type"] == "session_placed":
+                started.setdefault(body["session"],
+                                   when - at[body["session"]])
+                attempts[body["session"]] = body["attempt"]
+        self.assertEqual(2, attempts[low])
+        self.assertLess(started[short], 1)
+        self.assertGreater(started[inside], 1)
+        self.assertGreater(started[into] + at[into],
+                           started[inside] + at[inside] + 4)
+        self.assertLess(started[high], 2)
+        self.assertGreater(started[array + 5], 1.9)
+        # And so it goes again.
+        told = self.cell.reeve("whatif", "--to", head, "--json").json()
+        really, again = told["really"], told["whatif"]
+        self.assertEqual(11, really["started"])
+        for key in ("started", "ended", "refused", "requeued"):
+            self.assertEqual(really[key], again[key], key)
+        self.assertEqual(1, again["requeued"])
+        for figure in ("waiting_s", "completion_s"):
+            for part in ("mean", "p50", "p95", "max"):
+                self.assertAlmostEqual(really[figure][part],
+                                       again[figure][part], delta=0.7,
+                                       msg=f"{figure} {part}: {told}")
+        other = self.cell.reeve("whatif", "--to", head, "--policy", "greedy",
+                                "--json").json()["whatif"]
+        self.assertEqual(0, other["requeued"])
 
 
 if __name__ == "__main__":
