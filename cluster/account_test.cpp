@@ -325,6 +325,12 @@ BOOST_AUTO_TEST_CASE(a_quota_without_a_limit_is_refused) {
              "not_found quota_unknown 0 0");
 }
 
+BOOST_AUTO_TEST_CASE(a_quota_goes_with_its_last_limit) {
+  quota(AccountKind::user, "root", gpus_of(1));
+  BOOST_TEST(quota(AccountKind::user, "root", {}) == "accepted");
+  BOOST_CHECK(!account(AccountKind::user, "root").quota);
+}
+
 BOOST_AUTO_TEST_CASE(a_raised_quota_of_gpu_time_goes_on_counting) {
   Quota hours;
   hours.gpu_milli_hours = 1'000;

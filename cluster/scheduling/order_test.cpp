@@ -4,6 +4,7 @@
 #include <deque>
 #include <random>
 
+#include "cluster/scheduling/queue.hpp"
 #include "cluster/scheduling/test_cell.hpp"
 
 using namespace reeve;
@@ -244,6 +245,22 @@ BOOST_AUTO_TEST_CASE(multifactor_who_used_nothing_goes_first) {
   cell.submit({.user = "bob"});
   cell.end(first);
   check_order(cell, {3, 2});
+}
+
+BOOST_AUTO_TEST_CASE(a_group_goes_back_to_the_default_policy) {
+  TestCell cell;
+  cell.add({.cpu_milli = 1000});
+  const auto say = [&](const char* policy) {
+    cell.event(schema::EventBody::AccountChanged, [&](auto& builder) {
+      const auto group = schema::CreateAccountSpecDirect(
+          builder, schema::AccountKind::group, "default", nullptr, 1000,
+          INT32_MAX, nullptr, policy);
+      return schema::CreateAccountChanged(builder, group).Union();
+    });
+    return cell.scheduler.queue("default", false, 1).policy;
+  };
+  BOOST_CHECK(say("lifo").order == Order::lifo);
+  BOOST_CHECK(say("") == Policy{});
 }
 
 BOOST_AUTO_TEST_CASE(another_policy_takes_over_what_waits) {

@@ -113,6 +113,20 @@ BOOST_AUTO_TEST_CASE(conservative_delays_nobody) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(a_place_is_kept_behind_one_that_fits_nowhere) {
+  auto cell = cell_with("easy", 1, 4);
+  cell.submit(of(2, 60));
+  check_started(cell, {1});
+  auto stuck = of(1, 10);
+  stuck.together = "db@nowhere";
+  cell.submit(stuck);
+  cell.submit(of(4, 10));
+  check_started(cell, {});
+  cell.submit(of(2, 61));
+  cell.submit(of(2, 60));
+  check_started(cell, {5});
+}
+
 BOOST_AUTO_TEST_CASE(a_gang_is_planned_whole) {
   auto cell = cell_with("easy", 3, 2);
   cell.submit(of(2, 30));

@@ -70,6 +70,18 @@ BOOST_AUTO_TEST_CASE(the_lowest_priority_goes_then_the_least_lost) {
   check_started(cell, {4});
 }
 
+// The head waits for company that no node can give; others need not wait.
+BOOST_AUTO_TEST_CASE(one_that_fits_nowhere_is_in_nobodys_way) {
+  auto cell = cell_with("greedy,preemption=priority", 1);
+  cell.submit({.cpu_milli = 4000});
+  cell.started();
+  cell.now.value += 30 * minute_ns;
+  cell.submit({.priority = 10, .together = "db@nowhere"});
+  cell.submit({.cpu_milli = 4000, .priority = 9});
+  check_started(cell, {});
+  check_preempted(cell, {1});
+}
+
 BOOST_AUTO_TEST_CASE(no_more_go_than_are_needed) {
   auto cell = cell_with("greedy,preemption=priority", 1);
   cell.submit({.cpu_milli = 1000});

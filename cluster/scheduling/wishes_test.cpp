@@ -202,6 +202,39 @@ BOOST_AUTO_TEST_CASE(a_reservation_keeps_what_would_run_into_it_away) {
   check_started(cell, {2, 3});
 }
 
+// Two nodes, one kept for half an hour. The head needs both, so it starts when
+// that is over, and what ends later may not pass it.
+BOOST_AUTO_TEST_CASE(a_place_is_kept_from_the_end_of_a_reservation_on) {
+  for (const char* policy : {"easy", "greedy"}) {
+    auto cell = racks(2);
+    cell.scheduler.set_policy("default", *parse_policy(policy));
+    const auto now = cell.now.value;
+    reserve(cell, {.from_at = now, .to_at = now + 30 * minute_ns});
+    cell.submit({.cpu_milli = 4000,
+                 .tasks = 2,
+                 .nodes = 2,
+                 .time_limit_ns = 10 * minute_ns});
+    check_started(cell, {});
+    BOOST_TEST(cell.scheduler.why(SessionId{1}).expected_start.value ==
+               now + 30 * minute_ns);
+    if (policy == std::string("greedy")) continue;
+    cell.submit({.cpu_milli = 4000, .time_limit_ns = 31 * minute_ns});
+    cell.submit({.cpu_milli = 4000, .time_limit_ns = 30 * minute_ns});
+    check_started(cell, {3});
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_long_limit_counts_whole_against_a_reservation) {
+  auto cell = racks(1);
+  const std::uint64_t day_ns = 24 * 60 * minute_ns;
+  const auto now = cell.now.value;
+  reserve(cell, {.from_at = now + 40 * day_ns, .to_at = now + 41 * day_ns});
+  cell.submit({.time_limit_ns = 60 * day_ns});
+  cell.submit({.time_limit_ns = 40 * day_ns});
+  cell.submit({});  // is stopped after 30 days
+  check_started(cell, {2, 3});
+}
+
 BOOST_AUTO_TEST_CASE(reserved_devices_leave_the_others_free) {
   TestCell cell;
   cell.add({.number = 0, .models = devices(4)});
