@@ -257,7 +257,7 @@ Check check_accounts(const State& state, const Spec& spec,
           static_cast<std::uint64_t>(std::max(spec.priority, 0)));
     if (const auto no = never(*account, wanted))
       return reject(RejectCode::impossible, "quota_never",
-                    "it could never start: " + never_text(*no), no->limit,
+                    "it could never start: " + to_text(*no), no->limit,
                     no->wanted);
     if (const auto no = excess(*account, account->held, all_waiting))
       return reject(RejectCode::over_limit, "quota_waiting",

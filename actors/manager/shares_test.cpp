@@ -19,8 +19,8 @@ struct Shares : Harness {
     for (std::uint32_t i = 0; i < share_count; ++i)
       schedulers.emplace_back(cluster::SchedulerShare{i, share_count});
     commit();
-    for (const char* group : {"b", "c"}) make(group);
     join({.name = "n0"});
+    for (const char* group : {"b", "c"}) make(group);
     join({.name = "n1", .group = "b"});
     join({.name = "n2", .group = "c"});
   }

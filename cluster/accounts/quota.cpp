@@ -154,17 +154,6 @@ std::string to_text(const Quota& quota) {
   return out;
 }
 
-std::string never_text(const QuotaExcess& excess) {
-  const std::string who = fmt::format(
-      "{} {}", schema::EnumNameAccountKind(excess.kind), excess.name);
-  const std::string limit = amount_text(excess.item, excess.limit);
-  if (excess.item == QuotaItem::gpu_hours)
-    return fmt::format("{} may use {}{}; this session wants GPUs", who, limit,
-                       per_text(excess.period));
-  return fmt::format("{} may have {}; this session wants {}", who, limit,
-                     number_text(excess.item, excess.wanted));
-}
-
 std::string to_text(const QuotaExcess& excess) {
   const std::string who = fmt::format(
       "{} {}", schema::EnumNameAccountKind(excess.kind), excess.name);
@@ -173,8 +162,12 @@ std::string to_text(const QuotaExcess& excess) {
   if (excess.item == QuotaItem::gpu_hours)
     return fmt::format("{} may use {}{} and has used {}", who, limit,
                        per_text(excess.period), held);
+  const std::string wanted = number_text(excess.item, excess.wanted);
+  if (excess.held == 0)  // then not even an idle account has room for it
+    return fmt::format("{} may have {}; this session wants {}", who, limit,
+                       wanted);
   return fmt::format("{} may have {} and has {}; this session wants {}", who,
-                     limit, held, number_text(excess.item, excess.wanted));
+                     limit, held, wanted);
 }
 
 }  // namespace reeve::cluster

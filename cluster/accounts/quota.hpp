@@ -90,7 +90,5 @@ std::string held_text(const Quota& quota, const Amounts& held,
 
 // "project tight may have 4 GPUs and has 3; this session wants 2".
 std::string to_text(const QuotaExcess& excess);
-// The same of one that not even an idle account has room for.
-std::string never_text(const QuotaExcess& excess);
 
 }  // namespace reeve::cluster

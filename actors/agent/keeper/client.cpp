@@ -143,7 +143,7 @@ Client::Client(Client&&) noexcept = default;
 Client& Client::operator=(Client&&) noexcept = default;
 Client::~Client() = default;
 
-Expected<Client> Client::open(const ClientConfig& config) {
+Expected<Client> Client::try_open(const ClientConfig& config, bool& closed) {
   auto socket = connect_in(config.directory);
   if (!socket && !config.program.empty()) {
     auto started = start_keeper(config);
@@ -159,12 +159,13 @@ Expected<Client> Client::open(const ClientConfig& config) {
   state->socket = std::move(*socket);
   std::string frame;
   encode(Hello{}, frame);
-  if (auto sent = state->send(frame); !sent) {
-    return tl::unexpected(sent.error());
-  }
+  const auto sent = state->send(frame);
+  closed = !sent;
+  if (!sent) return tl::unexpected(sent.error());
   auto message = state->next(answer_timeout_ms);
   if (!message) return tl::unexpected(message.error());
   auto* welcome = *message ? std::get_if<Welcome>(&**message) : nullptr;
+  closed = state->closed;
   if (!welcome) {
     return fail(Errc::unreachable,
                 "the keeper in " + config.directory + " does not answer");
@@ -179,6 +180,19 @@ Expected<Client> Client::open(const ClientConfig& config) {
   }
   state->welcome = std::move(*welcome);
   return Client(std::move(state));
+}
+
+// What is left of a keeper that was killed may hold its socket for a moment
+// longer, and closes what it never read.
+Expected<Client> Client::open(const ClientConfig& config) {
+  constexpr int tries_max = 20;
+  constexpr int pause_ms = 50;
+  for (int tried = 1;; ++tried) {
+    bool closed = false;
+    auto opened = try_open(config, closed);
+    if (opened || !closed || tried == tries_max) return opened;
+    ::poll(nullptr, 0, pause_ms);
+  }
 }
 
 const std::vector<std::string>& Client::limits() const {

@@ -75,6 +75,8 @@ class Client {
   Expected<std::size_t> dispatch(const Handler& handler, int timeout_ms);
 
  private:
+  // `closed`: whether the connection was, before anything was said.
+  static Expected<Client> try_open(const ClientConfig& config, bool& closed);
   struct State;
   explicit Client(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
