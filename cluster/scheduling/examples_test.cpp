@@ -1,4 +1,5 @@
-// Worked examples as data; examples.txt has them, case.hpp says how they read.
+// Worked examples as data: examples.txt and examples_room.txt have them,
+// case.hpp says how they read.
 #include <boost/test/unit_test.hpp>
 #include <fstream>
 
@@ -10,12 +11,10 @@ using namespace reeve::cluster;
 namespace {
 
 // By their names: what follows a line "example NAME".
-std::map<std::string, Case> examples() {
-  const auto path =
-      reeve::testing::source_dir() + "/cluster/scheduling/examples.txt";
-  std::ifstream in(path);
+void add_examples(const std::string& file, std::map<std::string, Case>& found) {
+  std::ifstream in(reeve::testing::source_dir() + "/cluster/scheduling/" +
+                   file);
   BOOST_REQUIRE(in);
-  std::map<std::string, Case> found;
   std::string name;
   const std::string mark = "example ";
   for (std::string line; std::getline(in, line);) {
@@ -25,7 +24,6 @@ std::map<std::string, Case> examples() {
     }
     if (!name.empty() && !line.starts_with(mark)) found[name].push_back(line);
   }
-  return found;
 }
 
 }  // namespace
@@ -33,7 +31,9 @@ std::map<std::string, Case> examples() {
 BOOST_AUTO_TEST_SUITE(examples_as_data)
 
 BOOST_AUTO_TEST_CASE(each_example_goes_as_written_and_by_the_rules) {
-  const auto all = examples();
+  std::map<std::string, Case> all;
+  add_examples("examples.txt", all);
+  add_examples("examples_room.txt", all);
   BOOST_TEST(all.size() > 10);
   for (const auto& [name, lines] : all) BOOST_TEST_CONTEXT(name) {
       BOOST_TEST(run_case(lines).wrong == "");

@@ -19,6 +19,30 @@ bool cheaper(const auto& a, const auto& b) {
 
 }  // namespace
 
+// Whether it would not fit if all nodes were idle.
+bool ObviousScheduler::stuck(const Session& session) const {
+  NaiveCell idle = cell;
+  for (auto& [id, other] : idle.sessions) idle.free_all(other);
+  return !idle.fits(session);
+}
+
+// The head, or the first of a few behind it that is not stuck; null: the rules
+// do not tell who that is.
+const NaiveCell::Session* ObviousScheduler::hopeful() const {
+  const auto* first = head();
+  if (!first || !stuck(*first)) return first;
+  if (policy.backfill == Backfill::none) return nullptr;
+  const auto order = queue();
+  if (!order) return nullptr;
+  constexpr std::size_t few = 8;
+  for (std::size_t i = 0; i < std::min(few, order->size()); ++i) {
+    const auto* session = order->at(i);
+    if (excused(*session) || in_company(*session)) return nullptr;
+    if (!stuck(*session)) return session;
+  }
+  return first;
+}
+
 bool ObviousScheduler::may_go(const Session& victim,
                               const Session& head) const {
   if (victim.standing != Standing::placed) return false;
@@ -107,11 +131,13 @@ std::string ObviousScheduler::check_victims(
   if (first) {
     asked_for_ = first->id;
     asked_at_ = now;
-    auto wrong = in_company(*first) ? "" : cheapest(gone, *first);
+  }
+  if (const auto* one = hopeful(); one && !in_company(*one)) {
+    auto wrong = cheapest(gone, *one);
     if (!wrong.empty()) return wrong;
   }
   for (const auto* one : gone) cell.sessions.at(one->id).asked_at = now;
-  if (!told.empty()) kept_for_ = asked_for_ = told[0].for_session.value;
+  if (!told.empty()) kept_for_ = told[0].for_session.value;
   return "";
 }
 

@@ -137,6 +137,8 @@ class ObviousScheduler {
     std::int32_t priority = INT32_MIN;
     double lost = 0;
   };
+  bool stuck(const Session& session) const;
+  const Session* hopeful() const;
   bool may_go(const Session& victim, const Session& head) const;
   bool works(const std::vector<const Session*>& gone,
              const Session& head) const;
