@@ -30,8 +30,8 @@ bool ObviousScheduler::stuck(const Session& session) const {
 // do not tell who that is.
 const NaiveCell::Session* ObviousScheduler::hopeful() const {
   const auto* first = head();
-  if (!first || !stuck(*first)) return first;
-  if (policy.backfill == Backfill::none) return nullptr;
+  if (!first || policy.backfill == Backfill::none || !stuck(*first))
+    return first;
   const auto order = queue();
   if (!order) return nullptr;
   constexpr std::size_t few = 8;

@@ -316,7 +316,10 @@ std::vector<Preemption> Scheduler::Core::preempt(Time now) {
       continue;
     pool.preempted_for = found->first.session;
     pool.preempted_at = now;
-    const auto chosen = first_hopeful(pool, *found);
+    // Nobody passes a head that fits nowhere where none may pass.
+    const auto chosen = pool.policy.backfill == Backfill::none
+                            ? *found
+                            : first_hopeful(pool, *found);
     const auto id = chosen.first.session;
     const auto& head = sessions.at(id);
     auto eviction = eviction_for(pool, head, now);
