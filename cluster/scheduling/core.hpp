@@ -129,6 +129,7 @@ struct Planned {
   ClassId of_class = 0;
   Time start;  // no_time: the lengths do not tell
   std::vector<std::pair<std::uint32_t, std::uint32_t>> places;  // node, tasks
+  bool stuck = false;  // fits nowhere, and takes nobody's turn
 };
 
 // One queue and the nodes that serve it.

@@ -233,7 +233,7 @@ using Moments = std::vector<std::pair<Time, std::uint32_t>>;
 // what runs, in order.
 Planned Scheduler::Core::earliest(const Pool& pool, const OrderKey& key,
                                   ClassId id, std::uint64_t& steps) {
-  Planned planned{key, id, no_time, {}};
+  Planned planned{key, id, no_time, {}, false};
   const auto& wanted = classes[id];
   const auto tasks = wanted.request.tasks;
   const bool several = tasks > 1 && wanted.request.nodes != 1;
@@ -366,8 +366,8 @@ void Scheduler::Core::make_plan(Pool& pool) {
   for (const auto& [key, id] : first_waiting(pool, depth + stuck_heads_max)) {
     if (kept == depth) break;
     auto planned = earliest(pool, key, id, steps);
-    // What fits nowhere, ever, takes nobody's turn.
-    if (planned.start != no_time || !is_stuck(classes[id])) ++kept;
+    planned.stuck = planned.start == no_time && is_stuck(classes[id]);
+    kept += planned.stuck ? 0 : 1;
     if (planned.start == no_time) planned.places.clear();
     const auto end = after(planned.start, classes[id].length_ns);
     for (const auto& [node, times] : planned.places) {
@@ -405,7 +405,10 @@ void Scheduler::Core::refused_in_plan(Pool& pool, const OrderKey& key) {
     return one.key.session == key.session;
   };
   if (std::any_of(pool.plan.begin(), pool.plan.end(), known)) return;
-  if (pool.plan.size() < depth) pool.plan_due = true;
+  const auto kept =
+      std::count_if(pool.plan.begin(), pool.plan.end(),
+                    [](const Planned& one) { return !one.stuck; });
+  if (static_cast<std::size_t>(kept) < depth) pool.plan_due = true;
   if (pool.plan.empty()) return;
   const auto& last = pool.plan.back();
   if (key < effective(pool, classes[last.of_class].owner, last.key))
