@@ -103,6 +103,7 @@ class Maker {
     out.user = work_.users.index(user == 3 ? "<img src=x>"
                                            : fmt::format("user-{:02}", user));
     out.project = work_.projects.index(fmt::format("project-{}", user % 5));
+    out.name = work_.names.index("");
     out.priority = below(20) == 0 ? 10 : 0;
     out.submitted_at = arrival();
     std::lognormal_distribution<double> hours(-1.0, 1.7);
