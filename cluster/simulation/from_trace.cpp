@@ -121,6 +121,18 @@ void replace_nodes(Workload& work, const std::vector<TraceNode>& nodes) {
   }
 }
 
+namespace {
+
+// Where no two have the same, names are numbers of jobs and tell nothing of
+// what jobs are alike; histories then go by the user alone.
+void forget_numbers(Workload& work) {
+  if (work.names.all().size() < work.sessions.size()) return;
+  work.names = {};
+  for (auto& session : work.sessions) session.name = work.names.index("");
+}
+
+}  // namespace
+
 Workload workload_of(const Trace& trace, const std::vector<TraceNode>& nodes) {
   Workload work;
   work.from = work.to = trace_start;
@@ -144,6 +156,7 @@ Workload workload_of(const Trace& trace, const std::vector<TraceNode>& nodes) {
     work.to = std::max(work.to, session.submitted_at);
     work.sessions.push_back(std::move(session));
   }
+  forget_numbers(work);
   replace_nodes(work, grouped ? nodes : without_groups(nodes));
   return work;
 }

@@ -47,6 +47,22 @@ BOOST_AUTO_TEST_CASE(requests_become_sessions_in_order_of_arrival) {
   BOOST_TEST(recorded[1].started_at.value == 0u);
 }
 
+BOOST_AUTO_TEST_CASE(names_that_all_differ_are_none) {
+  Trace trace;
+  trace.requests = {gpus(1, 0), gpus(1, 1), gpus(1, 2)};
+  const auto names = [&](std::string_view letters) {
+    for (std::size_t i = 0; i < letters.size(); ++i)
+      trace.requests[i].name = letters[i];
+    const auto work = workload_of(trace, made_up_nodes(1, "n", "A100", ""));
+    std::string out;
+    for (const auto& session : work.sessions)
+      out += work.names.all()[session.name] + ";";
+    return out;
+  };
+  BOOST_TEST(names("aab") == "a;a;b;");
+  BOOST_TEST(names("abc") == ";;;");
+}
+
 BOOST_AUTO_TEST_CASE(requests_that_never_started_can_be_left_out) {
   Trace trace;
   trace.requests = {gpus(1, 0), gpus(2, 1), gpus(3, 2), gpus(4, 3)};
