@@ -130,7 +130,7 @@ double Outlook::balanced(const Room& room) const {
 
 double Outlook::worth(NodeId node) const {
   const auto slot = slots_[node.value];
-  const auto* row = &usable_[slot * weights_.size()];
+  const auto* row = usable_.data() + slot * weights_.size();
   double sum = known_[slot].balanced;
   for (std::size_t i = 0; i < weights_.size(); ++i) sum += weights_[i] * row[i];
   return sum;
