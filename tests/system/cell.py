@@ -169,6 +169,13 @@ class Cell:
     def up(self, *arguments, **how):
         return self.reeve("up", "--detach", *arguments, **how)
 
+    def up_with_nodes(self, text):
+        """Declares the simulated nodes of a CSV."""
+        path = os.path.join(self.work, "nodes.csv")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        return self.up("--sim-nodes", path)
+
     def submit(self, *arguments):
         return self.reeve("submit", *arguments).out.strip()
 

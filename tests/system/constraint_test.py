@@ -17,10 +17,7 @@ class ConstraintTest(CellTest):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        path = os.path.join(cls.cell.work, "nodes.csv")
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(NODES)
-        cls.cell.up("--sim-nodes", path)
+        cls.cell.up_with_nodes(NODES)
 
     def sim(self, *options, code=0):
         return self.cell.reeve("submit", *options, "--sim-duration", "1h",

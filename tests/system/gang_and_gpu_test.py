@@ -50,10 +50,7 @@ class GpuTest(CellTest):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        file = cls.cell.work + "/nodes.csv"
-        with open(file, "w", encoding="utf-8") as out:
-            out.write(NODES)
-        cls.cell.up("--sim-nodes", file)
+        cls.cell.up_with_nodes(NODES)
 
     def tearDown(self):
         listed = self.cell.reeve("ps", "--json").json()["sessions"]

@@ -1,6 +1,5 @@
 """Each order, backfill, packing and preemption as an admin sets it on a running
 cell: who starts when, and where."""
-import os
 import sys
 
 import cell as cells
@@ -14,12 +13,10 @@ class PolicyTest(CellTest):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        nodes = os.path.join(cls.cell.work, "nodes.csv")
-        with open(nodes, "w", encoding="utf-8") as file:
-            file.write("sn,cpu_milli,memory_mib,gpu,model,group\n"
-                       "n0,4000,8192,2,A100,g\nn1,4000,8192,2,A100,g\n")
         cls.cell.reeve("group", "set", "g")
-        cls.cell.up("--sim-nodes", nodes)
+        cls.cell.up_with_nodes("sn,cpu_milli,memory_mib,gpu,model,group\n"
+                               "n0,4000,8192,2,A100,g\n"
+                               "n1,4000,8192,2,A100,g\n")
         for project in "used", "fresh":
             cls.cell.reeve("project", "set", project)
 

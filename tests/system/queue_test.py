@@ -1,5 +1,4 @@
 """The queue of a group, and what would become of a session."""
-import os
 import sys
 
 import cell as cells
@@ -57,13 +56,11 @@ class SharesTest(CellTest):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        nodes = os.path.join(cls.cell.work, "nodes.csv")
-        with open(nodes, "w", encoding="utf-8") as file:
-            file.write("sn,cpu_milli,memory_mib,gpu,model,group\n"
-                       "a1,4000,8192,2,A100,a\nb1,4000,8192,2,A100,b\n")
         for group in "a", "b", "real":
             cls.cell.reeve("group", "set", group)
-        cls.cell.up("--sim-nodes", nodes)
+        cls.cell.up_with_nodes("sn,cpu_milli,memory_mib,gpu,model,group\n"
+                               "a1,4000,8192,2,A100,a\n"
+                               "b1,4000,8192,2,A100,b\n")
 
     def sim(self, group, *options):
         return self.cell.submit("--group", group, "--sim-duration", "1h",

@@ -270,10 +270,7 @@ class ReplayTest(CellTest):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        path = os.path.join(cls.cell.work, "nodes.csv")
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(NODES)
-        cls.cell.up("--sim-nodes", path)
+        cls.cell.up_with_nodes(NODES)
         cls.cell.reeve("group", "set", "default", "--policy",
                        "preemption=priority,preempt_after=1s")
 
