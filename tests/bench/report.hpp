@@ -33,16 +33,17 @@ struct Peer {
 };
 
 inline void print_figure(const std::string& name, const std::string& unit,
-                         double value, const std::vector<double>& sorted,
-                         const Peer& peer) {
+                         double value, bool mean,
+                         const std::vector<double>& sorted, const Peer& peer) {
   const auto beside = peer.name.empty()
                           ? std::string("null")
                           : fmt::format("{{\"name\":\"{}\",\"value\":{:.6g}}}",
                                         peer.name, peer.value);
   fmt::print(
       "{{\"name\":\"{}\",\"unit\":\"{}\",\"value\":{:.6g},\"median_of\":{},"
-      "\"min\":{:.6g},\"max\":{:.6g},\"machine\":\"{}\",\"peer\":{}}}\n",
-      name, unit, value, sorted.size(), sorted.front(), sorted.back(),
+      "\"mean\":{},\"min\":{:.6g},\"max\":{:.6g},\"machine\":\"{}\","
+      "\"peer\":{}}}\n",
+      name, unit, value, sorted.size(), mean, sorted.front(), sorted.back(),
       machine(), beside);
   std::fflush(stdout);
 }
@@ -50,7 +51,7 @@ inline void print_figure(const std::string& name, const std::string& unit,
 inline void report(const std::string& name, const std::string& unit,
                    std::vector<double> values, const Peer& peer = {}) {
   std::sort(values.begin(), values.end());
-  print_figure(name, unit, values[values.size() / 2], values, peer);
+  print_figure(name, unit, values[values.size() / 2], false, values, peer);
 }
 
 inline void report_mean(const std::string& name, const std::string& unit,
@@ -58,8 +59,8 @@ inline void report_mean(const std::string& name, const std::string& unit,
   std::sort(values.begin(), values.end());
   double sum = 0;
   for (const double value : values) sum += value;
-  print_figure(name, unit, sum / static_cast<double>(values.size()), values,
-               peer);
+  print_figure(name, unit, sum / static_cast<double>(values.size()), true,
+               values, peer);
 }
 
 }  // namespace reeve::bench
