@@ -17,7 +17,7 @@ default_data() {
 # Compilers that find each other's work wherever the checkout lies.
 ccache_settings() {
   export CCACHE_BASEDIR=${CCACHE_BASEDIR:-$root} CCACHE_NOHASHDIR=1
-  local sloppy=time_macros,include_file_mtime,include_file_ctime
+  local sloppy=pch_defines,time_macros,include_file_mtime,include_file_ctime
   export CCACHE_SLOPPINESS=${CCACHE_SLOPPINESS:-$sloppy}
 }
 

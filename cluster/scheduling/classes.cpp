@@ -91,6 +91,7 @@ ClassId Scheduler::Core::class_of(ClassKey key) {
   made.pool = pool_of(request.group, request.simulated);
   class_numbers.emplace(key, id);
   made.wishes = wishes_of(key.request);
+  join_companies(id);
   made.owner = key.owner;
   made.length_ns = key.length_ns;
   made.request = std::move(key.request);
@@ -104,6 +105,7 @@ void Scheduler::Core::leave_class(ClassId id) {
   REEVE_CHECK(left.sessions > 0, fmt::format("class {} has no sessions", id));
   if (--left.sessions > 0) return;
   REEVE_CHECK(left.waiting.empty(), fmt::format("class {} has a queue", id));
+  leave_companies(id);
   class_numbers.erase({std::move(left.request), left.owner, left.length_ns});
   leave_demand(pools[left.pool], left.demand);
   left = Class{};

@@ -22,6 +22,7 @@
 #include "cluster/scheduling/free_index.hpp"
 #include "cluster/scheduling/line.hpp"
 #include "cluster/scheduling/outlook.hpp"
+#include "cluster/scheduling/place_index.hpp"
 #include "cluster/scheduling/request.hpp"
 
 namespace reeve::schema {
@@ -123,6 +124,9 @@ struct Demand {
   std::uint64_t memory_least_bytes = UINT64_MAX;
 };
 
+// Sessions at the head of a queue that fit nowhere, and are passed by.
+inline constexpr std::size_t stuck_heads_max = 8;
+
 // Places that are kept for a session that waits.
 struct Planned {
   OrderKey key;
@@ -141,6 +145,7 @@ struct Pool {
   std::vector<FreeIndex> kinds;
   std::vector<std::uint32_t> nodes;
   std::map<std::string, std::uint32_t> labels;  // with how many nodes
+  std::map<std::string, PlaceIndex> places;     // of labels that were asked for
   bool booked = false;  // some of its nodes are reserved at times
   std::vector<Demand> demands;
   std::vector<OrderKey> demand_heads;  // beside `demands`, for a quick walk
@@ -150,6 +155,7 @@ struct Pool {
   OrderKey guard = OrderKey::last();  // nobody is behind last(): no guard
   Owner guard_owner;
   bool guard_made_room = false;  // others go for it
+  std::uint64_t stuck_head = 0;  // for which all nodes would not do
   std::vector<std::uint32_t> earmarked;
   std::unique_ptr<Outlook> outlook;  // with packing=fragmentation
 
@@ -430,6 +436,7 @@ struct Scheduler::Core {
   void watch_heads(Time now);
   bool drop_needless_guards();
   bool set_guard(Pool& pool, const Class& head);
+  void guard_behind(Pool& pool, Time now);
   void earmark(Pool& pool, const Class& head,
                const std::vector<std::uint32_t>& numbers);
   void drop_guard(Pool& pool);
@@ -479,6 +486,9 @@ struct Scheduler::Core {
   bool as_wished(const Class& wanted, const Node& node) const;
   void join_company(const Class& of, const Node& node);
   void leave_company(const Class& of, const Node& node);
+  void join_companies(ClassId id);
+  void leave_companies(ClassId id);
+  const scheduling::PlaceIndex& places_by(Pool& pool, const std::string& label);
   bool within_narrowing(const Class& wanted, const Node& node) const;
   bool place_near(Class& wanted, const OrderKey& key, const std::string& label,
                   Tasks& tasks);
@@ -549,6 +559,9 @@ struct Scheduler::Core {
   // How many tasks of a company are in each of its places.
   std::unordered_map<std::string, std::map<std::string, std::uint32_t>>
       companies;
+  // Of each, the classes whose places it decides.
+  std::unordered_map<std::string, std::set<scheduling::ClassId>>
+      company_classes;
   std::unordered_map<std::uint64_t, std::uint32_t> array_running;
   std::map<std::uint64_t, std::set<OrderKey>> array_lines;
   std::vector<Pool> pools;

@@ -19,9 +19,27 @@ void Scheduler::Core::watch_heads(Time now) {
     if (head.headed_at.value == 0) head.headed_at = now;
     if (head.key == pool.guard) continue;
     if (now.value < head.headed_at.value + head_patience_ns) continue;
-    drop_guard(pool);
-    // One that all nodes together would not do for looks again later.
-    if (!set_guard(pool, classes[head.request_class])) head.headed_at = now;
+    pool.stuck_head = 0;
+    if (set_guard(pool, classes[head.request_class])) continue;
+    // All nodes together would not do: it looks again later, and is not in the
+    // way of those behind it.
+    head.headed_at = now;
+    pool.stuck_head = head.key.session;
+    if (pool.guard == OrderKey::last()) guard_behind(pool, now);
+  }
+}
+
+// For the first behind the stuck head that has waited as long.
+void Scheduler::Core::guard_behind(Pool& pool, Time now) {
+  for (const auto& [key, id] : first_waiting(pool, stuck_heads_max)) {
+    if (key.session == pool.stuck_head) continue;
+    const auto planned = [&](const Planned& one) {
+      return one.key == key && one.start != no_time;
+    };
+    if (std::any_of(pool.plan.begin(), pool.plan.end(), planned)) return;
+    const auto since = sessions.at(key.session).submitted_at;
+    if (now.value < since.value + head_patience_ns) return;
+    if (set_guard(pool, classes[id])) return;
   }
 }
 
@@ -38,6 +56,7 @@ bool Scheduler::Core::drop_needless_guards() {
     const auto head = head_of(pool);
     const bool overtaken = pool.policy.by_account() && head &&
                            head->first.session != pool.guard.session &&
+                           head->first.session != pool.stuck_head &&
                            head->first.priority == pool.guard.priority;
     if (!planned && !overtaken) continue;
     drop_guard(pool);
@@ -105,6 +124,7 @@ bool Scheduler::Core::set_guard(Pool& pool, const Class& head) {
   for (const auto& [place, candidates] : places) {
     const auto chosen = first_of(candidates, request);
     if (chosen.empty()) continue;
+    drop_guard(pool);
     earmark(pool, head, chosen);
     return true;
   }

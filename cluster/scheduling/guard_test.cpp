@@ -1,6 +1,7 @@
 // Patience: what is passed over is not passed over for ever.
 #include <boost/test/unit_test.hpp>
 
+#include "cluster/scheduling/core.hpp"
 #include "cluster/scheduling/test_cell.hpp"
 
 using namespace reeve;
@@ -123,6 +124,59 @@ BOOST_AUTO_TEST_CASE(a_kept_node_that_is_lost_is_replaced_by_another) {
   cell.add({.number = 1, .cpu_milli = 2000});
   cell.submit({});
   check_started(cell, {2});
+}
+
+BOOST_AUTO_TEST_CASE(a_head_that_fits_nowhere_leaves_patience_to_the_next) {
+  TestCell cell;
+  cell.add({.number = 0, .cpu_milli = 2000});
+  cell.add({.number = 1, .cpu_milli = 2000});
+  cell.submit({.on_node = "n0"});
+  cell.submit({.on_node = "n1"});
+  cell.pass();
+  cell.submit({.cpu_milli = 9000});
+  cell.submit({.cpu_milli = 2000});
+  cell.pass();
+  wait(cell, head_patience_ns);
+  cell.submit({});
+  cell.submit({});
+  check_started(cell, {5});  // on the node that is not kept for 4
+  wait(cell, head_patience_ns);
+  check_started(cell, {});  // it stays kept when 3 is looked at again
+  cell.end(1);
+  cell.end(2);
+  cell.end(5);
+  check_started(cell, {4, 6});
+}
+
+BOOST_AUTO_TEST_CASE(behind_such_a_head_patience_is_as_long_as_for_a_head) {
+  TestCell cell;
+  cell.add({.number = 0, .cpu_milli = 2000});
+  cell.submit({});
+  cell.pass();
+  cell.submit({.cpu_milli = 9000});
+  cell.pass();
+  wait(cell, head_patience_ns - 1);
+  cell.submit({.cpu_milli = 2000});
+  check_started(cell, {});
+  wait(cell, 1);
+  cell.submit({});
+  check_started(cell, {4});
+}
+
+BOOST_AUTO_TEST_CASE(so_many_such_heads_are_passed_by) {
+  constexpr auto most = scheduling::stuck_heads_max;
+  for (const std::size_t stuck : {most - 1, most}) {
+    TestCell cell;
+    cell.add({.number = 0, .cpu_milli = 2000});
+    cell.submit({});
+    cell.pass();
+    for (std::size_t i = 0; i < stuck; ++i) cell.submit({.cpu_milli = 9000});
+    cell.submit({.cpu_milli = 2000});
+    cell.pass();
+    wait(cell, head_patience_ns);
+    cell.submit({});
+    BOOST_TEST(cell.started().empty() == (stuck < most));
+  }
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -9,6 +9,7 @@
 // as often as a fair share of the steps that the last one took; an old plan is
 // still kept, only perhaps later than need be.
 #include "cluster/scheduling/core.hpp"
+#include "cluster/scheduling/gang_room.hpp"
 
 namespace reeve::cluster {
 
@@ -20,9 +21,6 @@ namespace {
 constexpr std::uint64_t overdue_ns = 60 * second_ns;
 // Steps of planning that one change pays for.
 constexpr std::uint64_t steps_per_change = 64;
-
-// Sessions at the head of a queue that fit nowhere, and are passed by.
-constexpr std::size_t stuck_heads_max = 8;
 
 // How many of those that wait have places kept.
 std::size_t depth_of(const Pool& pool) {
@@ -237,21 +235,30 @@ Planned Scheduler::Core::earliest(const Pool& pool, const OrderKey& key,
   const auto& wanted = classes[id];
   const auto tasks = wanted.request.tasks;
   const bool several = tasks > 1 && wanted.request.nodes != 1;
+  const auto* label = several ? kept_within(wanted) : nullptr;
   std::map<std::uint32_t, std::uint32_t> room;
+  GangRooms rooms(wanted.request);
   const auto look = [&](std::uint32_t number, Time at) {
     ++steps;
     const auto& node = nodes[number];
     const auto times =
         welcome(wanted, node) ? slots_later(node, wanted, tasks, at) : 0;
+    const auto before = room.find(number);
+    if (several) {
+      const auto* place = label ? place_of(node, *label) : nullptr;
+      rooms.change(place ? *place : std::string(),
+                   before == room.end() ? 0 : before->second, times);
+    }
     if (times > 0)
       room[number] = times;
-    else
-      room.erase(number);
+    else if (before != room.end())
+      room.erase(before);
   };
   const auto found_at = [&](Time at) {
     if (several) {
       for (const auto& other : pool.plan)
         for (const auto& place : other.places) look(place.first, at);
+      if (!rooms.enough()) return false;
     }
     if (!gather(wanted, room, planned.places)) return false;
     planned.start = at;
@@ -366,7 +373,10 @@ void Scheduler::Core::make_plan(Pool& pool) {
   for (const auto& [key, id] : first_waiting(pool, depth + stuck_heads_max)) {
     if (kept == depth) break;
     auto planned = earliest(pool, key, id, steps);
-    planned.stuck = planned.start == no_time && is_stuck(classes[id]);
+    if (planned.start == no_time) {
+      planned.stuck = is_stuck(classes[id]);
+      steps += pool.nodes.size();
+    }
     kept += planned.stuck ? 0 : 1;
     if (planned.start == no_time) planned.places.clear();
     const auto end = after(planned.start, classes[id].length_ns);

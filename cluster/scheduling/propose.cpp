@@ -12,6 +12,7 @@ using namespace scheduling;
 void Scheduler::Core::capacity_changed(Node& node) {
   auto& pool = pools[node.pool];
   pool.kinds[node.kind].update(nodes, node);
+  for (auto& [label, places] : pool.places) places.changed(node);
   if (pool.outlook) pool.outlook->changed(node.id);
 }
 

@@ -66,6 +66,7 @@ void Scheduler::Core::register_node(const schema::Event& event) {
     before.kinds[node.kind].remove(nodes, node);
     if (before.outlook) before.outlook->left(node.id);
     std::erase(before.nodes, number);
+    before.places.clear();
     uncount_capacity(node);
     for (const auto& [label, value] : node.labels)
       if (--before.labels[label] == 0) before.labels.erase(label);
@@ -76,6 +77,7 @@ void Scheduler::Core::register_node(const schema::Event& event) {
   take_inventory(node, *body.spec());
   ++inventory_version;
   pools[node.pool].nodes.push_back(number);
+  pools[node.pool].places.clear();
   for (const auto& [label, value] : node.labels)
     ++pools[node.pool].labels[label];
   node_names[node.name] = number;

@@ -1,6 +1,7 @@
 // Why a session waits: the same answers about room that the passes use, asked
 // of each node of its queue.
 #include "cluster/scheduling/core.hpp"
+#include "cluster/scheduling/gang_room.hpp"
 
 namespace reeve::cluster {
 
@@ -48,39 +49,6 @@ std::uint64_t distance(const NearestNode& near, const Need& need) {
          part(near.cpu_lacking_milli, need.cpu_milli) +
          part(near.memory_lacking_bytes, need.memory_bytes);
 }
-
-// Whether nodes that take so many tasks each serve the whole session.
-class GangRoom {
- public:
-  explicit GangRoom(const Request& request)
-      : request_(request), over_(std::max(request.nodes, 1U)) {}
-
-  // Of one node: so many, where there were so many before.
-  void change(std::uint32_t before, std::uint32_t now) {
-    total_ += now;
-    total_ -= before;
-    const auto each = request_.tasks / over_;
-    either_ += (now >= each) - (before >= each);
-    larger_ += (now > each) - (before > each);
-  }
-  void join(std::uint32_t now) {
-    either_ += request_.tasks / over_ == 0;
-    change(0, now);
-  }
-
-  bool enough() const {
-    if (request_.nodes == 0) return total_ >= request_.tasks;
-    return either_ >= std::int64_t{over_} &&
-           larger_ >= std::int64_t{request_.tasks % over_};
-  }
-
- private:
-  const Request& request_;
-  std::uint32_t over_;
-  std::uint64_t total_ = 0;
-  std::int64_t either_ = 0;
-  std::int64_t larger_ = 0;
-};
 
 // When something that runs is expected to have ended, or (without a session) a
 // reservation lets go of a node; the earlier first in a heap.
@@ -260,12 +228,18 @@ void Scheduler::Core::expect_start(const Session& session, Why& answer) const {
   std::vector<std::uint32_t> room_on(nodes.size(), not_there);
   std::vector<std::uint32_t> booked;
   std::vector<Release> releases;
-  GangRoom room(wanted.request);
+  const auto* label = kept_within(wanted);
+  GangRooms room(wanted.request);
+  const auto change = [&](std::uint32_t number, std::uint32_t times) {
+    const auto* place = label ? place_of(nodes[number], *label) : nullptr;
+    const auto before = room_on[number] == not_there ? 0 : room_on[number];
+    room.change(place ? *place : std::string(), before, times);
+    room_on[number] = times;
+  };
   for (const auto number : pools[wanted.pool].nodes) {
     const auto& node = nodes[number];
     if (!welcome(wanted, node) || !fits_emptied(node, wanted.need)) continue;
-    room_on[number] = room_at(number, pass_at);
-    room.join(room_on[number]);
+    change(number, room_at(number, pass_at));
     if (!node.bookings.empty()) booked.push_back(number);
     for (const auto at : window_moments(node, wanted))
       releases.push_back({at, nullptr, number});
@@ -277,9 +251,7 @@ void Scheduler::Core::expect_start(const Session& session, Why& answer) const {
   }
   std::make_heap(releases.begin(), releases.end());
   const auto look = [&](std::uint32_t number, Time at) {
-    const auto times = room_at(number, at);
-    room.change(room_on[number], times);
-    room_on[number] = times;
+    change(number, room_at(number, at));
   };
   std::vector<const Session*> ended;
   while (!releases.empty()) {

@@ -110,6 +110,25 @@ BOOST_AUTO_TEST_CASE(the_expected_start_follows_from_the_time_limits) {
   BOOST_TEST(why(cell, all).expected_start.value == 0U);
 }
 
+// One node in each of two racks gets room after 20 seconds, the second of one
+// rack after 50.
+BOOST_AUTO_TEST_CASE(a_gang_within_a_rack_is_expected_when_one_rack_has_room) {
+  TestCell cell;
+  for (std::uint32_t i = 0; i < 4; ++i) {
+    cell.add({.number = i,
+              .cpu_milli = 1000,
+              .labels = {{"rack", i < 2 ? "r1" : "r2"}}});
+    const auto name = "n" + std::to_string(i);
+    const std::uint64_t length = i % 2 == 0 ? 20 : (i == 1 ? 90 : 50);
+    cell.submit({.on_node = name, .time_limit_ns = length * second_ns});
+  }
+  cell.pass();
+  const auto start = cell.now.value;
+  const auto gang = cell.submit({.tasks = 2, .within = "rack"});
+  cell.pass();
+  BOOST_TEST(why(cell, gang).expected_start.value == start + 50 * second_ns);
+}
+
 BOOST_AUTO_TEST_CASE(a_task_that_has_ended_is_not_expected_to_end_again) {
   TestCell cell;
   cell.add({.number = 0, .cpu_milli = 3000});

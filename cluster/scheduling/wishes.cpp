@@ -124,11 +124,28 @@ void Scheduler::Core::join_company(const Class& of, const Node& node) {
   join(of.wishes->apart, of.wishes->apart_by);
 }
 
+void Scheduler::Core::join_companies(ClassId id) {
+  const auto& wishes = classes[id].wishes;
+  if (!wishes) return;
+  for (const auto* key : {&wishes->together, &wishes->apart})
+    if (!key->empty()) company_classes[*key].insert(id);
+}
+
+void Scheduler::Core::leave_companies(ClassId id) {
+  const auto& wishes = classes[id].wishes;
+  if (!wishes) return;
+  for (const auto* key : {&wishes->together, &wishes->apart}) {
+    const auto it = company_classes.find(*key);
+    if (it == company_classes.end()) continue;
+    it->second.erase(id);
+    if (it->second.empty()) company_classes.erase(it);
+  }
+}
+
 // A place that loses its last one is open to others again: the classes of the
 // company are looked at anew.
 void Scheduler::Core::leave_company(const Class& of, const Node& node) {
   if (!of.wishes) return;
-  bool opened = false;
   const auto leave = [&](const std::string& key, const std::string& label) {
     if (key.empty()) return;
     const auto company = companies.find(key);
@@ -138,20 +155,14 @@ void Scheduler::Core::leave_company(const Class& of, const Node& node) {
     if (at == company->second.end() || --at->second > 0) return;
     company->second.erase(at);
     if (company->second.empty()) companies.erase(company);
-    opened = true;
+    for (const auto id : company_classes.at(key)) {
+      if (classes[id].standing != Class::Standing::refused) continue;
+      unlist(id);
+      list(id, Class::Standing::ready);
+    }
   };
   leave(of.wishes->together, of.wishes->together_by);
   leave(of.wishes->apart, of.wishes->apart_by);
-  if (!opened) return;
-  for (ClassId id = 0; id < classes.size(); ++id) {
-    const auto& other = classes[id];
-    if (other.standing != Class::Standing::refused || !other.wishes) continue;
-    if (other.wishes->together != of.wishes->together ||
-        other.wishes->apart != of.wishes->apart)
-      continue;
-    unlist(id);
-    list(id, Class::Standing::ready);
-  }
 }
 
 // ---- narrowed searches
@@ -165,37 +176,44 @@ bool Scheduler::Core::within_narrowing(const Class& wanted,
   return place && *place == narrowing.place;
 }
 
+const PlaceIndex& Scheduler::Core::places_by(Pool& pool,
+                                             const std::string& label) {
+  if (const auto it = pool.places.find(label); it != pool.places.end())
+    return it->second;
+  std::vector<std::string> names;
+  names.reserve(pool.nodes.size());
+  for (const auto number : pool.nodes) {
+    const auto* place = place_of(nodes[number], label);
+    names.push_back(place ? *place : std::string());
+  }
+  return pool.places.try_emplace(label, nodes, pool.nodes, names).first->second;
+}
+
 // Tries places with one value of the label where it fits, those with the least
 // room first.
 bool Scheduler::Core::place_near(Class& wanted, const OrderKey& key,
                                  const std::string& label, Tasks& tasks) {
-  struct Room {
-    std::map<std::uint32_t, std::uint32_t> tasks;  // by node
-    std::uint64_t cpu_milli = 0;
-  };
-  std::map<std::string, Room> places;
-  for (const auto number : pools[wanted.pool].nodes) {
-    const auto& node = nodes[number];
-    const auto* place = node.offered() ? place_of(node, label) : nullptr;
-    if (!place) continue;
-    auto& room = places[*place];
-    room.cpu_milli += node.cpu_free_milli();
-    if (usable(node, wanted, 1, key))
-      room.tasks[number] = slots(node, wanted.need, wanted.request.tasks);
-  }
-  std::vector<std::pair<std::uint64_t, std::string>> order;
-  Places gathered;
-  for (const auto& [place, room] : places)
-    if (gather(wanted, room.tasks, gathered))
-      order.emplace_back(room.cpu_milli, place);
-  std::sort(order.begin(), order.end());
-  if (order.size() > places_tried_max) order.resize(places_tried_max);
+  // Of a node's own place: several nodes never share it.
+  if (label.empty())
+    return wanted.request.nodes == 1 && place_anywhere(wanted, key, tasks);
+  const auto count = wanted.request.tasks;
+  const auto& index = places_by(pools[wanted.pool], label);
   bool placed = false;
-  for (const auto& [room, place] : order) {
+  std::size_t tried = 0;
+  Places gathered;
+  for (const auto number : index.roomy(wanted.need, count)) {
+    const auto& place = index.places()[number];
+    std::map<std::uint32_t, std::uint32_t> room;
+    for (const auto member : place.nodes) {
+      const auto& node = nodes[member];
+      if (node.offered() && usable(node, wanted, 1, key))
+        room[member] = slots(node, wanted.need, count);
+    }
+    if (!gather(wanted, room, gathered)) continue;
     narrowing.label = label;
-    narrowing.place = place;
+    narrowing.place = place.name;
     placed = place_anywhere(wanted, key, tasks);
-    if (placed) break;
+    if (placed || ++tried == places_tried_max) break;
   }
   narrowing.label.clear();
   narrowing.place.clear();

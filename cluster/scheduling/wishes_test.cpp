@@ -167,6 +167,19 @@ BOOST_AUTO_TEST_CASE(together_follows_the_first) {
   BOOST_TEST(cell.started().size() == 1);
 }
 
+BOOST_AUTO_TEST_CASE(a_company_that_has_gone_opens_to_all_that_share_it) {
+  auto cell = racks(2);
+  cell.submit(
+      {.cpu_milli = 4000, .user = "ann", .on_node = "n0", .together = "db"});
+  check_nodes(cell, {0});
+  cell.drained(0);
+  // Of two companies; its place in one of them is full.
+  cell.submit({.user = "ann", .together = "db", .apart = "web"});
+  check_nodes(cell, {});
+  cell.end(1);
+  check_nodes(cell, {1});
+}
+
 BOOST_AUTO_TEST_CASE(apart_by_rack) {
   auto cell = racks(4);
   const TestSession session{.user = "ann", .apart = "db@rack"};

@@ -1,0 +1,1 @@
+// Nothing: what the tests' common headers are compiled with (CMakeLists.txt).
