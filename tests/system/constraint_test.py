@@ -42,7 +42,11 @@ class ConstraintTest(CellTest):
                 (["--constraint", "rack=r1", "--gpus", "4"],
                  "1 of 2 nodes of group default satisfy rack=r1"),
                 (["--constraint", "gpu_model=V100"], "0 of 2 nodes"),
-                (["--within", "row"], "label row")]:
+                (["--within", "row"], "label row"),
+                (["--together", "x@row"], "0 of 2 nodes of group default "
+                 "satisfy label row of together x@row"),
+                (["--apart", "x@row"], "0 of 2 nodes of group default satisfy "
+                 "label row of apart x@row")]:
             with self.subTest(words=words):
                 self.assertIn(said, self.sim(*words, code=3).err)
         refused = self.sim("--constraint", "rack=r1 disk=nvme", code=2)
