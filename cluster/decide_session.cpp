@@ -347,7 +347,7 @@ bool decide_dependent(const State& state, const Session& waiting,
   if (waiting.state != SessionState::pending) return false;
   for (const auto& dependency : state.spec(waiting).after) {
     if (dependency.session() != ended.id.value) continue;
-    if (satisfied(dependency.kind(), ended.state)) return false;
+    if (satisfied(dependency.kind(), ended.state)) continue;
     writer.begin(origin);
     write_ended(
         waiting, {SessionState::cancelled, EndReason::dependency_failed, 0, 0},

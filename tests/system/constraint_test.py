@@ -79,6 +79,9 @@ class ConstraintTest(CellTest):
         refused = self.cell.reeve("submit", "--after", "s-9999", "--", "true",
                                   code=4)
         self.assertIn("there is no session s-9999", refused.err)
+        refused = self.cell.reeve("submit", "--after", first, "--after",
+                                  f"{first}:failed", "--", "true", code=3)
+        self.assertIn("only one of them can be", refused.err)
         self.cell.reeve("cancel", first)
         self.cell.await_state(third, "succeeded")
 
