@@ -243,6 +243,7 @@ void State::load_spec(Session& session, const schema::SessionSpec& spec) {
   session.on_preempt = spec.on_preempt();
   session.grace_ns = spec.grace_ns();
   session.depends = spec.after() && spec.after()->size() > 0;
+  session.reserves = !view(spec.reservation()).empty();
   session.time_limit_ns = spec.time_limit_ns();
   session.sim_duration_ns = spec.sim_duration_ns();
   session.not_before = Time{spec.not_before_at()};

@@ -170,6 +170,43 @@ BOOST_AUTO_TEST_CASE(all_nodes_of_a_session_can_share_a_label) {
   BOOST_TEST(spread(1, "row") == "impossible constraint_never 0 3");
 }
 
+BOOST_AUTO_TEST_CASE(company_by_a_label_that_no_node_has_is_refused) {
+  add({.name = "n1"});
+  std::string said;
+  const auto with = [&](auto change) {
+    Spec spec = one_task();
+    change(spec);
+    const auto decision = try_submit(spec);
+    if (!decision) said = decision.error().text;
+    return verdict(decision);
+  };
+  BOOST_TEST(with([](Spec& spec) { spec.together = "x@rack"; }) == "accepted");
+  BOOST_TEST(with([](Spec& spec) { spec.together = "x@row"; }) ==
+             "impossible constraint_never 0 2");
+  BOOST_TEST(said ==
+             "0 of 2 nodes of group default satisfy label row of together "
+             "x@row");
+  BOOST_TEST(with([](Spec& spec) { spec.apart = "x@rack"; }) == "accepted");
+  BOOST_TEST(with([](Spec& spec) { spec.apart = "x@row"; }) ==
+             "impossible constraint_never 0 2");
+  BOOST_TEST(with([](Spec& spec) {
+               spec.constraint = "node=n1", spec.apart = "x@rack";
+             }) == "impossible constraint_never 0 2");
+}
+
+BOOST_AUTO_TEST_CASE(a_gang_that_is_together_has_room_in_one_place) {
+  add({.name = "n1", .labels = {{"rack", "r1"}}});
+  const auto gang = [&](std::uint32_t tasks, const char* together) {
+    Spec spec = tasks_of(tasks);
+    spec.together = together;
+    return verdict(try_submit(spec));
+  };
+  BOOST_TEST(gang(16, "x") == "accepted");
+  BOOST_TEST(gang(17, "x") == "impossible never_fits 2 2");
+  BOOST_TEST(gang(32, "y@rack") == "accepted");
+  BOOST_TEST(gang(33, "y@rack") == "impossible never_fits 0 0");
+}
+
 BOOST_AUTO_TEST_CASE(a_place_that_was_not_asked_for_is_refused) {
   add({.name = "n1", .labels = {{"rack", "r2"}}});
   Spec spec = tasks_of(2);

@@ -142,6 +142,17 @@ bool decide_dependent(const State& state, const Session& waiting,
                       const Session& ended, const Origin& origin,
                       EventWriter& writer);
 
+// Why sessions that wait for a reservation are looked at: by this event it, or
+// the projects it may be for, are not what they were. 0: nobody knows.
+struct ReservationChange {
+  Sequence cause;
+  bool over = false;  // it went because its time was over
+};
+// The session waits for a reservation that is gone, or not for it any more.
+bool decide_unreserved(const State& state, const Session& waiting,
+                       const ReservationChange& change, const Origin& origin,
+                       EventWriter& writer);
+
 // Whether the dependency holds the session back no more.
 bool satisfied(schema::DependencyKind kind, SessionState ended);
 

@@ -82,15 +82,25 @@ std::optional<std::string> kept_for_others(const State& state,
   return std::nullopt;
 }
 
-std::optional<std::string> outside_reservation(const Reservation* own,
-                                               const Node& node,
-                                               const TaskProposal& task,
-                                               Time now) {
+// Whether the reservation that it asks for, if any, is there for it now.
+std::optional<std::string> not_let_in(const State& state, const Spec& spec,
+                                      Time now) {
+  if (spec.reservation.empty()) return std::nullopt;
+  const Reservation* own = state.reservations().find(spec.reservation);
   if (!own || !own->holds_at(now)) return "its reservation does not hold now";
-  const bool inside = own->covers(node.name) &&
+  if (is_for(*own, state.accounts(), spec.user, spec.project))
+    return std::nullopt;
+  return fmt::format("reservation {} is not for {} in project {}", own->name,
+                     spec.user, spec.project);
+}
+
+std::optional<std::string> outside_reservation(const Reservation& own,
+                                               const Node& node,
+                                               const TaskProposal& task) {
+  const bool inside = own.covers(node.name) &&
                       std::all_of(task.devices.begin(), task.devices.end(),
                                   [&](const DeviceGrant& grant) {
-                                    return own->covers_device(grant.device);
+                                    return own.covers_device(grant.device);
                                   });
   if (inside) return std::nullopt;
   return fmt::format("node {} is not in its reservation", node.name);
@@ -107,6 +117,7 @@ std::optional<std::string> misplaced(const State& state, const Session& session,
   if (!spec.constraint.empty())
     if (auto parsed = Constraint::parse(spec.constraint))
       constraint = std::move(*parsed);
+  if (auto why = not_let_in(state, spec, now)) return why;
   const Reservation* own = state.reservations().find(spec.reservation);
   const std::string* place = nullptr;
   for (const TaskProposal& task : proposal.tasks) {
@@ -115,7 +126,7 @@ std::optional<std::string> misplaced(const State& state, const Session& session,
       return why;
     if (!chooses) continue;
     if (!spec.reservation.empty())
-      if (auto why = outside_reservation(own, node, task, now)) return why;
+      if (auto why = outside_reservation(*own, node, task)) return why;
     if (!constraint.matches(facts_of(node)))
       return fmt::format("node {} does not satisfy {}", node.name,
                          spec.constraint);

@@ -6,6 +6,7 @@
 #include "cluster/decide.hpp"
 #include "cluster/decide_internal.hpp"
 #include "cluster/rejecting.hpp"
+#include "schema/json.hpp"
 
 namespace reeve::cluster {
 namespace {
@@ -111,7 +112,8 @@ bool may_requeue(std::uint32_t attempt, std::uint32_t requeue_max,
     case EndReason::cancelled:
     case EndReason::time_limit:
     case EndReason::wait_timeout:
-    case EndReason::dependency_failed: return false;
+    case EndReason::dependency_failed:
+    case EndReason::reservation_gone: return false;
     default: return true;
   }
 }
@@ -347,7 +349,7 @@ bool decide_dependent(const State& state, const Session& waiting,
   if (waiting.state != SessionState::pending) return false;
   for (const auto& dependency : state.spec(waiting).after) {
     if (dependency.session() != ended.id.value) continue;
-    if (satisfied(dependency.kind(), ended.state)) return false;
+    if (satisfied(dependency.kind(), ended.state)) continue;
     writer.begin(origin);
     write_ended(
         waiting, {SessionState::cancelled, EndReason::dependency_failed, 0, 0},
@@ -359,6 +361,46 @@ bool decide_dependent(const State& state, const Session& waiting,
     return true;
   }
   return false;
+}
+
+namespace {
+
+// Why a session can never start in the reservation that it asks for; empty: it
+// may yet.
+std::string never_lets_in(const State& state, const Spec& spec,
+                          const ReservationChange& change, Time now) {
+  const Reservation* own = state.reservations().find(spec.reservation);
+  if (own && own->is_over(now))
+    return fmt::format("its reservation {} is over since {}", own->name,
+                       schema::rfc3339(own->first.to.value));
+  if (own && !is_for(*own, state.accounts(), spec.user, spec.project))
+    return fmt::format(
+        "its reservation {} is not for {} in project {} any more", own->name,
+        spec.user, spec.project);
+  if (own) return {};
+  if (change.cause.value == 0)
+    return fmt::format("its reservation {} is not there any more",
+                       spec.reservation);
+  return fmt::format("its reservation {} {} {}", spec.reservation,
+                     change.over ? "is over since" : "was removed at",
+                     schema::rfc3339(now.value));
+}
+
+}  // namespace
+
+bool decide_unreserved(const State& state, const Session& waiting,
+                       const ReservationChange& change, const Origin& origin,
+                       EventWriter& writer) {
+  if (waiting.state != SessionState::pending || !waiting.reserves) return false;
+  const std::string why =
+      never_lets_in(state, state.spec(waiting), change, origin.now);
+  if (why.empty()) return false;
+  writer.begin(origin);
+  write_ended(waiting,
+              {SessionState::cancelled, EndReason::reservation_gone, 0, 0},
+              why + ": it can never start",
+              change.cause.value ? change.cause : waiting.last_seq, writer);
+  return true;
 }
 
 }  // namespace reeve::cluster

@@ -267,8 +267,34 @@ Check check_accounts(const State& state, const Spec& spec,
   return std::nullopt;
 }
 
+// One for each session: what is asked beside "any" says more than that.
+Check join_dependencies(Spec& spec) {
+  using schema::DependencyKind;
+  std::vector<schema::Dependency> kept;
+  for (const auto& dependency : spec.after) {
+    const auto known = std::find_if(
+        kept.begin(), kept.end(), [&](const schema::Dependency& other) {
+          return other.session() == dependency.session();
+        });
+    if (known == kept.end()) {
+      kept.push_back(dependency);
+    } else if (known->kind() == DependencyKind::any) {
+      *known = dependency;
+    } else if (dependency.kind() != DependencyKind::any &&
+               dependency.kind() != known->kind()) {
+      return reject(RejectCode::malformed, "dependency_opposite",
+                    fmt::format("it would wait for s-{0} to succeed and for "
+                                "s-{0} to fail: only one of them can be",
+                                dependency.session()));
+    }
+  }
+  spec.after = std::move(kept);
+  return std::nullopt;
+}
+
 // Keeps the dependencies that still hold the session back.
 Check check_dependencies(const State& state, Spec& spec) {
+  if (auto no = join_dependencies(spec)) return no;
   std::vector<schema::Dependency> open;
   for (const auto& dependency : spec.after) {
     const SessionId id{dependency.session()};

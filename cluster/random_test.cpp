@@ -250,7 +250,8 @@ class Run {
     if (cell_.state.session(id)) cell_.evict(id);
   }
 
-  // What the manager does at once: tasks of lost nodes, dependents of ended.
+  // What the manager does at once: tasks of lost nodes, dependents of ended,
+  // who waits for a reservation that is gone.
   void follow_up() {
     bool more = true;
     while (more) {
@@ -258,6 +259,7 @@ class Run {
       for (std::uint64_t i = 1; i < cell_.state.next_session().value; ++i) {
         while (cell_.task_lost(SessionId{i})) more = true;
         const Session& session = cell_.session(SessionId{i});
+        if (cell_.unreserved(session.id)) more = true;
         if (session.state != SessionState::pending || !session.depends)
           continue;
         for (const auto& after : cell_.state.spec(session).after) {

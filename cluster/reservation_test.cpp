@@ -24,6 +24,28 @@ struct Fixture : Cell {
     auto decision = set_reservation(reservation);
     return verdict(decision);
   }
+
+  // Of the reservation `a_reservation`.
+  SessionId waiting() {
+    Spec spec = one_task();
+    spec.reservation = "r";
+    return submit(spec);
+  }
+  std::string end_of(SessionId id) const {
+    const Session& ended = session(id);
+    return std::string(schema::EnumNameSessionState(ended.state)) + " " +
+           schema::EnumNameEndReason(ended.reason) + " " +
+           (ended.detail ? *ended.detail : std::string());
+  }
+  std::string asked(const std::function<void(Spec&)>& change) {
+    Spec spec = one_task();
+    spec.reservation = "r";
+    change(spec);
+    const auto decision = try_submit(spec);
+    if (!decision) said = decision.error().text;
+    return verdict(decision);
+  }
+  std::string said;
 };
 
 }  // namespace
@@ -220,6 +242,126 @@ BOOST_AUTO_TEST_CASE(a_session_names_one_that_is_for_it) {
   BOOST_TEST(state.spec(session(SessionId{1})).reservation == "r");
   spec.user = "anna";
   BOOST_TEST(verdict(try_submit(spec)) == "forbidden reservation_foreign 0 0");
+}
+
+// ---- who waits for one that changes
+
+BOOST_AUTO_TEST_CASE(one_that_is_removed_ends_who_waits_for_it) {
+  set_reservation(a_reservation(*this));
+  const SessionId id = waiting();
+  const SessionId other = submit(one_task());
+  BOOST_TEST(!unreserved(id));
+  remove_reservation("r");
+  const Sequence removal = state.last_sequence();
+  BOOST_TEST(!unreserved(other));
+  BOOST_TEST(unreserved(id, {removal}));
+  BOOST_TEST(kinds == "SessionEnded");
+  BOOST_TEST(event(state.last_sequence()).cause() == removal.value);
+  BOOST_TEST(end_of(id) ==
+             "cancelled reservation_gone its reservation r was removed at "
+             "1970-01-01T00:16:40.000000000Z: it can never start");
+  BOOST_TEST(!unreserved(id));
+  BOOST_TEST(state.digest_hex() == replayed_digest(*this));
+}
+
+BOOST_AUTO_TEST_CASE(one_that_is_over_ends_who_waits_and_one_that_repeats_not) {
+  set_reservation(a_reservation(*this));
+  const SessionId id = waiting();
+  pass(3 * hour_ns - 1);
+  BOOST_TEST(!unreserved(id));
+  pass(1);
+  tick_reservations();
+  BOOST_TEST(unreserved(id, {state.last_sequence(), true}));
+  BOOST_TEST(
+      end_of(id).find("its reservation r is over since 1970-01-01T03:") !=
+      std::string::npos);
+  set_changed([](auto& r) { r.every_ns = 24 * hour_ns; });
+  const SessionId patient = waiting();
+  pass(1000 * hour_ns);
+  tick_reservations();
+  BOOST_TEST(!unreserved(patient));
+}
+
+BOOST_AUTO_TEST_CASE(who_is_no_owner_any_more_waits_in_vain) {
+  Spec ann = one_task();
+  ann.user = "ann";
+  submit(ann);
+  set_reservation(a_reservation(*this));
+  const SessionId id = waiting();
+  pass(hour_ns);
+  set_changed([&](auto& r) {
+    r.first = {now, Time{now.value + hour_ns}};
+    r.users = {"ann"};
+  });
+  // Not let in, even before it is told.
+  BOOST_TEST(verdict(try_place(id, {"n0"})) ==
+             "wrong_state placement_stale 0 0");
+  BOOST_TEST(unreserved(id));
+  BOOST_TEST(end_of(id) ==
+             "cancelled reservation_gone its reservation r is not for root in "
+             "project default any more: it can never start");
+}
+
+BOOST_AUTO_TEST_CASE(what_runs_in_one_goes_on_without_it) {
+  set_reservation(a_reservation(*this));
+  pass(hour_ns);
+  Spec spec = one_task();
+  spec.reservation = "r";
+  spec.requeue_max = 1;
+  const SessionId id = submit(spec);
+  place(id, {"n0"});
+  start(id);
+  remove_reservation("r");
+  BOOST_TEST(!unreserved(id));
+  exit(id, 0, 1);
+  BOOST_TEST((state_of(id) == SessionState::pending));
+  BOOST_TEST(unreserved(id));
+  BOOST_TEST(end_of(id).find("is not there any more") != std::string::npos);
+}
+
+// ---- what one could never hold
+
+BOOST_AUTO_TEST_CASE(one_that_keeps_too_little_is_refused_with_numbers) {
+  set_changed([](auto& r) {
+    r.nodes = {"n0", "n1"};
+    r.devices = {0, 1};
+  });
+  add({.name = "n2", .devices = 8});
+  BOOST_TEST(asked([](Spec& spec) { spec.gpus = 2; }) == "accepted");
+  BOOST_TEST(asked([](Spec& spec) { spec.gpus = 3; }) ==
+             "impossible never_fits 2 3");
+  BOOST_TEST(said ==
+             "2 of 3 nodes of group default are in reservation r (GPU 0, 1 of "
+             "each); among them, it needs 3 GPUs in a task; the largest node "
+             "of group default has 2 (H100)");
+  BOOST_TEST(asked([](Spec& spec) { spec.tasks = 4, spec.gpus = 1; }) ==
+             "accepted");
+  BOOST_TEST(asked([](Spec& spec) { spec.tasks = 5, spec.gpus = 1; }) ==
+             "impossible never_fits 2 3");
+  BOOST_TEST(asked([](Spec& spec) { spec.tasks = spec.nodes = 2; }) ==
+             "accepted");
+  BOOST_TEST(asked([](Spec& spec) { spec.tasks = spec.nodes = 3; }) ==
+             "impossible never_fits 2 3");
+  Spec each = one_task();
+  each.reservation = "r";
+  each.gpus = 3;
+  BOOST_TEST(verdict(try_submit_array(each, {1, 2})) ==
+             "impossible never_fits 2 3");
+}
+
+BOOST_AUTO_TEST_CASE(a_place_beside_the_reservation_is_refused) {
+  add({.name = "n2", .labels = {{"rack", "r2"}}});
+  set_reservation(a_reservation(*this));
+  BOOST_TEST(asked([](Spec& spec) { spec.on_node = "n0"; }) == "accepted");
+  BOOST_TEST(asked([](Spec& spec) { spec.on_node = "n1"; }) ==
+             "impossible reservation_outside 0 1");
+  BOOST_TEST(asked([](Spec& spec) { spec.constraint = "rack=r2"; }) ==
+             "impossible reservation_outside 0 3");
+  BOOST_TEST(said ==
+             "0 of 3 nodes of group default are in reservation r and satisfy "
+             "rack=r2");
+  BOOST_TEST(asked([](Spec& spec) { spec.constraint = "gpus=4"; }) ==
+             "accepted");
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -110,8 +110,9 @@ struct Session {
   EndReason reason = EndReason::none;
   bool simulated = false;
   bool depends = false;
-  bool warns = false;   // wants a signal before its time limit
-  bool warned = false;  // and got it in this attempt
+  bool reserves = false;  // asks for a reservation
+  bool warns = false;     // wants a signal before its time limit
+  bool warned = false;    // and got it in this attempt
   schema::OnPreempt on_preempt = schema::OnPreempt::requeue;
   std::uint32_t preemptions = 0;  // attempts that do not count
   std::int32_t exit_code = 0;

@@ -8,6 +8,7 @@
 #include "cluster/node_spec.hpp"
 #include "cluster/rejecting.hpp"
 #include "cluster/scheduling/capacity.hpp"
+#include "cluster/scheduling/label_wishes.hpp"
 
 namespace reeve::cluster {
 namespace {
@@ -49,33 +50,62 @@ bool of_its_queue(const Node& node, const Request& request) {
          node.group == request.group;
 }
 
-// The nodes that serve it, as shapes: all alike, or by the value of the label
-// that all of them have to share.
+// Where it wants to be, read.
+struct Wanted {
+  const Spec& spec;
+  const Request& request;
+  Constraint constraint;
+  LabelWishes labels;
+  const Reservation* reservation = nullptr;  // null: it asks for none
+
+  Wanted(const State& state, const Spec& asked, const Request& packed)
+      : spec(asked), request(packed), labels(packed) {
+    if (!spec.constraint.empty())
+      constraint = *Constraint::parse(spec.constraint);
+    if (!spec.reservation.empty())
+      reservation = state.reservations().find(spec.reservation);
+  }
+  bool any() const {
+    return !spec.constraint.empty() || labels.any() || reservation;
+  }
+};
+
+// The nodes that serve it, as shapes: all alike, or by the place that all of
+// them have to share.
 struct Matching {
   std::map<std::string, std::vector<Shape>> shapes;
   std::uint64_t nodes = 0;  // of its queue
   std::uint64_t matching = 0;
 };
 
+// The node as it is for the session: with the devices that are kept for it.
+Shape shape_for(const State& state, const Node& node, const Wanted& wanted) {
+  Shape shape = state.shapes()[node.shape];
+  shape.count = 1;
+  if (!wanted.reservation || wanted.reservation->devices.empty()) return shape;
+  shape.gpus.clear();
+  for (std::uint32_t i = 0; i < node.devices.size(); ++i)
+    if (wanted.reservation->covers_device(i))
+      shape.gpus.push_back(
+          {node.devices[i].model, 1, node.devices[i].memory_bytes});
+  return shape;
+}
+
 // Stops at the first nodes that have room for it: most requests are possible.
-std::optional<std::string> lacking(const State& state, const Request& request,
-                                   const Constraint& constraint,
-                                   std::string_view within, Matching& found) {
+std::optional<std::string> lacking(const State& state, const Wanted& wanted,
+                                   Matching& found) {
+  const Request& request = wanted.request;
   for (const Node& node : state.nodes()) {
     if (!of_its_queue(node, request)) continue;
     ++found.nodes;
     if (!request.on_node.empty() && node.name != request.on_node) continue;
-    if (!constraint.matches(facts_of(node))) continue;
-    std::string place;
-    if (!within.empty()) {
-      const std::string* value = find_label(node.labels, within);
-      if (!value) continue;
-      place = *value;
-    }
+    if (wanted.reservation && !wanted.reservation->covers(node.name)) continue;
+    if (!wanted.constraint.matches(facts_of(node))) continue;
+    const std::string* place = wanted.labels.place_of(node.name, node.labels);
+    if (!place) continue;
     ++found.matching;
-    auto& shapes = found.shapes[place];
-    shapes.push_back(state.shapes()[node.shape]);
-    shapes.back().count = 1;
+    auto& shapes = found.shapes[*place];
+    shapes.push_back(shape_for(state, node, wanted));
     const bool look = (shapes.size() & (shapes.size() - 1)) == 0;
     if (look && !impossible(shapes, request)) return std::nullopt;
   }
@@ -88,24 +118,62 @@ std::optional<std::string> lacking(const State& state, const Request& request,
   return why ? why : std::string();
 }
 
-Check check_labels(const State& state, const Spec& spec,
-                   const Request& request) {
-  Constraint constraint;
-  if (!spec.constraint.empty())
-    constraint = *Constraint::parse(spec.constraint);
-  Matching found;
-  const auto why = lacking(state, request, constraint, spec.within, found);
-  if (!why) return std::nullopt;
-  std::string asked = std::string(spec.constraint);
+// "are in reservation r (GPU 0, 1 of each) and satisfy rack=r1".
+std::string asked_text(const Wanted& wanted) {
+  const Spec& spec = wanted.spec;
+  std::vector<std::string> kept;
+  if (const Reservation* reservation = wanted.reservation)
+    kept.push_back(
+        fmt::format("are in reservation {}{}", reservation->name,
+                    reservation->devices.empty()
+                        ? std::string()
+                        : fmt::format(" (GPU {} of each)",
+                                      fmt::join(reservation->devices, ", "))));
+  std::vector<std::string> places;
+  if (!spec.constraint.empty()) places.emplace_back(spec.constraint);
   if (!spec.within.empty())
-    asked += fmt::format("{}label {} of one value for all nodes",
-                         asked.empty() ? "" : " and ", spec.within);
+    places.push_back(
+        fmt::format("label {} of one value for all nodes", spec.within));
+  for (const auto& [word, text] :
+       {std::pair("together", spec.together), std::pair("apart", spec.apart)}) {
+    if (text.empty()) continue;
+    const std::string_view label = parse_company(text)->label;
+    if (!label.empty())
+      places.push_back(fmt::format("label {} of {} {}", label, word, text));
+  }
+  if (!places.empty())
+    kept.push_back(fmt::format("satisfy {}", fmt::join(places, " and ")));
+  return fmt::format("{}", fmt::join(kept, " and "));
+}
+
+// The numbers are those of the nodes that serve it, and of all in its queue.
+Check check_nodes(const State& state, const Wanted& wanted) {
+  const std::string& name = wanted.request.on_node;
+  if (wanted.reservation && !name.empty() && !wanted.reservation->covers(name))
+    return reject(RejectCode::impossible, "reservation_outside",
+                  fmt::format("node {} is not in reservation {}; nodes in "
+                              "it: {}",
+                              name, wanted.reservation->name,
+                              wanted.reservation->nodes.size()),
+                  0, wanted.reservation->nodes.size());
+  Matching found;
+  const auto why = lacking(state, wanted, found);
+  if (!why) return std::nullopt;
+  const std::string asked = asked_text(wanted);
+  // A gang that is to be together on one node.
+  if (asked.empty())
+    return reject(
+        RejectCode::impossible, "never_fits",
+        fmt::format("on one node, for it is to be together: it {}", *why),
+        found.matching, found.nodes);
   const std::string count =
-      fmt::format("{} of {} nodes of group {} satisfy {}", found.matching,
-                  found.nodes, request.group, asked);
+      fmt::format("{} of {} nodes of group {} {}", found.matching, found.nodes,
+                  wanted.request.group, asked);
   if (found.matching == 0)
-    return reject(RejectCode::impossible, "constraint_never", count, 0,
-                  found.nodes);
+    return reject(
+        RejectCode::impossible,
+        wanted.reservation ? "reservation_outside" : "constraint_never", count,
+        0, found.nodes);
   return reject(RejectCode::impossible, "never_fits",
                 fmt::format("{}; among them, it {}", count, *why),
                 found.matching, found.nodes);
@@ -127,8 +195,8 @@ Check check_place(const State& state, const Spec& spec,
   }
   if (auto why = impossible(*asked, request))
     return reject(RejectCode::impossible, "never_fits", std::move(*why));
-  if (spec.constraint.empty() && spec.within.empty()) return std::nullopt;
-  return check_labels(state, spec, request);
+  const Wanted wanted(state, spec, request);
+  return wanted.any() ? check_nodes(state, wanted) : std::nullopt;
 }
 
 }  // namespace reeve::cluster

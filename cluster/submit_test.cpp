@@ -122,6 +122,30 @@ BOOST_AUTO_TEST_CASE(dependencies_are_bounded_and_must_exist) {
   refuses("not_found dependency_unknown 0 0", after(0));
 }
 
+BOOST_AUTO_TEST_CASE(opposite_dependencies_are_refused_and_equal_ones_are_one) {
+  using schema::DependencyKind;
+  const std::uint64_t id = submit(one_task()).value;
+  refuses("malformed dependency_opposite 0 0", [&](Spec& spec) {
+    spec.after = {{id, DependencyKind::ok}, {id, DependencyKind::failed}};
+  });
+  refuses("malformed dependency_opposite 0 0", [&](Spec& spec) {
+    spec.after = {{id, DependencyKind::failed},
+                  {id, DependencyKind::any},
+                  {id, DependencyKind::ok}};
+  });
+  Spec spec = one_task();
+  spec.after = {{id, DependencyKind::any},
+                {id, DependencyKind::ok},
+                {id, DependencyKind::any}};
+  const SessionId other = submit(spec);
+  const auto kept = state.spec(session(other)).after;
+  BOOST_REQUIRE_EQUAL(kept.size(), 1);
+  BOOST_CHECK(kept[0].kind() == DependencyKind::ok);
+  place(SessionId{id}, {"n0"});
+  exit(SessionId{id}, 0, 1);
+  BOOST_CHECK(dependent(other, SessionId{id}));
+}
+
 BOOST_AUTO_TEST_CASE(a_session_needs_a_command_unless_it_is_simulated) {
   refuses("malformed command_missing 0 0", [](Spec& spec) { spec.argv = {}; });
   refuses("malformed command_missing 0 0",

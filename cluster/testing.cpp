@@ -329,6 +329,13 @@ void Cell::tick_reservations() {
   settle();
 }
 
+bool Cell::unreserved(SessionId waiting, const ReservationChange& change) {
+  const bool ended =
+      decide_unreserved(state, session(waiting), change, origin(), writer);
+  settle();
+  return ended;
+}
+
 Reservation a_reservation(const Cell& cell) {
   constexpr std::uint64_t hour_ns = 3600 * second_ns;
   Reservation out;

@@ -104,6 +104,7 @@ class Cell {
   Decision remove_reservation(std::string_view name);
   // Drops those that are over.
   void tick_reservations();
+  bool unreserved(SessionId waiting, const ReservationChange& change = {});
 
   // Submitted, placed on n0 and started.
   SessionId running(const Spec& spec);

@@ -48,6 +48,8 @@ void Core::start(std::string_view cell, std::string_view owner,
   state_.visit_sessions(SessionId{}, [&](const Session& session) {
     if (has_ended(session.state)) return true;
     link_dependencies(session);
+    if (session.reserves && session.state == SessionState::pending)
+      reserving_.insert(session.id.value);
     arm(session);
     // Of tasks that have started, only simulated ones are launched again.
     want_launch(session);
@@ -59,6 +61,7 @@ void Core::start(std::string_view cell, std::string_view owner,
         orphaned_.push_back(session.id.value);
     return true;
   });
+  doubt_reserving({});
   follow_up(now);
 }
 
@@ -355,10 +358,12 @@ void Core::react(const schema::Event& event) {
           live(event.body_as_SessionSubmitted()->session());
       arm(*session);
       link_dependencies(*session);
+      if (session->reserves) reserving_.insert(session->id.value);
       break;
     }
     case EventBody::SessionPlaced: {
       const Session* session = live(event.body_as_SessionPlaced()->session());
+      reserving_.erase(session->id.value);
       arm(*session);
       want_launch(*session);
       break;
@@ -385,10 +390,16 @@ void Core::react(const schema::Event& event) {
       want_warning(*session);
       break;
     }
-    case EventBody::SessionRequeued:
-      arm(*live(event.body_as_SessionRequeued()->session()));
+    case EventBody::SessionRequeued: {
+      const Session* session = live(event.body_as_SessionRequeued()->session());
+      arm(*session);
+      if (!session->reserves) break;
+      reserving_.insert(session->id.value);
+      doubted_.push_back({session->id.value, {}});
       break;
+    }
     case EventBody::SessionEnded:
+      reserving_.erase(event.body_as_SessionEnded()->session());
       if (dependents_.contains(event.body_as_SessionEnded()->session()))
         ended_.push_back(event.body_as_SessionEnded()->session());
       break;
@@ -399,6 +410,18 @@ void Core::react(const schema::Event& event) {
       agents_[node->agent].listed = false;
       break;
     }
+    case EventBody::ReservationSet:
+      doubt_reserving({Sequence{event.seq()}});
+      break;
+    case EventBody::ReservationRemoved:
+      doubt_reserving({Sequence{event.seq()}, event.command_id() == nullptr});
+      break;
+    case EventBody::AccountChanged:
+      // A project may lie below another one now.
+      if (event.body_as_AccountChanged()->account()->kind() ==
+          schema::AccountKind::project)
+        doubt_reserving({Sequence{event.seq()}});
+      break;
     default: break;
   }
 }
@@ -413,8 +436,25 @@ void Core::link_dependencies(const Session& session) {
   }
 }
 
+void Core::doubt_reserving(const cluster::ReservationChange& change) {
+  for (const std::uint64_t id : reserving_) doubted_.push_back({id, change});
+}
+
+void Core::end_unreserved(Time now) {
+  for (const auto& [id, change] : std::exchange(doubted_, {})) {
+    const Session* session = state_.session(SessionId{id});
+    if (session && cluster::decide_unreserved(state_, *session, change,
+                                              origin(now), writer_))
+      absorb();
+  }
+}
+
 void Core::follow_up(Time now) {
-  while (!orphaned_.empty() || !ended_.empty()) {
+  while (!orphaned_.empty() || !ended_.empty() || !doubted_.empty()) {
+    if (!doubted_.empty()) {
+      end_unreserved(now);
+      continue;
+    }
     if (!orphaned_.empty()) {
       const Session* session = state_.session(SessionId{orphaned_.back()});
       if (!session ||

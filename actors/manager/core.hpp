@@ -14,6 +14,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -203,6 +204,9 @@ class Core {
                                       std::string_view principal,
                                       std::string_view reply_to);
   void link_dependencies(const Session& session);
+  // Sessions that wait for a reservation are looked at before anything leaves.
+  void doubt_reserving(const cluster::ReservationChange& change);
+  void end_unreserved(Time now);
   std::vector<std::byte> status_answer() const;
   std::uint32_t sessions_of(const schema::Command& command,
                             SessionId first) const;
@@ -257,6 +261,9 @@ class Core {
   std::unordered_map<std::uint64_t, std::vector<std::uint64_t>> dependents_;
   std::vector<std::uint64_t> ended_;     // whose dependents are to be looked at
   std::vector<std::uint64_t> orphaned_;  // with tasks on lost nodes
+  std::set<std::uint64_t> reserving_;    // that wait for a reservation
+  // Those that may wait in vain, and why.
+  std::vector<std::pair<std::uint64_t, cluster::ReservationChange>> doubted_;
 
   std::vector<SessionId> launches_;
   // By agent, with the grace or the signal.

@@ -171,7 +171,13 @@ void Core::on_scheduler(const ForScheduler& asked, const FromScheduler& said,
   } else if (const auto* queue = std::get_if<cluster::Queue>(&said)) {
     reply_read(reply_to, writer.queue(std::get<QueueOf>(asked).group, *queue));
   } else {
-    reply_read(reply_to, writer.dry_run(std::get<cluster::DryRun>(said)));
+    const schema::Event& event =
+        schema::event_of(std::get<WouldStart>(asked).event);
+    reply_read(
+        reply_to,
+        writer.dry_run(
+            std::get<cluster::DryRun>(said),
+            cluster::spec_of(*event.body_as_SessionSubmitted()->spec()), now_));
   }
 }
 
@@ -183,7 +189,7 @@ void Core::answer_why(SessionId id, const cluster::Why& why,
     reply_read(reply_to, writer.not_found(fmt::format(
                              "there is no session s-{}", id.value)));
   } else if (session->state == schema::SessionState::pending) {
-    reply_read(reply_to, writer.why_waiting(*session, why));
+    reply_read(reply_to, writer.why_waiting(*session, why, now_));
   } else {
     reply_read(reply_to, writer.why_settled(*session));
   }

@@ -36,13 +36,14 @@ class AnswerWriter {
   std::vector<std::byte> queue(std::string_view group,
                                const cluster::Queue& queue);
   std::vector<std::byte> dry_run_refused(const cluster::Rejection& rejection);
-  std::vector<std::byte> dry_run(const cluster::DryRun& run);
+  std::vector<std::byte> dry_run(const cluster::DryRun& run,
+                                 const cluster::Spec& spec, Time now);
   std::vector<std::byte> digest();
   // Of a session that does not wait: why it is where it is.
   std::vector<std::byte> why_settled(const cluster::Session& session);
   // Of one that waits, from the pass that refused it.
   std::vector<std::byte> why_waiting(const cluster::Session& session,
-                                     const cluster::Why& why);
+                                     const cluster::Why& why, Time now);
   std::vector<std::byte> not_found(std::string_view text);
   std::vector<std::byte> failed(std::string_view text);
 
@@ -60,7 +61,9 @@ class AnswerWriter {
                                 std::string_view error, bool not_found);
   flatbuffers::Offset<schema::WhyAnswer> why(SessionId id,
                                              schema::SessionState state,
-                                             const cluster::Why& why);
+                                             const cluster::Why& why,
+                                             const cluster::Spec& spec,
+                                             Time now);
   flatbuffers::Offset<schema::SessionView> view(
       const cluster::Session& session);
   flatbuffers::Offset<schema::TaskView> view(const cluster::Session& session,

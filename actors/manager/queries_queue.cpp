@@ -71,14 +71,16 @@ std::vector<std::byte> AnswerWriter::dry_run_refused(
   return finish(schema::CreateDryRunAnswer(builder_, text, rule));
 }
 
-std::vector<std::byte> AnswerWriter::dry_run(const cluster::DryRun& run) {
+std::vector<std::byte> AnswerWriter::dry_run(const cluster::DryRun& run,
+                                             const cluster::Spec& spec,
+                                             Time now) {
   std::vector<std::string_view> names;
   for (const cluster::TaskProposal& task : run.tasks)
     if (const cluster::Node* node = state_.node(task.node))
       names.emplace_back(node->name);
   const auto nodes = cluster::build_texts(builder_, names);
-  const auto why =
-      this->why(SessionId{}, cluster::SessionState::pending, run.why);
+  const auto why = this->why(SessionId{}, cluster::SessionState::pending,
+                             run.why, spec, now);
   return finish(schema::CreateDryRunAnswer(builder_, 0, 0, nodes, why));
 }
 

@@ -41,6 +41,13 @@ struct Fixture : Harness {
     return ask<schema::SessionQuery>(
         [=](Builder& b) { return schema::CreateSessionQuery(b, id); });
   }
+  // What it is told with this answer of the scheduler.
+  const schema::WhyAnswer* waiting(std::uint64_t id, const cluster::Why& why) {
+    core->answer_why(SessionId{id}, why, "w");
+    collect();
+    return flatbuffers::GetRoot<schema::Answer>(replies.at("w").data())
+        ->body_as_WhyAnswer();
+  }
   std::string why(std::uint64_t id) {
     const auto* answer = ask<schema::WhyQuery>(
         [=](Builder& b) { return schema::CreateWhyQuery(b, id); });
@@ -238,6 +245,73 @@ BOOST_AUTO_TEST_CASE(why_of_one_that_waits_comes_from_the_scheduler) {
                     "0 of 1 tasks fit on the 3 nodes now; the nearest, n0, "
                     "lacks 1.5 CPUs (has 0.5 free)");
   BOOST_CHECK_EQUAL(answer->reasons()->Get(0)->nodes(), 3);
+}
+
+BOOST_AUTO_TEST_CASE(why_names_the_ends_that_are_waited_for) {
+  using schema::DependencyKind;
+  for (int i = 0; i < 4; ++i) submitted(one_task());
+  Spec spec = one_task();
+  spec.after = {{1, DependencyKind::ok},
+                {2, DependencyKind::failed},
+                {3, DependencyKind::any},
+                {4, DependencyKind::ok}};
+  const std::uint64_t id = submitted(spec);
+  cluster::Why why;
+  why.reason = cluster::WaitReason::dependency;
+  why.waits_for = {SessionId{1}, SessionId{2}, SessionId{3}};
+  BOOST_CHECK_EQUAL(waiting(id, why)->summary()->str(),
+                    "it waits for s-1 to succeed, s-2 to fail, s-3 to end");
+}
+
+BOOST_AUTO_TEST_CASE(why_names_the_label_that_no_node_has) {
+  join({.name = "n1", .labels = {{"rack", "r1"}}});
+  Spec spec = one_task();
+  spec.together = "x@rack";
+  const std::uint64_t id = submitted(spec);
+  cluster::Why why;
+  why.reason = cluster::WaitReason::no_room;
+  why.tasks = 1;
+  why.nodes.total = 2;
+  why.nodes.unwished = 2;
+  const auto* answer = waiting(id, why);
+  BOOST_CHECK_EQUAL(answer->summary()->str(),
+                    "0 of 1 tasks fit on the 2 nodes now");
+  BOOST_CHECK_EQUAL(answer->reasons()->Get(0)->reason()->str(),
+                    "not as it asks: together x@rack");
+  join({.name = "n1"});
+  BOOST_CHECK_EQUAL(waiting(id, why)->summary()->str(),
+                    "no node of group default has label rack, which together "
+                    "x@rack needs");
+}
+
+BOOST_AUTO_TEST_CASE(why_says_when_its_reservation_begins) {
+  Builder builder;
+  cluster::Reservation kept;
+  kept.name = "r";
+  kept.nodes = {"n0"};
+  kept.users = {"root"};
+  kept.first = {Time{7200 * second_ns}, Time{10'800 * second_ns}};
+  kept.every_ns = 86'400 * second_ns;
+  core->on_command(
+      command_of(builder, next_id(),
+                 schema::CreateSetReservation(
+                     builder, cluster::build_reservation(builder, kept))),
+      "root", "", now);
+  Spec spec = one_task();
+  spec.reservation = "r";
+  const std::uint64_t id = submitted(spec);
+  cluster::Why why;
+  why.reason = cluster::WaitReason::no_room;
+  why.nodes.total = why.nodes.reserved = 1;
+  const auto* answer = waiting(id, why);
+  BOOST_CHECK_EQUAL(answer->summary()->str().substr(0, 49),
+                    "its reservation r begins at 1970-01-01T02:00:00.0");
+  BOOST_CHECK_EQUAL(answer->reasons()->Get(0)->reason()->str(),
+                    "not kept for it by reservation r now");
+  tick(10'800 * second_ns);
+  commit();
+  BOOST_CHECK_EQUAL(waiting(id, why)->summary()->str().substr(0, 55),
+                    "its reservation r begins again at 1970-01-02T02:00:00.0");
 }
 
 BOOST_AUTO_TEST_CASE(the_status_counts_and_the_digest_is_the_states) {

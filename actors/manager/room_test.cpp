@@ -16,6 +16,7 @@ using schema::SessionState;
 namespace {
 
 constexpr std::uint64_t hour_ns = 3600 * second_ns;
+using Names = std::vector<std::string>;
 
 struct Fixture : Harness {
   Fixture() {
@@ -58,21 +59,50 @@ struct Fixture : Harness {
                      "root", text_of(id), now);
     commit();
   }
+  static cluster::Reservation wanted(std::uint64_t from_at, std::uint64_t to_at,
+                                     const Names& users,
+                                     const Names& projects) {
+    cluster::Reservation out;
+    out.name = "r";
+    out.nodes = {"n0"};
+    out.users = users;
+    out.projects = projects;
+    out.first = {Time{from_at}, Time{to_at}};
+    return out;
+  }
   schema::Id128 reserve(std::uint64_t from_at, std::uint64_t to_at,
-                        std::string_view principal = "root") {
+                        std::string_view principal = "root",
+                        const Names& users = {"root"},
+                        const Names& projects = {}) {
     Builder builder;
-    cluster::Reservation wanted;
-    wanted.name = "r";
-    wanted.nodes = {"n0"};
-    wanted.users = {"root"};
-    wanted.first = {Time{from_at}, Time{to_at}};
-    const auto spec = cluster::build_reservation(builder, wanted);
+    const auto spec = cluster::build_reservation(
+        builder, wanted(from_at, to_at, users, projects));
+    return send(builder, schema::CreateSetReservation(builder, spec),
+                principal);
+  }
+  void unreserve() {
+    Builder builder;
+    send(builder, schema::CreateRemoveReservationDirect(builder, "r"));
+  }
+  void set_project(const char* name, const char* parent) {
+    Builder builder;
+    const auto spec = schema::CreateAccountSpecDirect(
+        builder, schema::AccountKind::project, name, parent);
+    send(builder, schema::CreateSetAccount(builder, spec));
+  }
+  template <class Body>
+  schema::Id128 send(Builder& builder, flatbuffers::Offset<Body> body,
+                     std::string_view principal = "root") {
     const auto id = next_id();
-    core->on_command(
-        command_of(builder, id, schema::CreateSetReservation(builder, spec)),
-        principal, text_of(id), now);
+    core->on_command(command_of(builder, id, body), principal, text_of(id),
+                     now);
     commit();
     return id;
+  }
+  std::string why(std::uint64_t session) {
+    const auto* answer = ask<schema::WhyQuery>(
+        [=](Builder& b) { return schema::CreateWhyQuery(b, session); });
+    return answer ? answer->body_as_WhyAnswer()->summary()->str() : "waits";
   }
 };
 
@@ -178,6 +208,107 @@ BOOST_AUTO_TEST_CASE(only_admins_reserve_and_what_is_over_goes) {
   BOOST_TEST(count() == 1u);
   wait(2 * second_ns);
   BOOST_TEST(count() == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(who_waits_for_a_reservation_that_goes_ends) {
+  reserve(now.value + hour_ns, now.value + 2 * hour_ns);
+  Spec spec = one_task();
+  spec.reservation = "r";
+  submit(spec);
+  submit(one_task());
+  Spec after = one_task();
+  after.after = {{1, schema::DependencyKind::ok}};
+  submit(after);
+  commit();
+  unreserve();
+  BOOST_TEST((state_of(1) == SessionState::cancelled));
+  BOOST_TEST((state_of(2) == SessionState::pending));
+  BOOST_TEST((state_of(3) == SessionState::cancelled));
+  BOOST_TEST(why(1).find("cancelled: reservation_gone (its reservation r was "
+                         "removed at ") != std::string::npos);
+  // By its time.
+  reserve(now.value, now.value + 3 * second_ns);
+  submit(spec);
+  commit();
+  wait(2 * second_ns);
+  BOOST_TEST((state_of(4) == SessionState::pending));
+  wait(2 * second_ns);
+  BOOST_TEST(why(4).find("its reservation r is over since ") !=
+             std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(who_lost_the_right_to_a_reservation_ends) {
+  Spec anns = one_task();
+  anns.user = "ann";
+  submit(anns);
+  set_project("top", "");
+  set_project("below", "top");
+  reserve(now.value + hour_ns, now.value + 2 * hour_ns, "root", {}, {"top"});
+  Spec spec = one_task();
+  spec.reservation = "r";
+  spec.project = "below";
+  const auto id = submit(spec);
+  commit();
+  BOOST_TEST(verdict(id) == "accepted s-2");
+  set_project("below", "");
+  BOOST_TEST((state_of(2) == SessionState::cancelled));
+  set_project("below", "top");
+  submit(spec);
+  commit();
+  reserve(now.value + hour_ns, now.value + 2 * hour_ns, "root", {"ann"});
+  BOOST_TEST(why(3).find("is not for root in project below any more") !=
+             std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(one_that_is_tried_again_without_its_reservation_ends) {
+  reserve(now.value, now.value + hour_ns);
+  Spec spec = one_task();
+  spec.reservation = "r";
+  spec.requeue_max = 1;
+  const std::uint64_t id = running(spec);
+  unreserve();
+  BOOST_TEST((state_of(id) == SessionState::running));
+  report("n0", id, {.exit_code = 1});
+  commit();
+  BOOST_TEST((state_of(id) == SessionState::cancelled));
+}
+
+// Each decision is a commit, and the daemon dies after the first.
+BOOST_AUTO_TEST_CASE(who_waits_in_vain_ends_after_a_restart) {
+  Harness small(Options{.batch_bytes_max = 1});
+  const auto settle = [&] {
+    while (small.begin_commit(), small.in_flight) small.finish_commit();
+  };
+  settle();
+  small.register_nodes("n0", {{.name = "n0"}}, true);
+  settle();
+  const auto send = [&](auto make) {
+    Builder builder;
+    const auto id = small.next_id();
+    small.core->on_command(command_of(builder, id, make(builder)), "root",
+                           text_of(id), small.now);
+  };
+  send([&](Builder& b) {
+    return schema::CreateSetReservation(
+        b, cluster::build_reservation(
+               b, wanted(small.now.value + hour_ns,
+                         small.now.value + 2 * hour_ns, {"root"}, {})));
+  });
+  Spec spec = one_task();
+  spec.reservation = "r";
+  small.submit(spec);
+  settle();
+  send(
+      [](Builder& b) { return schema::CreateRemoveReservationDirect(b, "r"); });
+  small.begin_commit();
+  small.finish_commit();
+  BOOST_REQUIRE(
+      (small.replayed().session(SessionId{1})->state == SessionState::pending));
+  small.restart();
+  settle();
+  const auto ended = small.replayed();
+  BOOST_TEST((ended.session(SessionId{1})->reason ==
+              schema::EndReason::reservation_gone));
 }
 
 BOOST_AUTO_TEST_CASE(a_queue_is_asked_of_the_scheduler) {

@@ -61,10 +61,14 @@ flatbuffers::Offset<schema::RegisterNodes> build_register(
       devices.push_back(schema::CreateDeviceSpecDirect(
           builder, uuid.c_str(), node.model.c_str(), node.device_memory_bytes));
     }
+    std::vector<flatbuffers::Offset<schema::KeyValue>> labels;
+    for (const auto& [key, value] : node.labels)
+      labels.push_back(
+          schema::CreateKeyValueDirect(builder, key.c_str(), value.c_str()));
     specs.push_back(schema::CreateNodeSpecDirect(
         builder, node.name.c_str(),
         node.group.empty() ? "default" : node.group.c_str(), node.cpu_milli,
-        node.memory_bytes, &devices, node.simulated));
+        node.memory_bytes, &devices, node.simulated, nullptr, &labels));
   }
   const auto list = builder.CreateVector(specs);
   const auto name = builder.CreateString(agent.data(), agent.size());

@@ -1,6 +1,9 @@
 // Why a session is where it is, in one sentence with numbers.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <tuple>
+
 #include "actors/manager/queries.hpp"
 #include "cluster/units.hpp"
 #include "schema/json.hpp"
@@ -9,6 +12,7 @@ namespace reeve::manager {
 namespace {
 
 using cluster::Session;
+using cluster::Spec;
 using cluster::WaitReason;
 using cluster::Why;
 
@@ -82,17 +86,80 @@ const char* basis_text(cluster::StartBasis basis) {
   }
 }
 
-std::string waiting_text(const Why& why) {
+const char* wanted_end(schema::DependencyKind kind) {
+  switch (kind) {
+    case schema::DependencyKind::ok: return "succeed";
+    case schema::DependencyKind::failed: return "fail";
+    case schema::DependencyKind::any: return "end";
+  }
+  return "end";
+}
+
+// "s-1 to succeed, s-2 to end", of those that it waits for still.
+std::string awaited_text(const Why& why, const Spec& spec) {
+  std::vector<std::string> parts;
+  for (const auto& dependency : spec.after)
+    if (std::find(why.waits_for.begin(), why.waits_for.end(),
+                  SessionId{dependency.session()}) != why.waits_for.end())
+      parts.push_back(fmt::format("s-{} to {}", dependency.session(),
+                                  wanted_end(dependency.kind())));
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
+
+// Where its own reservation keeps nothing yet, or not at the moment.
+std::string reserved_text(const cluster::State& state, const Spec& spec,
+                          Time now) {
+  const auto* own = state.reservations().find(spec.reservation);
+  const auto window = own ? own->window_at(now) : std::nullopt;
+  if (!window || window->from <= now) return {};
+  return fmt::format("its reservation {} {} at {}", own->name,
+                     own->first.from < window->from ? "begins again" : "begins",
+                     schema::rfc3339(window->from.value));
+}
+
+// "constraint rack=r1, together train@rack".
+std::string wishes_text(const Spec& spec) {
+  std::vector<std::string> parts;
+  for (const auto& [word, text] :
+       {std::pair("constraint", spec.constraint),
+        std::pair("within", spec.within), std::pair("together", spec.together),
+        std::pair("apart", spec.apart)})
+    if (!text.empty()) parts.push_back(fmt::format("{} {}", word, text));
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
+
+// A label that it asks for, and that no node of its queue bears any more.
+std::string unlabelled_text(const cluster::State& state, const Spec& spec) {
+  const auto borne = [&](std::string_view label) {
+    return std::any_of(state.nodes().begin(), state.nodes().end(),
+                       [&](const cluster::Node& node) {
+                         return !node.removed && node.group == spec.group &&
+                                node.simulated == spec.simulated &&
+                                find_label(node.labels, label);
+                       });
+  };
+  const auto label_of = [](std::string_view text) {
+    const auto company = parse_company(text);
+    return company ? company->label : std::string_view();
+  };
+  for (const auto& [word, text, label] :
+       {std::tuple("within", spec.within, spec.within),
+        std::tuple("together", spec.together, label_of(spec.together)),
+        std::tuple("apart", spec.apart, label_of(spec.apart))})
+    if (!label.empty() && !borne(label))
+      return fmt::format("no node of group {} has label {}, which {} {} needs",
+                         spec.group, label, word, text);
+  return {};
+}
+
+std::string waiting_text(const Why& why, const cluster::State& state,
+                         const Spec& spec, Time now) {
   switch (why.reason) {
     case WaitReason::not_before:
       return fmt::format("it may not start before {}",
                          schema::rfc3339(why.held_until.value));
-    case WaitReason::dependency: {
-      std::string text = "it waits for ";
-      for (std::size_t i = 0; i < why.waits_for.size(); ++i)
-        text += fmt::format("{}s-{}", i ? ", " : "", why.waits_for[i].value);
-      return text + " to end";
-    }
+    case WaitReason::dependency:
+      return fmt::format("it waits for {}", awaited_text(why, spec));
     case WaitReason::quota: {
       std::string text = cluster::to_text(*why.quota);
       if (why.quota->renewed_at.value != 0)
@@ -103,9 +170,12 @@ std::string waiting_text(const Why& why) {
     }
     case WaitReason::array_full:
       return "as many of its array run as may at once";
-    case WaitReason::queued: return "there is room: it is next";
     default: break;
   }
+  for (auto text :
+       {reserved_text(state, spec, now), unlabelled_text(state, spec)})
+    if (!text.empty()) return text;
+  if (why.reason == WaitReason::queued) return "there is room: it is next";
   if (why.nodes.total == 0) return "its resource group has no node";
   std::string text = fmt::format("{} of {} tasks fit on the {} nodes now",
                                  why.tasks_fitting, why.tasks, why.nodes.total);
@@ -127,14 +197,16 @@ std::vector<std::byte> AnswerWriter::why_settled(const Session& session) {
 }
 
 std::vector<std::byte> AnswerWriter::why_waiting(const Session& session,
-                                                 const Why& why) {
-  return finish(this->why(session.id, session.state, why));
+                                                 const Why& why, Time now) {
+  return finish(
+      this->why(session.id, session.state, why, state_.spec(session), now));
 }
 
 flatbuffers::Offset<schema::WhyAnswer> AnswerWriter::why(
-    SessionId id, schema::SessionState state, const Why& why) {
+    SessionId id, schema::SessionState state, const Why& why, const Spec& spec,
+    Time now) {
   std::vector<flatbuffers::Offset<schema::WhyReason>> reasons;
-  const auto add = [&](const char* reason, std::uint32_t nodes) {
+  const auto add = [&](const std::string& reason, std::uint32_t nodes) {
     if (nodes == 0) return;
     const auto text = builder_.CreateString(reason);
     reasons.push_back(schema::CreateWhyReason(builder_, text, nodes));
@@ -145,12 +217,17 @@ flatbuffers::Offset<schema::WhyAnswer> AnswerWriter::why(
   add("suitable GPUs are held by others", why.nodes.devices_busy);
   add("too few CPUs free", why.nodes.cpu_short);
   add("too little memory free", why.nodes.memory_short);
-  add("not as its constraint or company asks", why.nodes.unwished);
-  add("kept by a reservation", why.nodes.reserved);
+  add(fmt::format("not as it asks: {}", wishes_text(spec)), why.nodes.unwished);
+  add(spec.reservation.empty()
+          ? "kept by a reservation"
+          : fmt::format("not kept for it by reservation {} now",
+                        spec.reservation),
+      why.nodes.reserved);
   add("kept for a session ahead of it", why.nodes.earmarked);
   add("has room for a task", why.nodes.fitting);
   const auto reason_list = builder_.CreateVector(reasons);
-  const auto summary = builder_.CreateString(waiting_text(why));
+  const auto summary =
+      builder_.CreateString(waiting_text(why, state_, spec, now));
   const auto nearest =
       why.nearest ? builder_.CreateString(why.nearest->name) : 0;
   const auto nearest_lacks =

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cluster/scheduling/label_wishes.hpp"
 #include "schema/wire.hpp"
 
 namespace reeve::cluster::simulation {
@@ -72,9 +73,10 @@ bool Possible::as_wished(const Node& node, const Request& request,
   return constraint.matches(facts);
 }
 
-// By the value of the label that all its nodes have to share, if any; stops at
-// the first nodes that have room for it.
-bool Possible::among_wished(const Request& request) const {
+// By the place that all its nodes have to share, if any; stops at the first
+// nodes that have room for it.
+bool Possible::among_wished(const Request& request,
+                            const LabelWishes& labels) const {
   Constraint constraint;
   if (!request.constraint.empty()) {
     auto parsed = Constraint::parse(request.constraint);
@@ -84,9 +86,7 @@ bool Possible::among_wished(const Request& request) const {
   std::map<std::string, std::vector<Shape>> places;
   for (const auto& [node, shape] : nodes_) {
     if (!as_wished(*node, request, constraint)) continue;
-    const std::string* place = request.within.empty()
-                                   ? &request.within
-                                   : find_label(node->labels, request.within);
+    const std::string* place = labels.place_of(node->name, node->labels);
     if (!place) continue;
     auto& shapes = places[*place];
     shapes.push_back(shape);
@@ -103,9 +103,9 @@ bool Possible::operator()(std::uint32_t request) {
   if (known_[request]) return *known_[request];
   const Request& asked = work_.requests[request];
   const auto answer = [&] {
-    if (!asked.constraint.empty() || !asked.within.empty() ||
-        !asked.reservation.empty())
-      return among_wished(asked);
+    const LabelWishes labels(asked);
+    if (!asked.constraint.empty() || labels.any() || !asked.reservation.empty())
+      return among_wished(asked, labels);
     if (asked.on_node.empty()) return !impossible(shapes_, asked);
     const auto named = by_name_.find(asked.on_node);
     return named != by_name_.end() && !impossible(named->second, asked);

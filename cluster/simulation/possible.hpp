@@ -11,13 +11,17 @@
 #include "cluster/scheduling/capacity.hpp"
 #include "cluster/simulation/workload.hpp"
 
+namespace reeve::cluster {
+class LabelWishes;
+}
+
 namespace reeve::cluster::simulation {
 
 class Possible {
  public:
   // All nodes that ever join count, whenever they do, where their labels are as
-  // the request asks, and its reservation ever has them. Company (`together`,
-  // `apart`) is not looked at. The workload must outlive it.
+  // the request asks, and its reservation ever has them. The workload must
+  // outlive it.
   explicit Possible(const Workload& work);
 
   // A request of the workload, by its index.
@@ -26,7 +30,7 @@ class Possible {
  private:
   bool as_wished(const Node& node, const Request& request,
                  const Constraint& constraint) const;
-  bool among_wished(const Request& request) const;
+  bool among_wished(const Request& request, const LabelWishes& labels) const;
 
   const Workload& work_;
   std::vector<std::pair<const Node*, Shape>> nodes_;

@@ -162,6 +162,12 @@ class WorkMaker {
     });
   }
 
+  void unreserve(const std::string& name, std::uint64_t at) {
+    logged(at, [&](flatbuffers::FlatBufferBuilder& builder) {
+      return schema::CreateReservationRemovedDirect(builder, name.c_str());
+    });
+  }
+
   Workload work;
 
  private:

@@ -160,9 +160,24 @@ struct VirtualCell::Core {
       happened(event, account.bytes);
       if (const auto* set = event.body_as_ReservationSet())
         expect(Time{set->reservation()->to_at()});
+      if (reservations.apply(event)) end_unreserved();
       any = true;
     }
     if (any) impose_policy();
+  }
+
+  bool lost_reservation(Index i) const {
+    const std::string& name =
+        work.requests[work.sessions[i].request].reservation;
+    return outcomes[i].fate == Outcome::Fate::waiting && !name.empty() &&
+           !reservations.find(name);
+  }
+
+  // As the real cell does: who waits for one that is gone waits no more.
+  void end_unreserved() {
+    for (Index i = 0; i < next_arrival; ++i)
+      if (lost_reservation(i))
+        end(i, SessionState::cancelled, EndReason::reservation_gone);
   }
 
   // What was asked for goes before what the accounts say.
@@ -281,6 +296,8 @@ struct VirtualCell::Core {
     expect(not_before);
     happened(events.requeued(work.sessions[i].id, outcome.attempts, reason,
                              not_before, now));
+    if (lost_reservation(i))
+      end(i, SessionState::cancelled, EndReason::reservation_gone);
   }
 
   void place(const Proposal& proposal) {
@@ -410,6 +427,7 @@ struct VirtualCell::Core {
   Scheduler scheduler;
   EventMaker events;
   Possible possible;
+  Reservations reservations;
 
   Time now;
   bool begun = false;

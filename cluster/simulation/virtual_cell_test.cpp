@@ -334,6 +334,28 @@ BOOST_AUTO_TEST_CASE(what_would_run_into_a_reservation_waits) {
   BOOST_TEST(run(make.work) == "40-45 0-5 20-25 20-25 refused");
 }
 
+BOOST_AUTO_TEST_CASE(who_waits_for_a_reservation_that_goes_is_refused) {
+  WorkMaker make;
+  const auto node = make.node(2);
+  make.reserve("demo", node, "ann", 20, 40);
+  make.unreserve("demo", 30);
+  make.submit({.lasts_s = 5, .cpus = 2, .reservation = "demo"});
+  make.submit({.lasts_s = 8, .cpus = 2, .reservation = "demo"});
+  make.submit({.lasts_s = 5, .cpus = 2, .reservation = "demo"});
+  make.submit({.lasts_s = 5, .after = {{3, schema::DependencyKind::ok}}});
+  BOOST_TEST(run(make.work) == "20-25 25-33 refused refused");
+}
+
+BOOST_AUTO_TEST_CASE(company_in_a_place_that_no_node_has_is_refused) {
+  WorkMaker make;
+  make.node(4, 0, 0, r1);
+  make.submit({.together = "a@row"});
+  make.submit({.apart = "a@row"});
+  make.submit({.tasks = 5, .together = "a"});
+  make.submit({.tasks = 4, .together = "a@rack"});
+  BOOST_TEST(run(make.work) == "refused refused refused 0-10");
+}
+
 BOOST_AUTO_TEST_CASE(maintenance_that_repeats_begins_and_ends_by_time) {
   WorkMaker make;
   const auto node = make.node(1);

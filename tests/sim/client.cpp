@@ -284,15 +284,8 @@ void Client::remove_reservation(const std::string& name) {
 }
 
 void Client::remove_reservations() {
-  const cluster::State& truth = world_.oracle.truth();
-  for (const auto& [name, kept] : truth.reservations().all())
+  for (const auto& [name, kept] : world_.oracle.truth().reservations().all())
     remove_reservation(name);
-  truth.visit_sessions(SessionId{}, [&](const cluster::Session& session) {
-    if (session.state == cluster::SessionState::pending &&
-        !truth.spec(session).reservation.empty())
-      cancel(session.id.value, false);
-    return true;
-  });
 }
 
 void Client::change_policy() {

@@ -24,8 +24,7 @@ class Client {
   // All nodes may be used again, and as much as there is.
   void resume_nodes();
   void remove_quotas();
-  // Nothing is kept for anybody, and nobody has to make room; what waits for a
-  // reservation waits in vain then.
+  // Nothing is kept for anybody, and nobody has to make room.
   void remove_reservations();
   void reset_policy();
   // Sessions that have to succeed, as nothing is wrong any more.

@@ -229,6 +229,8 @@ void Oracle::count(const schema::Event& event) {
       if (ended.state() == SessionState::lost) probes_.hit(Probe::session_lost);
       if (ended.reason() == schema::EndReason::dependency_failed)
         probes_.hit(Probe::dependency_failed);
+      if (ended.reason() == schema::EndReason::reservation_gone)
+        probes_.hit(Probe::reservation_gone);
       return;
     }
     default: return;

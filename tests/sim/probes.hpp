@@ -80,6 +80,7 @@ namespace reeve::sim {
   X(reservation_set, "reservation set")                              \
   X(reservation_over, "reservation over")                            \
   X(placed_in_reservation, "session started in its reservation")     \
+  X(reservation_gone, "session ended, its reservation gone")         \
   X(policy_set, "policy of a group set")                             \
   X(told_to_make_room, "session told to make room")                  \
   X(requeued_for_another, "session requeued to make room")           \

@@ -1,5 +1,6 @@
 """Arrays on a running cell: many sessions by one command, each with its index,
 ended one by one or all together."""
+import json
 import os
 import sys
 
@@ -56,6 +57,27 @@ class ArrayTest(CellTest):
             "ps", "--json").json()["sessions"])
         live, replayed = self.cell.digests()
         self.assertEqual(live, replayed)
+
+    def trace(self, array, code=0):
+        path = os.path.join(self.cell.work, "array.jsonl")
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump({"submit_at": 0, "array": array, "duration": 1}, file)
+        return self.cell.reeve("trace", "run", path, "--format", "reeve",
+                               "--nodes", "1", "--compress", "1", "--json",
+                               code=code)
+
+    def test_an_array_of_a_trace_runs_within_its_bound(self):
+        summary = json.loads(self.trace("3-8%2").out.splitlines()[-1])
+        self.assertEqual((6, 6, {}), (summary["accepted"], summary["finished"],
+                                      summary["refused"]))
+        made = [one for one in self.cell.reeve("ps", "--all", "--json").json()
+                ["sessions"] if one.get("array_running_max") == 2]
+        self.assertEqual(6, len(made))
+        # Two at once, a second each.
+        self.assertGreater(summary["wall_s"], 2.9)
+        refused = self.trace("1-10001%2", code=2)
+        self.assertIn("array.jsonl:1: array: 10001 sessions; at most 10000",
+                      refused.err)
 
     def test_what_is_wrong_is_told(self):
         for code, words, said in [

@@ -42,7 +42,11 @@ class ConstraintTest(CellTest):
                 (["--constraint", "rack=r1", "--gpus", "4"],
                  "1 of 2 nodes of group default satisfy rack=r1"),
                 (["--constraint", "gpu_model=V100"], "0 of 2 nodes"),
-                (["--within", "row"], "label row")]:
+                (["--within", "row"], "label row"),
+                (["--together", "x@row"], "0 of 2 nodes of group default "
+                 "satisfy label row of together x@row"),
+                (["--apart", "x@row"], "0 of 2 nodes of group default satisfy "
+                 "label row of apart x@row")]:
             with self.subTest(words=words):
                 self.assertIn(said, self.sim(*words, code=3).err)
         refused = self.sim("--constraint", "rack=r1 disk=nvme", code=2)
@@ -75,6 +79,9 @@ class ConstraintTest(CellTest):
         refused = self.cell.reeve("submit", "--after", "s-9999", "--", "true",
                                   code=4)
         self.assertIn("there is no session s-9999", refused.err)
+        refused = self.cell.reeve("submit", "--after", first, "--after",
+                                  f"{first}:failed", "--", "true", code=3)
+        self.assertIn("only one of them can be", refused.err)
         self.cell.reeve("cancel", first)
         self.cell.await_state(third, "succeeded")
 

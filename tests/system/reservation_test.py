@@ -71,6 +71,74 @@ class ReservationTest(CellTest):
                                   "--sim-duration", "1s", code=3)
         self.assertIn("is not for root in project default", refused.err)
 
+    def await_end(self, session):
+        self.cell.await_state(session, "cancelled")
+        self.assertEqual("reservation_gone",
+                         self.cell.show(session)["reason"])
+        return self.cell.reeve("why", session).out
+
+    def test_who_waits_for_one_that_is_removed_ends(self):
+        self.reserve("gone", "--node", self.nodes[0], "--user", "root",
+                     "--from", "+10h", "--for", "1h")
+        made = self.cell.submit("--reservation", "gone", "--sim-duration",
+                                "1s")
+        after = self.cell.submit("--after", made, "--sim-duration", "1s")
+        self.assertIn("its reservation gone begins at",
+                      self.cell.reeve("why", made).out)
+        self.assertIn(f"it waits for {made} to succeed",
+                      self.cell.reeve("why", after).out)
+        self.cell.reeve("reservation", "remove", "gone")
+        self.assertIn("its reservation gone was removed at",
+                      self.await_end(made))
+        self.cell.await_state(after, "cancelled")
+
+    def test_who_waits_for_one_that_is_over_ends(self):
+        self.reserve("brief", "--node", self.nodes[0], "--user", "root",
+                     "--from", "now", "--for", "4s")
+        whole = ("--reservation", "brief", "--gpus", "8", "--sim-duration",
+                 "1h")
+        first = self.cell.submit(*whole)
+        self.cell.await_state(first, "running")
+        second = self.cell.submit(*whole)
+        self.assertIn("its reservation brief is over since",
+                      self.await_end(second))
+        self.assertEqual("running", self.cell.show(first)["state"])
+        self.cell.reeve("cancel", first)
+
+    def test_who_is_not_named_any_more_is_not_let_in(self):
+        self.cell.reeve("project", "set", "heirs")
+        times = ["--from", "+20h", "--for", "1h"]
+        self.reserve("passed", "--node", self.nodes[0], "--user", "root",
+                     *times)
+        made = self.cell.submit("--reservation", "passed", "--sim-duration",
+                                "1s")
+        self.reserve("passed", "--node", self.nodes[0], "--project", "heirs",
+                     *times)
+        self.assertIn("is not for root in project default any more",
+                      self.await_end(made))
+        self.cell.reeve("reservation", "remove", "passed")
+
+    def test_what_it_could_never_hold_is_refused(self):
+        self.reserve("small", "--node", self.nodes[0], "--device", "0",
+                     "--user", "root", "--from", "+30h", "--for", "1h")
+        inside = ("submit", "--reservation", "small", "--sim-duration", "1s")
+        for words, said in [
+                (["--gpus", "2"], "are in reservation small (GPU 0 of each); "
+                 "among them, it needs 2 GPUs in a task"),
+                (["--tasks", "2", "--nodes", "2"],
+                 "1 of 2 nodes of group default are in reservation small"),
+                (["--on-node", self.nodes[1]], "is not in reservation small"),
+                (["--constraint", f"node={self.nodes[1]}"],
+                 "0 of 2 nodes of group default are in reservation small (GPU 0 "
+                 f"of each) and satisfy node={self.nodes[1]}"),
+                (["--array", "1-2", "--gpus", "2"], "it needs 2 GPUs")]:
+            with self.subTest(words=words):
+                self.assertIn(said, self.cell.reeve(*inside, *words,
+                                                    code=3).err)
+        self.cell.reeve("cancel", self.cell.reeve(
+            *inside, "--gpus", "1").out.strip())
+        self.cell.reeve("reservation", "remove", "small")
+
     def test_what_is_wrong_is_told_and_changes_nothing(self):
         node = self.nodes[0]
         head = self.cell.status()["head_seq"]

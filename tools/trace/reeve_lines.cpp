@@ -194,7 +194,25 @@ class Reader {
     if (s.array->to > cluster::array_index_max)
       return lines_.error(fmt::format("array: index {}; at most {} is possible",
                                       s.array->to, cluster::array_index_max));
+    const std::uint64_t bytes = size * text_bytes();
+    if (bytes > cluster::array_bytes_max)
+      return lines_.error(
+          fmt::format("array: {} sessions have {} bytes of texts together; at "
+                      "most {} are possible",
+                      size, bytes, cluster::array_bytes_max));
     return {};
+  }
+
+  // As the cell counts them, of what a trace keeps.
+  std::uint64_t text_bytes() const {
+    const Submission& s = submission_;
+    std::uint64_t bytes = request_.user.size();
+    for (const auto* text : {&s.name, &s.project, &s.group, &s.on_node,
+                             &s.constraint, &s.together, &s.apart, &s.within})
+      bytes += text->size();
+    for (const auto* texts : {&s.prefer, &s.gpu_models})
+      for (const auto& text : *texts) bytes += text.size();
+    return bytes;
   }
 
   std::uint64_t array_size() const {

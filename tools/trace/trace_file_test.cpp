@@ -183,6 +183,27 @@ BOOST_AUTO_TEST_CASE(an_array_has_a_bounded_size) {
   BOOST_TEST(!array(array_index_max, array_index_max + 1));
 }
 
+BOOST_AUTO_TEST_CASE(the_texts_of_an_array_are_bounded_all_together) {
+  const auto array = [](std::size_t name_bytes) {
+    const auto word = [](std::size_t bytes, char c) {
+      return std::string(bytes, c);
+    };
+    return parse_reeve(
+        fmt::format(R"({{"submit_at": 0, "array": "1-8192", "name": "{}",)"
+                    R"( "within": "{}", "together": "{}", "apart": "{}"}})",
+                    word(name_bytes, 'n'), word(128, 'w'), word(128, 't'),
+                    word(128, 'a')),
+        "f");
+  };
+  static_assert(cluster::array_bytes_max == 8192 * 512);
+  BOOST_TEST(array(128).has_value());
+  const auto large = array(129);
+  BOOST_REQUIRE(!large);
+  BOOST_TEST(tells(large.error(),
+                   "f:1: array: 8192 sessions have 4202496 bytes of texts "
+                   "together; at most 4194304 are possible"));
+}
+
 BOOST_AUTO_TEST_CASE(times_of_day_count_from_the_earliest) {
   const auto trace = parse_reeve(
       R"({"submit_at": "2026-11-20T14:00:10Z", "id": "s-7"})"

@@ -127,7 +127,10 @@ Status take_limit(const Arguments& arguments, const char* option, Parse parse,
     limit = cluster::no_limit;
     return {};
   }
-  const auto value = parse(*text, option);
+  if (text->starts_with('-'))
+    return fail(Errc::usage,
+                fmt::format("{}: a quota is 0 or more, not {}", option, *text));
+  const auto value = parse(*text, "limit");
   if (!value)
     return fail(value.error().code,
                 fmt::format("{}: {}", option, value.error().text));

@@ -26,6 +26,7 @@ std::string_view sentence(EndReason reason) {
     case EndReason::node_drained: return "was ended to drain its node";
     case EndReason::cell_stopped: return "was ended with the cell";
     case EndReason::preempted: return "had to make room for another session";
+    case EndReason::reservation_gone: return "lost its reservation";
     case EndReason::signalled: return "was ended by a signal";
     case EndReason::none:
     case EndReason::exited: return {};

@@ -65,14 +65,6 @@ Expected<Trace> read_requests(const Context& context,
         fmt::format("{} requests wait for others in the trace; here they do "
                     "not",
                     waiting));
-  const auto bounded =
-      std::count_if(requests.begin(), requests.end(),
-                    [](const auto& one) { return one.array_running_max > 0; });
-  if (bounded > 0 && !context.quiet)
-    say(
-        fmt::format("{} requests are of arrays of which only some run at once "
-                    "in the trace; here any number may",
-                    bounded));
   if (trace->never_ran > 0 && !context.quiet)
     say(fmt::format("{} jobs of the trace never ran; they are left out",
                     trace->never_ran));

@@ -30,7 +30,26 @@ std::uint64_t compressed(std::uint64_t ns, double factor) {
              : static_cast<std::uint64_t>(static_cast<double>(ns) / factor);
 }
 
-Submission submission_of(const TraceRequest& request,
+// Requests that one command submits: one alone, or those of an array.
+struct Part {
+  std::size_t first = 0;
+  std::size_t count = 1;
+};
+
+std::vector<Part> parts_of(const std::vector<TraceRequest>& requests) {
+  std::vector<Part> out;
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    const bool goes_on = !out.empty() && requests[i].array &&
+                         requests[i].array == requests[out.back().first].array;
+    if (goes_on)
+      ++out.back().count;
+    else
+      out.push_back({i});
+  }
+  return out;
+}
+
+Submission submission_of(const TraceRequest& request, std::size_t count,
                          const TraceOptions& options) {
   Submission out;
   out.name = request.name;
@@ -58,6 +77,11 @@ Submission submission_of(const TraceRequest& request,
   // A limit that the recorded run went beyond would cut it here.
   if (request.time_limit_ns > duration_ns)
     out.time_limit_ns = compressed(request.time_limit_ns, options.compress);
+  if (request.array)
+    out.array =
+        ArrayWish{request.array_index,
+                  request.array_index + static_cast<std::uint32_t>(count) - 1,
+                  request.array_running_max};
   return out;
 }
 
@@ -153,7 +177,7 @@ struct Watch {
   std::mutex mutex;
   Ledger ledger;
   std::map<std::string, std::uint64_t> refused;
-  std::deque<std::size_t> again;  // requests that are to be sent once more
+  std::deque<Part> again;  // what is to be sent once more
   std::uint64_t tried_again = 0;
   std::optional<Error> error;
 };
@@ -188,7 +212,7 @@ class Run {
         options);
   }
 
-  static void take_reply(Watch& watch, std::size_t index,
+  static void take_reply(Watch& watch, Part part,
                          const Expected<bus::Buffer>& buffer) {
     const std::lock_guard lock(watch.mutex);
     if (!buffer) {
@@ -198,24 +222,26 @@ class Run {
     const auto* reply = schema::verified<schema::Reply>(*buffer);
     const auto* rejection = reply->rejection();
     if (rejection == nullptr) {
-      watch.ledger.ours(reply->session());
+      for (std::size_t i = 0; i < part.count; ++i)
+        watch.ledger.ours(reply->session() + i);
     } else if (rejection->code() == schema::RejectCode::try_again) {
-      watch.again.push_back(index);
+      watch.again.push_back(part);
       ++watch.tried_again;
     } else {
-      ++watch.refused[std::string(rejection->rule()
-                                      ? schema::text(rejection->rule())
-                                      : schema::text(rejection->text()))];
+      watch.refused[std::string(
+          rejection->rule() ? schema::text(rejection->rule())
+                            : schema::text(rejection->text()))] += part.count;
     }
   }
 
-  Status send(bus::Pipeline& pipeline, std::size_t index) {
+  Status send(bus::Pipeline& pipeline, Part part) {
     const schema::Id128 id = random_id();
-    const auto bytes = encode_submit(submission_of(requests_[index], options_),
-                                     id.high(), id.low());
+    const auto bytes = encode_submit(
+        submission_of(requests_[part.first], part.count, options_), id.high(),
+        id.low());
     return pipeline.submit(
-        bytes, [watch = watch_, index](const Expected<bus::Buffer>& buffer) {
-          take_reply(*watch, index, buffer);
+        bytes, [watch = watch_, part](const Expected<bus::Buffer>& buffer) {
+          take_reply(*watch, part, buffer);
         });
   }
 
@@ -236,15 +262,16 @@ class Run {
     bus::Pipeline pipeline(cell_.client(), pipeline_options);
     Progress progress(quiet_);
     const std::uint64_t begun_ns = monotonic_ns();
-    for (std::size_t i = 0; i < requests_.size(); ++i) {
-      if (options_.compress > 0) keep_pace(i, begun_ns);
-      if (auto good = send(pipeline, i); !good) return good;
+    for (const Part part : parts_of(requests_)) {
+      if (options_.compress > 0) keep_pace(part.first, begun_ns);
+      if (auto good = send(pipeline, part); !good) return good;
       if (progress.due())
-        progress.show(fmt::format("submitted {} of {}", i, requests_.size()));
+        progress.show(
+            fmt::format("submitted {} of {}", part.first, requests_.size()));
     }
     for (;;) {
       if (auto good = pipeline.drain(drain_timeout); !good) return good;
-      std::deque<std::size_t> again;
+      std::deque<Part> again;
       {
         const std::lock_guard lock(watch_->mutex);
         if (watch_->error) return tl::unexpected(*watch_->error);
@@ -252,8 +279,8 @@ class Run {
       }
       if (again.empty()) return {};
       std::this_thread::sleep_for(again_pause);
-      for (const std::size_t index : again)
-        if (auto good = send(pipeline, index); !good) return good;
+      for (const Part part : again)
+        if (auto good = send(pipeline, part); !good) return good;
     }
   }
 

@@ -37,8 +37,8 @@ struct TraceSummary {
 };
 
 // Every request becomes a session of the caller's, in the order given, without
-// its dependencies. "Try again" is obeyed; other rejections are counted by
-// their rule.
+// its dependencies; those of an array, which stand together, one array. "Try
+// again" is obeyed; other rejections are counted by their rule.
 Expected<TraceSummary> run_trace(Cell& cell,
                                  const std::vector<TraceRequest>& requests,
                                  const TraceOptions& options, bool quiet);
