@@ -170,6 +170,32 @@ BOOST_AUTO_TEST_CASE(all_nodes_of_a_session_can_share_a_label) {
   BOOST_TEST(spread(1, "row") == "impossible constraint_never 0 3");
 }
 
+BOOST_AUTO_TEST_CASE(a_company_that_no_place_has_room_for_is_refused) {
+  add({.name = "n1", .cpu_milli = 4000, .labels = {{"rack", "r2"}}});
+  add({.name = "n2", .cpu_milli = 4000, .labels = {{"rack", "r2"}}});
+  const auto gang = [&](const char* together, std::uint32_t tasks,
+                        std::uint32_t nodes = 0) {
+    Spec spec = tasks_of(tasks);
+    spec.cpu_milli = 4000;
+    spec.constraint = "node=n1 || node=n2";
+    spec.nodes = nodes;
+    spec.together = together;
+    return verdict(try_submit(spec));
+  };
+  BOOST_TEST(gang("db", 1) == "accepted");
+  BOOST_TEST(gang("db", 2) == "impossible never_fits 2 3");
+  BOOST_TEST(gang("db@rack", 2) == "accepted");
+  BOOST_TEST(gang("db@rack", 2, 2) == "accepted");
+  BOOST_TEST(gang("db@rack", 3) == "impossible never_fits 2 3");
+  BOOST_TEST(gang("db@row", 1) == "impossible constraint_never 0 3");
+  Spec apart = one_task();
+  apart.apart = "db@row";
+  const auto decision = try_submit(apart);
+  BOOST_TEST(verdict(decision) == "impossible constraint_never 0 3");
+  BOOST_TEST(decision.error().text ==
+             "0 of 3 nodes of group default satisfy label row");
+}
+
 BOOST_AUTO_TEST_CASE(a_place_that_was_not_asked_for_is_refused) {
   add({.name = "n1", .labels = {{"rack", "r2"}}});
   Spec spec = tasks_of(2);

@@ -2,6 +2,7 @@
 // wants to be.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 
 #include "cluster/decide.hpp"
@@ -49,6 +50,47 @@ bool of_its_queue(const Node& node, const Request& request) {
          node.group == request.group;
 }
 
+// What it asks of the labels of its nodes, beside the constraint.
+struct Where {
+  // All of them share one value of it; empty: they are one node.
+  std::optional<std::string_view> one;
+  // They have it: what a place is for its company.
+  std::vector<std::string_view> labels;
+};
+
+Where where_of(const Spec& spec) {
+  Where where;
+  if (!spec.within.empty()) where.one = spec.within;
+  for (const auto text : {spec.together, spec.apart}) {
+    if (text.empty()) continue;
+    const auto label = parse_company(text)->label;
+    if (!label.empty()) where.labels.push_back(label);
+    if (text == spec.together && spec.tasks > 1 && !where.one)
+      where.one = label;
+  }
+  return where;
+}
+
+std::string to_text(const Spec& spec, const Where& where) {
+  std::vector<std::string> asked;
+  if (!spec.constraint.empty()) asked.emplace_back(spec.constraint);
+  for (const auto label : where.labels)
+    asked.push_back(fmt::format("label {}", label));
+  if (where.one && where.one->empty())
+    asked.emplace_back("one node for all tasks");
+  else if (where.one)
+    asked.push_back(
+        fmt::format("label {} of one value for all nodes", *where.one));
+  return fmt::format("{}", fmt::join(asked, " and "));
+}
+
+bool has_labels(const Node& node, const Where& where) {
+  return std::all_of(where.labels.begin(), where.labels.end(),
+                     [&](std::string_view label) {
+                       return find_label(node.labels, label) != nullptr;
+                     });
+}
+
 // The nodes that serve it, as shapes: all alike, or by the value of the label
 // that all of them have to share.
 struct Matching {
@@ -60,15 +102,17 @@ struct Matching {
 // Stops at the first nodes that have room for it: most requests are possible.
 std::optional<std::string> lacking(const State& state, const Request& request,
                                    const Constraint& constraint,
-                                   std::string_view within, Matching& found) {
+                                   const Where& where, Matching& found) {
   for (const Node& node : state.nodes()) {
     if (!of_its_queue(node, request)) continue;
     ++found.nodes;
     if (!request.on_node.empty() && node.name != request.on_node) continue;
     if (!constraint.matches(facts_of(node))) continue;
+    if (!has_labels(node, where)) continue;
     std::string place;
-    if (!within.empty()) {
-      const std::string* value = find_label(node.labels, within);
+    if (where.one) {
+      const std::string* value =
+          where.one->empty() ? &node.name : find_label(node.labels, *where.one);
       if (!value) continue;
       place = *value;
     }
@@ -90,19 +134,18 @@ std::optional<std::string> lacking(const State& state, const Request& request,
 
 Check check_labels(const State& state, const Spec& spec,
                    const Request& request) {
+  const Where where = where_of(spec);
+  if (spec.constraint.empty() && !where.one && where.labels.empty())
+    return std::nullopt;
   Constraint constraint;
   if (!spec.constraint.empty())
     constraint = *Constraint::parse(spec.constraint);
   Matching found;
-  const auto why = lacking(state, request, constraint, spec.within, found);
+  const auto why = lacking(state, request, constraint, where, found);
   if (!why) return std::nullopt;
-  std::string asked = std::string(spec.constraint);
-  if (!spec.within.empty())
-    asked += fmt::format("{}label {} of one value for all nodes",
-                         asked.empty() ? "" : " and ", spec.within);
   const std::string count =
       fmt::format("{} of {} nodes of group {} satisfy {}", found.matching,
-                  found.nodes, request.group, asked);
+                  found.nodes, request.group, to_text(spec, where));
   if (found.matching == 0)
     return reject(RejectCode::impossible, "constraint_never", count, 0,
                   found.nodes);
@@ -127,7 +170,6 @@ Check check_place(const State& state, const Spec& spec,
   }
   if (auto why = impossible(*asked, request))
     return reject(RejectCode::impossible, "never_fits", std::move(*why));
-  if (spec.constraint.empty() && spec.within.empty()) return std::nullopt;
   return check_labels(state, spec, request);
 }
 
