@@ -104,6 +104,29 @@ BOOST_AUTO_TEST_CASE(nobody_goes_for_one_that_would_still_not_fit) {
   check_preempted(cell, {});
 }
 
+// Its agent's clock is an hour behind, or before, that of the manager.
+BOOST_AUTO_TEST_CASE(how_long_one_ran_is_told_by_the_managers_clock) {
+  const std::uint64_t hour_ns = 60 * minute_ns;
+  for (const bool behind : {true, false}) {
+    auto cell = cell_with("greedy,preemption=priority,preempt_after=5m", 1);
+    cell.now.value += 2 * hour_ns;
+    cell.submit({.cpu_milli = 4000});
+    check_started(cell, {1});
+    const std::uint64_t said =
+        behind ? cell.now.value - hour_ns : cell.now.value + hour_ns;
+    cell.event(schema::EventBody::TaskStarted, [&](auto& builder) {
+      return schema::CreateTaskStarted(builder, 1, 1, 0, 100, said).Union();
+    });
+    cell.now.value += 5 * minute_ns - 1;
+    cell.submit({.cpu_milli = 4000, .priority = 1});
+    check_started(cell, {});
+    check_preempted(cell, {});
+    cell.now.value += minute_ns;
+    check_started(cell, {});
+    check_preempted(cell, {1});
+  }
+}
+
 BOOST_AUTO_TEST_CASE(nobody_goes_before_the_time_that_all_have) {
   auto cell = cell_with("greedy,preemption=priority,preempt_after=5m", 1);
   cell.submit({.cpu_milli = 4000});

@@ -387,7 +387,9 @@ void Scheduler::Core::apply(const schema::Event& event) {
       const auto& body = *event.body_as_TaskStarted();
       auto* session = session_at(body.session());
       if (session && session->attempt == body.attempt()) {
-        session->started_at = Time(body.started_at());
+        // By the manager's clock: that of its agent may be wrong by hours.
+        session->started_at =
+            std::max(session->started_at, Time(event.time_at()));
         expect_end(*session, session->started_at);
       }
       return;
