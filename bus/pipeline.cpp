@@ -220,8 +220,9 @@ Status Pipeline::drain(std::chrono::milliseconds timeout) {
                                 [&] { return state_->in_flight == 0; }))
     return {};
   return fail(Errc::unreachable,
-              fmt::format("{} commands have no answer after {} ms",
-                          state_->in_flight, timeout.count()));
+              fmt::format("no answer after {} ms; commands that wait for one: "
+                          "{}",
+                          timeout.count(), state_->in_flight));
 }
 
 std::size_t Pipeline::in_flight() const {

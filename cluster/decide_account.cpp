@@ -158,10 +158,10 @@ Check check_removal(const State& state, const Account& account) {
   if (held.sessions + held.waiting > 0)
     return reject(
         RejectCode::wrong_state, "account_in_use",
-        fmt::format("{} sessions of {} {} run and {} wait: let them end, or "
-                    "cancel them",
-                    held.sessions, kind_name(account.kind), account.name,
-                    held.waiting),
+        fmt::format("{} {} has {} and {}: let them end, or cancel them",
+                    kind_name(account.kind), account.name,
+                    counted(held.sessions, "running session"),
+                    counted(held.waiting, "waiting one")),
         0, held.sessions + held.waiting);
   for (const Node& node : state.nodes())
     if (account.kind == AccountKind::group && node.group == account.name &&

@@ -248,11 +248,11 @@ Decision decide_remove(const State& state, const schema::RemoveNode& command,
   if (!node->holders.empty())
     return tl::unexpected(reject(
         RejectCode::wrong_state, "node_in_use",
-        fmt::format("{} tasks hold parts of node {} (the first is of s-{}): "
-                    "drain it first (reeve node drain {} --deadline 1h) and "
+        fmt::format("parts of node {0} are held by {1} (the first is of s-{2}):"
+                    " drain it first (reeve node drain {0} --deadline 1h) and "
                     "wait, or cancel them",
-                    node->holders.size(), node->name,
-                    node->holders.front().value, node->name),
+                    node->name, counted(node->holders.size(), "task"),
+                    node->holders.front().value),
         0, node->holders.size()));
   writer.begin(origin);
   return Accepted{

@@ -180,9 +180,10 @@ Decision cancel_array(const State& state, const Session& first,
     return true;
   });
   if (live == 0)
-    return tl::unexpected(reject(
-        RejectCode::wrong_state, "session_ended",
-        fmt::format("all {} sessions of the array have ended already", size)));
+    return tl::unexpected(
+        reject(RejectCode::wrong_state, "session_ended",
+               fmt::format("the whole array of {} has ended already",
+                           counted(size, "session"))));
   return Accepted{writer.next() == before ? state.last_sequence() : before,
                   first.id, size};
 }

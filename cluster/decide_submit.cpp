@@ -217,11 +217,12 @@ Check check_room(const State& state, const Admission& admission,
                   "sessions, cancel and queries go on");
   const std::uint64_t waiting = state.count(SessionState::pending);
   if (waiting + sessions > admission.waiting_max)
-    return reject(RejectCode::try_again, "sessions_waiting_max",
-                  fmt::format("{} sessions wait and the bound is {}: try again "
-                              "when some have started",
-                              waiting, admission.waiting_max),
-                  admission.waiting_max, waiting);
+    return reject(
+        RejectCode::try_again, "sessions_waiting_max",
+        fmt::format("the cell has {} and the bound is {}: try again "
+                    "when some have started",
+                    counted(waiting, "waiting session"), admission.waiting_max),
+        admission.waiting_max, waiting);
   return std::nullopt;
 }
 

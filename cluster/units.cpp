@@ -389,6 +389,15 @@ std::string format_milli(std::uint64_t milli) {
   return out;
 }
 
+std::string counted(std::uint64_t count, std::string_view noun) {
+  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
+}
+
+std::string counted_milli(std::uint64_t milli, std::string_view noun) {
+  return fmt::format("{} {}{}", format_milli(milli), noun,
+                     milli > 0 && milli <= 1000 ? "" : "s");
+}
+
 std::string format_time(std::uint64_t time_at, std::int64_t utc_offset_s) {
   const auto local =
       static_cast<std::int64_t>(time_at / second_ns) + utc_offset_s;

@@ -53,6 +53,11 @@ std::string format_duration(std::uint64_t duration_ns);
 // "2", "0.25", "1.5".
 std::string format_milli(std::uint64_t milli);
 
+// "1 GPU", "2 GPUs", "0 GPUs": every count of things in a text.
+std::string counted(std::uint64_t count, std::string_view noun);
+// The same of thousandths: "1.5 GPUs", "0.5 GPU".
+std::string counted_milli(std::uint64_t milli, std::string_view noun);
+
 // "2026-11-20 14:00:05" in the zone of the frame.
 std::string format_time(std::uint64_t time_at, std::int64_t utc_offset_s);
 

@@ -149,6 +149,13 @@ BOOST_AUTO_TEST_CASE(numbers_are_written_short) {
   BOOST_TEST(format_bytes(512u << 20) == "512 MiB");
   BOOST_TEST(format_milli(250) == "0.25");
   BOOST_TEST(format_milli(2000) == "2");
+  BOOST_TEST(counted(0, "GPU") == "0 GPUs");
+  BOOST_TEST(counted(1, "GPU") == "1 GPU");
+  BOOST_TEST(counted(2, "waiting session") == "2 waiting sessions");
+  BOOST_TEST(counted_milli(1000, "CPU") == "1 CPU");
+  BOOST_TEST(counted_milli(500, "CPU") == "0.5 CPU");
+  BOOST_TEST(counted_milli(0, "CPU") == "0 CPUs");
+  BOOST_TEST(counted_milli(1500, "CPU") == "1.5 CPUs");
   BOOST_TEST(format_duration(90 * second) == "1m 30s");
   BOOST_TEST(format_duration(26 * 3600 * second) == "1d 02h");
   BOOST_TEST(format_duration(12'000'000) == "12ms");

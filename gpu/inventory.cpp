@@ -256,9 +256,12 @@ void read_devices(const Nvml& nvml, const Sources& sources,
   }
   connect(nvml, found, inventory);
   if (!inventory.devices.empty()) return;
-  inventory.why_none =
-      count == 0 ? "the GPU driver is loaded but sees no device"
-                 : fmt::format("none of the {} GPUs can be offered", count);
+  inventory.why_none = count == 0
+                           ? "the GPU driver is loaded but sees no device"
+                           : fmt::format(
+                                 "GPUs that the driver sees: {}; none can be "
+                                 "offered",
+                                 count);
 }
 
 }  // namespace

@@ -248,8 +248,8 @@ void AgentShell::on_keeper(const KeeperEvent& event) {
     connection_ = ready->connection;
     auto limits = options_.node.limits;
     limits.insert(limits.end(), ready->limits.begin(), ready->limits.end());
-    spdlog::info("agent {}: the keeper (pid {}) holds {} tasks", options_.agent,
-                 ready->keeper_pid, ready->tasks.size());
+    spdlog::info("agent {}: tasks that the keeper (pid {}) holds: {}",
+                 options_.agent, ready->keeper_pid, ready->tasks.size());
     core_.on_runtime_ready(ready->tasks, ready->newest, std::move(limits),
                            wall_clock());
   } else if (const auto* lost = std::get_if<KeeperLost>(&event)) {

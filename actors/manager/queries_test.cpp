@@ -211,14 +211,14 @@ BOOST_AUTO_TEST_CASE(why_has_a_sentence_for_each_state) {
                     "it has its place and waits for its node to start it");
   start(id, 0);
   commit();
-  BOOST_CHECK_EQUAL(why(id), "1 of 2 tasks have started");
+  BOOST_CHECK_EQUAL(why(id), "1 of 2 tasks started");
   start(id, 1);
   commit();
   BOOST_CHECK_EQUAL(why(id).substr(0, 13), "it runs since");
   report("n0", id, {.rank = 0, .exit_code = 4});
   commit();
-  BOOST_CHECK_EQUAL(
-      why(id), "it is being stopped (peer_failed): 1 of 2 tasks have ended");
+  BOOST_CHECK_EQUAL(why(id),
+                    "it is being stopped (peer_failed): 1 of 2 tasks ended");
   report("n0", id, {.rank = 1, .exit_code = 1});
   commit();
   BOOST_CHECK_EQUAL(why(id),
@@ -242,7 +242,7 @@ BOOST_AUTO_TEST_CASE(why_of_one_that_waits_comes_from_the_scheduler) {
       flatbuffers::GetRoot<schema::Answer>(replies.at("w").data())
           ->body_as_WhyAnswer();
   BOOST_CHECK_EQUAL(answer->summary()->str(),
-                    "0 of 1 tasks fit on the 3 nodes now; the nearest, n0, "
+                    "0 of 1 task fits on the 3 nodes now; the nearest, n0, "
                     "lacks 1.5 CPUs (has 0.5 free)");
   BOOST_CHECK_EQUAL(answer->reasons()->Get(0)->nodes(), 3);
 }

@@ -370,7 +370,7 @@ BOOST_AUTO_TEST_CASE(a_dry_run_says_where_or_why_not_and_changes_nothing) {
   const auto after = core->state().last_sequence();
   const auto* waits = run(1000);
   BOOST_CHECK(waits->nodes() == nullptr);
-  BOOST_TEST(waits->why()->summary()->str().find("0 of 1 tasks fit") == 0u);
+  BOOST_TEST(waits->why()->summary()->str().find("0 of 1 task fits") == 0u);
   BOOST_TEST(core->state().last_sequence().value == after.value);
   BOOST_TEST(seq.value < after.value);
 }

@@ -47,15 +47,16 @@ std::string settled_text(const Session& session) {
     case SessionState::placed:
       return "it has its place and waits for its node to start it";
     case SessionState::starting:
-      return fmt::format("{} of {} tasks have started", session.tasks_started,
-                         session.tasks.size());
+      return fmt::format("{} of {} started", session.tasks_started,
+                         counted(session.tasks.size(), "task"));
     case SessionState::running:
       return fmt::format("it runs since {}",
                          schema::rfc3339(session.started_at.value));
     case SessionState::stopping:
       return fmt::format("it is being stopped ({}): {} of {} tasks have ended",
                          schema::EnumNameEndReason(session.reason),
-                         session.tasks_exited, session.tasks.size());
+                         session.tasks_exited,
+                         counted(session.tasks.size(), "task"));
     default: return ended_text(session);
   }
 }
@@ -63,11 +64,12 @@ std::string settled_text(const Session& session) {
 std::string lacks(const cluster::NearestNode& nearest) {
   std::vector<std::string> parts;
   if (nearest.gpus_lacking)
-    parts.push_back(fmt::format("{} GPUs (has {} free)", nearest.gpus_lacking,
+    parts.push_back(fmt::format("{} (has {} free)",
+                                counted(nearest.gpus_lacking, "GPU"),
                                 nearest.gpus_free));
   if (nearest.cpu_lacking_milli)
-    parts.push_back(fmt::format("{} CPUs (has {} free)",
-                                format_milli(nearest.cpu_lacking_milli),
+    parts.push_back(fmt::format("{} (has {} free)",
+                                counted_milli(nearest.cpu_lacking_milli, "CPU"),
                                 format_milli(nearest.cpu_free_milli)));
   if (nearest.memory_lacking_bytes)
     parts.push_back(fmt::format("{} of memory (has {} free)",
@@ -177,8 +179,10 @@ std::string waiting_text(const Why& why, const cluster::State& state,
     if (!text.empty()) return text;
   if (why.reason == WaitReason::queued) return "there is room: it is next";
   if (why.nodes.total == 0) return "its resource group has no node";
-  std::string text = fmt::format("{} of {} tasks fit on the {} nodes now",
-                                 why.tasks_fitting, why.tasks, why.nodes.total);
+  std::string text =
+      fmt::format("{} of {} {} on the {} now", why.tasks_fitting,
+                  counted(why.tasks, "task"), why.tasks == 1 ? "fits" : "fit",
+                  counted(why.nodes.total, "node"));
   if (why.nearest && !lacks(*why.nearest).empty())
     text += fmt::format("; the nearest, {}, lacks {}", why.nearest->name,
                         lacks(*why.nearest));

@@ -52,15 +52,12 @@ Time day_at(std::uint64_t day) {
 
 std::string amount_text(QuotaItem item, std::uint64_t amount) {
   switch (item) {
-    case QuotaItem::sessions:
-      return fmt::format("{} session{}", amount, amount == 1 ? "" : "s");
-    case QuotaItem::waiting:
-      return fmt::format("{} waiting session{}", amount,
-                         amount == 1 ? "" : "s");
-    case QuotaItem::cpu: return format_milli(amount) + " CPUs";
+    case QuotaItem::sessions: return counted(amount, "session");
+    case QuotaItem::waiting: return counted(amount, "waiting session");
+    case QuotaItem::cpu: return counted_milli(amount, "CPU");
     case QuotaItem::memory: return format_bytes(amount) + " of memory";
-    case QuotaItem::gpus: return format_milli(amount) + " GPUs";
-    case QuotaItem::gpu_hours: return format_milli(amount) + " GPU hours";
+    case QuotaItem::gpus: return counted_milli(amount, "GPU");
+    case QuotaItem::gpu_hours: return counted_milli(amount, "GPU hour");
   }
   return {};
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "cluster/types.hpp"
+#include "cluster/units.hpp"
 #include "schema/types_generated.h"
 
 namespace reeve::cluster {
@@ -48,7 +49,7 @@ std::string gib(std::uint64_t bytes) {
 }
 
 std::string cpus(std::uint32_t milli) {
-  return fmt::format("{} CPUs", milli / 1000.0);
+  return counted_milli(milli, "CPU");
 }
 
 std::string listed(const std::vector<std::string>& names) {
@@ -89,8 +90,8 @@ std::optional<std::string> gpus_lacking(const Shapes& shapes,
   }
   if (most >= request.gpus) return std::nullopt;
   if (most_any == 0) {
-    return fmt::format("needs {} GPUs in a task; {} has none", request.gpus,
-                       queue_name(request));
+    return fmt::format("needs {} in a task; {} has none",
+                       counted(request.gpus, "GPU"), queue_name(request));
   }
   if (memory_max == 0) {
     return fmt::format("needs GPUs of model {}; {} has none",
@@ -102,8 +103,8 @@ std::optional<std::string> gpus_lacking(const Shapes& shapes,
                        request.gpu_models.empty() ? "" : "of that model ",
                        gib(memory_max));
   }
-  return fmt::format("needs {} GPUs in a task; {} has {} ({})", request.gpus,
-                     where(request), most, model);
+  return fmt::format("needs {} in a task; {} has {} ({})",
+                     counted(request.gpus, "GPU"), where(request), most, model);
 }
 
 std::optional<std::string> one_task_lacks(const Shapes& shapes,
@@ -126,10 +127,10 @@ std::optional<std::string> one_task_lacks(const Shapes& shapes,
   }
   if (auto text = gpus_lacking(shapes, request)) return text;
   return fmt::format(
-      "needs {}, {} of memory and {} GPUs in one task; {} has each of them, "
-      "but no node all together",
-      cpus(request.cpu_milli), gib(request.memory_bytes), request.gpus,
-      queue_name(request));
+      "needs {}, {} of memory and {} in one task; {} has each of them, but no "
+      "node all together",
+      cpus(request.cpu_milli), gib(request.memory_bytes),
+      counted(request.gpus, "GPU"), queue_name(request));
 }
 
 std::optional<std::string> gang_lacks(const Shapes& shapes,
@@ -148,18 +149,20 @@ std::optional<std::string> gang_lacks(const Shapes& shapes,
   }
   if (request.nodes == 0) {
     if (room >= tasks) return std::nullopt;
-    return fmt::format("needs room for {} tasks at once; {} takes {}, empty",
-                       tasks, queue_name(request), room);
+    return fmt::format("needs room for {} at once; {} takes {}, empty",
+                       counted(tasks, "task"), queue_name(request), room);
   }
   if (nodes_of_each < over) {
-    return fmt::format(
-        "needs {} nodes that take {} tasks each; {} has {} such nodes", over,
-        each, queue_name(request), nodes_of_each);
+    return fmt::format("needs {} with room for {} each; {} has {}",
+                       counted(over, "node"), counted(each, "task"),
+                       queue_name(request),
+                       counted(nodes_of_each, "such node"));
   }
   if (nodes_of_more < tasks % over) {
-    return fmt::format(
-        "needs {} of its {} nodes to take {} tasks each; {} has {} such nodes",
-        tasks % over, over, each + 1, queue_name(request), nodes_of_more);
+    return fmt::format("needs {} of its {} with room for {} each; {} has {}",
+                       tasks % over, counted(over, "node"),
+                       counted(each + 1, "task"), queue_name(request),
+                       counted(nodes_of_more, "such node"));
   }
   return std::nullopt;
 }

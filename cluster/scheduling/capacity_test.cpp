@@ -83,17 +83,19 @@ BOOST_AUTO_TEST_CASE(what_never_fits_is_said_with_the_largest_there_is) {
       {{.gpus = 1, .gpu_milli = 500, .gpu_memory_bytes = 81 * gib},
        "needs 81.0 GiB of memory on a GPU; the largest GPU has 80.0 GiB"},
       {{.cpu_milli = 100000, .gpus = 1},
-       "needs 100 CPUs, 1.0 GiB of memory and 1 GPUs in one task; group "
+       "needs 100 CPUs, 1.0 GiB of memory and 1 GPU in one task; group "
        "default has each of them, but no node all together"},
       {{.gpus = 1, .tasks = 29},
        "needs room for 29 tasks at once; group default takes 28, empty"},
       {{.gpus = 8, .tasks = 3, .nodes = 3},
-       "needs 3 nodes that take 1 tasks each; group default has 2 such nodes"},
+       "needs 3 nodes with room for 1 task each; group default has 2 such "
+       "nodes"},
       {{.gpus = 4, .tasks = 8, .nodes = 5},
-       "needs 3 of its 5 nodes to take 2 tasks each; group default has 2 such "
+       "needs 3 of its 5 nodes with room for 2 tasks each; group default has 2 "
+       "such "
        "nodes"},
       {{.gpus = 1, .group = "lab", .simulated = true},
-       "needs 1 GPUs in a task; simulated nodes of group lab has none"},
+       "needs 1 GPU in a task; simulated nodes of group lab has none"},
       {{.group = "lab"}, "no node in group lab: nothing could run it"},
       {{.simulated = true},
        "no simulated node in group default: nothing could run it"},

@@ -6,6 +6,8 @@
 #include <map>
 #include <set>
 
+#include "cluster/units.hpp"
+
 namespace reeve::cluster::simulation {
 
 std::uint32_t RequestList::index(const Request& request) {
@@ -85,8 +87,9 @@ Status add_nodes(Workload& work, std::int64_t count) {
     return fail(Errc::usage, "there are no nodes of which there could be more");
   if (count < 0 && alike.size() < static_cast<std::uint64_t>(-count))
     return fail(Errc::usage,
-                fmt::format("{} nodes fewer: the most common sort has only {}",
-                            -count, alike.size()));
+                fmt::format("{} fewer: the most common sort has only {}",
+                            counted(static_cast<std::uint64_t>(-count), "node"),
+                            alike.size()));
   if (count < 0) {
     const std::set<std::uint32_t> gone(alike.end() + count, alike.end());
     std::erase_if(work.changes, [&](const NodeChange& change) {

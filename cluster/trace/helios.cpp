@@ -7,6 +7,7 @@
 
 #include "cluster/trace/rows.hpp"
 #include "cluster/trace/trace.hpp"
+#include "cluster/units.hpp"
 
 namespace reeve {
 namespace {
@@ -52,9 +53,10 @@ Status read_shape(const Rows& rows, TraceRequest& out) {
   nodes = std::clamp<std::uint64_t>(nodes, 1, trace_tasks_max);
   const std::uint64_t each = (*chips + nodes - 1) / nodes;
   if (each > trace_gpus_max)
-    return rows.error(job::chips,
-                      fmt::format("{} GPUs on {} nodes: {} on each; at most {}",
-                                  *chips, nodes, each, trace_gpus_max));
+    return rows.error(
+        job::chips,
+        fmt::format("{} on {}: {} on each; at most {}", counted(*chips, "GPU"),
+                    counted(nodes, "node"), each, trace_gpus_max));
   out.tasks = static_cast<std::uint32_t>(nodes);
   out.nodes = nodes > 1 ? out.tasks : 0;
   out.gpus = static_cast<std::uint32_t>(each);

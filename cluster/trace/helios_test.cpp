@@ -76,7 +76,7 @@ BOOST_AUTO_TEST_CASE(a_broken_job_is_named_by_line_and_column) {
                {"7,a,vc,x,1,8,,1,,1,\n", "f:2:17: a length"},
                {"7,a,vc,x,1,8,,1,x,1,\n", "f:2:17: \"x\""},
                {"7,a,vc,x,1,8,,1,1,nan,\n", "f:2:19: \"nan\""},
-               {"7,a,vc,x,1,5000,,1,1,1,\n", "f:2:12: 5000 GPUs on 1 nodes"},
+               {"7,a,vc,x,1,5000,,1,1,1,\n", "f:2:12: 5000 GPUs on 1 node"},
                {"7,a,vc,x,1,8\n", "f:2: 6 columns where the header has 11"}};
   for (const auto& c : cases) BOOST_TEST_CONTEXT(c.row) {
       const auto trace = parse_helios(with_header(c.row), "f");

@@ -121,7 +121,7 @@ class Probe {
                        static_cast<double>(found.moved_bytes) / found.seconds}};
     if (found.bad_count == 0) return;
     result.wrong.push_back(
-        fmt::format("{} words read back changed", found.bad_count));
+        fmt::format("words that read back changed: {}", found.bad_count));
     for (const BadWord& bad : found.bad)
       result.wrong.push_back(fmt::format(
           "address {:#x} (byte {:#x} of the test): wrote {:#018x}, read "
@@ -146,7 +146,7 @@ class Probe {
                       {"to_host", found.to_host}};
     if (found.wrong != 0)
       result.wrong.push_back(
-          fmt::format("{} words changed on the way", found.wrong));
+          fmt::format("words that changed on the way: {}", found.wrong));
   }
 
   void arithmetic(Result& result, ArithmeticResult (*test)(double)) {
@@ -168,8 +168,8 @@ class Probe {
     result.figures = {{found.possible ? "peer" : "peer_through_host",
                        found.bytes_per_second}};
     if (found.wrong != 0)
-      result.wrong.push_back(
-          fmt::format("{} words changed on the way to {}", found.wrong, peer));
+      result.wrong.push_back(fmt::format(
+          "words that changed on the way to {}: {}", peer, found.wrong));
   }
 
   void clear(Result& result) {

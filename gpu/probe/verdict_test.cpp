@@ -147,14 +147,14 @@ BOOST_AUTO_TEST_CASE(a_wrong_result_is_faulty_and_told_first) {
   const Models models = table();
   Result slow = result("fp32", {{"fp32", 1}});
   Result wrong = result("memory");
-  wrong.wrong = {"1 words read back changed"};
+  wrong.wrong = {"words that read back changed: 1"};
   Result failed = result("fp64");
   failed.error = "out of memory";
   const auto verdict =
       judge({slow, failed, wrong}, models.find("NVIDIA H1"), {});
   BOOST_TEST(name(verdict.grade) == "faulty");
   BOOST_REQUIRE_EQUAL(verdict.reasons.size(), 4u);
-  BOOST_TEST(verdict.reasons[0] == "memory: 1 words read back changed");
+  BOOST_TEST(verdict.reasons[0] == "memory: words that read back changed: 1");
   BOOST_TEST(verdict.reasons[1] == "fp64: out of memory");
   BOOST_TEST(contains(verdict.reasons[2], "nothing after memory"));
 }

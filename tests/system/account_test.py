@@ -139,7 +139,7 @@ class AccountTest(CellTest):
         self.cell.reeve("project", "set", "seen")
         self.cell.reeve("quota", "set", "project:seen", "--gpus", "1")
         text = self.cell.reeve("log", "cat", "--from", str(head + 1)).out
-        self.assertIn("project seen: 1 GPUs", text)
+        self.assertIn("project seen: 1 GPU\n", text)
         changes = self.cell.reeve("diff", str(head), "now", "--json").out
         self.assertIn('"seen"', changes)
         self.assertEqual(1, sum(1 for line in changes.splitlines()

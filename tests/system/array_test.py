@@ -40,7 +40,7 @@ class ArrayTest(CellTest):
         for one in ids:
             self.cell.await_state(one, "cancelled")
         refused = self.cell.reeve("cancel", "--array", ids[0], code=3)
-        self.assertIn("have ended already", refused.err)
+        self.assertIn("has ended already", refused.err)
         refused = self.cell.reeve("cancel", "--array", ids[1], code=4)
         self.assertIn("not the first session of an array", refused.err)
 

@@ -43,7 +43,7 @@ class QueueTest(CellTest):
         self.assertEqual(head, self.cell.status()["head_seq"])
         running = self.cell.submit("--cpus", "2", "--", "sleep", "1000")
         self.cell.await_state(running, "running")
-        self.assertIn("it would wait: 0 of 1 tasks fit", dry().out)
+        self.assertIn("it would wait: 0 of 1 task fits", dry().out)
         self.cell.reeve("cancel", running)
         self.cell.await_state(running, "cancelled")
 
@@ -74,7 +74,7 @@ class SharesTest(CellTest):
             self.cell.await_state(first, "running")
             self.cell.await_state(second, "running")
             why = self.cell.reeve("why", late).out
-            self.assertIn(f"the nearest, {group}1, lacks 1 GPUs", why)
+            self.assertIn(f"the nearest, {group}1, lacks 1 GPU (", why)
             queue = self.cell.reeve("queue", "--group", group, "--sim",
                                     "--json").json()
             self.assertEqual([late], [entry["session_id"]

@@ -195,8 +195,9 @@ Finding check_daemon(const Context& context) {
         fmt::format("pid {}, and no node is up: nothing can run", daemon->pid),
         fmt::format("read {}", daemon_log_file(context.data).string())};
   return {Level::good, "daemon",
-          fmt::format("pid {}, {} events, {} of {} nodes up", daemon->pid,
-                      status->seq(), (*status)->nodes_up(), (*status)->nodes()),
+          fmt::format("pid {}, {}, {} of {} up", daemon->pid,
+                      counted(status->seq(), "event"), (*status)->nodes_up(),
+                      counted((*status)->nodes(), "node")),
           ""};
 }
 

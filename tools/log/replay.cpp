@@ -21,7 +21,8 @@ double rate(const Rebuilt& rebuilt) {
 }
 
 string took_text(const Rebuilt& rebuilt) {
-  return fmt::format("{} events in {} ({:.2f} million/s)", rebuilt.events,
+  return fmt::format("{} in {} ({:.2f} million/s)",
+                     counted(rebuilt.events, "event"),
                      format_duration(rebuilt.duration_ns), rate(rebuilt) / 1e6);
 }
 

@@ -1,6 +1,7 @@
 // timeline: who held what when.
 #include <fmt/format.h>
 
+#include "cluster/units.hpp"
 #include "tools/log/handlers.hpp"
 #include "tools/log/time_window.hpp"
 #include "tools/log/timeline_view.hpp"
@@ -62,9 +63,9 @@ bool has_node(const Ledger& ledger, std::string_view name) {
 }
 
 string count_of(const TimelineView& view) {
-  return fmt::format("{} allocations of {} attempts",
-                     view.timeline.allocations.size(),
-                     view.timeline.runs.size());
+  return fmt::format("{} of {}",
+                     counted(view.timeline.allocations.size(), "allocation"),
+                     counted(view.timeline.runs.size(), "attempt"));
 }
 
 Result write_page(const Context& context, const TimelineView& view,

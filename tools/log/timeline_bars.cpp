@@ -6,6 +6,7 @@
 #include <map>
 
 #include "cluster/session_id.hpp"
+#include "cluster/units.hpp"
 #include "tools/cli/context.hpp"
 #include "tools/log/timeline_view.hpp"
 
@@ -97,8 +98,8 @@ class Bars {
     string out = axis();
     for (std::size_t i = 0; i < rows_.size(); ++i) out += row_line(i);
     if (rows_left_ > 0)
-      out += fmt::format("and {} more rows: --limit, --node or --html\n",
-                         rows_left_);
+      out += fmt::format("and {}: --limit, --node or --html\n",
+                         counted(rows_left_, "more row"));
     return out + legend();
   }
 
@@ -340,7 +341,7 @@ class Bars {
                         safe(name_of(ranking_.key_at[i]), options_.unicode),
                         100 * ranking_.share[i]));
     if (ranking_.key_at.size() > count)
-      entry("#", 244, fmt::format("{} others", ranking_.key_at.size() - count));
+      entry("#", 244, counted(ranking_.key_at.size() - count, "other"));
     entry(".", 244, "idle");
     entry(mark_drained(), 178, "drained");
     entry(mark_lost(), 160, "lost");

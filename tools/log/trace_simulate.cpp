@@ -4,6 +4,7 @@
 #include "cluster/simulation/fill.hpp"
 #include "cluster/simulation/from_trace.hpp"
 #include "cluster/simulation/measure.hpp"
+#include "cluster/units.hpp"
 #include "tools/log/handlers.hpp"
 #include "tools/log/simulate.hpp"
 #include "tools/trace/trace_file.hpp"
@@ -97,7 +98,8 @@ string text_of(const Simulated& done, const Terminal& terminal) {
   };
   Sheet sheet;
   sheet.add("policy", done.policy);
-  sheet.add("nodes", fmt::format("{} with {} GPUs", done.nodes, done.gpus));
+  sheet.add("nodes",
+            fmt::format("{} with {}", done.nodes, counted(done.gpus, "GPU")));
   sheet.add("sessions", fmt::format("{}", figures.sessions));
   sheet.add("placed", fmt::format("{}", figures.started));
   if (figures.refused > 0)
@@ -123,10 +125,10 @@ string text_of(const Simulated& done, const Terminal& terminal) {
                           format_duration(figures.waiting.max_ns)));
     if (figures.gang_waiting.count > 0)
       sheet.add("largest gangs",
-                fmt::format("queueing mean {}, longest {} ({} gangs)",
+                fmt::format("queueing mean {}, longest {} ({})",
                             mean(figures.gang_waiting),
                             format_duration(figures.gang_waiting.max_ns),
-                            figures.gang_waiting.count));
+                            counted(figures.gang_waiting.count, "gang")));
   }
   sheet.add("took", fmt::format("{:.2f} s, {:.0f} decisions/s", done.wall_s,
                                 done.decisions_per_s()));
@@ -150,8 +152,8 @@ Result trace_simulate(const Context& context, const Arguments& arguments) {
   const auto nodes = nodes_of(*trace, arguments);
   if (!nodes) return tl::unexpected(nodes.error());
   if (trace->never_ran > 0 && !context.quiet)
-    say(fmt::format("{} jobs of the trace never ran; they are left out",
-                    trace->never_ran));
+    say(fmt::format("left out: {} of the trace that never ran",
+                    counted(trace->never_ran, "job")));
 
   const bool fills = *load > 0;
   const Workload work = fills ? filled(*trace, *nodes, *load, *seed)

@@ -11,6 +11,7 @@
 #include "cluster/session_id.hpp"
 #include "cluster/trace/rows.hpp"
 #include "cluster/types.hpp"
+#include "cluster/units.hpp"
 #include "tools/cli/session/submission_file.hpp"
 #include "tools/trace/trace_file.hpp"
 
@@ -165,8 +166,8 @@ class Reader {
   Status check() const {
     const Submission& s = submission_;
     if (s.nodes > s.tasks)
-      return lines_.error(
-          fmt::format("{} nodes for {} tasks", s.nodes, s.tasks));
+      return lines_.error(fmt::format("{} for {}", counted(s.nodes, "node"),
+                                      counted(s.tasks, "task")));
     if (s.tasks > trace_tasks_max)
       return lines_.error(fmt::format("{} tasks; at most {} are possible",
                                       s.tasks, trace_tasks_max));

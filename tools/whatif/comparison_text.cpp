@@ -124,10 +124,6 @@ class Sides {
   Table table_;
 };
 
-string counted(std::uint64_t count, std::string_view what) {
-  return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
-}
-
 string amounts(const Side& side) {
   return fmt::format("{}, {}, {}", counted(side.nodes, "node"),
                      counted(side.gpus, "GPU"),

@@ -1,6 +1,7 @@
 // status.
 #include <fmt/format.h>
 
+#include "cluster/units.hpp"
 #include "tools/cli/cell.hpp"
 #include "tools/cli/handlers.hpp"
 
@@ -48,7 +49,7 @@ string status_text(const Context& context,
   sheet.add("daemon", fmt::format("pid {}, epoch {}", status->daemon_pid(),
                                   status->epoch()));
   sheet.add("bus", fmt::format("pid {}", status->bus_pid()));
-  sheet.add("log", fmt::format("{} events", status.seq()));
+  sheet.add("log", counted(status.seq(), "event"));
   sheet.add("nodes",
             fmt::format("{}, {} up", status->nodes(), status->nodes_up()));
   if (!status->admission_open())

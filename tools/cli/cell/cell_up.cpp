@@ -175,7 +175,7 @@ Status add_sim_nodes(const Context& context,
   if (!cell) return tl::unexpected(cell.error());
   auto good = register_sim_nodes(**cell, nodes);
   if (good && !context.quiet)
-    say(fmt::format("{} simulated nodes are in the cell", nodes.size()));
+    say("the cell has " + counted(nodes.size(), "simulated node"));
   return good;
 }
 

@@ -113,8 +113,8 @@ string gpu_json(const schema::NodeView& node,
 
 void tell_more(const Context& context, bool more, std::uint64_t limit) {
   if (more && !context.quiet)
-    say(fmt::format("there are more than {} nodes: --limit N shows them",
-                    limit));
+    say(fmt::format("there are more than {}: --limit N shows them",
+                    counted(limit, "node")));
 }
 
 }  // namespace

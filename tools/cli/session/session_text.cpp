@@ -47,16 +47,13 @@ string session_json(const schema::SessionView& view) {
 
 string request_text(const schema::ResourceRequest* request) {
   if (request == nullptr) return {};
-  string out = fmt::format("{} {}", format_milli(request->cpu_milli()),
-                           request->cpu_milli() == 1000 ? "CPU" : "CPUs");
+  string out = counted_milli(request->cpu_milli(), "CPU");
   if (request->memory_bytes() != 0)
     out += ", " + format_bytes(request->memory_bytes());
   if (request->gpus() == 0) return out;
   const bool share = request->gpu_milli() < 1000;
-  out += fmt::format(", {} {}",
-                     share ? format_milli(request->gpu_milli())
-                           : fmt::format("{}", request->gpus()),
-                     request->gpus() == 1 ? "GPU" : "GPUs");
+  out += ", " + (share ? counted_milli(request->gpu_milli(), "GPU")
+                       : counted(request->gpus(), "GPU"));
   if (request->gpu_models() == nullptr || request->gpu_models()->size() == 0)
     return out;
   string models;

@@ -160,8 +160,8 @@ Result command_wait(const Context& context, const Arguments& arguments) {
   while (waiter.left() > 0) {
     const std::uint64_t now = monotonic_ns();
     if (now >= deadline_ns) {
-      say(fmt::format("reeve: {} of {} sessions have not ended in time",
-                      waiter.left(), waiter.ids().size()));
+      say(fmt::format("reeve: {} of {} did not end in time", waiter.left(),
+                      counted(waiter.ids().size(), "session")));
       return 1;
     }
     const std::uint64_t left_ms = (deadline_ns - now) / 1'000'000 + 1;
@@ -197,8 +197,8 @@ Result command_cancel(const Context& context, const Arguments& arguments) {
                 .done() +
             '\n');
     } else if (!context.quiet && array) {
-      say(fmt::format("the array {} of {} sessions is told to end", to_text(id),
-                      (*reply)->sessions()));
+      say(fmt::format("the array {} of {} is told to end", to_text(id),
+                      counted((*reply)->sessions(), "session")));
     } else if (!context.quiet) {
       say(fmt::format("{} is told to end", to_text(id)));
     }

@@ -293,10 +293,10 @@ Status check_submission(const Submission& s) {
   if (!s.argv.empty() && s.argv[0].empty())
     return fail(Errc::usage, "the command is an empty word");
   if (s.nodes > s.tasks)
-    return fail(Errc::usage,
-                fmt::format("nodes: {} nodes for {} tasks; each node runs at "
-                            "least one task",
-                            s.nodes, s.tasks));
+    return fail(
+        Errc::usage,
+        fmt::format("nodes: {} for {}; each node runs at least one task",
+                    counted(s.nodes, "node"), counted(s.tasks, "task")));
   if (s.gpu_memory_bytes != 0 && s.gpus == 0)
     return fail(Errc::usage, "gpu-mem: it needs gpus too, such as 0.25");
   if (s.warn_signal != 0 && s.warn_ns >= s.time_limit_ns)

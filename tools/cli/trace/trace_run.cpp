@@ -61,13 +61,11 @@ Expected<Trace> read_requests(const Context& context,
       std::count_if(requests.begin(), requests.end(),
                     [](const auto& one) { return !one.after.empty(); });
   if (waiting > 0 && !context.quiet)
-    say(
-        fmt::format("{} requests wait for others in the trace; here they do "
-                    "not",
-                    waiting));
+    say(fmt::format("left out: the dependencies of {}",
+                    counted(static_cast<std::uint64_t>(waiting), "request")));
   if (trace->never_ran > 0 && !context.quiet)
-    say(fmt::format("{} jobs of the trace never ran; they are left out",
-                    trace->never_ran));
+    say(fmt::format("left out: {} of the trace that never ran",
+                    counted(trace->never_ran, "job")));
   return trace;
 }
 
@@ -154,17 +152,17 @@ Result command_trace_run(const Context& context, const Arguments& arguments) {
   auto cell = Cell::connect(context);
   if (!cell) return tl::unexpected(cell.error());
   if (!nodes->empty() && !context.quiet)
-    say(fmt::format("declaring {} simulated nodes", nodes->size()));
+    say("declaring " + counted(nodes->size(), "simulated node"));
   if (auto good = register_sim_nodes(**cell, *nodes); !good)
     return tl::unexpected(good.error());
   if (!context.quiet)
-    say(fmt::format("submitting {} sessions", trace->requests.size()));
+    say("submitting " + counted(trace->requests.size(), "session"));
   const auto summary =
       run_trace(**cell, trace->requests, *options, context.quiet);
   if (!summary) return tl::unexpected(summary.error());
   const auto live = live_digest(**cell);
   if (!live) return tl::unexpected(live.error());
-  if (!context.quiet) say(fmt::format("replaying {} events", live->sequence));
+  if (!context.quiet) say("replaying " + counted(live->sequence, "event"));
   const auto replayed = replay_digest(context, live->sequence);
   if (!replayed) return tl::unexpected(replayed.error());
   const bool equal = *replayed == live->digest;

@@ -13,6 +13,7 @@
 #include "bus/ordered_events.hpp"
 #include "bus/pipeline.hpp"
 #include "cluster/types.hpp"
+#include "cluster/units.hpp"
 #include "tools/cli/cell.hpp"
 #include "tools/cli/session/submission.hpp"
 
@@ -300,11 +301,11 @@ class Run {
       if (now_ended != ended) moved_ns = monotonic_ns();
       ended = now_ended;
       if (options_.compress <= 0 && monotonic_ns() - moved_ns > silence_ns_max)
-        return fail(Errc::unreachable,
-                    fmt::format("{} of {} sessions have ended and nothing "
-                                "moves; \"reeve ps\" and \"reeve why ID\" say "
-                                "more",
-                                ended, accepted));
+        return fail(
+            Errc::unreachable,
+            fmt::format("{} of {} ended and nothing moves; \"reeve ps\" "
+                        "and \"reeve why ID\" say more",
+                        ended, counted(accepted, "session")));
       if (progress.due())
         progress.show(fmt::format("ended {} of {}", ended, accepted));
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
