@@ -92,6 +92,12 @@ class AccountTest(CellTest):
         self.cell.reeve("cancel", first)
         self.cell.await_state(held, "running")
 
+    def test_a_group_without_a_policy_shows_the_default(self):
+        self.cell.reeve("group", "set", "plain")
+        self.assertRegex(self.cell.reeve("group", "list").out,
+                         "plain +default: order=fifo,")
+        self.cell.reeve("group", "remove", "plain")
+
     def test_a_group_takes_another_policy_while_it_runs(self):
         self.cell.reeve("group", "set", "default", "--policy", "fifo")
         self.assertEqual("fifo",

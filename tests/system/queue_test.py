@@ -30,6 +30,21 @@ class QueueTest(CellTest):
         self.cell.reeve("cancel", running, late, early)
         self.cell.await_state(running, "cancelled")
 
+    def test_another_drain_says_what_of_the_last_one_is_gone(self):
+        node = self.cell.reeve("nodes", "--json").json()["nodes"][0]["name"]
+        first = self.cell.reeve("node", "drain", node, "--deadline", "2h",
+                                "--reason", "new disk").err
+        self.assertIn("what runs there then ends at", first)
+        later = self.cell.reeve("node", "drain", node, "--deadline", "3h",
+                                "--reason", "new disk").err
+        self.assertIn(" as before", later)
+        text = self.cell.reeve("node", "drain", node).err
+        self.assertRegex(text, "its deadline of .* is taken back")
+        self.assertIn('its reason was "new disk"', text)
+        self.assertNotIn("taken back",
+                         self.cell.reeve("node", "drain", node).err)
+        self.cell.reeve("node", "resume", node)
+
     def test_a_dry_run_submits_nothing(self):
         def dry(*options, code=0):
             return self.cell.reeve("submit", "--dry-run", *options, "--",

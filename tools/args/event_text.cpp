@@ -25,22 +25,44 @@ string with_detail(string text, const flatbuffers::String* detail) {
   return fmt::format("{}: {}", text, detail->string_view());
 }
 
-string submitted(const schema::SessionSubmitted& body) {
+string not_before(std::uint64_t time_at) {
+  return time_at == 0 ? string() : ", not before " + schema::rfc3339(time_at);
+}
+
+// "s-1 by root for ann: 2 tasks of 1 CPU, not before ...".
+string submitted(const schema::SessionSubmitted& body,
+                 std::string_view principal) {
   const auto* spec = body.spec();
   const auto* request = spec->request();
+  const std::string_view user = schema::text(spec->user());
   string out = fmt::format("{} by {}", session_name(body.session()),
-                           schema::text(spec->user()));
+                           principal.empty() || principal == user
+                               ? string(user)
+                               : fmt::format("{} for {}", principal, user));
   if (spec->name() != nullptr && spec->name()->size() > 0)
     out += fmt::format(" \"{}\"", spec->name()->string_view());
-  out += fmt::format(": {} task{} of {} CPU", spec->tasks(),
-                     spec->tasks() == 1 ? "" : "s",
-                     format_milli(request->cpu_milli()));
+  out += fmt::format(": {} of {}", counted(spec->tasks(), "task"),
+                     counted_milli(request->cpu_milli(), "CPU"));
   if (request->memory_bytes() != 0)
     out += ", " + format_bytes(request->memory_bytes());
   if (request->gpus() != 0)
-    out += fmt::format(", {} GPU", format_milli(std::uint64_t{request->gpus()} *
-                                                request->gpu_milli()));
-  return out;
+    out += ", " +
+           counted_milli(std::uint64_t{request->gpus()} * request->gpu_milli(),
+                         "GPU");
+  return out + not_before(spec->not_before_at());
+}
+
+string requeued(const schema::SessionRequeued& body) {
+  return fmt::format("{} attempt {}: {}{}", session_name(body.session()),
+                     body.attempt(), EnumNameEndReason(body.reason()),
+                     not_before(body.not_before_at()));
+}
+
+string drained(const schema::NodeDrained& body) {
+  string out = fmt::format("node {}", body.node());
+  if (body.deadline_at() != 0)
+    out += " until " + schema::rfc3339(body.deadline_at());
+  return with_detail(std::move(out), body.reason());
 }
 
 string placed(const schema::SessionPlaced& body) {
@@ -76,10 +98,11 @@ string exited(const schema::TaskExited& body) {
 string registered(const schema::NodeRegistered& body) {
   const auto* spec = body.spec();
   return fmt::format(
-      "node {} \"{}\"{}: {} CPUs, {}, {} GPUs", body.node(),
-      schema::text(spec->name()), spec->simulated() ? " (simulated)" : "",
-      format_milli(spec->cpu_milli()), format_bytes(spec->memory_bytes()),
-      spec->devices() ? spec->devices()->size() : 0);
+      "node {} \"{}\"{}: {}, {}, {}", body.node(), schema::text(spec->name()),
+      spec->simulated() ? " (simulated)" : "",
+      counted_milli(spec->cpu_milli(), "CPU"),
+      format_bytes(spec->memory_bytes()),
+      counted(spec->devices() ? spec->devices()->size() : 0, "GPU"));
 }
 
 string ended(const schema::SessionEnded& body) {
@@ -114,10 +137,9 @@ string quota(const schema::QuotaSet& body) {
 // "maintenance m1 on 3 nodes from ... to ..., every 1d".
 string reservation(const schema::ReservationSpec& spec) {
   string out = fmt::format(
-      "{} {} on {} node{} from {} to {}", EnumNameReservationKind(spec.kind()),
-      schema::text(spec.name()), spec.nodes()->size(),
-      spec.nodes()->size() == 1 ? "" : "s", schema::rfc3339(spec.from_at()),
-      schema::rfc3339(spec.to_at()));
+      "{} {} on {} from {} to {}", EnumNameReservationKind(spec.kind()),
+      schema::text(spec.name()), counted(spec.nodes()->size(), "node"),
+      schema::rfc3339(spec.from_at()), schema::rfc3339(spec.to_at()));
   if (spec.every_ns() != 0)
     out += ", every " + format_duration(spec.every_ns());
   return with_detail(out, spec.reason());
@@ -153,15 +175,14 @@ string event_sentence(const Event& event) {
           format_duration(event.body_as_NodeLost()->silent_ns()));
     case EventBody::NodeReturned:
       return node_name(event.body_as_NodeReturned()->node());
-    case EventBody::NodeDrained:
-      return with_detail(node_name(event.body_as_NodeDrained()->node()),
-                         event.body_as_NodeDrained()->reason());
+    case EventBody::NodeDrained: return drained(*event.body_as_NodeDrained());
     case EventBody::NodeResumed:
       return node_name(event.body_as_NodeResumed()->node());
     case EventBody::NodeRemoved:
       return node_name(event.body_as_NodeRemoved()->node());
     case EventBody::SessionSubmitted:
-      return submitted(*event.body_as_SessionSubmitted());
+      return submitted(*event.body_as_SessionSubmitted(),
+                       schema::text(event.principal()));
     case EventBody::SessionPlaced:
       return placed(*event.body_as_SessionPlaced());
     case EventBody::TaskStarted: {
@@ -180,7 +201,7 @@ string event_sentence(const Event& event) {
       return with_detail(stopping(*event.body_as_SessionStopping()),
                          event.body_as_SessionStopping()->detail());
     case EventBody::SessionRequeued:
-      return stopping(*event.body_as_SessionRequeued());
+      return requeued(*event.body_as_SessionRequeued());
     case EventBody::SessionEnded: return ended(*event.body_as_SessionEnded());
     case EventBody::AccountChanged:
       return account_name(*event.body_as_AccountChanged()->account());

@@ -42,15 +42,20 @@ string overview(std::span<const CommandSpec> commands,
                 std::span<const OptionSpec> common, string_view topic) {
   string out;
   string_view group;
+  const auto is_shown = [&](const CommandSpec& command) {
+    return topic.empty() ||
+           command.path.substr(0, command.path.find(' ')) == topic;
+  };
+  std::size_t width = 0;
+  for (const auto& command : commands)
+    if (is_shown(command)) width = std::max(width, command.path.size() + 2);
   for (const auto& command : commands) {
-    const bool shown = topic.empty() ||
-                       command.path.substr(0, command.path.find(' ')) == topic;
-    if (!shown) continue;
+    if (!is_shown(command)) continue;
     if (command.group != group) {
       group = command.group;
       out += fmt::format("\n{}\n", group);
     }
-    out += fmt::format("  {:{}}{}\n", command.path, 16, command.help);
+    out += fmt::format("  {:{}}{}\n", command.path, width, command.help);
   }
   if (out.empty()) return out;
   string head = topic.empty()

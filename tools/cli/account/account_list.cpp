@@ -1,6 +1,8 @@
 // user list, project list, group list.
 #include <fmt/format.h>
 
+#include "cluster/scheduling/policy.hpp"
+#include "cluster/units.hpp"
 #include "schema/json.hpp"
 #include "tools/cli/account/accounts.hpp"
 
@@ -47,7 +49,10 @@ string special_text(const AccountRow& row) {
   switch (row.kind) {
     case AccountKind::user: return row.admin ? "yes" : "";
     case AccountKind::project: return row.parent;
-    case AccountKind::group: return row.policy;
+    case AccountKind::group:
+      return row.policy.empty()
+                 ? "default: " + cluster::to_text(cluster::Policy{})
+                 : row.policy;
   }
   return {};
 }

@@ -8,12 +8,45 @@
 namespace reeve::tools {
 namespace {
 
-bool is_absent(Cell& cell, const std::string& node) {
+Expected<Held<schema::Answer>> ask_node(Cell& cell, const std::string& node) {
   flatbuffers::FlatBufferBuilder builder(128);
   const auto body = schema::CreateNodesQueryDirect(builder, node.c_str(), 0, 1);
-  const auto answer =
-      cell.ask(builder, schema::QueryBody::NodesQuery, body.Union());
+  return cell.ask(builder, schema::QueryBody::NodesQuery, body.Union());
+}
+
+bool is_absent(Cell& cell, const std::string& node) {
+  const auto answer = ask_node(cell, node);
   return !answer && answer.error().code == Errc::not_found;
+}
+
+// How a node is drained; nothing of one that is not.
+struct Drain {
+  std::uint64_t deadline_at = 0;
+  std::string reason;
+};
+
+Drain drain_of(Cell& cell, const std::string& node) {
+  const auto answer = ask_node(cell, node);
+  const auto* body = answer ? (*answer)->body_as_NodesAnswer() : nullptr;
+  if (!body || !body->nodes() || body->nodes()->size() != 1) return {};
+  const auto& view = *body->nodes()->Get(0);
+  return {view.drain_deadline_at(),
+          std::string(schema::text(view.drain_reason()))};
+}
+
+// What is so now, and what an earlier drain said that holds no more.
+std::string drained_text(const Drain& before, const Drain& now) {
+  std::string out = "is offered to nobody now";
+  if (now.deadline_at != 0)
+    out += "; what runs there then ends at " + local_time(now.deadline_at);
+  if (before.deadline_at != 0 && now.deadline_at != 0)
+    out += ", not at " + local_time(before.deadline_at) + " as before";
+  if (before.deadline_at != 0 && now.deadline_at == 0)
+    out += "; its deadline of " + local_time(before.deadline_at) +
+           " is taken back: what runs there goes on";
+  if (!before.reason.empty() && before.reason != now.reason)
+    out += fmt::format("; its reason was \"{}\"", before.reason);
+  return out;
 }
 
 Result change_node(const Context& context, const std::string& node,
@@ -52,8 +85,24 @@ Result command_node_drain(const Context& context, const Arguments& arguments) {
   const auto body = schema::CreateDrainNodeDirect(
       builder, node.c_str(), reason.empty() ? nullptr : reason.c_str(),
       deadline_ns);
-  return change_node(context, node, builder, schema::CommandBody::DrainNode,
-                     body.Union(), "is offered to nobody now");
+  auto cell = Cell::connect(context);
+  if (!cell) return tl::unexpected(cell.error());
+  const Drain before = drain_of(**cell, node);
+  const auto reply =
+      (*cell)->command(builder, schema::CommandBody::DrainNode, body.Union());
+  if (!reply) return tl::unexpected(reply.error());
+  const Drain now = drain_of(**cell, node);
+  if (context.json) {
+    JsonObject out;
+    out.text("node", node).number("seq", (*reply)->seq());
+    if (now.deadline_at != 0) out.time("deadline_at", now.deadline_at);
+    if (before.deadline_at != 0)
+      out.time("earlier_deadline_at", before.deadline_at);
+    print(out.done() + '\n');
+  } else if (!context.quiet) {
+    say(fmt::format("{} {}", node, drained_text(before, now)));
+  }
+  return 0;
 }
 
 Result command_node_resume(const Context& context, const Arguments& arguments) {
