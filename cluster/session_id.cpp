@@ -10,6 +10,12 @@ std::string to_text(SessionId id) {
   return fmt::format("s-{}", id.value);
 }
 
+std::string to_text(const std::vector<SessionId>& ids) {
+  std::string out;
+  for (const SessionId id : ids) out += (out.empty() ? "" : ", ") + to_text(id);
+  return out;
+}
+
 Expected<SessionId> parse_session_id(std::string_view text) {
   std::string_view digits = text;
   if (digits.starts_with("s-") || digits.starts_with("S-"))

@@ -71,9 +71,11 @@ struct QueueOf {
   bool simulated = false;
   std::uint32_t limit = 0;
 };
-// `event`: its SessionSubmitted, as it would be written.
+// `event`: its SessionSubmitted, as it would be written; of an array that of
+// the last of its `sessions`.
 struct WouldStart {
   std::vector<std::byte> event;
+  std::uint32_t sessions = 1;
 };
 using ForScheduler = std::variant<WhyWaits, QueueOf, WouldStart>;
 using FromScheduler =

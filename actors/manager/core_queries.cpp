@@ -125,8 +125,9 @@ std::optional<ForScheduler> Core::dry_run(const schema::DryRunQuery& query,
                                           std::string_view reply_to) {
   flatbuffers::FlatBufferBuilder builder;
   const cluster::Spec spec = cluster::spec_of(*query.spec());
-  builder.Finish(
-      schema::CreateSubmitSession(builder, cluster::build_spec(builder, spec)));
+  builder.Finish(schema::CreateSubmitSession(
+      builder, cluster::build_spec(builder, spec), query.array(),
+      query.array_from(), query.array_to()));
   cluster::EventWriter unused(writer_.next(), writer_.epoch());
   const auto decision = cluster::decide_submit(
       state_,
@@ -138,7 +139,7 @@ std::optional<ForScheduler> Core::dry_run(const schema::DryRunQuery& query,
     return std::nullopt;
   }
   const auto event = unused.bytes().subspan(unused.last_offset());
-  return WouldStart{{event.begin(), event.end()}};
+  return WouldStart{{event.begin(), event.end()}, decision->sessions};
 }
 
 std::optional<FromScheduler> ask_scheduler(cluster::Scheduler& scheduler,
@@ -155,12 +156,12 @@ std::optional<FromScheduler> ask_scheduler(cluster::Scheduler& scheduler,
                                     : answer_rows_max;
     return scheduler.queue(queue->group, queue->simulated, limit);
   }
-  const schema::Event& event =
-      schema::event_of(std::get<WouldStart>(question).event);
+  const auto& would = std::get<WouldStart>(question);
+  const schema::Event& event = schema::event_of(would.event);
   const auto& spec = *event.body_as_SessionSubmitted()->spec();
   if (!scheduler.serves(std::string(schema::text(spec.group()))))
     return std::nullopt;
-  return scheduler.dry_run(spec, now);
+  return scheduler.dry_run(spec, now, would.sessions);
 }
 
 void Core::on_scheduler(const ForScheduler& asked, const FromScheduler& said,
@@ -171,12 +172,12 @@ void Core::on_scheduler(const ForScheduler& asked, const FromScheduler& said,
   } else if (const auto* queue = std::get_if<cluster::Queue>(&said)) {
     reply_read(reply_to, writer.queue(std::get<QueueOf>(asked).group, *queue));
   } else {
-    const schema::Event& event =
-        schema::event_of(std::get<WouldStart>(asked).event);
+    const auto& would = std::get<WouldStart>(asked);
+    const schema::Event& event = schema::event_of(would.event);
     reply_read(
         reply_to,
         writer.dry_run(
-            std::get<cluster::DryRun>(said),
+            std::get<cluster::DryRun>(said), would.sessions,
             cluster::spec_of(*event.body_as_SessionSubmitted()->spec()), now_));
   }
 }

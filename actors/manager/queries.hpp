@@ -36,7 +36,9 @@ class AnswerWriter {
   std::vector<std::byte> queue(std::string_view group,
                                const cluster::Queue& queue);
   std::vector<std::byte> dry_run_refused(const cluster::Rejection& rejection);
+  // Of so many sessions like this one.
   std::vector<std::byte> dry_run(const cluster::DryRun& run,
+                                 std::uint32_t sessions,
                                  const cluster::Spec& spec, Time now);
   std::vector<std::byte> digest();
   // Of a session that does not wait: why it is where it is.

@@ -1,6 +1,7 @@
 // Reservations, the queue of a group, and sessions that are only thought of.
 #include "actors/manager/queries.hpp"
-#include "cluster/units.hpp"
+#include "cluster/session_id.hpp"
+#include "schema/json.hpp"
 #include "schema/wire.hpp"
 
 namespace reeve::manager {
@@ -12,9 +13,15 @@ using cluster::WaitReason;
 
 std::string reason_of(const QueueEntry& entry) {
   if (entry.quota) return "quota: " + cluster::to_text(*entry.quota);
-  if (entry.reason == WaitReason::array_full)
-    return "as many of its array run as may";
-  return entry.reason == WaitReason::no_room ? "no room" : "next";
+  switch (entry.reason) {
+    case WaitReason::array_full: return "as many of its array run as may";
+    case WaitReason::not_before:
+      return "not before " + schema::rfc3339(entry.held_until.value);
+    case WaitReason::dependency:
+      return "the end of " + to_text(entry.waits_for);
+    case WaitReason::no_room: return "no room";
+    default: return "next";
+  }
 }
 
 flatbuffers::Offset<schema::QueueEntry> entry_view(
@@ -31,10 +38,16 @@ flatbuffers::Offset<schema::QueueEntry> entry_view(
     factors.push_back(
         schema::CreateFactorDirect(builder, part.name, part.value));
   const auto factor_list = builder.CreateVector(factors);
+  const bool held = entry.reason == WaitReason::not_before ||
+                    entry.reason == WaitReason::dependency;
+  std::vector<std::uint64_t> after;
+  for (const SessionId one : entry.waits_for) after.push_back(one.value);
+  const auto after_list = after.empty() ? 0 : builder.CreateVector(after);
   return schema::CreateQueueEntry(
       builder, session.id.value, name, user, project, session.priority,
       session.submitted_at.value, session.tasks_wanted, request, reason,
-      entry.expected_start.value, factor_list);
+      entry.expected_start.value, factor_list, held, entry.held_until.value,
+      after_list);
 }
 
 }  // namespace
@@ -47,21 +60,22 @@ std::vector<std::byte> AnswerWriter::reservations() {
 std::vector<std::byte> AnswerWriter::queue(std::string_view group,
                                            const cluster::Queue& queue) {
   std::vector<flatbuffers::Offset<schema::QueueEntry>> entries;
-  for (const QueueEntry& entry : queue.entries) {
-    if (entries.size() >= answer_rows_max ||
-        builder_.GetSize() >= answer_bytes_max)
-      break;
-    // The scheduler may be some events behind.
-    const Session* session = state_.session(entry.session);
-    if (session && session->state == cluster::SessionState::pending)
-      entries.push_back(entry_view(builder_, state_, *session, entry));
-  }
+  for (const auto* part : {&queue.entries, &queue.held})
+    for (const QueueEntry& entry : *part) {
+      if (entries.size() >= answer_rows_max ||
+          builder_.GetSize() >= answer_bytes_max)
+        break;
+      // The scheduler may be some events behind.
+      const Session* session = state_.session(entry.session);
+      if (session && session->state == cluster::SessionState::pending)
+        entries.push_back(entry_view(builder_, state_, *session, entry));
+    }
   const auto list = builder_.CreateVector(entries);
   const auto name = cluster::build_text(builder_, group);
   const auto policy =
       cluster::build_text(builder_, cluster::to_text(queue.policy));
-  return finish(
-      schema::CreateQueueAnswer(builder_, name, policy, queue.length, list));
+  return finish(schema::CreateQueueAnswer(builder_, name, policy, queue.length,
+                                          list, queue.held_length));
 }
 
 std::vector<std::byte> AnswerWriter::dry_run_refused(
@@ -72,16 +86,24 @@ std::vector<std::byte> AnswerWriter::dry_run_refused(
 }
 
 std::vector<std::byte> AnswerWriter::dry_run(const cluster::DryRun& run,
+                                             std::uint32_t sessions,
                                              const cluster::Spec& spec,
                                              Time now) {
-  std::vector<std::string_view> names;
-  for (const cluster::TaskProposal& task : run.tasks)
+  std::vector<flatbuffers::Offset<flatbuffers::String>> names;
+  for (const cluster::TaskProposal& task : run.tasks) {
+    if (builder_.GetSize() >= answer_bytes_max) break;
     if (const cluster::Node* node = state_.node(task.node))
-      names.emplace_back(node->name);
-  const auto nodes = cluster::build_texts(builder_, names);
+      names.push_back(builder_.CreateSharedString(node->name));
+  }
+  const auto nodes = names.empty() ? 0 : builder_.CreateVector(names);
+  std::vector<std::uint64_t> room;
+  for (const SessionId one : run.makes_room) room.push_back(one.value);
+  const auto room_list = room.empty() ? 0 : builder_.CreateVector(room);
   const auto why = this->why(SessionId{}, cluster::SessionState::pending,
                              run.why, spec, now);
-  return finish(schema::CreateDryRunAnswer(builder_, 0, 0, nodes, why));
+  return finish(schema::CreateDryRunAnswer(builder_, 0, 0, nodes, why, sessions,
+                                           run.starting, room_list,
+                                           run.makes_room_at.value));
 }
 
 }  // namespace reeve::manager

@@ -275,7 +275,7 @@ BOOST_AUTO_TEST_CASE(why_names_the_label_that_no_node_has) {
   why.nodes.unwished = 2;
   const auto* answer = waiting(id, why);
   BOOST_CHECK_EQUAL(answer->summary()->str(),
-                    "0 of 1 tasks fit on the 2 nodes now");
+                    "0 of 1 task fits on the 2 nodes now");
   BOOST_CHECK_EQUAL(answer->reasons()->Get(0)->reason()->str(),
                     "not as it asks: together x@rack");
   join({.name = "n1"});
@@ -312,6 +312,56 @@ BOOST_AUTO_TEST_CASE(why_says_when_its_reservation_begins) {
   commit();
   BOOST_CHECK_EQUAL(waiting(id, why)->summary()->str().substr(0, 55),
                     "its reservation r begins again at 1970-01-02T02:00:00.0");
+}
+
+BOOST_AUTO_TEST_CASE(one_whose_time_has_not_come_is_expected_then) {
+  const std::uint64_t id = submitted(one_task());
+  const auto summary = [&](std::uint64_t expected_at) {
+    cluster::Why why;
+    why.reason = cluster::WaitReason::not_before;
+    why.held_until = Time{7'200 * second_ns};
+    why.expected_start = Time{expected_at};
+    return waiting(id, why)->summary()->str();
+  };
+  const std::string held =
+      "it may not start before 1970-01-01T02:00:00.000000000Z";
+  BOOST_CHECK_EQUAL(summary(0), held);
+  BOOST_CHECK_EQUAL(summary(7'200 * second_ns), held + ", expected then");
+  BOOST_CHECK_EQUAL(summary(9'000 * second_ns), held);
+}
+
+BOOST_AUTO_TEST_CASE(held_sessions_are_listed_behind_the_queue) {
+  const std::uint64_t first = submitted(one_task());
+  const std::uint64_t second = submitted(one_task());
+  cluster::Queue queue;
+  queue.length = 1;
+  queue.entries.push_back({.session = SessionId{first}});
+  queue.held_length = 4;
+  queue.held.push_back({.session = SessionId{second},
+                        .reason = cluster::WaitReason::dependency,
+                        .waits_for = {SessionId{7}, SessionId{8}}});
+  queue.held.push_back({.session = SessionId{second},
+                        .reason = cluster::WaitReason::not_before,
+                        .expected_start = Time{7'200 * second_ns},
+                        .held_until = Time{7'200 * second_ns}});
+  AnswerWriter writer(core->state());
+  const auto bytes = writer.queue("default", queue);
+  const auto* answer =
+      flatbuffers::GetRoot<schema::Answer>(bytes.data())->body_as_QueueAnswer();
+  BOOST_CHECK_EQUAL(answer->length(), 1);
+  BOOST_CHECK_EQUAL(answer->held(), 4);
+  BOOST_REQUIRE_EQUAL(answer->entries()->size(), 3);
+  BOOST_CHECK(!answer->entries()->Get(0)->held());
+  const auto* waits = answer->entries()->Get(1);
+  BOOST_CHECK(waits->held());
+  BOOST_CHECK_EQUAL(waits->reason()->str(), "the end of s-7, s-8");
+  BOOST_CHECK_EQUAL(waits->after()->Get(1), 8);
+  const auto* later = answer->entries()->Get(2);
+  BOOST_CHECK(later->held() && later->after() == nullptr);
+  BOOST_CHECK_EQUAL(later->not_before_at(), 7'200 * second_ns);
+  BOOST_CHECK_EQUAL(later->expected_start_at(), 7'200 * second_ns);
+  BOOST_CHECK_EQUAL(later->reason()->str(),
+                    "not before 1970-01-01T02:00:00.000000000Z");
 }
 
 BOOST_AUTO_TEST_CASE(the_status_counts_and_the_digest_is_the_states) {

@@ -375,4 +375,47 @@ BOOST_AUTO_TEST_CASE(a_dry_run_says_where_or_why_not_and_changes_nothing) {
   BOOST_TEST(seq.value < after.value);
 }
 
+// All of an array count, in the manager's bounds and in the scheduler.
+BOOST_AUTO_TEST_CASE(a_dry_run_of_an_array_counts_all_of_it) {
+  const auto run = [&](std::uint32_t to, std::uint32_t running_max) {
+    const auto* answer = ask<schema::DryRunQuery>([&](Builder& b) {
+      Spec spec = one_task();
+      spec.array_running_max = running_max;
+      return schema::CreateDryRunQuery(b, cluster::build_spec(b, spec), true, 0,
+                                       to);
+    });
+    if (asked) {
+      cluster::Scheduler scheduler;
+      for (const Batch& batch : log)
+        for_each(batch,
+                 [&](const schema::Event& event) { scheduler.apply(event); });
+      core->on_scheduler(*asked, *ask_scheduler(scheduler, *asked, now), "q");
+      collect();
+      answer = flatbuffers::GetRoot<schema::Answer>(replies.at("q").data());
+    }
+    BOOST_REQUIRE(answer);
+    return answer->body_as_DryRunAnswer();
+  };
+  const auto* all = run(99, 10);
+  BOOST_TEST(all->sessions() == 100u);
+  BOOST_TEST(all->starting() == 10u);
+  BOOST_TEST(all->nodes()->size() == 10u);
+  BOOST_TEST(all->why()->summary()->str() ==
+             "as many of its array run as may at once");
+  all = run(99, 0);
+  BOOST_TEST(all->starting() == 16u);
+  Builder builder;
+  cluster::Quota limits;
+  limits.waiting = 5;
+  const auto packed = cluster::build_quota(builder, limits);
+  core->on_command(
+      command_of(builder, next_id(),
+                 schema::CreateSetQuotaDirect(
+                     builder, schema::AccountKind::user, "root", packed)),
+      "root", "quota", now);
+  commit();
+  BOOST_TEST(run(4, 0)->sessions() == 5u);
+  BOOST_TEST(schema::text(run(99, 10)->rule()) == "quota_waiting");
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -53,7 +53,7 @@ std::string settled_text(const Session& session) {
       return fmt::format("it runs since {}",
                          schema::rfc3339(session.started_at.value));
     case SessionState::stopping:
-      return fmt::format("it is being stopped ({}): {} of {} tasks have ended",
+      return fmt::format("it is being stopped ({}): {} of {} ended",
                          schema::EnumNameEndReason(session.reason),
                          session.tasks_exited,
                          counted(session.tasks.size(), "task"));
@@ -84,6 +84,8 @@ const char* basis_text(cluster::StartBasis basis) {
       return "time limits tell, if nobody ahead takes it";
     case cluster::StartBasis::plan:
       return "a place is kept for it then, if what runs ends as expected";
+    case cluster::StartBasis::room:
+      return "there is room now, if there still is then";
     default: return "";
   }
 }
@@ -157,9 +159,12 @@ std::string unlabelled_text(const cluster::State& state, const Spec& spec) {
 std::string waiting_text(const Why& why, const cluster::State& state,
                          const Spec& spec, Time now) {
   switch (why.reason) {
-    case WaitReason::not_before:
-      return fmt::format("it may not start before {}",
-                         schema::rfc3339(why.held_until.value));
+    case WaitReason::not_before: {
+      std::string text = fmt::format("it may not start before {}",
+                                     schema::rfc3339(why.held_until.value));
+      if (why.expected_start == why.held_until) text += ", expected then";
+      return text;
+    }
     case WaitReason::dependency:
       return fmt::format("it waits for {}", awaited_text(why, spec));
     case WaitReason::quota: {

@@ -250,6 +250,12 @@ struct Eviction {
   std::vector<std::uint32_t> chosen;
 };
 
+// Who goes for a head, and the nodes that it gets by it; empty: nobody.
+struct Vacancy {
+  std::vector<Victim> victims;
+  std::vector<std::uint32_t> nodes;
+};
+
 struct Dependent {
   std::uint64_t session = 0;
   std::uint8_t kind = 0;
@@ -413,6 +419,10 @@ struct Scheduler::Core {
   // Who makes room (preempt.cpp).
   std::vector<Preemption> preempt(Time now);
   Time next_preemption() const;
+  Time first_look(const Class& wanted, const Session& session, Time now) const;
+  std::vector<Time> looks_from(const Pool& pool, Time first) const;
+  void ask_for_room(const Session& session, DryRun& out, Time now) const;
+  static Time ripe_at(const Pool& pool, const Session& victim);
   bool may_preempt(const Pool& pool, const Session& head, const Session& victim,
                    Time now) const;
   scheduling::Cost cost_of(const Session& victim, Time now) const;
@@ -429,9 +439,8 @@ struct Scheduler::Core {
   std::vector<scheduling::Victim> victims_on_several(
       const Pool& pool, const Session& head, scheduling::Eviction& eviction,
       std::optional<scheduling::Cost>& best_cost, std::size_t& tries) const;
-  std::vector<scheduling::Victim> victims_for(
-      const Pool& pool, const Session& head,
-      scheduling::Eviction& eviction) const;
+  scheduling::Vacancy room_for(const Pool& pool, const Session& head,
+                               Time now) const;
 
   void watch_heads(Time now);
   bool drop_needless_guards();
@@ -539,6 +548,7 @@ struct Scheduler::Core {
     return answer.expected_start;
   }
   void expect_start(const Session& session, Why& answer) const;
+  void expect_after_hold(const Session& session, Why& answer) const;
   void await_ends(const std::vector<const Session*>& among,
                   const std::vector<std::uint32_t>& numbers, Time until,
                   Why& answer) const;
@@ -546,8 +556,14 @@ struct Scheduler::Core {
   // For people (queue.cpp).
   Queue queue(std::uint32_t pool, std::size_t limit) const;
   QueueEntry queue_entry(SessionId id, bool with_start) const;
+  QueueEntry held_entry(const Session& session, bool with_start) const;
+  void add_held(std::uint32_t pool, std::size_t limit, Queue& out) const;
   bool may_start(const Class& wanted, const Session& session) const;
-  DryRun dry_run(const schema::SessionSpec& spec, Time now);
+  Session imagined(const schema::SessionSpec& spec, Time now, Why& why);
+  WaitReason try_start(const Session& session, Tasks& tasks, Why& why);
+  void take_back(const Session& session, Tasks& tasks);
+  DryRun dry_run(const schema::SessionSpec& spec, Time now,
+                 std::uint32_t count);
 
   std::vector<Node> nodes;
   std::unordered_map<std::string, std::uint32_t> node_names;

@@ -8,6 +8,7 @@
 #include <bit>
 
 #include "cluster/scheduling/core.hpp"
+#include "cluster/scheduling/queue.hpp"
 
 namespace reeve::cluster {
 
@@ -39,15 +40,19 @@ double seconds(std::uint64_t duration_ns) {
 
 }  // namespace
 
+// From when on it may be told to go.
+Time Scheduler::Core::ripe_at(const Pool& pool, const Session& victim) {
+  Time at(victim.started_at.value + pool.policy.preempt_after_ns);
+  // It is on its way; or the manager would not have it, and may be asked again.
+  if (victim.preempted_at.value != 0)
+    at = std::max(at, Time(victim.preempted_at.value + retry_ns));
+  return at;
+}
+
 bool Scheduler::Core::may_preempt(const Pool& pool, const Session& head,
                                   const Session& victim, Time now) const {
   if (victim.standing != Session::Standing::placed) return false;
-  // It is on its way; or the manager would not have it, and may be asked again.
-  if (victim.preempted_at.value != 0 &&
-      now.value < victim.preempted_at.value + retry_ns)
-    return false;
-  if (now.value < victim.started_at.value + pool.policy.preempt_after_ns)
-    return false;
+  if (now < ripe_at(pool, victim)) return false;
   if (victim.key.priority != head.key.priority)
     return victim.key.priority < head.key.priority;
   if (pool.policy.preemption != MakeRoom::fair) return false;
@@ -288,20 +293,21 @@ std::vector<Victim> Scheduler::Core::victims_on_several(
   return cheapest.victims();
 }
 
-// The cheapest set of sessions without which the head fits; empty: there is
-// none.
-std::vector<Victim> Scheduler::Core::victims_for(const Pool& pool,
-                                                 const Session& head,
-                                                 Eviction& eviction) const {
+// The cheapest set of sessions without which the head fits.
+Vacancy Scheduler::Core::room_for(const Pool& pool, const Session& head,
+                                  Time now) const {
   const auto& request = classes[head.request_class].request;
+  auto eviction = eviction_for(pool, head, now);
   std::optional<Cost> best;
   auto tries = tries_max;
   std::vector<Victim> victims;
   if (request.nodes <= 1)
     victims = victims_on_one(pool, head, eviction, best, tries);
-  if (request.tasks == 1 || request.nodes == 1) return victims;
-  auto several = victims_on_several(pool, head, eviction, best, tries);
-  return several.empty() ? victims : several;
+  if (request.tasks > 1 && request.nodes != 1) {
+    auto several = victims_on_several(pool, head, eviction, best, tries);
+    if (!several.empty()) victims = std::move(several);
+  }
+  return {std::move(victims), std::move(eviction.chosen)};
 }
 
 std::vector<Preemption> Scheduler::Core::preempt(Time now) {
@@ -321,21 +327,87 @@ std::vector<Preemption> Scheduler::Core::preempt(Time now) {
                             ? *found
                             : first_hopeful(pool, *found);
     const auto id = chosen.first.session;
-    const auto& head = sessions.at(id);
-    auto eviction = eviction_for(pool, head, now);
-    const auto victims = victims_for(pool, head, eviction);
-    if (victims.empty()) continue;
-    for (const auto& victim : victims) {
+    const auto room = room_for(pool, sessions.at(id), now);
+    if (room.victims.empty()) continue;
+    for (const auto& victim : room.victims) {
       auto& session = sessions.at(victim.session);
       session.preempted_at = now;
       out.push_back(
           {SessionId(victim.session), session.attempt, SessionId(id)});
     }
     drop_guard(pool);
-    earmark(pool, classes[chosen.second], eviction.chosen);
+    earmark(pool, classes[chosen.second], room.nodes);
     pool.guard_made_room = true;
   }
   return out;
+}
+
+// When `preempt` would first look at this session, were it to wait now;
+// no_time: not before another has started.
+Time Scheduler::Core::first_look(const Class& wanted, const Session& session,
+                                 Time now) const {
+  const auto& pool = pools[wanted.pool];
+  const auto head = head_of(pool);
+  const auto key = effective(pool, wanted.owner, session.key);
+  if (!head || key < head->first) return now;
+  if (pool.policy.backfill == Backfill::none) return no_time;
+  const auto chosen = first_hopeful(pool, *head);
+  const auto& before = classes[chosen.second];
+  const auto& first = sessions.at(chosen.first.session);
+  if (!is_stuck(before) && effective(pool, before.owner, first.key) < key)
+    return no_time;
+  if (pool.preempted_for != head->first.session) return now;
+  return std::max(now, Time(pool.preempted_at.value + retry_ns));
+}
+
+// The looks of `preempt` from this one on at which more may go than before.
+std::vector<Time> Scheduler::Core::looks_from(const Pool& pool,
+                                              Time first) const {
+  std::set<Time> looks{first};
+  for (const auto number : pool.nodes)
+    for (const auto& tenant : nodes[number].tenants) {
+      const auto ripe = ripe_at(pool, sessions.at(tenant.session));
+      if (ripe <= first) continue;
+      const auto count = (ripe.value - first.value + retry_ns - 1) / retry_ns;
+      looks.insert(Time(first.value + count * retry_ns));
+    }
+  return {looks.begin(), looks.end()};
+}
+
+// Whom `preempt` would tell to go for it, and when. The later a look, the more
+// may go, so the first that finds some is found by halving.
+void Scheduler::Core::ask_for_room(const Session& session, DryRun& out,
+                                   Time now) const {
+  const auto& wanted = classes[session.request_class];
+  const auto& pool = pools[wanted.pool];
+  if (pool.policy.preemption == MakeRoom::off) return;
+  const auto first = first_look(wanted, session, now);
+  if (first == no_time) return;
+  const auto looks = looks_from(pool, first);
+  auto room = room_for(pool, session, first);
+  std::size_t found = 0;
+  if (room.victims.empty() && looks.size() > 1) {
+    found = looks.size() - 1;
+    room = room_for(pool, session, looks[found]);
+  }
+  if (room.victims.empty()) return;
+  for (std::size_t low = 1; low < found;) {
+    const auto middle = (low + found) / 2;
+    auto sooner = room_for(pool, session, looks[middle]);
+    if (sooner.victims.empty()) {
+      low = middle + 1;
+    } else {
+      found = middle;
+      room = std::move(sooner);
+    }
+  }
+  // By then it would have started without.
+  const auto at = looks[found];
+  const auto expected = out.why.expected_start;
+  if (at > now && expected.value != 0 && expected <= at) return;
+  for (const auto& victim : room.victims)
+    out.makes_room.emplace_back(victim.session);
+  out.makes_room_at = at;
 }
 
 // When the head of a queue is to be looked at again; 0: never.

@@ -53,7 +53,43 @@ Queue Scheduler::Core::queue(std::uint32_t pool, std::size_t limit) const {
   for (const auto& key : keys)
     out.entries.push_back(
         queue_entry(SessionId(key.session), out.entries.size() < expected_max));
+  add_held(pool, limit - out.entries.size(), out);
   return out;
+}
+
+// Those that a time or another session keeps out of the queue.
+void Scheduler::Core::add_held(std::uint32_t pool, std::size_t limit,
+                               Queue& out) const {
+  std::vector<std::pair<Time, std::uint64_t>> held;
+  for (const auto& [id, session] : sessions) {
+    if (session.standing != Session::Standing::held) continue;
+    if (classes[session.request_class].pool != pool) continue;
+    const bool timed = session.waits_for.empty();
+    held.emplace_back(timed ? session.not_before : no_time, id);
+  }
+  out.held_length = held.size();
+  const auto count = std::min(held.size(), limit);
+  std::partial_sort(held.begin(),
+                    held.begin() + static_cast<std::ptrdiff_t>(count),
+                    held.end());
+  for (std::size_t i = 0; i < count; ++i)
+    out.held.push_back(
+        held_entry(sessions.at(held[i].second), i < expected_max));
+}
+
+QueueEntry Scheduler::Core::held_entry(const Session& session,
+                                       bool with_start) const {
+  QueueEntry entry;
+  entry.session = SessionId(session.key.session);
+  entry.held_until = session.not_before;
+  entry.waits_for = session.waits_for;
+  entry.reason = session.waits_for.empty() ? WaitReason::not_before
+                                           : WaitReason::dependency;
+  if (!with_start || !session.waits_for.empty()) return entry;
+  Why answer;
+  expect_after_hold(session, answer);
+  entry.expected_start = answer.expected_start;
+  return entry;
 }
 
 QueueEntry Scheduler::Core::queue_entry(SessionId id, bool with_start) const {
@@ -86,47 +122,94 @@ bool Scheduler::Core::may_start(const Class& wanted,
   return !head || effective(pool, wanted.owner, session.key) < head->first;
 }
 
-DryRun Scheduler::Core::dry_run(const schema::SessionSpec& spec, Time now) {
-  DryRun out;
+// A session that nobody submitted, in the class of its request; `why` is told
+// what it would wait for in any case.
+Session Scheduler::Core::imagined(const schema::SessionSpec& spec, Time now,
+                                  Why& why) {
   Session session;
-  pass_at = now;
   session.key = {spec.priority(), 0, UINT64_MAX};
   session.submitted_at = now;
   session.not_before = Time(spec.not_before_at());
   session.time_limit_ns = spec.time_limit_ns();
+  session.array = spec.array_session();
+  session.array_running_max = spec.array_running_max();
   session.owners = accounts.owners(
       text_of(spec.user()), text_of(spec.project()), text_of(spec.group()));
   join_class(session, request_of(spec));
-  auto& wanted = classes[session.request_class];
-  auto& why = out.why;
-  why.tasks = wanted.request.tasks;
+  why.tasks = classes[session.request_class].request.tasks;
   if (spec.after())
     for (const auto* dependency : *spec.after())
       if (sessions.contains(dependency->session()))
         why.waits_for.push_back(SessionId(dependency->session()));
-  why.quota = accounts.excess(session.owners, wanted_by(session), now);
-  if (!why.waits_for.empty()) {
-    why.reason = WaitReason::dependency;
-  } else if (session.not_before > now) {
-    why.reason = WaitReason::not_before;
+  return session;
+}
+
+// What keeps it from a start in this pass; `queued`: nothing, it has `tasks`,
+// and they count for what is tried next.
+WaitReason Scheduler::Core::try_start(const Session& session, Tasks& tasks,
+                                      Why& why) {
+  auto& wanted = classes[session.request_class];
+  if (!why.waits_for.empty()) return WaitReason::dependency;
+  if (session.not_before > pass_at) {
     why.held_until = session.not_before;
-  } else if (why.quota) {
-    why.reason = WaitReason::quota;
-  } else if (may_start(wanted, session) && place(wanted, session, out.tasks)) {
-    why.reason = WaitReason::queued;
-    auto tasks = out.tasks;
-    undo(wanted, tasks);
-  } else {
-    why.reason = WaitReason::no_room;
-    out.tasks.clear();
+    return WaitReason::not_before;
   }
+  if (array_is_full(session)) return WaitReason::array_full;
+  why.quota = accounts.excess(session.owners, wanted_by(session), pass_at);
+  if (why.quota) return WaitReason::quota;
+  if (!may_start(wanted, session) || !place(wanted, session, tasks)) {
+    tasks.clear();
+    return WaitReason::no_room;
+  }
+  charge(session, tasks);
+  count_in_array(session);
+  for (const auto& task : tasks) join_company(wanted, nodes[task.node.value]);
+  return WaitReason::queued;
+}
+
+void Scheduler::Core::take_back(const Session& session, Tasks& tasks) {
+  const auto& wanted = classes[session.request_class];
+  for (const auto& task : tasks) {
+    leave_company(wanted, nodes[task.node.value]);
+    discharge(session, {task, false});
+  }
+  discharge_session(session);
+  leave_array(session);
+  undo(wanted, tasks);
+}
+
+DryRun Scheduler::Core::dry_run(const schema::SessionSpec& spec, Time now,
+                                std::uint32_t count) {
+  DryRun out;
+  auto& why = out.why;
+  pass_at = now;
+  const auto session = imagined(spec, now, why);
+  std::vector<Tasks> started;
+  why.reason = WaitReason::queued;
+  while (out.starting < count && why.reason == WaitReason::queued) {
+    Tasks tasks;
+    why.reason = try_start(session, tasks, why);
+    if (why.reason != WaitReason::queued) break;
+    ++out.starting;
+    out.tasks.insert(out.tasks.end(), tasks.begin(), tasks.end());
+    started.push_back(std::move(tasks));
+  }
+  const auto take_all_back = [&] {
+    for (auto& tasks : started) take_back(session, tasks);
+    started.clear();
+  };
+  if (why.reason == WaitReason::queued) take_all_back();
+  // The rest is of the next one, with these in their places.
   count_nodes(session, why);
-  if (out.tasks.empty() && why.reason == WaitReason::no_room) {
+  if (why.reason == WaitReason::not_before) expect_after_hold(session, why);
+  if (why.reason == WaitReason::no_room) {
     count_queue(session, why);
-    ++why.queue_length;  // with this one
+    why.queue_length += count - out.starting;  // with these
     why.rank = rank_parts(session, now);
     expect_start(session, why);
+    ask_for_room(session, out, now);
   }
+  take_all_back();
   leave_class(session.request_class);
   return out;
 }
@@ -138,8 +221,9 @@ Queue Scheduler::queue(const std::string& group, bool simulated,
   return core_->queue(found->second, limit);
 }
 
-DryRun Scheduler::dry_run(const schema::SessionSpec& spec, Time now) {
-  return core_->dry_run(spec, now);
+DryRun Scheduler::dry_run(const schema::SessionSpec& spec, Time now,
+                          std::uint32_t count) {
+  return core_->dry_run(spec, now, count);
 }
 
 }  // namespace reeve::cluster

@@ -135,6 +135,7 @@ enum class StartBasis {
   unknown,  // no end is known that would make room
   limits,   // the expected ends of what runs, were nobody ahead
   plan,     // a place is kept from then on, see Backfill
+  room,     // it has room now; its time has not come
 };
 
 // A session whose end, by then, gives back what is waited for.
@@ -237,13 +238,15 @@ class Scheduler {
   // Costs a walk over the nodes and sessions of one queue: for people.
   Why why(SessionId session) const;
 
-  // The waiting sessions of a group's queue in their order, at most `limit`
-  // (queue.hpp).
+  // The waiting sessions of a group's queue in their order, and those that are
+  // held, at most `limit` together (queue.hpp).
   Queue queue(const std::string& group, bool simulated,
               std::size_t limit) const;
 
-  // Where the session would start, were it submitted now; nothing changes.
-  DryRun dry_run(const schema::SessionSpec& spec, Time now);
+  // Where so many of these sessions would start, one after the other, were they
+  // submitted now; nothing changes.
+  DryRun dry_run(const schema::SessionSpec& spec, Time now,
+                 std::uint32_t count = 1);
 
   SchedulerSizes sizes() const;
 

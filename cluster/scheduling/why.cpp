@@ -294,6 +294,32 @@ void Scheduler::Core::expect_start(const Session& session, Why& answer) const {
   await_ends(ended, numbers, answer.expected_start, answer);
 }
 
+// Of one that only its time holds back: then, if there is room now, else when
+// there is, but not before its time.
+void Scheduler::Core::expect_after_hold(const Session& session,
+                                        Why& answer) const {
+  const auto& wanted = classes[session.request_class];
+  const auto tasks = wanted.request.tasks;
+  std::map<std::uint32_t, std::uint32_t> room;
+  for (const auto number : pools[wanted.pool].nodes) {
+    const auto& node = nodes[number];
+    if (!welcome(wanted, node)) continue;
+    Node left = bare(node);
+    if (!leave_reserved(left, node, wanted, session.not_before)) continue;
+    if (const auto times = slots(left, wanted.need, tasks))
+      room[number] = times;
+  }
+  Places places;
+  if (gather(wanted, room, places)) {
+    answer.expected_start = session.not_before;
+    answer.basis = StartBasis::room;
+    return;
+  }
+  expect_start(session, answer);
+  if (answer.expected_start.value != 0)
+    answer.expected_start = std::max(answer.expected_start, session.not_before);
+}
+
 Why Scheduler::Core::why(std::uint64_t id) const {
   Why answer;
   const auto it = sessions.find(id);
@@ -330,7 +356,10 @@ Why Scheduler::Core::why(std::uint64_t id) const {
   }
   answer.waits_for = session.waits_for;
   count_nodes(session, answer);
-  if (session.standing == Session::Standing::held) return answer;
+  if (session.standing == Session::Standing::held) {
+    if (session.waits_for.empty()) expect_after_hold(session, answer);
+    return answer;
+  }
   count_queue(session, answer);
   if (session.standing != Session::Standing::waiting) return answer;
   answer.rank = rank_parts(session, pass_at);

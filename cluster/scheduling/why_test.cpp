@@ -1,6 +1,7 @@
 // Every wait has a reason with numbers.
 #include <boost/test/unit_test.hpp>
 
+#include "cluster/scheduling/queue.hpp"
 #include "cluster/scheduling/test_cell.hpp"
 
 using namespace reeve;
@@ -212,6 +213,67 @@ BOOST_AUTO_TEST_CASE(without_a_limit_nobody_knows_when) {
   cell.pass();
   BOOST_TEST((why(cell, id).basis == StartBasis::unknown));
   BOOST_TEST(why(cell, id).awaited.empty());
+}
+
+BOOST_AUTO_TEST_CASE(one_whose_time_has_not_come_is_expected_then) {
+  TestCell cell;
+  cell.add({.number = 0, .cpu_milli = 4000});
+  const auto later = [&](std::uint64_t after_s) {
+    return cell.now.value + after_s * second_ns;
+  };
+  const auto fits = cell.submit({.not_before_at = later(60)});
+  cell.pass();
+  auto answer = why(cell, fits);
+  BOOST_TEST((answer.reason == WaitReason::not_before));
+  BOOST_TEST(answer.expected_start.value == later(60));
+  BOOST_TEST((answer.basis == StartBasis::room));
+  // Another holds the node for longer than that.
+  cell.submit({.cpu_milli = 4000, .time_limit_ns = 100 * second_ns});
+  cell.pass();
+  answer = why(cell, fits);
+  BOOST_TEST(answer.expected_start.value == later(100));
+  BOOST_TEST((answer.basis == StartBasis::limits));
+  const auto last = cell.submit({.not_before_at = later(300)});
+  cell.pass();
+  BOOST_TEST(why(cell, last).expected_start.value == later(300));
+  // Nothing tells when there will be room.
+  cell.end(2);
+  cell.submit({.cpu_milli = 4000});
+  cell.pass();
+  BOOST_TEST(why(cell, fits).expected_start.value == 0U);
+}
+
+BOOST_AUTO_TEST_CASE(held_sessions_stand_behind_the_queue) {
+  TestCell cell;
+  cell.add({.number = 0, .cpu_milli = 1000});
+  cell.add({.number = 1, .group = "other"});
+  const auto at = [&](std::uint64_t after_s) {
+    return cell.now.value + after_s * second_ns;
+  };
+  cell.submit({});
+  cell.pass();
+  cell.submit({.after = {{1, schema::DependencyKind::any}}});
+  cell.submit({.not_before_at = at(90)});
+  cell.submit({.not_before_at = at(60)});
+  cell.submit({});
+  cell.submit({.group = "other", .not_before_at = at(10)});
+  cell.pass();
+  const auto queue = cell.scheduler.queue("default", false, 10);
+  BOOST_TEST(queue.length == 1U);
+  BOOST_REQUIRE(queue.entries.size() == 1U);
+  BOOST_TEST(queue.entries[0].session.value == 5U);
+  BOOST_TEST(queue.held_length == 3U);
+  BOOST_REQUIRE(queue.held.size() == 3U);
+  BOOST_TEST(queue.held[0].session.value == 4U);
+  BOOST_TEST((queue.held[0].reason == WaitReason::not_before));
+  BOOST_TEST(queue.held[0].held_until.value == at(60));
+  BOOST_TEST(queue.held[1].session.value == 3U);
+  BOOST_TEST(queue.held[2].session.value == 2U);
+  BOOST_TEST((queue.held[2].reason == WaitReason::dependency));
+  BOOST_TEST(queue.held[2].waits_for.at(0).value == 1U);
+  // One in the queue, and the first of those.
+  BOOST_TEST(cell.scheduler.queue("default", false, 2).held.size() == 1U);
+  BOOST_TEST(cell.scheduler.queue("default", false, 1).held.empty());
 }
 
 BOOST_AUTO_TEST_SUITE_END()

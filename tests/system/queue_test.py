@@ -30,6 +30,52 @@ class QueueTest(CellTest):
         self.cell.reeve("cancel", running, late, early)
         self.cell.await_state(running, "cancelled")
 
+    def test_who_is_held_is_listed_with_what_it_waits_for(self):
+        running = self.cell.submit("--cpus", "2", "--", "sleep", "1000")
+        self.cell.await_state(running, "running")
+        after = self.cell.submit("--after", f"{running}:any", "--", "true")
+        later = self.cell.submit("--name", "later", "--cpus", "1",
+                                 "--not-before", "+2h", "--", "true")
+        queue = self.cell.reeve("queue", "--json").json()
+        self.assertEqual((0, 2), (queue["length"], queue["held"]))
+        timed, depends = queue["entries"]
+        self.assertEqual((later, after),
+                         (timed["session_id"], depends["session_id"]))
+        self.assertIsNotNone(timed["not_before_at"])
+        self.assertEqual([int(running[2:])], depends["after"])
+        text = self.cell.reeve("queue").out
+        self.assertRegex(text, r"later .*not before \d{4}-")
+        self.assertIn(f"the end of {running}", text)
+        self.cell.reeve("cancel", running)
+        self.cell.await_state(after, "succeeded")
+        # Now there is room, and it is expected when its time comes.
+        timed, = self.cell.reeve("queue", "--json").json()["entries"]
+        self.assertEqual(timed["not_before_at"], timed["expected_start_at"])
+        why = self.cell.reeve("why", later).out
+        self.assertIn(", expected then", why)
+        self.assertIn("expected start", why)
+        self.assertRegex(self.cell.reeve("history", later).out,
+                         r"session_submitted .*, not before \d{4}-")
+        self.cell.reeve("cancel", later)
+
+    def test_a_dry_run_of_an_array_counts_all_of_it(self):
+        def dry(array, code=0):
+            return self.cell.reeve("submit", "--dry-run", "--array", array,
+                                   "--", "true", code=code)
+        self.assertIn("2 of 4 sessions would start at once", dry("1-4").out)
+        self.assertIn("2 sessions would wait", dry("1-4").out)
+        text = dry("1-4%1").out
+        self.assertIn("1 of 4 sessions would start at once", text)
+        self.assertIn("as many of its array run as may", text)
+        self.cell.reeve("quota", "set", "user:root", "--waiting", "50",
+                        "--sessions", "1")
+        self.assertIn("may have 50 waiting sessions; this session wants 100",
+                      dry("0-99%10", code=3).out)
+        text = dry("1-40").out
+        self.assertIn("1 of 40 sessions would start at once", text)
+        self.assertIn("user root may have 1 session and has 1", text)
+        self.cell.reeve("quota", "remove", "user:root")
+
     def test_another_drain_says_what_of_the_last_one_is_gone(self):
         node = self.cell.reeve("nodes", "--json").json()["nodes"][0]["name"]
         first = self.cell.reeve("node", "drain", node, "--deadline", "2h",

@@ -41,8 +41,15 @@ string answer_json(const schema::QueueAnswer& answer) {
       .text("group", schema::text(answer.group()))
       .text("policy", schema::text(answer.policy()))
       .number("length", answer.length())
+      .number("held", answer.held())
       .raw("entries", json_array(entries))
       .done();
+}
+
+string waits_for(const schema::QueueEntry& entry) {
+  if (entry.held() && entry.after() == nullptr)
+    return "not before " + local_time(entry.not_before_at());
+  return string(schema::text(entry.reason()));
 }
 
 string answer_text(const Context& context, const schema::QueueAnswer& answer) {
@@ -61,14 +68,14 @@ string answer_text(const Context& context, const schema::QueueAnswer& answer) {
                {"PLACE BY", Align::left, 6}});
   std::uint64_t place = 0;
   for (const auto* entry : *answer.entries())
-    table.add({fmt::format("{}", ++place), to_text(SessionId{entry->session()}),
+    table.add({entry->held() ? string() : fmt::format("{}", ++place),
+               to_text(SessionId{entry->session()}),
                string(schema::text(entry->name())),
                string(schema::text(entry->user())),
                string(schema::text(entry->project())),
                fmt::format("{}", entry->priority()),
                fmt::format("{}", entry->tasks()),
-               request_text(entry->request()),
-               string(schema::text(entry->reason())),
+               request_text(entry->request()), waits_for(*entry),
                local_time(entry->expected_start_at()), factors_text(*entry)});
   return out + table.text(context.terminal);
 }
@@ -108,9 +115,10 @@ Result command_queue(const Context& context, const Arguments& arguments) {
     return 0;
   }
   print(answer_text(context, *answer));
-  if (shown < answer->length() && !context.quiet)
-    say(fmt::format("{} more wait: --limit N shows them",
-                    answer->length() - shown));
+  const std::uint64_t all = answer->length() + answer->held();
+  if (shown < all && !context.quiet)
+    say(fmt::format("waiting beside these: {}; --limit N shows more",
+                    counted(all - shown, "session")));
   return 0;
 }
 

@@ -66,14 +66,16 @@ string submitted_json(const schema::Reply& reply) {
       .done();
 }
 
-Result dry_run(const Context& context, const Submission& submission) {
-  auto cell = Cell::connect(context);
-  if (!cell) return tl::unexpected(cell.error());
+Result dry_run(const Context& context, Cell& cell,
+               const Submission& submission) {
   flatbuffers::FlatBufferBuilder builder(1024);
   const auto spec = build_submission(builder, submission);
-  const auto body = schema::CreateDryRunQuery(builder, spec);
+  const auto& array = submission.array;
+  const auto body =
+      schema::CreateDryRunQuery(builder, spec, array.has_value(),
+                                array ? array->from : 0, array ? array->to : 0);
   const auto answer =
-      (*cell)->ask(builder, schema::QueryBody::DryRunQuery, body.Union());
+      cell.ask(builder, schema::QueryBody::DryRunQuery, body.Union());
   if (!answer) return tl::unexpected(answer.error());
   const auto* run = (*answer)->body_as_DryRunAnswer();
   if (run == nullptr)
@@ -81,7 +83,8 @@ Result dry_run(const Context& context, const Submission& submission) {
   string json;
   if (context.json)
     schema::append_json(json, run, schema::DryRunAnswerTypeTable());
-  print(context.json ? json + '\n' : dry_run_text(*run, context.terminal));
+  print(context.json ? json + '\n'
+                     : dry_run_text(*run, context.terminal, now_ns()));
   return schema::text(run->rejection()).empty() ? 0 : 3;
 }
 
@@ -214,9 +217,9 @@ Result command_submit(const Context& context, const Arguments& arguments) {
     return submit_file(context, arguments, *submission, here);
   if (auto good = check_submission(*submission); !good)
     return tl::unexpected(good.error());
-  if (arguments.has("--dry-run")) return dry_run(context, *submission);
   auto cell = Cell::connect(context);
   if (!cell) return tl::unexpected(cell.error());
+  if (arguments.has("--dry-run")) return dry_run(context, **cell, *submission);
   const auto reply = submit_one(**cell, *submission);
   if (!reply) return tl::unexpected(reply.error());
   print(context.json ? submitted_json(**reply) + '\n'

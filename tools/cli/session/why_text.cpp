@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <map>
+
 #include "cluster/session_id.hpp"
 #include "cluster/units.hpp"
 #include "schema/wire.hpp"
@@ -12,6 +15,10 @@ namespace {
 
 // Behind the count of nodes.
 constexpr std::size_t why_indent = 14;
+
+// Of those who would have to go, and of the nodes of a start, by name.
+constexpr std::size_t makes_room_shown = 8;
+constexpr std::size_t places_shown = 16;
 
 std::string text(const flatbuffers::String* value) {
   return std::string(schema::text(value));
@@ -27,10 +34,50 @@ std::string factors_text(const schema::WhyAnswer& why) {
 }
 
 std::string release_text(const schema::Release& release) {
-  return fmt::format("{} on {}, by {}, {} GPU",
+  return fmt::format("{} on {}, by {}, {}",
                      to_text(SessionId{release.session()}),
                      text(release.node()), local_time(release.at()),
-                     format_milli(release.gpu_milli()));
+                     counted_milli(release.gpu_milli(), "GPU"));
+}
+
+// " n0 (2 tasks) n1", of all that would start.
+std::string places_text(const schema::DryRunAnswer& run) {
+  std::vector<std::pair<std::string_view, std::size_t>> places;
+  std::map<std::string_view, std::size_t> index;
+  for (const auto* node : *run.nodes()) {
+    const auto [at, added] = index.emplace(node->string_view(), places.size());
+    if (added) places.emplace_back(at->first, 0);
+    ++places[at->second].second;
+  }
+  std::string out;
+  for (std::size_t i = 0; i < std::min(places.size(), places_shown); ++i)
+    out += fmt::format(
+        " {}{}", places[i].first,
+        places[i].second == 1
+            ? std::string()
+            : fmt::format(" ({})", counted(places[i].second, "task")));
+  if (places.size() > places_shown)
+    out += " and " + counted(places.size() - places_shown, "more node");
+  return out;
+}
+
+// Who would have to go for it, and when they would be told.
+std::string makes_room_text(const schema::DryRunAnswer& run,
+                            std::uint64_t now_at) {
+  if (run.makes_room() == nullptr || run.makes_room()->size() == 0) return {};
+  std::vector<SessionId> first;
+  for (const auto id : *run.makes_room())
+    if (first.size() < makes_room_shown) first.emplace_back(id);
+  std::string whom = to_text(first);
+  if (run.makes_room()->size() > first.size())
+    whom +=
+        fmt::format(" and {} more", run.makes_room()->size() - first.size());
+  const std::string when = run.makes_room_at() <= now_at
+                               ? std::string("at once")
+                               : "at " + local_time(run.makes_room_at());
+  return fmt::format(
+      "to make room for {}, {} would be told to end {}; then it starts\n",
+      run.sessions() > 1 ? "the first of them" : "it", whom, when);
 }
 
 }  // namespace
@@ -64,30 +111,23 @@ std::string why_text(const schema::WhyAnswer& why, const Terminal& terminal) {
 }
 
 std::string dry_run_text(const schema::DryRunAnswer& run,
-                         const Terminal& terminal) {
+                         const Terminal& terminal, std::uint64_t now_at) {
   if (const std::string no = text(run.rejection()); !no.empty())
     return fmt::format("it would be refused: {} ({})\n", no, text(run.rule()));
-  if (run.nodes() == nullptr || run.nodes()->size() == 0)
-    return "it would wait: " +
-           (run.why() ? why_text(*run.why(), terminal) : std::string("\n"));
-  std::string out = "it would start at once on";
-  std::string last;
-  std::size_t times = 0;
-  const auto tell = [&] {
-    if (times > 0)
-      out += fmt::format(" {}{}", last,
-                         times > 1 ? fmt::format(" ({} tasks)", times) : "");
-  };
-  for (const auto* node : *run.nodes()) {
-    if (node->str() != last) {
-      tell();
-      last = node->str();
-      times = 0;
-    }
-    ++times;
-  }
-  tell();
-  return out + '\n';
+  const bool several = run.sessions() > 1;
+  const std::uint32_t waiting = run.sessions() - run.starting();
+  std::string out;
+  if (run.starting() > 0)
+    out = fmt::format("{} would start at once on{}\n",
+                      several ? fmt::format("{} of {}", run.starting(),
+                                            counted(run.sessions(), "session"))
+                              : "it",
+                      places_text(run));
+  if (waiting == 0) return out;
+  out += several ? fmt::format("{} would wait: ", counted(waiting, "session"))
+                 : "it would wait: ";
+  if (run.why()) out += why_text(*run.why(), terminal);
+  return out + wrapped(makes_room_text(run, now_at), terminal.width, 0);
 }
 
 }  // namespace reeve::tools

@@ -11,6 +11,6 @@ namespace reeve::tools {
 std::string why_text(const schema::WhyAnswer& why, const Terminal& terminal);
 
 std::string dry_run_text(const schema::DryRunAnswer& run,
-                         const Terminal& terminal);
+                         const Terminal& terminal, std::uint64_t now_at);
 
 }  // namespace reeve::tools
