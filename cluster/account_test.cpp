@@ -243,6 +243,54 @@ BOOST_AUTO_TEST_CASE(an_admin_may_administer_and_others_may_not) {
   BOOST_TEST(!cell.state.may_administer("ann"));
 }
 
+Spec of_user(const char* user, std::uint32_t uid) {
+  Spec spec = one_task();
+  spec.user = user;
+  spec.uid = uid;
+  return spec;
+}
+
+// The session is the other's, and the event says who submitted it.
+BOOST_AUTO_TEST_CASE(what_an_admin_submits_for_another_is_the_others) {
+  set({.kind = AccountKind::user, .name = "eve", .uid = 2000, .admin = true});
+  const auto first = cell.try_submit(of_user("bob", 1000), "eve");
+  BOOST_REQUIRE(first);
+  BOOST_TEST(cell.kinds == "UserCreated SessionSubmitted");
+  BOOST_TEST(cell.state.user(cell.session(first->session)) == "bob");
+  BOOST_TEST(account(AccountKind::user, "bob").held.waiting == 1U);
+  const auto& event = cell.event(cell.state.last_sequence());
+  BOOST_TEST(event.principal()->str() == "eve");
+  // As no other than whom the account says, whoever asks.
+  for (const char* principal : {"eve", "root", "bob"})
+    for (const std::uint32_t uid : {0U, 2000U})
+      BOOST_TEST(verdict(cell.try_submit(of_user("bob", uid), principal)) ==
+                 "forbidden uid_foreign 1000 " + std::to_string(uid));
+  BOOST_TEST(verdict(cell.cancel(first->session, "mallory")) ==
+             "forbidden session_foreign 0 0");
+  BOOST_TEST(verdict(cell.cancel(first->session, "eve")) == "accepted");
+}
+
+BOOST_AUTO_TEST_CASE(what_an_admin_submits_for_another_has_the_others_limits) {
+  set({.kind = AccountKind::user,
+       .name = "bob",
+       .priority_max = 3,
+       .uid = 1000});
+  set({.members = {"root"}});
+  Spec spec = of_user("bob", 1000);
+  spec.priority = 4;
+  BOOST_TEST(verdict(cell.try_submit(spec)) == "over_limit priority_max 3 4");
+  spec.priority = 3;
+  spec.project = "ml";
+  BOOST_TEST(verdict(cell.try_submit(spec)) == "forbidden project_members 0 0");
+  spec.project = "default";
+  spec.gpus = 3;
+  BOOST_TEST(quota(AccountKind::user, "bob", gpus_of(2)) == "accepted");
+  BOOST_TEST(verdict(cell.try_submit(spec)) ==
+             "impossible quota_never 2000 3000");
+  spec.gpus = 2;
+  BOOST_TEST(verdict(cell.try_submit(spec)) == "accepted");
+}
+
 BOOST_AUTO_TEST_CASE(a_quota_counts_what_a_project_holds_with_those_below) {
   set({.name = "top"});
   set({.parent = "top"});

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "cluster/decide.hpp"
+#include "cluster/decide_internal.hpp"
 #include "cluster/rejecting.hpp"
 #include "cluster/scheduling/policy.hpp"
 #include "schema/wire.hpp"
@@ -195,6 +196,16 @@ flatbuffers::Offset<schema::AccountSpec> copy_account(
 
 }  // namespace
 
+std::optional<Rejection> check_new_account(const State& state,
+                                           std::string_view name) {
+  if (auto no = check_name(name)) return no;
+  const std::size_t count = state.accounts().all().size();
+  if (count < accounts_max) return std::nullopt;
+  return reject(RejectCode::over_limit, "accounts_max",
+                fmt::format("the cell has {} accounts, its bound", count),
+                accounts_max, count);
+}
+
 Decision decide_set_account(const State& state,
                             const schema::SetAccount& command,
                             const Origin& origin, EventWriter& writer) {
@@ -204,13 +215,9 @@ Decision decide_set_account(const State& state,
   if (auto no = check_parent(state, spec))
     return tl::unexpected(std::move(*no));
   if (auto no = check_policy(spec)) return tl::unexpected(std::move(*no));
-  const std::size_t count = state.accounts().all().size();
-  if (!state.accounts().find(spec.kind(), view(spec.name())) &&
-      count >= accounts_max)
-    return tl::unexpected(
-        reject(RejectCode::over_limit, "accounts_max",
-               fmt::format("the cell has {} accounts, its bound", count),
-               accounts_max, count));
+  if (!state.accounts().find(spec.kind(), view(spec.name())))
+    if (auto no = check_new_account(state, view(spec.name())))
+      return tl::unexpected(std::move(*no));
   writer.begin(origin);
   auto& builder = writer.builder();
   return Accepted{writer.add(schema::CreateAccountChanged(

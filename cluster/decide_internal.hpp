@@ -1,7 +1,9 @@
-// Shared by the decisions about facts, lost nodes and sessions.
+// Shared by the decisions about facts, lost nodes, sessions and accounts.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "cluster/decide.hpp"
 
@@ -18,5 +20,9 @@ struct TaskEnd {
 // the end, or the end of its peers. `writer` has begun.
 void write_exit(const Session& session, const TaskEnd& end,
                 const Origin& origin, Sequence cause, EventWriter& writer);
+
+// Whether there may be one more account, and of this name.
+std::optional<Rejection> check_new_account(const State& state,
+                                           std::string_view name);
 
 }  // namespace reeve::cluster

@@ -197,8 +197,8 @@ Decision decide_cancel(const State& state, const schema::CancelSession& command,
     return tl::unexpected(
         reject(RejectCode::not_found, "session_unknown",
                fmt::format("there is no session s-{}", command.session())));
-  if (origin.principal != state.owner() &&
-      origin.principal != state.user(*session))
+  if (origin.principal != state.user(*session) &&
+      !state.may_administer(origin.principal))
     return tl::unexpected(
         reject(RejectCode::forbidden, "session_foreign",
                fmt::format("{} may not cancel a session of {}",

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "cluster/decide.hpp"
+#include "cluster/decide_internal.hpp"
 #include "cluster/rejecting.hpp"
 #include "cluster/units.hpp"
 
@@ -111,7 +112,8 @@ Check check_bounds(const Spec& spec, Time now) {
   return std::nullopt;
 }
 
-// Only the owner says whose a user id is.
+// Only who may change accounts says whose a user id is, and what stands in an
+// account holds for all. The owner's own is with each submission.
 Check check_uid(const State& state, const Spec& spec,
                 std::string_view principal) {
   const Accounts& accounts = state.accounts();
@@ -120,7 +122,7 @@ Check check_uid(const State& state, const Spec& spec,
                   fmt::format("user {0} was removed; \"reeve user set {0}\" "
                               "brings them back",
                               spec.user));
-  if (principal == state.owner()) return std::nullopt;
+  if (spec.user == state.owner() && principal == spec.user) return std::nullopt;
   if (const Account* user = accounts.find(AccountKind::user, spec.user)) {
     if (user->uid == spec.uid) return std::nullopt;
     return reject(RejectCode::forbidden, "uid_foreign",
@@ -128,10 +130,13 @@ Check check_uid(const State& state, const Spec& spec,
                               spec.user, user->uid, spec.uid),
                   user->uid, spec.uid);
   }
+  if (state.may_administer(principal))
+    return check_new_account(state, spec.user);
   return reject(RejectCode::forbidden, "user_unknown",
-                fmt::format("there is no user '{}' yet: {} has to submit for "
-                            "{} once",
-                            spec.user, state.owner(), spec.user));
+                fmt::format("there is no user '{0}' yet: {1} or another admin "
+                            "has to submit for {0} once, or to make the user "
+                            "(reeve user set {0} --uid N)",
+                            spec.user, state.owner()));
 }
 
 Check check_names(const State& state, const Spec& spec,
@@ -150,9 +155,12 @@ Check check_names(const State& state, const Spec& spec,
         RejectCode::not_found, "project_unknown",
         fmt::format("there is no project '{}'; there are: {}", spec.project,
                     fmt::join(accounts.names(AccountKind::project), ", ")));
-  if (spec.user != principal && principal != state.owner())
-    return reject(RejectCode::forbidden, "user_foreign",
-                  fmt::format("{} may not submit as {}", principal, spec.user));
+  if (spec.user != principal && !state.may_administer(principal))
+    return reject(
+        RejectCode::forbidden, "user_foreign",
+        fmt::format("only {} and admins submit for others; {} may not "
+                    "submit for {}",
+                    state.owner(), principal, spec.user));
   if (auto no = check_uid(state, spec, principal)) return no;
   if (!project->admits(spec.user))
     return reject(RejectCode::forbidden, "project_members",

@@ -27,7 +27,8 @@ struct Fixture : Cell {
     change(spec);
     return verdict(try_submit(spec, principal));
   }
-  void refuses(const char* expected, const std::function<void(Spec&)>& change) {
+  void refuses(const std::string& expected,
+               const std::function<void(Spec&)>& change) {
     const auto before = state.last_sequence();
     BOOST_CHECK_EQUAL(submit_of(change), expected);
     BOOST_CHECK(state.last_sequence() == before);
@@ -177,8 +178,13 @@ BOOST_AUTO_TEST_CASE(what_is_not_given_is_filled_in) {
   BOOST_CHECK_EQUAL(state.user(session(id)), "root");
 }
 
-BOOST_AUTO_TEST_CASE(nobody_but_the_owner_submits_for_others) {
+BOOST_AUTO_TEST_CASE(nobody_but_admins_submit_for_others) {
   const auto as_bob = [](Spec& spec) { spec.user = "bob", spec.uid = 1000; };
+  Spec bobs = one_task();
+  as_bob(bobs);
+  BOOST_CHECK_EQUAL(try_submit(bobs, "eve").error().text,
+                    "only root and admins submit for others; eve may not "
+                    "submit for bob");
   BOOST_CHECK_EQUAL(submit_of(as_bob, "eve"), "forbidden user_foreign 0 0");
   BOOST_CHECK_EQUAL(submit_of(as_bob, "bob"), "forbidden user_unknown 0 0");
   BOOST_CHECK_EQUAL(submit_of(as_bob, "root"), "accepted");
@@ -188,6 +194,13 @@ BOOST_AUTO_TEST_CASE(nobody_but_the_owner_submits_for_others) {
   BOOST_CHECK_EQUAL(
       submit_of([](Spec& spec) { spec.user = "bob", spec.uid = 0; }, "bob"),
       "forbidden uid_foreign 1000 0");
+}
+
+BOOST_AUTO_TEST_CASE(a_first_submission_makes_no_user_of_any_name) {
+  for (const char* name : {"a b", "-x", "a/b"})
+    refuses("malformed account_name 128 " +
+                std::to_string(std::string_view(name).size()),
+            [&](Spec& spec) { spec.user = name; });
 }
 
 BOOST_AUTO_TEST_CASE(nothing_new_is_admitted_without_room) {

@@ -1,7 +1,9 @@
 """Users, projects, groups and quotas as an admin sets them on a running cell,
 and what becomes of sessions at them."""
 import json
+import os
 import sys
+import unittest
 
 import cell as cells
 from cell import CellTest, wait_until
@@ -91,6 +93,62 @@ class AccountTest(CellTest):
                       self.cell.reeve("why", held).out)
         self.cell.reeve("cancel", first)
         self.cell.await_state(held, "running")
+
+    def test_an_admin_submits_for_others(self):
+        self.cell.reeve("user", "set", "bob", "--uid", "12345")
+        self.cell.reeve("quota", "set", "user:bob", "--gpus", "1")
+        refused = self.sim("--user", "bob", "--gpus", "2", code=3)
+        self.assertIn("user bob may have 1 GPU; this session wants 2",
+                      refused.err)
+        session = self.sim("--user", "bob", "--gpus", "1")
+        self.assertEqual("bob", self.cell.show(session)["user"])
+        self.assertIn(f"{session} by root for bob",
+                      self.cell.reeve("history", session).out)
+        # Whom nobody knows is made with a first submission, if nothing runs.
+        self.cell.reeve("submit", "--user", "carl-of-nowhere", "--", "true",
+                        code=4)
+        first = self.sim("--user", "carl-of-nowhere")
+        self.assertEqual("carl-of-nowhere", self.cell.show(first)["user"])
+        self.assertEqual(65534, self.listed("user", "carl-of-nowhere")
+                         ["account"]["uid"])
+        self.sim("--user", "a b", code=3)
+        lines = ('{"user": "bob", "sim-duration": "1h"}\n'
+                 '{"sim-duration": "1h"}\n')
+        many = self.cell.reeve("submit", "--file", "-", input=lines).out.split()
+        self.assertEqual(["bob", "root"],
+                         [self.cell.show(one)["user"] for one in many])
+        self.cell.reeve("cancel", session, first, *many)
+        self.cell.reeve("quota", "remove", "user:bob")
+
+    @unittest.skipIf(os.geteuid() != 0, "tasks run as who started the cell")
+    def test_what_an_admin_submits_for_another_runs_as_the_other(self):
+        self.cell.reeve("user", "set", "dora", "--uid", "23456")
+        out = self.cell.reeve("run", "--user", "dora", "--", "sh", "-c",
+                              "id -u; id -g; echo $USER:$HOME").out
+        self.assertEqual(["23456", "65534", "dora:"], out.split())
+
+    def test_a_trace_runs_for_its_users_where_asked(self):
+        path = os.path.join(self.cell.work, "users.jsonl")
+        with open(path, "w", encoding="utf-8") as file:
+            for user in "emma", "finn", "emma", "root":
+                file.write(json.dumps({"submit_at": 0, "user": user,
+                                       "duration": 1}) + "\n")
+
+        def run(*options, code=0):
+            return self.cell.reeve("trace", "run", path, "--format", "reeve",
+                                   *options, code=code)
+        done = run()
+        self.assertIn("the trace is of 3 users", done.err)
+        self.assertIsNone(self.listed("user", "emma"))
+        done = run("--users")
+        self.assertEqual(4, json.loads(done.out)["finished"])
+        for user, count in ("emma", 2), ("finn", 1):
+            rows = self.cell.reeve("ps", "--all", "--user", user,
+                                   "--json").json()["sessions"]
+            self.assertEqual(count, len(rows))
+        with open(path, "w", encoding="utf-8") as file:
+            file.write('{"submit_at": 0}\n')
+        self.assertIn("names no user", run("--users", code=2).err)
 
     def test_a_group_without_a_policy_shows_the_default(self):
         self.cell.reeve("group", "set", "plain")

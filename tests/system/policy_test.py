@@ -75,6 +75,99 @@ class PolicyTest(CellTest):
         self.assertEqual([1, 0], self.one_by_one(
             "fair_share", [["--project", "used"], ["--project", "fresh"]]))
 
+    def running(self, user):
+        return self.cell.reeve("ps", "--user", user, "--state", "running",
+                               "--json").json()["sessions"]
+
+    def of(self, user, *options):
+        """A quarter of the group's CPUs, until it is cancelled."""
+        return self.sim("--user", user, "--cpus", "2", *options, lasts="1h")
+
+    def dry(self, *options):
+        return self.cell.reeve("submit", "--group", "g", "--sim-duration",
+                               "1h", "--dry-run", *options)
+
+    def await_room(self, *options):
+        """Who would go has run for long enough."""
+        wait_until("others would go at once", lambda: (
+            "would be told to end at once" in self.dry(*options).out))
+
+    def end_all_of(self, *users):
+        for user in users:
+            rows = self.cell.reeve("ps", "--user", user,
+                                   "--json").json()["sessions"]
+            ids = [row["session_id"] for row in rows]
+            if ids:
+                self.cell.reeve("cancel", *ids, code=None)
+            for one in ids:
+                self.cell.await_state(one, "cancelled")
+
+    def shares_after(self, user):
+        """How many run of ann and bob after the first of one has ended and
+        another took its place."""
+        self.cell.reeve("cancel", self.running(user)[0]["session_id"])
+        return wait_until("four run", lambda: (
+            lambda ann, bob: (ann, bob) if ann + bob == 4 else None)(
+                len(self.running("ann")), len(self.running("bob"))))
+
+    def test_drf_moves_two_users_to_equal_dominant_shares(self):
+        """Ann's sessions want CPUs alone, bob's GPUs too; each is a quarter
+        of what there is. All of ann's came first."""
+        self.policy("drf")
+        for _ in range(8):
+            self.of("ann")
+        wait_until("four run", lambda: len(self.running("ann")) == 4)
+        for _ in range(4):
+            self.of("bob", "--gpus", "1")
+        self.assertEqual((3, 1), self.shares_after("ann"))
+        self.assertEqual((2, 2), self.shares_after("ann"))
+        # There they stay, whoever's ends.
+        for user in "ann", "bob", "bob", "ann":
+            self.assertEqual((2, 2), self.shares_after(user))
+        waiting = self.of("bob", "--gpus", "1")
+        self.assertIn("dominant_share 0.5",
+                      self.cell.reeve("why", waiting).out)
+        self.end_all_of("ann", "bob")
+
+    def test_fair_preemption_makes_room_for_the_poorer_user(self):
+        self.policy("drf,preemption=fair,preempt_after=1s")
+        for _ in range(4):
+            self.of("ann")
+        wait_until("four run", lambda: len(self.running("ann")) == 4)
+        ids = {row["session_id"] for row in self.running("ann")}
+        bobs = ("--user", "bob", "--cpus", "2")
+        self.await_room(*bobs)
+        said = self.dry(*bobs, "--json").json()
+        self.assertEqual(0, said["starting"])
+        self.assertEqual(1, len(said["makes_room"]))
+        first = self.of("bob")
+        self.cell.await_state(first, "running")
+        wait_until("one of ann's waits again",
+                   lambda: len(self.running("ann")) == 3)
+        gone = ids - {row["session_id"] for row in self.running("ann")}
+        self.assertEqual({f"s-{said['makes_room'][0]}"}, gone)
+        # Two and two would be equal shares: nobody goes for it.
+        second = self.of("bob")
+        self.assertTrue(self.waits(second))
+        self.assertNotIn("to make room", self.dry(*bobs).out)
+        self.end_all_of("ann", "bob")
+
+    def test_a_dry_run_says_who_makes_room(self):
+        self.policy("preemption=priority,preempt_after=1s")
+        low = [self.fill("n0"), self.fill("n1", "--priority", "3")]
+
+        whole = ("--cpus", "4", "--priority")
+        self.assertNotIn("to make room", self.dry(*whole, "0").out)
+        self.await_room(*whole, "5")
+        self.assertIn(f"to make room for it, {low[0]} would be told to end",
+                      self.dry(*whole, "5").out)
+        high = self.sim("--cpus", "4", "--priority", "5", lasts="1h")
+        self.cell.await_state(high, "running")
+        self.assertEqual("pending", self.cell.show(low[0])["state"])
+        self.cell.reeve("cancel", high, *low)
+        for one in (high, *low):
+            self.cell.await_state(one, "cancelled")
+
     def test_drf_tells_what_share_the_user_holds(self):
         self.policy("drf")
         half = self.fill("n1")

@@ -29,6 +29,7 @@ constexpr Option session[] = {
     {"--nodes", "N", "exactly that many different nodes"},
     {"--time", "DURATION", "end it after this long: 90s, 1h30m, 2d", 't'},
     {"--priority", "N", "higher goes first; -1000000 to 1000000"},
+    {"--user", "NAME", "whose it is, not yours; for admins of the cell"},
     {"--project", "P", "whose account"},
     {"--group", "G", "resource group"},
     {"--env", "K=V", "a variable; KEY alone takes this shell's value", 'e',
@@ -39,7 +40,7 @@ constexpr Option session[] = {
     {"--after", "ID[:ok|:any|:failed]", "start when that one has ended so", 0,
      true, Complete::session},
     {"--not-before", "TIME", "start no earlier: 2026-11-20 14:00, +2h"},
-    {"--requeue", "N", "try again up to N times when a node is lost"},
+    {"--requeue", "N", "try again up to N times when it does not succeed"},
     {"--on-node", "NAME", "that node only", 'w', false, Complete::node},
     {"--sim-duration", "D", "a task that only lasts; simulated nodes"},
     {"--array", "A-B[%MAX]", "one for each index, MAX of them at once"},
@@ -90,6 +91,7 @@ constexpr std::string_view submit_examples[] = {
     "reeve submit --array 1-100%10 -- sh -c './step $REEVE_ARRAY_INDEX'",
     "reeve submit --constraint 'rack=r1 && gpus>=4' --dry-run -- ./train.sh",
     "reeve submit --time 2h --warn USR1@5m --grace 1m -- ./train.sh",
+    "reeve submit --user ann --project vision -- ./train.sh",
     "reeve submit --file sessions.jsonl"};
 
 constexpr Option up_options[] = {
@@ -214,11 +216,14 @@ constexpr Option trace_options[] = {
     {"--compress", "X", "times divided by X; 0: all at once (0)"},
     {"--format", "F", "openb, helios, swf or reeve (openb)", 0, false,
      Complete::nothing, "openb|helios|swf|reeve"},
+    {"--users", "", "for the users of the trace, not for you; admins"},
     {"--window", "N", "submissions in flight (2048)"},
     {"--limit", "N", "only the first N requests"}};
 constexpr std::string_view trace_examples[] = {
     "reeve trace run pods.csv --nodes nodes.csv --compress 0",
-    "reeve trace run pods.csv --nodes nodes.csv --compress 10000 --json"};
+    "reeve trace run pods.csv --nodes nodes.csv --compress 10000 --json",
+    "reeve trace run jobs.jsonl --format reeve --nodes 4 --compress 60 "
+    "--users"};
 
 constexpr Option simulate_options[] = {
     {"--nodes", "FILE|N", "nodes: a CSV, a number, or GROUP=N,...", 0, true,

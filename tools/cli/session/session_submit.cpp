@@ -18,6 +18,7 @@
 #include "tools/cli/handlers.hpp"
 #include "tools/cli/interrupts.hpp"
 #include "tools/cli/session/follow.hpp"
+#include "tools/cli/session/person.hpp"
 #include "tools/cli/session/submission_file.hpp"
 #include "tools/cli/session/why_text.hpp"
 
@@ -140,10 +141,14 @@ Result submit_file(const Context& context, const Arguments& arguments,
   const string file(arguments.text("--file"));
   const auto text = read_all(file);
   if (!text) return tl::unexpected(text.error());
-  const auto sessions = parse_submission_file(*text, file, defaults, here);
+  auto sessions = parse_submission_file(*text, file, defaults, here);
   if (!sessions) return tl::unexpected(sessions.error());
   auto cell = Cell::connect(context);
   if (!cell) return tl::unexpected(cell.error());
+  People people(**cell);
+  for (auto& session : *sessions)
+    if (auto good = people.settle(session, here); !good)
+      return tl::unexpected(good.error());
   auto answers = std::make_shared<Answers>();
   answers->all.resize(sessions->size());
   bus::Pipeline pipeline((*cell)->client());
@@ -219,6 +224,8 @@ Result command_submit(const Context& context, const Arguments& arguments) {
     return tl::unexpected(good.error());
   auto cell = Cell::connect(context);
   if (!cell) return tl::unexpected(cell.error());
+  if (auto good = People(**cell).settle(*submission, here); !good)
+    return tl::unexpected(good.error());
   if (arguments.has("--dry-run")) return dry_run(context, **cell, *submission);
   const auto reply = submit_one(**cell, *submission);
   if (!reply) return tl::unexpected(reply.error());
@@ -231,7 +238,8 @@ Result command_run(const Context& context, const Arguments& arguments) {
   // Before the bus starts threads: they take over which signals are blocked.
   Interrupts interrupts;
   ::signal(SIGPIPE, SIG_IGN);
-  const auto submission = submission_of(arguments, surroundings());
+  const Surroundings here = surroundings();
+  auto submission = submission_of(arguments, here);
   if (!submission) return tl::unexpected(submission.error());
   if (auto good = check_submission(*submission); !good)
     return tl::unexpected(good.error());
@@ -241,6 +249,8 @@ Result command_run(const Context& context, const Arguments& arguments) {
                 "submit --array\" queues many");
   auto cell = Cell::connect(context);
   if (!cell) return tl::unexpected(cell.error());
+  if (auto good = People(**cell).settle(*submission, here); !good)
+    return tl::unexpected(good.error());
   const auto reply = submit_one(**cell, *submission);
   if (!reply) return tl::unexpected(reply.error());
   const SessionId session{(*reply)->session()};

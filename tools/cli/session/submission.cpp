@@ -237,6 +237,7 @@ Status set_one(Submission& s, string_view key, string_view value,
   if (key == "priority")
     return take(s.priority, parse_integer(value, "priority", -priority_limit,
                                           priority_limit));
+  if (key == "user") return set_text(s.user, value);
   if (key == "project") return set_text(s.project, value);
   if (key == "group") return set_text(s.group, value);
   if (key == "env") return add_env(s, value, here);
@@ -274,6 +275,28 @@ Submission blank_submission(const Surroundings& here) {
     if (kept) out.env.emplace_back(key, value);
   }
   return out;
+}
+
+void act_for(Submission& submission, const Person& person,
+             const Surroundings& here) {
+  submission.uid = person.uid;
+  submission.gid = person.gid;
+  auto& env = submission.env;
+  const auto called = [](string_view key) {
+    return [key](const auto& pair) { return pair.first == key; };
+  };
+  const auto change = [&](string_view key, const string& value) {
+    const auto own =
+        std::find_if(here.variables.begin(), here.variables.end(), called(key));
+    const auto at = std::find_if(env.begin(), env.end(), called(key));
+    const bool asked_for = at != env.end() && (own == here.variables.end() ||
+                                               at->second != own->second);
+    if (asked_for) return;
+    if (at != env.end()) env.erase(at);
+    if (!value.empty()) env.emplace_back(key, value);
+  };
+  change("USER", submission.user);
+  change("HOME", person.home);
 }
 
 Status set_key(Submission& submission, string_view key, string_view value,

@@ -101,6 +101,18 @@ struct Surroundings {
 
 Submission blank_submission(const Surroundings& here);
 
+// Another user, as whom a session of theirs runs.
+struct Person {
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+  std::string home;  // empty: not known
+};
+
+// The submission is of its `user`, who is this: their ids, and their USER and
+// HOME in place of the caller's.
+void act_for(Submission& submission, const Person& person,
+             const Surroundings& here);
+
 // Sets what one option (its name without dashes) says. Errors name the option.
 Status set_key(Submission& submission, std::string_view key,
                std::string_view value, const Surroundings& here);

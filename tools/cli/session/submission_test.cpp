@@ -212,6 +212,32 @@ BOOST_AUTO_TEST_CASE(a_task_sees_few_variables_and_those_asked_for) {
   BOOST_TEST(with("workdir", "/srv").workdir == "/srv");
 }
 
+BOOST_AUTO_TEST_CASE(what_runs_for_another_has_nothing_of_the_callers) {
+  auto submission = with("user", "bob");
+  BOOST_TEST(submission.user == "bob");
+  act_for(submission, {1002, 1003, "/users/bob"}, here);
+  BOOST_TEST(submission.uid == 1002u);
+  BOOST_TEST(submission.gid == 1003u);
+  const Submission::Pairs his = {
+      {"PATH", "/bin"}, {"USER", "bob"}, {"HOME", "/users/bob"}};
+  BOOST_TEST((submission.env == his));
+  // What was asked for stays; what nobody knows is not the caller's either.
+  submission = with("env", "HOME=/srv");
+  submission.user = "bob";
+  act_for(submission, {1002, 1003, "/users/bob"}, here);
+  BOOST_TEST(submission.env.at(1).second == "/srv");
+  submission = with("user", "bob");
+  act_for(submission, {1002, 1003, ""}, here);
+  BOOST_TEST(
+      (submission.env == Submission::Pairs{{"PATH", "/bin"}, {"USER", "bob"}}));
+  const auto sessions = parse_submission_file(
+      "{\"command\": \"x\", \"user\": \"bob\"}\n{\"command\": \"y\"}\n", "f",
+      blank_submission(here), here);
+  BOOST_REQUIRE(sessions);
+  BOOST_TEST(sessions->at(0).user == "bob");
+  BOOST_TEST(sessions->at(1).user == "ann");
+}
+
 BOOST_AUTO_TEST_CASE(what_no_key_tells_alone_is_checked_together) {
   auto submission = blank_submission(here);
   BOOST_TEST(!check_submission(submission).has_value());

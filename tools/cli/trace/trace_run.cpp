@@ -3,12 +3,15 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <map>
+#include <set>
 
 #include "cluster/units.hpp"
 #include "tools/cli/cell.hpp"
 #include "tools/cli/child_output.hpp"
 #include "tools/cli/handlers.hpp"
 #include "tools/cli/log_tool.hpp"
+#include "tools/cli/session/person.hpp"
 #include "tools/cli/trace/sim_nodes.hpp"
 #include "tools/cli/trace/trace_workload.hpp"
 #include "tools/trace/trace_file.hpp"
@@ -67,6 +70,30 @@ Expected<Trace> read_requests(const Context& context,
     say(fmt::format("left out: {} of the trace that never ran",
                     counted(trace->never_ran, "job")));
   return trace;
+}
+
+// Whose the sessions are to be; none: the caller's.
+Expected<std::map<string, Person>> users_of(const Context& context, Cell& cell,
+                                            const Trace& trace, bool wanted) {
+  std::set<string> names;
+  for (const auto& request : trace.requests)
+    if (!request.user.empty()) names.insert(request.user);
+  std::map<string, Person> out;
+  if (!wanted && !names.empty() && !context.quiet)
+    say(
+        fmt::format("the trace is of {}; here all sessions are yours (--users "
+                    "submits for them)",
+                    counted(names.size(), "user")));
+  if (!wanted) return out;
+  if (names.empty())
+    return fail(Errc::usage, "--users: the trace names no user");
+  People people(cell);
+  for (const string& name : names) {
+    const auto person = people.named(name, true);
+    if (!person) return tl::unexpected(person.error());
+    out.emplace(name, *person);
+  }
+  return out;
 }
 
 struct SequenceDigest {
@@ -151,6 +178,9 @@ Result command_trace_run(const Context& context, const Arguments& arguments) {
                   [](const auto& node) { return !node.group.empty(); });
   auto cell = Cell::connect(context);
   if (!cell) return tl::unexpected(cell.error());
+  auto users = users_of(context, **cell, *trace, arguments.has("--users"));
+  if (!users) return tl::unexpected(users.error());
+  options->users = std::move(*users);
   if (!nodes->empty() && !context.quiet)
     say("declaring " + counted(nodes->size(), "simulated node"));
   if (auto good = register_sim_nodes(**cell, *nodes); !good)

@@ -54,6 +54,12 @@ Submission submission_of(const TraceRequest& request, std::size_t count,
                          const TraceOptions& options) {
   Submission out;
   out.name = request.name;
+  if (const auto user = options.users.find(request.user);
+      user != options.users.end()) {
+    out.user = user->first;
+    out.uid = user->second.uid;
+    out.gid = user->second.gid;
+  }
   if (options.groups) out.group = request.group;
   out.on_node = request.on_node;
   out.priority = request.priority;

@@ -8,6 +8,7 @@
 
 #include "cluster/error.hpp"
 #include "cluster/trace/trace.hpp"
+#include "tools/cli/session/submission.hpp"
 
 namespace reeve::tools {
 
@@ -18,6 +19,9 @@ struct TraceOptions {
   double compress = 0;
   std::size_t window = 2'048;
   bool groups = false;  // those that the trace names exist in the cell
+  // Whose the sessions are, by the trace's names; of others, and where it has
+  // none, the caller's.
+  std::map<std::string, Person> users{};
 };
 
 struct TraceSummary {
@@ -36,9 +40,9 @@ struct TraceSummary {
   double submit_to_placed_p99_ms = 0;
 };
 
-// Every request becomes a session of the caller's, in the order given, without
-// its dependencies; those of an array, which stand together, one array. "Try
-// again" is obeyed; other rejections are counted by their rule.
+// Every request becomes a session, in the order given, without its
+// dependencies; those of an array, which stand together, one array. "Try again"
+// is obeyed; other rejections are counted by their rule.
 Expected<TraceSummary> run_trace(Cell& cell,
                                  const std::vector<TraceRequest>& requests,
                                  const TraceOptions& options, bool quiet);
