@@ -129,8 +129,8 @@ class ReservationTest(CellTest):
                  "1 of 2 nodes of group default are in reservation small"),
                 (["--on-node", self.nodes[1]], "is not in reservation small"),
                 (["--constraint", f"node={self.nodes[1]}"],
-                 "0 of 2 nodes of group default are in reservation small (GPU 0 "
-                 f"of each) and satisfy node={self.nodes[1]}"),
+                 "0 of 2 nodes of group default are in reservation small (GPU "
+                 f"0 of each) and satisfy node={self.nodes[1]}"),
                 (["--array", "1-2", "--gpus", "2"], "it needs 2 GPUs")]:
             with self.subTest(words=words):
                 self.assertIn(said, self.cell.reeve(*inside, *words,
