@@ -21,6 +21,10 @@ inline constexpr std::uint32_t answer_rows_max = 1000;
 // are left out.
 inline constexpr std::size_t answer_detail_bytes_max = 700 << 10;
 
+// "s-1 to succeed, s-2 to end", of those that it waits for still.
+std::string awaited_text(const std::vector<SessionId>& waits_for,
+                         const cluster::Spec& spec);
+
 class AnswerWriter {
  public:
   using Builder = flatbuffers::FlatBufferBuilder;

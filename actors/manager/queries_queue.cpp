@@ -1,6 +1,5 @@
 // Reservations, the queue of a group, and sessions that are only thought of.
 #include "actors/manager/queries.hpp"
-#include "cluster/session_id.hpp"
 #include "schema/json.hpp"
 #include "schema/wire.hpp"
 
@@ -11,14 +10,13 @@ using cluster::QueueEntry;
 using cluster::Session;
 using cluster::WaitReason;
 
-std::string reason_of(const QueueEntry& entry) {
+std::string reason_of(const QueueEntry& entry, const cluster::Spec& spec) {
   if (entry.quota) return "quota: " + cluster::to_text(*entry.quota);
   switch (entry.reason) {
     case WaitReason::array_full: return "as many of its array run as may";
     case WaitReason::not_before:
       return "not before " + schema::rfc3339(entry.held_until.value);
-    case WaitReason::dependency:
-      return "the end of " + to_text(entry.waits_for);
+    case WaitReason::dependency: return awaited_text(entry.waits_for, spec);
     case WaitReason::no_room: return "no room";
     default: return "next";
   }
@@ -32,7 +30,7 @@ flatbuffers::Offset<schema::QueueEntry> entry_view(
   const auto user = cluster::build_text(builder, spec.user);
   const auto project = cluster::build_text(builder, spec.project);
   const auto request = cluster::build_request(builder, spec);
-  const auto reason = cluster::build_text(builder, reason_of(entry));
+  const auto reason = cluster::build_text(builder, reason_of(entry, spec));
   std::vector<flatbuffers::Offset<schema::Factor>> factors;
   for (const cluster::RankPart& part : entry.parts)
     factors.push_back(

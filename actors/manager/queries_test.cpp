@@ -332,14 +332,16 @@ BOOST_AUTO_TEST_CASE(one_whose_time_has_not_come_is_expected_then) {
 
 BOOST_AUTO_TEST_CASE(held_sessions_are_listed_behind_the_queue) {
   const std::uint64_t first = submitted(one_task());
-  const std::uint64_t second = submitted(one_task());
+  Spec spec = one_task();
+  spec.after = {{first, schema::DependencyKind::failed}};
+  const std::uint64_t second = submitted(spec);
   cluster::Queue queue;
   queue.length = 1;
   queue.entries.push_back({.session = SessionId{first}});
   queue.held_length = 4;
   queue.held.push_back({.session = SessionId{second},
                         .reason = cluster::WaitReason::dependency,
-                        .waits_for = {SessionId{7}, SessionId{8}}});
+                        .waits_for = {SessionId{first}}});
   queue.held.push_back({.session = SessionId{second},
                         .reason = cluster::WaitReason::not_before,
                         .expected_start = Time{7'200 * second_ns},
@@ -354,8 +356,8 @@ BOOST_AUTO_TEST_CASE(held_sessions_are_listed_behind_the_queue) {
   BOOST_CHECK(!answer->entries()->Get(0)->held());
   const auto* waits = answer->entries()->Get(1);
   BOOST_CHECK(waits->held());
-  BOOST_CHECK_EQUAL(waits->reason()->str(), "the end of s-7, s-8");
-  BOOST_CHECK_EQUAL(waits->after()->Get(1), 8);
+  BOOST_CHECK_EQUAL(waits->reason()->str(), "s-1 to fail");
+  BOOST_CHECK_EQUAL(waits->after()->Get(0), first);
   const auto* later = answer->entries()->Get(2);
   BOOST_CHECK(later->held() && later->after() == nullptr);
   BOOST_CHECK_EQUAL(later->not_before_at(), 7'200 * second_ns);

@@ -99,16 +99,20 @@ const char* wanted_end(schema::DependencyKind kind) {
   return "end";
 }
 
-// "s-1 to succeed, s-2 to end", of those that it waits for still.
-std::string awaited_text(const Why& why, const Spec& spec) {
+}  // namespace
+
+std::string awaited_text(const std::vector<SessionId>& waits_for,
+                         const Spec& spec) {
   std::vector<std::string> parts;
   for (const auto& dependency : spec.after)
-    if (std::find(why.waits_for.begin(), why.waits_for.end(),
-                  SessionId{dependency.session()}) != why.waits_for.end())
+    if (std::find(waits_for.begin(), waits_for.end(),
+                  SessionId{dependency.session()}) != waits_for.end())
       parts.push_back(fmt::format("s-{} to {}", dependency.session(),
                                   wanted_end(dependency.kind())));
   return fmt::format("{}", fmt::join(parts, ", "));
 }
+
+namespace {
 
 // Where its own reservation keeps nothing yet, or not at the moment.
 std::string reserved_text(const cluster::State& state, const Spec& spec,
@@ -166,7 +170,7 @@ std::string waiting_text(const Why& why, const cluster::State& state,
       return text;
     }
     case WaitReason::dependency:
-      return fmt::format("it waits for {}", awaited_text(why, spec));
+      return fmt::format("it waits for {}", awaited_text(why.waits_for, spec));
     case WaitReason::quota: {
       std::string text = cluster::to_text(*why.quota);
       if (why.quota->renewed_at.value != 0)

@@ -45,7 +45,7 @@ class QueueTest(CellTest):
         self.assertEqual([int(running[2:])], depends["after"])
         text = self.cell.reeve("queue").out
         self.assertRegex(text, r"later .*not before \d{4}-")
-        self.assertIn(f"the end of {running}", text)
+        self.assertIn(f"{running} to end", text)
         self.cell.reeve("cancel", running)
         self.cell.await_state(after, "succeeded")
         # Now there is room, and it is expected when its time comes.
