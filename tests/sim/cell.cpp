@@ -17,9 +17,9 @@ Cell::Cell(std::uint64_t seed)
     : world_(seed), daemon_(world_), watcher_(world_) {
   for (std::uint32_t i = 0; i < world_.plan.nodes; ++i)
     nodes_.push_back(std::make_unique<Node>(world_, fmt::format("node-{}", i),
-                                            Node::Kind::real));
+                                            i, Node::Kind::real));
   nodes_.push_back(
-      std::make_unique<Node>(world_, "sim", Node::Kind::simulated));
+      std::make_unique<Node>(world_, "sim", 0, Node::Kind::simulated));
   for (std::uint32_t i = 0; i < world_.plan.clients; ++i)
     clients_.push_back(std::make_unique<Client>(world_, i));
 }

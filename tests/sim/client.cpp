@@ -1,8 +1,11 @@
 #include "tests/sim/client.hpp"
 
+#include <array>
+
 #include "cluster/decide.hpp"
 #include "schema/wire.hpp"
 #include "tests/sim/keeper.hpp"
+#include "tests/sim/node.hpp"
 
 namespace reeve::sim {
 namespace {
@@ -63,6 +66,22 @@ void Client::draw_devices(cluster::Spec& spec) {
         static_cast<std::uint32_t>(250 * world_.random.between(1, 4));
 }
 
+// Where it wants to be.
+void Client::draw_wishes(cluster::Spec& spec) {
+  static constexpr std::array constraints = {
+      "rack=r0", "rack!=r0", "disk=nvme", "rack=r1 || disk=nvme",
+      "!disk",   "gpus>=1",  "cpus>8",    "node!=node-0 && node!=sim-0"};
+  static constexpr std::array words = {"db", "web", "db@rack"};
+  Random& random = world_.random;
+  if (random.one_in(3)) spec.constraint = random.pick(constraints);
+  if (spec.tasks > 1 && random.one_in(2))
+    spec.nodes = static_cast<std::uint32_t>(random.between(1, spec.tasks));
+  if (spec.tasks > 1 && random.one_in(3)) spec.within = "rack";
+  if (random.one_in(4)) spec.apart = random.pick(words);
+  if (random.one_in(4)) spec.together = random.pick(words);
+  if (random.one_in(8)) spec.on_node = node_ = draw_node();
+}
+
 // Its project, and the reservation that it names.
 void Client::draw_owners(cluster::Spec& spec) {
   if (!world_.plan.reservations) return;
@@ -82,12 +101,16 @@ cluster::Spec Client::draw_spec() {
   Random& random = world_.random;
   cluster::Spec spec;
   spec.user = "root";
-  spec.cpu_milli = static_cast<std::uint32_t>(500 * random.between(1, 8));
+  const bool crowded = world_.plan.crowded && !random.one_in(4);
+  spec.cpu_milli =
+      static_cast<std::uint32_t>(500 * random.between(1, crowded ? 16 : 8));
   spec.memory_bytes = gib * random.between(1, 8);
   spec.priority = static_cast<std::int32_t>(random.below(3));
   spec.simulated = world_.plan.simulated_nodes > 0 && random.one_in(4);
+  const std::uint64_t task_ns_max = world_.plan.task_ns_max;
   const std::uint64_t duration_ns =
-      random.spread(ms_ns, world_.plan.task_ns_max);
+      crowded ? random.between(task_ns_max / 4, task_ns_max)
+              : random.spread(ms_ns, task_ns_max);
   words_ = task_command(duration_ns, random.one_in(5) ? 1 : 0);
   spec.argv.assign(words_.begin(), words_.end());
   if (spec.simulated) spec.sim_duration_ns = duration_ns;
@@ -97,8 +120,11 @@ cluster::Spec Client::draw_spec() {
         random.between(1, spec.simulated ? 4 : world_.plan.nodes));
   if (random.one_in(2))
     spec.requeue_max = static_cast<std::uint32_t>(random.between(1, 3));
-  if (random.one_in(6))
-    spec.time_limit_ns = random.spread(second_ns, world_.plan.task_ns_max);
+  if (world_.plan.limits && !random.one_in(16))
+    spec.time_limit_ns =
+        random.between(duration_ns + second_ns, 2 * duration_ns + minute_ns);
+  if (random.one_in(world_.plan.limits ? 16 : 6))
+    spec.time_limit_ns = random.spread(second_ns, task_ns_max);
   if (random.one_in(8)) spec.grace_ns = random.spread(ms_ns, 20 * second_ns);
   if (spec.time_limit_ns > 1 && random.one_in(2)) {
     spec.warn_signal = 10;
@@ -107,6 +133,7 @@ cluster::Spec Client::draw_spec() {
   if (world_.plan.policies && random.one_in(4))
     spec.on_preempt = schema::OnPreempt::end;
   draw_owners(spec);
+  if (world_.plan.wishes) draw_wishes(spec);
   return spec;
 }
 
@@ -123,7 +150,8 @@ void Client::submit() {
   cluster::Spec spec = draw_spec();
   if (!sessions_.empty() && world_.random.one_in(6))
     spec.after.emplace_back(
-        world_.random.pick(sessions_),
+        world_.random.one_in(2) ? sessions_.back()
+                                : world_.random.pick(sessions_),
         static_cast<schema::DependencyKind>(world_.random.below(3)));
   submit(spec, false);
 }
@@ -222,7 +250,8 @@ void Client::change_quota() {
   };
   const auto limits = schema::CreateQuotaLimits(
       builder, some(10), some(20), some(16'000), some(64 * gib), some(4'000),
-      some(2'000), static_cast<schema::QuotaPeriod>(random.below(4)));
+      random.one_in(2) ? cluster::no_limit : random.spread(1, 2'000),
+      static_cast<schema::QuotaPeriod>(random.below(4)));
   const auto name = builder.CreateString(names[at]);
   command(builder, next_id(),
           schema::CreateSetQuota(builder, kind, name, limits));
@@ -296,6 +325,10 @@ void Client::change_policy() {
       "conservative,preemption=fair,preempt_after=1s",
       "fair_share,packing=spread,preemption=priority,preempt_after=1s",
       "fifo",
+      "easy",
+      "conservative,depth=4,packing=pack",
+      "lifo,easy",
+      "sjf,preemption=priority,preempt_after=1m",
       "drf,packing=fragmentation",
       "multifactor,easy,estimates=history"};
   set_policy(policies[world_.random.below(std::size(policies))]);
@@ -324,14 +357,23 @@ void Client::resume_nodes() {
   }
 }
 
+flatbuffers::Offset<schema::NodeSpec> Client::declare_node(
+    Builder& builder, std::uint32_t number) const {
+  std::vector<flatbuffers::Offset<schema::KeyValue>> labels;
+  for (const auto& [key, value] : labels_of_node(number))
+    labels.push_back(
+        schema::CreateKeyValueDirect(builder, key.c_str(), value.c_str()));
+  return schema::CreateNodeSpecDirect(
+      builder, fmt::format("sim-{}", number).c_str(), nullptr, 16'000, 64 * gib,
+      nullptr, true, nullptr, &labels);
+}
+
 void Client::declare_simulated_nodes() {
   if (world_.plan.simulated_nodes == 0) return;
   Builder builder;
   std::vector<flatbuffers::Offset<schema::NodeSpec>> nodes;
   for (std::uint32_t i = 0; i < world_.plan.simulated_nodes; ++i)
-    nodes.push_back(
-        schema::CreateNodeSpecDirect(builder, fmt::format("sim-{}", i).c_str(),
-                                     nullptr, 16'000, 64 * gib, nullptr, true));
+    nodes.push_back(declare_node(builder, i));
   const auto list = builder.CreateVector(nodes);
   const auto agent = builder.CreateString("sim");
   command(builder, next_id(),

@@ -64,6 +64,9 @@ class Client {
   cluster::Spec draw_spec();
   void draw_devices(cluster::Spec& spec);
   void draw_owners(cluster::Spec& spec);
+  void draw_wishes(cluster::Spec& spec);
+  flatbuffers::Offset<schema::NodeSpec> declare_node(
+      Builder& builder, std::uint32_t number) const;
   std::string draw_node();
   void name_node(const char* command, const std::string& node);
 
@@ -85,6 +88,7 @@ class Client {
   std::vector<std::uint64_t> proofs_;
   // What a drawn specification points to.
   std::string name_;
+  std::string node_;
   std::string reservation_;
   std::vector<std::string> words_;
 };

@@ -4,6 +4,7 @@
 #include "actors/journal/core_recovery.hpp"
 #include "cluster/project.hpp"
 #include "schema/wire.hpp"
+#include "tests/sim/meddler.hpp"
 
 namespace reeve::sim {
 namespace {
@@ -46,6 +47,11 @@ void DaemonProcess::begin() {
   cluster::tell_as_events(core_.state(), [&](const schema::Event& event) {
     scheduler_.apply(event);
   });
+  if (!world_.meddler || world_.meddler->judged()) {
+    auto known = journal::fold_log(log_);
+    SIM_CHECK(known, "the log cannot be folded: {}", known.error().text);
+    judge_.emplace(std::move(known->state), world_.probes);
+  }
   core_.start("cell", "root", 0, "main", now());
   scheduler_now_ = core_.now();
   core_.set_admission(log_.admission_open());
@@ -128,7 +134,9 @@ void DaemonProcess::pump() {
 void DaemonProcess::pump_now() {
   pump_waits_ = false;
   if (in_flight_ == 0) {
-    auto batch = std::make_shared<const manager::Batch>(core_.take_batch());
+    auto taken = core_.take_batch();
+    if (world_.meddler) world_.meddler->alter(core_.state(), taken);
+    auto batch = std::make_shared<const manager::Batch>(std::move(taken));
     if (batch->count > 0) {
       in_flight_ = batch->first.value + batch->count - 1;
       send(to_journal, mailbox_ns_max, [this, batch] { commit(batch); });
@@ -193,6 +201,7 @@ void DaemonProcess::schedule(const Batch& batch) {
         const schema::Event& event = schema::event_of(bytes);
         scheduler_now_ = std::max(scheduler_now_, Time{event.time_at()});
         scheduler_.apply(event);
+        if (judge_) judge_->told(event);
       });
   SIM_CHECK(walked, "{}", walked.error().text);
   propose();
@@ -200,26 +209,46 @@ void DaemonProcess::schedule(const Batch& batch) {
 
 void DaemonProcess::propose() {
   propose_again_ = false;
-  while (true) {
-    auto list = scheduler_.propose(scheduler_now_, proposals_per_message_max);
-    const std::size_t count = list.size();
-    if (count > 0)
-      send(from_scheduler, mailbox_ns_max, [this, list = std::move(list)] {
-        auto refused = core_.on_proposals(list, now());
-        world_.probes.hit(Probe::placement_refused, refused.size());
-        if (!refused.empty())
-          send(to_scheduler, mailbox_ns_max,
-               [this, refused = std::move(refused)] {
-                 for (const auto& [session, attempt] : refused)
-                   scheduler_.refused(session, attempt);
-                 propose_again_ = true;
-               });
-        pump();
-      });
-    if (count < proposals_per_message_max) break;
+  if (judge_) judge_->begin_pass(scheduler_, scheduler_now_);
+  while (propose_some()) {
   }
+  if (judge_) judge_->end_pass(scheduler_now_);
+  make_room();
+}
+
+// Whether there are more.
+bool DaemonProcess::propose_some() {
+  auto list = scheduler_.propose(scheduler_now_, proposals_per_message_max);
+  const bool more = list.size() == proposals_per_message_max;
+  if (world_.meddler && world_.faults)
+    world_.meddler->alter(known(), scheduler_now_, list);
+  if (judge_) judge_->proposed(list, scheduler_now_);
+  if (!list.empty())
+    send(from_scheduler, mailbox_ns_max,
+         [this, list = std::move(list)] { take(list); });
+  return more;
+}
+
+void DaemonProcess::take(const std::vector<cluster::Proposal>& list) {
+  auto refused = core_.on_proposals(list, now());
+  world_.probes.hit(Probe::placement_refused, refused.size());
+  if (!refused.empty())
+    send(to_scheduler, mailbox_ns_max, [this, refused = std::move(refused)] {
+      for (const auto& [session, attempt] : refused) {
+        scheduler_.refused(session, attempt);
+        if (judge_) judge_->refused(session, attempt);
+      }
+      propose_again_ = true;
+    });
+  pump();
+}
+
+void DaemonProcess::make_room() {
   auto room = scheduler_.preempt(scheduler_now_);
+  if (world_.meddler && world_.faults)
+    world_.meddler->alter(known(), scheduler_now_, room);
   if (room.empty()) return;
+  if (judge_) judge_->making_room(room, scheduler_now_);
   send(from_scheduler, mailbox_ns_max, [this, room = std::move(room)] {
     core_.on_preemptions(room, now());
     pump();

@@ -11,6 +11,7 @@
 #include "actors/manager/core.hpp"
 #include "cluster/scheduling/scheduler.hpp"
 #include "tests/sim/daemon.hpp"
+#include "tests/sim/judge.hpp"
 #include "tests/sim/log.hpp"
 
 namespace reeve::sim {
@@ -47,6 +48,13 @@ class DaemonProcess : public Process {
   // the scheduler's
   void schedule(const Batch& batch);
   void propose();
+  // What the scheduler has been told, if somebody looks at it; or newer.
+  const cluster::State& known() const {
+    return judge_ ? judge_->known() : core_.state();
+  }
+  bool propose_some();
+  void make_room();
+  void take(const std::vector<cluster::Proposal>& list);
 
   // the journal's
   void commit(Batch batch);
@@ -61,6 +69,7 @@ class DaemonProcess : public Process {
   Log log_;
   manager::Core core_;
   cluster::Scheduler scheduler_;
+  std::optional<Judge> judge_;
   Time scheduler_now_;
   bool propose_again_ = false;
   journal::SnapshotClock snapshots_;

@@ -12,14 +12,8 @@
 #include <string>
 #include <vector>
 
-#include "cluster/plant.hpp"
 #include "tests/sim/cell.hpp"
-
-#ifdef REEVE_PLANTS
-namespace reeve {
-Plant chosen_plant = Plant::none;
-}
-#endif
+#include "tests/sim/planted.hpp"
 
 namespace {
 
@@ -65,49 +59,29 @@ void print_failure(const std::string& why) {
   std::fflush(stdout);
 }
 
-#ifdef REEVE_PLANTS
-constexpr const char* plant_names[] = {
-    "none",          "sync_skipped",    "epoch_unchecked",
-    "release_twice", "repeat_executed", "snapshot_off_by_one"};
-
-bool choose_plant(const std::string& name) {
-  for (std::size_t i = 0; i < std::size(plant_names); ++i)
-    if (name == plant_names[i]) chosen_plant = static_cast<Plant>(i);
-  return chosen_plant != Plant::none;
-}
-
-// A planted bug has to be found.
-int exit_code(bool good) {
-  fmt::print("the planted bug was {}\n", good ? "NOT FOUND" : "found");
-  return good ? 1 : 0;
-}
-#else
-bool choose_plant(const std::string&) {
-  return false;
-}
-
-int exit_code(bool good) {
-  return good ? 0 : 1;
-}
-#endif
-
 // A broken invariant of the program itself: its sentence is on stderr.
 void on_abort(int) {
-  print_failure("the program stopped itself, see above");
-  std::_Exit(exit_code(false));
+  const char* why = "the program stopped itself, see above";
+  print_failure(why);
+  const int code = verdict_of(why);
+  std::fflush(stdout);
+  std::_Exit(code);
 }
 
-bool run_seed(std::uint64_t seed, bool trace, Totals& totals) {
+// Why it fails; empty: it does not.
+std::string run_seed(std::uint64_t seed, bool trace, Totals& totals) {
+  if (!is_of_use(seed)) return {};
   current_seed = seed;
   Cell cell(seed);
   current_cell = &cell;
+  plant_bug(cell);
   cell.world().loop.print_notes(trace);
-  bool good = true;
+  std::string why;
   try {
     cell.run();
   } catch (const std::exception& broken) {
-    print_failure(broken.what());
-    good = false;
+    why = broken.what();
+    print_failure(why);
   }
   World& world = cell.world();
   ++totals.seeds;
@@ -119,7 +93,7 @@ bool run_seed(std::uint64_t seed, bool trace, Totals& totals) {
   totals.sessions += world.oracle.acknowledged();
   totals.probes.add(world.probes);
   current_cell = nullptr;
-  return good;
+  return why;
 }
 
 void print_report(const Totals& totals, double seconds) {
@@ -214,15 +188,15 @@ int main(int count, char** words) {
         .count();
   };
   Totals totals;
-  bool good = true;
+  std::string why;
   for (const std::uint64_t seed : arguments->seeds)
-    good = good && run_seed(seed, arguments->trace, totals);
+    if (why.empty()) why = run_seed(seed, arguments->trace, totals);
   if (arguments->minutes) {
     fmt::print("seeds from {} on\n", arguments->from);
     for (std::uint64_t seed = arguments->from;
-         good && seconds() < *arguments->minutes * 60; ++seed)
-      good = run_seed(seed, arguments->trace, totals);
+         why.empty() && seconds() < *arguments->minutes * 60; ++seed)
+      why = run_seed(seed, arguments->trace, totals);
   }
   print_report(totals, seconds());
-  return exit_code(good);
+  return verdict_of(why);
 }

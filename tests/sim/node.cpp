@@ -15,9 +15,11 @@ constexpr std::uint64_t keeper_retry_ns = second_ns;
 // Channels of an agent's process, each in order.
 enum Channel { from_bus, to_keeper, from_keeper, wake };
 
-agent::Node hardware_of(const std::string& name, std::uint32_t devices) {
+agent::Node hardware_of(const std::string& name, std::uint32_t number,
+                        std::uint32_t devices) {
   agent::Node node;
   node.name = name;
+  node.labels = labels_of_node(number);
   node.cpu_milli = 8'000;
   node.memory_bytes = std::uint64_t{32} << 30;
   for (std::uint32_t i = 0; i < devices; ++i)
@@ -30,6 +32,12 @@ agent::Node hardware_of(const std::string& name, std::uint32_t devices) {
 }
 
 }  // namespace
+
+Labels labels_of_node(std::uint32_t number) {
+  Labels labels = {{"rack", fmt::format("r{}", number % 2)}};
+  if (number / 2 % 2 == 0) labels.emplace_back("disk", "nvme");
+  return labels;
+}
 
 // "launch 7.1.0 8.1.0, epoch 3, seq 120"
 std::string text_of(const schema::AgentOrder& order) {
@@ -249,7 +257,7 @@ class AgentProcess : public Process {
   std::uint64_t obeyed_ = 0;
 };
 
-Node::Node(World& world, std::string name, Kind kind)
+Node::Node(World& world, std::string name, std::uint32_t number, Kind kind)
     : world_(world),
       name_(std::move(name)),
       kind_(kind),
@@ -258,7 +266,7 @@ Node::Node(World& world, std::string name, Kind kind)
                                 [this](const Packet& packet) {
                                   if (agent_) agent_->receive(packet);
                                 })),
-      hardware_(hardware_of(name_, world.plan.devices_per_node)),
+      hardware_(hardware_of(name_, number, world.plan.devices_per_node)),
       keeper_(world, name_, clock_) {
   world_.agents[name_] = end_;
 }

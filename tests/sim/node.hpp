@@ -15,10 +15,13 @@ namespace reeve::sim {
 
 class AgentProcess;
 
+// Two racks; disks that are quick are in half of each.
+Labels labels_of_node(std::uint32_t number);
+
 class Node {
  public:
   enum class Kind { real, simulated };
-  Node(World& world, std::string name, Kind kind);
+  Node(World& world, std::string name, std::uint32_t number, Kind kind);
   ~Node();
 
   void start_agent();

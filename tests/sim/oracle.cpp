@@ -158,41 +158,18 @@ void Oracle::look_at_submitted(const schema::Event& event,
             known->second, body.session());
 }
 
-// Of what a placement takes, each account is within its quota as it is now.
-void Oracle::check_quotas(const schema::SessionPlaced& body) const {
-  const auto& session = *truth_.session(SessionId{body.session()});
-  const cluster::Accounts& accounts = truth_.accounts();
-  std::uint64_t gpu_milli = 0;
-  for (const cluster::Task& task : session.tasks)
-    for (const auto& share : task.devices) gpu_milli += share.milli();
-  const auto check = [&](cluster::AccountIndex index) {
-    const cluster::Account& account = accounts.at(index);
-    if (!account.quota) return;
-    const cluster::Quota& quota = *account.quota;
-    const cluster::Amounts& held = account.held;
-    SIM_CHECK(
-        held.sessions <= quota.sessions &&
-            (session.cpu_milli == 0 || held.cpu_milli <= quota.cpu_milli) &&
-            (session.memory_bytes == 0 ||
-             held.memory_bytes <= quota.memory_bytes) &&
-            (gpu_milli == 0 || held.gpu_milli <= quota.gpu_milli),
-        "the placement of s-{} is over the quota of {}: {}", body.session(),
-        account.name, cluster::to_text(quota));
-  };
-  check(session.owners.user);
-  check(session.owners.group);
-  for (const auto index : accounts.with_parents(session.owners.project))
-    check(index);
-}
-
 // Of the kinds of events, and of what is rare.
 void Oracle::count(const schema::Event& event) {
   switch (event.body_type()) {
     case EventBody::SessionPlaced: {
       const auto& placed = *event.body_as_SessionPlaced();
-      check_quotas(placed);
+      const Time now{event.time_at()};
+      check_turn(placed, now);
+      check_shape(placed);
+      check_wishes(placed);
+      check_quotas(placed, now);
       check_array(placed);
-      return check_reservations(placed, Time{event.time_at()});
+      return check_reservations(placed, now);
     }
     case EventBody::ReservationSet: return probes_.hit(Probe::reservation_set);
     case EventBody::ReservationRemoved:

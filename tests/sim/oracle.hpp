@@ -88,7 +88,10 @@ class Oracle {
   void note_refused(const schema::Reply& reply);
   void look_at_exited(const schema::TaskExited& body) const;
   void count(const schema::Event& event);
-  void check_quotas(const schema::SessionPlaced& body) const;
+  void check_shape(const schema::SessionPlaced& body) const;
+  void check_turn(const schema::SessionPlaced& body, Time now) const;
+  void check_wishes(const schema::SessionPlaced& body) const;
+  void check_quotas(const schema::SessionPlaced& body, Time now) const;
   void check_array(const schema::SessionPlaced& body) const;
   void check_reservations(const schema::SessionPlaced& body, Time now) const;
   void look_at_stopping(const schema::SessionStopping& body) const;

@@ -1,7 +1,9 @@
-// What arrays, reservations and those who make room are promised, from the
-// events alone.
+// What gangs, constraints, quotas, arrays, reservations and those who make room
+// are promised, from the events alone.
 #include <algorithm>
 
+#include "cluster/decide.hpp"
+#include "cluster/node_spec.hpp"
 #include "tests/sim/oracle.hpp"
 
 namespace reeve::sim {
@@ -10,6 +12,8 @@ using cluster::SessionState;
 using schema::EndReason;
 
 namespace {
+
+constexpr std::uint64_t hour_ms = 3'600'000;
 
 bool holds(const cluster::Reservation& kept, Time now) {
   if (now < kept.first.from) return false;
@@ -35,7 +39,127 @@ bool takes_of(const cluster::Task& task, const cluster::Reservation& kept) {
              [&](const auto& share) { return keeps_device(kept, share); });
 }
 
+// A failure after which it is tried again, as often as it may be.
+bool is_tried_again(const schema::SessionEnded& body) {
+  if (body.state() != SessionState::failed) return false;
+  switch (body.reason()) {
+    case EndReason::time_limit:
+    case EndReason::wait_timeout:
+    case EndReason::cancelled:
+    case EndReason::dependency_failed:
+    case EndReason::preempted: return false;
+    default: return true;
+  }
+}
+
 }  // namespace
+
+// As many tasks as it asks for, each with what it asks for, over as many nodes,
+// as evenly as it goes, and those of its queue.
+void Oracle::check_shape(const schema::SessionPlaced& body) const {
+  const auto& session = *truth_.session(SessionId{body.session()});
+  const cluster::Spec spec = truth_.spec(session);
+  SIM_CHECK(session.tasks.size() == spec.tasks,
+            "{} of the {} tasks of s-{} are placed", session.tasks.size(),
+            spec.tasks, body.session());
+  std::map<std::uint32_t, std::uint32_t> on_node;
+  for (const cluster::Task& task : session.tasks) {
+    ++on_node[task.node.value];
+    const cluster::Node& node = *truth_.node(task.node);
+    SIM_CHECK(node.offered() && node.group == spec.group &&
+                  node.simulated == session.simulated &&
+                  (spec.on_node.empty() || node.name == spec.on_node),
+              "s-{} is placed on {}, which is not of its queue", body.session(),
+              node.name);
+    std::set<std::uint32_t> devices;
+    for (const auto& share : task.devices)
+      if (share.milli() == spec.gpu_milli) devices.insert(share.device());
+    SIM_CHECK(devices.size() == spec.gpus && task.devices.size() == spec.gpus,
+              "a task of s-{} gets {} devices and asks for {}", body.session(),
+              devices.size(), spec.gpus);
+  }
+  if (spec.nodes == 0) return;
+  const auto [least, most] = std::minmax_element(
+      on_node.begin(), on_node.end(),
+      [](const auto& a, const auto& b) { return a.second < b.second; });
+  SIM_CHECK(on_node.size() == spec.nodes && most->second - least->second <= 1,
+            "the {} tasks of s-{} are on {} nodes, {} on one, and ask for {}",
+            spec.tasks, body.session(), on_node.size(), most->second,
+            spec.nodes);
+  probes_.hit(Probe::placed_spread);
+}
+
+// Not before the time of its next attempt, nor before those it waits for.
+void Oracle::check_turn(const schema::SessionPlaced& body, Time now) const {
+  const auto& session = *truth_.session(SessionId{body.session()});
+  SIM_CHECK(session.not_before <= now, "s-{} is placed {} ms before it may be",
+            body.session(), (session.not_before.value - now.value) / 1'000'000);
+  for (const auto& one : truth_.spec(session).after) {
+    const auto* other = truth_.session(SessionId{one.session()});
+    SIM_CHECK(!other || (cluster::has_ended(other->state) &&
+                         cluster::satisfied(one.kind(), other->state)),
+              "s-{} is placed and waits for the end of s-{}", body.session(),
+              one.session());
+  }
+}
+
+// On nodes that will do.
+void Oracle::check_wishes(const schema::SessionPlaced& body) const {
+  const auto& session = *truth_.session(SessionId{body.session()});
+  const cluster::Spec spec = truth_.spec(session);
+  if (!spec.constraint.empty()) {
+    const auto constraint = Constraint::parse(spec.constraint);
+    for (const cluster::Task& task : session.tasks)
+      SIM_CHECK(constraint->matches(cluster::facts_of(*truth_.node(task.node))),
+                "s-{} is placed on {} and asks for {}", body.session(),
+                truth_.node(task.node)->name, spec.constraint);
+    probes_.hit(Probe::placed_by_constraint);
+  }
+  if (spec.within.empty()) return;
+  std::set<std::string> places;
+  for (const cluster::Task& task : session.tasks) {
+    const auto* place = find_label(truth_.node(task.node)->labels, spec.within);
+    places.insert(place ? *place : std::string());
+  }
+  SIM_CHECK(places.size() == 1 && !places.contains(""),
+            "s-{} is placed in {} places and asks for one {}", body.session(),
+            places.size(), spec.within);
+  if (session.tasks.size() > 1) probes_.hit(Probe::placed_within);
+}
+
+// Of what a placement takes, each account is within its quota as it is now.
+void Oracle::check_quotas(const schema::SessionPlaced& body, Time now) const {
+  const auto& session = *truth_.session(SessionId{body.session()});
+  const cluster::Accounts& accounts = truth_.accounts();
+  std::uint64_t gpu_milli = 0;
+  for (const cluster::Task& task : session.tasks)
+    for (const auto& share : task.devices) gpu_milli += share.milli();
+  const auto check = [&](cluster::AccountIndex index) {
+    const cluster::Account& account = accounts.at(index);
+    if (!account.quota) return;
+    const cluster::Quota& quota = *account.quota;
+    const cluster::Amounts& held = account.held;
+    SIM_CHECK(
+        held.sessions <= quota.sessions &&
+            (session.cpu_milli == 0 || held.cpu_milli <= quota.cpu_milli) &&
+            (session.memory_bytes == 0 ||
+             held.memory_bytes <= quota.memory_bytes) &&
+            (gpu_milli == 0 || held.gpu_milli <= quota.gpu_milli),
+        "the placement of s-{} is over the quota of {}: {}", body.session(),
+        account.name, cluster::to_text(quota));
+    if (gpu_milli == 0 || !account.limits_gpu_time()) return;
+    const std::uint64_t used = accounts.used_milli_ms(account, now);
+    SIM_CHECK(used < quota.gpu_milli_hours * hour_ms,
+              "s-{} is placed when {} has used {} of {} thousandths of a GPU "
+              "hour",
+              body.session(), account.name, used / hour_ms,
+              quota.gpu_milli_hours);
+  };
+  check(session.owners.user);
+  check(session.owners.group);
+  for (const auto index : accounts.with_parents(session.owners.project))
+    check(index);
+}
 
 // No more of an array hold a place than may.
 void Oracle::check_array(const schema::SessionPlaced& body) const {
@@ -125,8 +249,19 @@ void Oracle::look_at_requeued(const schema::SessionRequeued& body) {
 }
 
 void Oracle::look_at_ended(const schema::SessionEnded& body) const {
-  if (body.reason() != EndReason::preempted) return;
   const auto* session = truth_.session(SessionId{body.session()});
+  if (session && is_tried_again(body)) {
+    const auto found = evictions_.find(body.session());
+    const std::uint32_t evictions =
+        found == evictions_.end() ? 0 : found->second;
+    SIM_CHECK(session->attempt - evictions > session->requeue_max,
+              "s-{} fails after attempt {}, {} of which made room, where it "
+              "may be tried {} times again",
+              body.session(), session->attempt, evictions,
+              session->requeue_max);
+    probes_.hit(Probe::retries_over);
+  }
+  if (body.reason() != EndReason::preempted) return;
   SIM_CHECK(session && session->on_preempt == schema::OnPreempt::end,
             "s-{} made room and ends, but would wait again", body.session());
   probes_.hit(Probe::ended_for_another);

@@ -72,10 +72,36 @@ void draw_tasks(Random& random, Plan& plan) {
   plan.stuck_task_ppm = ppm(random, 50'000);
 }
 
+// The daemon lives all the time, and what runs does so for minutes.
+void be_patient(Random& random, Plan& plan) {
+  plan.daemon_crash_every_ns = plan.daemon_power_every_ns = 0;
+  plan.deposed_every_ns = 0;
+  plan.faulty_ns = random.between(2, 8) * hour_ns;
+  plan.command_every_ns = plan.faulty_ns * plan.clients / commands_max;
+  plan.task_ns_max = random.between(3, 20) * minute_ns;
+}
+
 void draw_wishes(Random& random, Plan& plan) {
   plan.arrays = random.one_in(2);
   plan.reservations = random.one_in(2);
   plan.policies = random.one_in(2);
+  plan.wishes = random.one_in(2);
+  plan.limits = random.one_in(2);
+  plan.crowded = random.one_in(3);
+  plan.promises = random.one_in(4);
+  plan.patience = !plan.promises && random.one_in(8);
+  if (plan.promises || plan.patience) {
+    plan.policies = plan.promises;
+    plan.limits = plan.crowded = true;
+    plan.quotas = plan.reservations = false;
+  }
+  // What waits at the end takes hours, so not too many may.
+  if (plan.crowded) {
+    plan.task_ns_max = random.spread(10 * second_ns, 20 * minute_ns);
+    plan.waiting_max =
+        std::min<std::uint64_t>(plan.waiting_max, random.between(8, 30));
+  }
+  if (plan.patience) be_patient(random, plan);
 }
 
 }  // namespace

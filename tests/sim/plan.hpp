@@ -34,6 +34,13 @@ struct Plan {
   bool arrays = false;
   bool reservations = false;  // and maintenance
   bool policies = false;      // of the group, some with preemption
+  bool wishes = false;        // constraints, company, gangs over many nodes
+  bool limits = false;        // each session has a time limit
+  bool crowded = false;       // sessions as large as nodes, and long
+  // Promises to those that wait: policies, limits and crowded nodes, and
+  // nothing else that holds sessions back.
+  bool promises = false;
+  bool patience = false;  // the same for hours, without policies
 
   std::uint64_t latency_ns_max = 0;  // of a message, when nothing is wrong
   std::uint64_t delay_ns_max = 0;    // of one that is late

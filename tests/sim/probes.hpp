@@ -85,6 +85,16 @@ namespace reeve::sim {
   X(told_to_make_room, "session told to make room")                  \
   X(requeued_for_another, "session requeued to make room")           \
   X(ended_for_another, "session ended to make room")                 \
+  X(room_made, "room made for one that fits then")                   \
+  X(placed_by_constraint, "session placed by its constraint")        \
+  X(placed_within, "gang placed within one place")                   \
+  X(placed_spread, "gang spread over as many nodes as asked")        \
+  X(placed_apart, "session placed apart from others")                \
+  X(placed_together, "session placed together with others")          \
+  X(placed_before_window, "session placed before a reservation")     \
+  X(head_passed, "first that waits passed, by its leave")            \
+  X(patience_over, "patience of the first that waits over")          \
+  X(retries_over, "session failed with no retry left")               \
   X(digests_compared, "live digest equal to the replayed one")
 
 enum class Probe : std::uint8_t {

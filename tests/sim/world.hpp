@@ -13,6 +13,8 @@
 
 namespace reeve::sim {
 
+class Meddler;
+
 struct World {
   explicit World(std::uint64_t seed)
       : random(seed),
@@ -36,6 +38,7 @@ struct World {
   End daemon{};
   std::map<std::string, End, std::less<>> agents;
   End watcher{};  // who hears the events
+  Meddler* meddler = nullptr;
 };
 
 }  // namespace reeve::sim
