@@ -24,7 +24,7 @@ constexpr PlantedBug planted_bugs[] = {
     {"quota_ignored", Bug::quota_ignored, false, "may have", &Plan::quotas},
     {"quota_unchecked", Bug::quota_ignored, true, "over the quota",
      &Plan::quotas},
-    {"gpu_time_ignored", Bug::gpu_time_ignored, false, "GPU hours",
+    {"gpu_time_ignored", Bug::gpu_time_ignored, false, "may use",
      &Plan::quotas},
     {"gpu_time_unchecked", Bug::gpu_time_ignored, true, "of a GPU hour",
      &Plan::quotas},
@@ -72,7 +72,7 @@ constexpr PlantedBug planted_bugs[] = {
      &Plan::promises},
     {"room_ends", Bug::room_ends, true, "but would wait again",
      &Plan::promises},
-    {"any_refused", Bug::any_refused, false, "", &Plan::quotas},
+    {"any_refused", Bug::any_refused, false, ""},
 };
 
 }  // namespace

@@ -26,7 +26,7 @@ constexpr Rule rules[] = {
     {Bug::reservation_ignored, "keeps node"},
     {Bug::reservation_left, "in its reservation"},
     {Bug::quota_ignored, "may have"},
-    {Bug::gpu_time_ignored, "GPU hours"},
+    {Bug::gpu_time_ignored, "may use"},
     {Bug::full_ignored, "has no"},
     {Bug::gone_ignored, "is not offered"},
     {Bug::wait_ignored, "may not start yet"},
