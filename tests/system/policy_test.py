@@ -1,6 +1,7 @@
 """Each order, backfill, packing and preemption as an admin sets it on a running
 cell: who starts when, and where."""
 import sys
+import time
 
 import cell as cells
 from cell import CellTest, wait_until
@@ -114,6 +115,7 @@ class PolicyTest(CellTest):
         """Ann's sessions want CPUs alone, bob's GPUs too; each is a quarter
         of what there is. All of ann's came first."""
         self.policy("drf")
+        self.addCleanup(self.end_all_of, "ann", "bob")
         for _ in range(8):
             self.of("ann")
         wait_until("four run", lambda: len(self.running("ann")) == 4)
@@ -127,16 +129,17 @@ class PolicyTest(CellTest):
         waiting = self.of("bob", "--gpus", "1")
         self.assertIn("dominant_share 0.5",
                       self.cell.reeve("why", waiting).out)
-        self.end_all_of("ann", "bob")
 
     def test_fair_preemption_makes_room_for_the_poorer_user(self):
         self.policy("drf,preemption=fair,preempt_after=1s")
+        self.addCleanup(self.end_all_of, "ann", "bob")
         for _ in range(4):
             self.of("ann")
         wait_until("four run", lambda: len(self.running("ann")) == 4)
         ids = {row["session_id"] for row in self.running("ann")}
         bobs = ("--user", "bob", "--cpus", "2")
         self.await_room(*bobs)
+        time.sleep(1)  # now each of them has run for long enough
         said = self.dry(*bobs, "--json").json()
         self.assertEqual(0, said["starting"])
         self.assertEqual(1, len(said["makes_room"]))
@@ -150,7 +153,6 @@ class PolicyTest(CellTest):
         second = self.of("bob")
         self.assertTrue(self.waits(second))
         self.assertNotIn("to make room", self.dry(*bobs).out)
-        self.end_all_of("ann", "bob")
 
     def test_a_dry_run_says_who_makes_room(self):
         self.policy("preemption=priority,preempt_after=1s")
