@@ -1,9 +1,10 @@
 // The inside of the scheduler: nodes, sessions, classes and pools, and the
 // passes over them. The parts: scheduler.cpp (events), classes.cpp (queues),
 // order.cpp (ranks), propose.cpp (who is next), search.cpp and weigh.cpp
-// (where), wishes.cpp (where not), plan.cpp (places kept from a moment on),
-// guard.cpp (patience), preempt.cpp (who makes room), quotas.cpp (who may not),
-// why.cpp and queue.cpp (for people).
+// (where), wishes.cpp (where not; place_index.hpp: which racks have room),
+// plan.cpp (places kept from a moment on), guard.cpp (patience), preempt.cpp
+// (who makes room), quotas.cpp (who may not), why.cpp and queue.cpp (for
+// people).
 #pragma once
 
 #include <array>
