@@ -1,6 +1,7 @@
 // Arrays, making room, warnings, reservations, the queue and dry runs: what the
 // manager decides and whom it tells.
 #include <boost/test/unit_test.hpp>
+#include <functional>
 
 #include "actors/manager/messages.hpp"
 #include "actors/manager/test_harness.hpp"
@@ -103,6 +104,24 @@ struct Fixture : Harness {
     const auto* answer = ask<schema::WhyQuery>(
         [=](Builder& b) { return schema::CreateWhyQuery(b, session); });
     return answer ? answer->body_as_WhyAnswer()->summary()->str() : "waits";
+  }
+
+  // Answered by a scheduler that was told the log, unless refused before.
+  const schema::DryRunAnswer* dry_run(
+      const std::function<flatbuffers::Offset<schema::DryRunQuery>(Builder&)>&
+          make) {
+    const auto* answer = ask<schema::DryRunQuery>(make);
+    if (asked) {
+      cluster::Scheduler scheduler;
+      for (const Batch& batch : log)
+        for_each(batch,
+                 [&](const schema::Event& event) { scheduler.apply(event); });
+      core->on_scheduler(*asked, *ask_scheduler(scheduler, *asked, now), "q");
+      collect();
+      answer = flatbuffers::GetRoot<schema::Answer>(replies.at("q").data());
+    }
+    BOOST_REQUIRE(answer);
+    return answer->body_as_DryRunAnswer();
   }
 };
 
@@ -342,22 +361,11 @@ BOOST_AUTO_TEST_CASE(a_queue_is_asked_of_the_scheduler) {
 BOOST_AUTO_TEST_CASE(a_dry_run_says_where_or_why_not_and_changes_nothing) {
   const auto seq = core->state().last_sequence();
   const auto run = [&](std::uint32_t cpu_milli) {
-    const auto* refused = ask<schema::DryRunQuery>([&](Builder& b) {
+    return dry_run([&](Builder& b) {
       Spec spec = one_task();
       spec.cpu_milli = cpu_milli;
       return schema::CreateDryRunQuery(b, cluster::build_spec(b, spec));
     });
-    if (asked) {
-      cluster::Scheduler scheduler;
-      for (const Batch& batch : log)
-        for_each(batch,
-                 [&](const schema::Event& event) { scheduler.apply(event); });
-      core->on_scheduler(*asked, *ask_scheduler(scheduler, *asked, now), "q");
-      collect();
-      refused = flatbuffers::GetRoot<schema::Answer>(replies.at("q").data());
-    }
-    BOOST_REQUIRE(refused);
-    return refused->body_as_DryRunAnswer();
   };
   const auto* fits = run(1000);
   BOOST_TEST(schema::text(fits->rejection()) == "");
@@ -378,23 +386,12 @@ BOOST_AUTO_TEST_CASE(a_dry_run_says_where_or_why_not_and_changes_nothing) {
 // All of an array count, in the manager's bounds and in the scheduler.
 BOOST_AUTO_TEST_CASE(a_dry_run_of_an_array_counts_all_of_it) {
   const auto run = [&](std::uint32_t to, std::uint32_t running_max) {
-    const auto* answer = ask<schema::DryRunQuery>([&](Builder& b) {
+    return dry_run([&](Builder& b) {
       Spec spec = one_task();
       spec.array_running_max = running_max;
       return schema::CreateDryRunQuery(b, cluster::build_spec(b, spec), true, 0,
                                        to);
     });
-    if (asked) {
-      cluster::Scheduler scheduler;
-      for (const Batch& batch : log)
-        for_each(batch,
-                 [&](const schema::Event& event) { scheduler.apply(event); });
-      core->on_scheduler(*asked, *ask_scheduler(scheduler, *asked, now), "q");
-      collect();
-      answer = flatbuffers::GetRoot<schema::Answer>(replies.at("q").data());
-    }
-    BOOST_REQUIRE(answer);
-    return answer->body_as_DryRunAnswer();
   };
   const auto* all = run(99, 10);
   BOOST_TEST(all->sessions() == 100u);

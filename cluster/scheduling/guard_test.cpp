@@ -19,14 +19,20 @@ void wait(TestCell& cell, std::uint64_t duration_ns) {
   cell.now.value += duration_ns;
 }
 
-// Two nodes of 2 CPUs, each half taken, and a session that needs a whole one.
-TestCell with_large_head() {
+// Two nodes of 2 CPUs, each half taken.
+TestCell half_taken() {
   TestCell cell;
   cell.add({.number = 0, .cpu_milli = 2000});
   cell.add({.number = 1, .cpu_milli = 2000});
   cell.submit({.on_node = "n0"});
   cell.submit({.on_node = "n1"});
   cell.pass();
+  return cell;
+}
+
+// And a session that needs a whole one.
+TestCell with_large_head() {
+  auto cell = half_taken();
   cell.submit({.cpu_milli = 2000});
   cell.pass();
   return cell;
@@ -127,12 +133,7 @@ BOOST_AUTO_TEST_CASE(a_kept_node_that_is_lost_is_replaced_by_another) {
 }
 
 BOOST_AUTO_TEST_CASE(a_head_that_fits_nowhere_leaves_patience_to_the_next) {
-  TestCell cell;
-  cell.add({.number = 0, .cpu_milli = 2000});
-  cell.add({.number = 1, .cpu_milli = 2000});
-  cell.submit({.on_node = "n0"});
-  cell.submit({.on_node = "n1"});
-  cell.pass();
+  auto cell = half_taken();
   cell.submit({.cpu_milli = 9000});
   cell.submit({.cpu_milli = 2000});
   cell.pass();
