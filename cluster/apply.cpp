@@ -5,14 +5,10 @@
 #include <utility>
 
 #include "cluster/state.hpp"
+#include "schema/wire.hpp"
 
 namespace reeve::cluster {
 namespace {
-
-std::string_view view(const flatbuffers::String* text) {
-  return text ? std::string_view(text->c_str(), text->size())
-              : std::string_view();
-}
 
 [[gnu::cold]] Status contradiction(const schema::Event& event,
                                    std::string_view what) {
@@ -109,34 +105,34 @@ Status State::apply(const schema::Event& event) {
 }
 
 Status State::apply_cell_created(const schema::CellCreated& body) {
-  cell_ = view(body.cell());
-  owner_ = view(body.owner());
+  cell_ = schema::text(body.cell());
+  owner_ = schema::text(body.owner());
   return {};
 }
 
 void State::load_node(Node& node, std::string_view agent,
                       const schema::NodeSpec& spec) {
-  node.name = view(spec.name());
+  node.name = schema::text(spec.name());
   node.agent = agent;
-  node.group = spec.group() ? view(spec.group()) : "default";
+  node.group = spec.group() ? schema::text(spec.group()) : "default";
   node.cpu_milli = spec.cpu_milli();
   node.memory_bytes = spec.memory_bytes();
   node.simulated = spec.simulated();
   node.limits.clear();
   if (spec.limits())
     for (const auto* limit : *spec.limits())
-      node.limits.emplace_back(view(limit));
+      node.limits.emplace_back(schema::text(limit));
   node.labels = labels_of(spec.labels());
   const std::size_t count = spec.devices() ? spec.devices()->size() : 0;
   node.devices.resize(count);
   for (std::size_t i = 0; i < count; ++i) {
     const auto* from = spec.devices()->Get(static_cast<unsigned>(i));
     Device& device = node.devices[i];
-    device.uuid = view(from->uuid());
-    device.model = view(from->model());
+    device.uuid = schema::text(from->uuid());
+    device.model = schema::text(from->model());
     device.memory_bytes = from->memory_bytes();
     device.numa_node = from->numa_node();
-    device.mig_of = view(from->mig_of());
+    device.mig_of = schema::text(from->mig_of());
     device.links.clear();
     if (from->links())
       for (const auto link : *from->links())
@@ -150,7 +146,7 @@ Status State::apply_node_registered(const schema::NodeRegistered& body) {
                 fmt::format("node {} is registered, but the next new one is {}",
                             body.node(), nodes_.size()));
   if (body.node() == nodes_.size()) {
-    const std::string name(view(body.spec()->name()));
+    const std::string name(schema::text(body.spec()->name()));
     const auto [bearer, fresh] = node_by_name_.try_emplace(name, body.node());
     if (!fresh)
       nodes_[std::exchange(bearer->second, body.node())].barred = false;
@@ -167,7 +163,7 @@ Status State::apply_node_registered(const schema::NodeRegistered& body) {
                               "a task holds",
                               body.node(), i));
   uncount_shape(node);
-  load_node(node, view(body.agent()), *body.spec());
+  load_node(node, schema::text(body.agent()), *body.spec());
   count_shape(node, shape_of(*body.spec()));
   return {};
 }
@@ -192,7 +188,7 @@ Status State::apply_node_change(const schema::Event& event) {
       node = get(body.node());
       if (!node) break;
       node->draining = true;
-      node->drain_reason = view(body.reason());
+      node->drain_reason = schema::text(body.reason());
       node->drain_deadline = Time{body.deadline_at()};
       break;
     }
@@ -230,8 +226,9 @@ void State::load_spec(Session& session, const schema::SessionSpec& spec) {
     owners_by_context_.resize(session.context + 1);
   Owners& owners = owners_by_context_[session.context];
   if (texts_.users(session.context) == 1)
-    owners = accounts_.owners(view(spec.user()), view(spec.project()),
-                              view(spec.group()));
+    owners = accounts_.owners(schema::text(spec.user()),
+                              schema::text(spec.project()),
+                              schema::text(spec.group()));
   session.owners = owners;
   session.priority = spec.priority();
   session.cpu_milli = spec.request()->cpu_milli();
@@ -243,7 +240,7 @@ void State::load_spec(Session& session, const schema::SessionSpec& spec) {
   session.on_preempt = spec.on_preempt();
   session.grace_ns = spec.grace_ns();
   session.depends = spec.after() && spec.after()->size() > 0;
-  session.reserves = !view(spec.reservation()).empty();
+  session.reserves = !schema::text(spec.reservation()).empty();
   session.time_limit_ns = spec.time_limit_ns();
   session.sim_duration_ns = spec.sim_duration_ns();
   session.not_before = Time{spec.not_before_at()};
@@ -310,7 +307,8 @@ Status State::apply_started(const schema::Event& event,
   task.facts.mutate_started_at(body.started_at() ? body.started_at()
                                                  : event.time_at());
   if (body.detail())
-    session->detail = std::make_unique<std::string>(view(body.detail()));
+    session->detail =
+        std::make_unique<std::string>(schema::text(body.detail()));
   ++session->tasks_started;
   session->last_seq = Sequence{event.seq()};
   if (session->state == SessionState::stopping) return {};
@@ -351,7 +349,8 @@ Status State::apply_stopping(const schema::Event& event,
     return contradiction(event, "the session has nothing to stop");
   session->reason = body.reason();
   if (body.detail())
-    session->detail = std::make_unique<std::string>(view(body.detail()));
+    session->detail =
+        std::make_unique<std::string>(schema::text(body.detail()));
   session->stopping_for = SessionId{body.for_session()};
   session->last_seq = Sequence{event.seq()};
   set_state(*session, SessionState::stopping, Time{event.time_at()});
@@ -401,7 +400,8 @@ Status State::apply_ended(const schema::Event& event,
   session->exit_code = body.exit_code();
   session->signal = body.signal();
   if (body.detail())
-    session->detail = std::make_unique<std::string>(view(body.detail()));
+    session->detail =
+        std::make_unique<std::string>(schema::text(body.detail()));
   session->ended_at = Time{event.time_at()};
   session->stopping_for = SessionId{};
   session->last_seq = Sequence{event.seq()};

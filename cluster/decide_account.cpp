@@ -12,10 +12,6 @@
 namespace reeve::cluster {
 namespace {
 
-std::string_view view(const flatbuffers::String* text) {
-  return schema::text(text);
-}
-
 std::string_view kind_name(AccountKind kind) {
   return schema::EnumNameAccountKind(kind);
 }
@@ -58,7 +54,7 @@ Check check_name(std::string_view name) {
 
 Check check_bounds(const schema::AccountSpec& spec) {
   if (auto no = check_kind(spec.kind())) return no;
-  if (auto no = check_name(view(spec.name()))) return no;
+  if (auto no = check_name(schema::text(spec.name()))) return no;
   if (spec.weight_milli() == 0 ||
       spec.weight_milli() > account_weight_milli_max)
     return reject(RejectCode::over_limit, "account_weight_milli_max",
@@ -74,7 +70,7 @@ Check check_bounds(const schema::AccountSpec& spec) {
                   account_members_max, members);
   if (spec.members())
     for (const auto* member : *spec.members())
-      if (auto no = check_name(view(member))) return no;
+      if (auto no = check_name(schema::text(member))) return no;
   return std::nullopt;
 }
 
@@ -86,11 +82,11 @@ Check check_fields(const schema::AccountSpec& spec) {
     return reject(RejectCode::malformed, "account_field",
                   fmt::format("a {} has no {}", kind_name(kind), what));
   };
-  if (auto no =
-          only(!view(spec.parent()).empty(), "parent", AccountKind::project))
+  if (auto no = only(!schema::text(spec.parent()).empty(), "parent",
+                     AccountKind::project))
     return no;
-  if (auto no =
-          only(!view(spec.policy()).empty(), "policy", AccountKind::group))
+  if (auto no = only(!schema::text(spec.policy()).empty(), "policy",
+                     AccountKind::group))
     return no;
   if (auto no =
           only(spec.admin() || spec.uid() != 0, "user id", AccountKind::user))
@@ -102,18 +98,18 @@ Check check_fields(const schema::AccountSpec& spec) {
 }
 
 Check check_parent(const State& state, const schema::AccountSpec& spec) {
-  const std::string_view parent = view(spec.parent());
+  const std::string_view parent = schema::text(spec.parent());
   if (parent.empty()) return std::nullopt;
   const Accounts& accounts = state.accounts();
   const Account* above = accounts.find(AccountKind::project, parent);
   if (!above) return unknown(state, AccountKind::project, parent);
   std::size_t depth = 1;
   for (;; ++depth) {
-    if (above->name == view(spec.name()))
+    if (above->name == schema::text(spec.name()))
       return reject(RejectCode::malformed, "project_circle",
                     fmt::format("project {} would be above itself: {} lies "
                                 "below it",
-                                view(spec.name()), parent));
+                                schema::text(spec.name()), parent));
     if (above->parent == no_account) break;
     above = &accounts.at(above->parent);
   }
@@ -123,11 +119,11 @@ Check check_parent(const State& state, const schema::AccountSpec& spec) {
     if (account.kind != AccountKind::project) continue;
     std::size_t steps = 0;
     const Account* at = &account;
-    while (at->name != view(spec.name()) && at->parent != no_account) {
+    while (at->name != schema::text(spec.name()) && at->parent != no_account) {
       at = &accounts.at(at->parent);
       ++steps;
     }
-    if (at->name == view(spec.name())) below = std::max(below, steps);
+    if (at->name == schema::text(spec.name())) below = std::max(below, steps);
   }
   const std::size_t levels = depth + 1 + below;
   if (levels > project_depth_max)
@@ -140,7 +136,7 @@ Check check_parent(const State& state, const schema::AccountSpec& spec) {
 }
 
 Check check_policy(const schema::AccountSpec& spec) {
-  const std::string_view text = view(spec.policy());
+  const std::string_view text = schema::text(spec.policy());
   if (text.empty()) return std::nullopt;
   const auto policy = parse_policy(text);
   if (policy) return std::nullopt;
@@ -184,11 +180,12 @@ flatbuffers::Offset<schema::AccountSpec> copy_account(
     flatbuffers::FlatBufferBuilder& builder, const schema::AccountSpec& spec) {
   std::vector<std::string_view> members;
   if (spec.members())
-    for (const auto* member : *spec.members()) members.push_back(view(member));
+    for (const auto* member : *spec.members())
+      members.push_back(schema::text(member));
   const auto name = builder.CreateString(spec.name());
-  const auto parent = build_text(builder, view(spec.parent()));
+  const auto parent = build_text(builder, schema::text(spec.parent()));
   const auto member_list = build_texts(builder, members);
-  const auto policy = build_text(builder, view(spec.policy()));
+  const auto policy = build_text(builder, schema::text(spec.policy()));
   return schema::CreateAccountSpec(
       builder, spec.kind(), name, parent, spec.weight_milli(),
       spec.priority_max(), member_list, policy, spec.uid(), spec.admin());
@@ -215,8 +212,8 @@ Decision decide_set_account(const State& state,
   if (auto no = check_parent(state, spec))
     return tl::unexpected(std::move(*no));
   if (auto no = check_policy(spec)) return tl::unexpected(std::move(*no));
-  if (!state.accounts().find(spec.kind(), view(spec.name())))
-    if (auto no = check_new_account(state, view(spec.name())))
+  if (!state.accounts().find(spec.kind(), schema::text(spec.name())))
+    if (auto no = check_new_account(state, schema::text(spec.name())))
       return tl::unexpected(std::move(*no));
   writer.begin(origin);
   auto& builder = writer.builder();
@@ -231,9 +228,10 @@ Decision decide_remove_account(const State& state,
                                const Origin& origin, EventWriter& writer) {
   if (auto no = check_kind(command.kind())) return tl::unexpected(*no);
   const Account* account =
-      state.accounts().find(command.kind(), view(command.name()));
+      state.accounts().find(command.kind(), schema::text(command.name()));
   if (!account)
-    return tl::unexpected(unknown(state, command.kind(), view(command.name())));
+    return tl::unexpected(
+        unknown(state, command.kind(), schema::text(command.name())));
   if (auto no = check_removal(state, *account))
     return tl::unexpected(std::move(*no));
   writer.begin(origin);
@@ -249,9 +247,10 @@ Decision decide_set_quota(const State& state, const schema::SetQuota& command,
                           const Origin& origin, EventWriter& writer) {
   if (auto no = check_kind(command.kind())) return tl::unexpected(*no);
   const Account* account =
-      state.accounts().find(command.kind(), view(command.name()));
+      state.accounts().find(command.kind(), schema::text(command.name()));
   if (!account)
-    return tl::unexpected(unknown(state, command.kind(), view(command.name())));
+    return tl::unexpected(
+        unknown(state, command.kind(), schema::text(command.name())));
   const Quota quota = quota_of(*command.limits());
   if (quota.period > QuotaPeriod::MAX)
     return tl::unexpected(reject(RejectCode::malformed, "quota_period",
@@ -283,9 +282,10 @@ Decision decide_remove_quota(const State& state,
                              const Origin& origin, EventWriter& writer) {
   if (auto no = check_kind(command.kind())) return tl::unexpected(*no);
   const Account* account =
-      state.accounts().find(command.kind(), view(command.name()));
+      state.accounts().find(command.kind(), schema::text(command.name()));
   if (!account)
-    return tl::unexpected(unknown(state, command.kind(), view(command.name())));
+    return tl::unexpected(
+        unknown(state, command.kind(), schema::text(command.name())));
   if (!account->quota)
     return tl::unexpected(
         reject(RejectCode::not_found, "quota_unknown",

@@ -1,14 +1,10 @@
 // What agents saw, made events. The same fact twice is one event.
 #include "cluster/decide.hpp"
 #include "cluster/decide_internal.hpp"
+#include "schema/wire.hpp"
 
 namespace reeve::cluster {
 namespace {
-
-std::string_view view(const flatbuffers::String* text) {
-  return text ? std::string_view(text->c_str(), text->size())
-              : std::string_view();
-}
 
 Sequence write_started(const Session& session, const schema::Fact& fact,
                        std::uint64_t started_at, std::string_view detail,
@@ -24,7 +20,7 @@ Sequence write_started(const Session& session, const schema::Fact& fact,
 TaskEnd end_of(const schema::Fact& fact, const Origin& origin) {
   TaskEnd end;
   end.rank = fact.rank();
-  end.detail = view(fact.detail());
+  end.detail = schema::text(fact.detail());
   if (end.detail.size() > detail_bytes_max) end.detail.resize(detail_bytes_max);
   if (fact.facts()) end.facts = *fact.facts();
   if (end.facts.ended_at() == 0) end.facts.mutate_ended_at(origin.now.value);
@@ -62,7 +58,8 @@ FactOutcome decide_fact(const State& state, std::string_view agent,
     const std::uint64_t started_at = fact.facts() && fact.facts()->started_at()
                                          ? fact.facts()->started_at()
                                          : origin.now.value;
-    write_started(*session, fact, started_at, view(fact.detail()), writer);
+    write_started(*session, fact, started_at, schema::text(fact.detail()),
+                  writer);
     return FactOutcome::recorded;
   }
   writer.begin(origin);

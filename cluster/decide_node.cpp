@@ -6,6 +6,8 @@
 #include "cluster/decide.hpp"
 #include "cluster/node_spec.hpp"
 #include "cluster/rejecting.hpp"
+#include "cluster/scheduling/request.hpp"
+#include "schema/wire.hpp"
 
 namespace reeve::cluster {
 namespace {
@@ -19,11 +21,6 @@ Rejection unknown_node(const State& state, std::string_view name) {
   return reject(
       RejectCode::not_found, "node_unknown",
       fmt::format("there is no node '{}' (reeve nodes lists them)", name));
-}
-
-std::string_view view(const flatbuffers::String* text) {
-  return text ? std::string_view(text->c_str(), text->size())
-              : std::string_view();
 }
 
 std::size_t device_count(const schema::NodeSpec& spec) {
@@ -48,7 +45,7 @@ std::optional<Rejection> check_held_devices(const Node& node,
 
 std::optional<Rejection> check_labels(const schema::NodeSpec& spec) {
   const Labels labels = labels_of(spec.labels());
-  const std::string_view name = view(spec.name());
+  const std::string_view name = schema::text(spec.name());
   if (labels.size() > node_labels_max)
     return reject(RejectCode::over_limit, "node_labels_max",
                   fmt::format("node {} has {} labels; at most {} are possible",
@@ -79,12 +76,30 @@ std::optional<Rejection> check_links(const schema::NodeSpec& spec) {
     const auto* links = spec.devices()->Get(i)->links();
     if (!links || links->size() == 0) continue;
     if (links->size() != device_count(spec))
-      return reject(
-          RejectCode::malformed, "device_links",
-          fmt::format("device {} of node {} has links to {} devices; "
-                      "there are {}",
-                      i, view(spec.name()), links->size(), device_count(spec)),
-          device_count(spec), links->size());
+      return reject(RejectCode::malformed, "device_links",
+                    fmt::format("device {} of node {} has links to {} devices; "
+                                "there are {}",
+                                i, schema::text(spec.name()), links->size(),
+                                device_count(spec)),
+                    device_count(spec), links->size());
+  }
+  return std::nullopt;
+}
+
+// By its model the scheduler knows an instance from a whole device.
+std::optional<Rejection> check_instances(const schema::NodeSpec& spec) {
+  for (std::uint32_t i = 0; i < device_count(spec); ++i) {
+    const auto* device = spec.devices()->Get(i);
+    if (schema::text(device->mig_of()).empty() ||
+        is_mig_model(lower_case(device->model()->c_str())))
+      continue;
+    return reject(
+        RejectCode::malformed, "device_mig_model",
+        fmt::format("device {} of node {} is a part of {}, but its model, {}, "
+                    "does not say which: \"MODEL MIG PROFILE\" does",
+                    i, schema::text(spec.name()),
+                    schema::text(device->mig_of()),
+                    schema::text(device->model())));
   }
   return std::nullopt;
 }
@@ -93,7 +108,7 @@ std::optional<Rejection> check_spec(const State& state, const Node* known,
                                     std::string_view agent,
                                     const schema::NodeSpec& spec,
                                     const Origin& origin) {
-  const std::string_view name = view(spec.name());
+  const std::string_view name = schema::text(spec.name());
   const std::size_t devices = device_count(spec);
   if (name.empty() || name.size() > name_bytes_max)
     return reject(RejectCode::malformed, "node_name",
@@ -121,6 +136,7 @@ std::optional<Rejection> check_spec(const State& state, const Node* known,
                   node_spec_bytes_max, bytes);
   if (auto no = check_labels(spec)) return no;
   if (auto no = check_links(spec)) return no;
+  if (auto no = check_instances(spec)) return no;
   // Its owner may add it again by hand; an agent only joins where it may.
   if (!known && origin.principal != state.owner() && state.barred_node(name))
     return reject(RejectCode::wrong_state, "node_removed",
@@ -179,7 +195,7 @@ void decide_epoch(std::string_view manager, const Origin& origin,
 Decision decide_register(const State& state, std::string_view agent,
                          const schema::NodeSpec& spec, bool reconciled,
                          const Origin& origin, EventWriter& writer) {
-  const Node* known = state.node(view(spec.name()));
+  const Node* known = state.node(schema::text(spec.name()));
   if (auto no = check_spec(state, known, agent, spec, origin))
     return tl::unexpected(std::move(*no));
   // It may run what an earlier node of its name left: it joins when that is
@@ -206,8 +222,9 @@ Decision decide_register(const State& state, std::string_view agent,
 
 Decision decide_drain(const State& state, const schema::DrainNode& command,
                       const Origin& origin, EventWriter& writer) {
-  const Node* node = state.node(view(command.node()));
-  if (!node) return tl::unexpected(unknown_node(state, view(command.node())));
+  const Node* node = state.node(schema::text(command.node()));
+  if (!node)
+    return tl::unexpected(unknown_node(state, schema::text(command.node())));
   if (command.deadline_ns() > drain_ns_max)
     return tl::unexpected(
         reject(RejectCode::over_limit, "drain_ns_max",
@@ -217,7 +234,7 @@ Decision decide_drain(const State& state, const schema::DrainNode& command,
                drain_ns_max, command.deadline_ns()));
   writer.begin(origin);
   auto& builder = writer.builder();
-  const auto reason = build_text(builder, view(command.reason()));
+  const auto reason = build_text(builder, schema::text(command.reason()));
   const std::uint64_t deadline_at =
       command.deadline_ns() ? origin.now.value + command.deadline_ns() : 0;
   const Sequence seq = writer.add(
@@ -228,7 +245,7 @@ Decision decide_drain(const State& state, const schema::DrainNode& command,
 
 Decision decide_resume(const State& state, const schema::ResumeNode& command,
                        const Origin& origin, EventWriter& writer) {
-  const std::string_view name = view(command.node());
+  const std::string_view name = schema::text(command.node());
   const Node* node = state.node(name);
   if (!node) node = state.barred_node(name);
   if (!node) return tl::unexpected(unknown_node(state, name));
@@ -243,8 +260,9 @@ Decision decide_resume(const State& state, const schema::ResumeNode& command,
 
 Decision decide_remove(const State& state, const schema::RemoveNode& command,
                        const Origin& origin, EventWriter& writer) {
-  const Node* node = state.node(view(command.node()));
-  if (!node) return tl::unexpected(unknown_node(state, view(command.node())));
+  const Node* node = state.node(schema::text(command.node()));
+  if (!node)
+    return tl::unexpected(unknown_node(state, schema::text(command.node())));
   if (!node->holders.empty())
     return tl::unexpected(reject(
         RejectCode::wrong_state, "node_in_use",

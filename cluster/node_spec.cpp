@@ -9,10 +9,6 @@ namespace {
 
 using Builder = flatbuffers::FlatBufferBuilder;
 
-std::string_view view(const flatbuffers::String* text) {
-  return schema::text(text);
-}
-
 std::size_t device_count(const schema::NodeSpec& spec) {
   return spec.devices() ? spec.devices()->size() : 0;
 }
@@ -40,7 +36,8 @@ bool same_limits(const Node& node, const schema::NodeSpec& spec) {
   const std::size_t count = spec.limits() ? spec.limits()->size() : 0;
   if (count != node.limits.size()) return false;
   for (std::size_t i = 0; i < count; ++i)
-    if (view(spec.limits()->Get(static_cast<unsigned>(i))) != node.limits[i])
+    if (schema::text(spec.limits()->Get(static_cast<unsigned>(i))) !=
+        node.limits[i])
       return false;
   return true;
 }
@@ -69,7 +66,7 @@ flatbuffers::Offset<schema::DeviceSpec> copy_device(
       device.links() && device.links()->size() > 0
           ? builder.CreateVector(device.links()->data(), device.links()->size())
           : 0;
-  const auto mig_of = build_text(builder, view(device.mig_of()));
+  const auto mig_of = build_text(builder, schema::text(device.mig_of()));
   return schema::CreateDeviceSpec(builder, uuid, model, device.memory_bytes(),
                                   device.numa_node(), links, mig_of);
 }
@@ -77,7 +74,8 @@ flatbuffers::Offset<schema::DeviceSpec> copy_device(
 }  // namespace
 
 std::string_view group_of(const schema::NodeSpec& spec) {
-  return spec.group() ? view(spec.group()) : std::string_view("default");
+  return spec.group() ? schema::text(spec.group())
+                      : std::string_view("default");
 }
 
 flatbuffers::Offset<schema::NodeSpec> build_node(Builder& builder,
@@ -105,7 +103,8 @@ flatbuffers::Offset<schema::NodeSpec> copy_node(Builder& builder,
   const auto list = devices.empty() ? 0 : builder.CreateVector(devices);
   std::vector<std::string_view> limits;
   if (spec.limits())
-    for (const auto* limit : *spec.limits()) limits.push_back(view(limit));
+    for (const auto* limit : *spec.limits())
+      limits.push_back(schema::text(limit));
   const auto limit_list = build_texts(builder, limits);
   const auto labels = build_labels(builder, labels_of(spec.labels()));
   const auto name = builder.CreateString(spec.name());
@@ -119,11 +118,11 @@ bool same_device(const Device& known, const schema::NodeSpec& spec,
                  std::size_t index) {
   if (index >= device_count(spec)) return false;
   const auto* device = spec.devices()->Get(static_cast<unsigned>(index));
-  return view(device->uuid()) == known.uuid &&
-         view(device->model()) == known.model &&
+  return schema::text(device->uuid()) == known.uuid &&
+         schema::text(device->model()) == known.model &&
          device->memory_bytes() == known.memory_bytes &&
          device->numa_node() == known.numa_node &&
-         view(device->mig_of()) == known.mig_of;
+         schema::text(device->mig_of()) == known.mig_of;
 }
 
 bool same_inventory(const Node& node, std::string_view agent,
@@ -136,16 +135,20 @@ bool same_inventory(const Node& node, std::string_view agent,
 }
 
 std::size_t text_bytes(const schema::NodeSpec& spec) {
-  std::size_t bytes = view(spec.name()).size() + view(spec.group()).size();
+  std::size_t bytes =
+      schema::text(spec.name()).size() + schema::text(spec.group()).size();
   if (spec.devices())
     for (const auto* device : *spec.devices())
-      bytes += view(device->uuid()).size() + view(device->model()).size() +
-               view(device->mig_of()).size();
+      bytes += schema::text(device->uuid()).size() +
+               schema::text(device->model()).size() +
+               schema::text(device->mig_of()).size();
   if (spec.limits())
-    for (const auto* limit : *spec.limits()) bytes += view(limit).size();
+    for (const auto* limit : *spec.limits())
+      bytes += schema::text(limit).size();
   if (spec.labels())
     for (const auto* label : *spec.labels())
-      bytes += view(label->key()).size() + view(label->value()).size();
+      bytes += schema::text(label->key()).size() +
+               schema::text(label->value()).size();
   return bytes;
 }
 

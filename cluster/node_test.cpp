@@ -101,6 +101,27 @@ BOOST_AUTO_TEST_CASE(bounds_of_a_node_hold) {
                     "over_limit node_spec_bytes_max 65536 65537");
 }
 
+BOOST_AUTO_TEST_CASE(links_go_to_each_device_of_the_node) {
+  BOOST_CHECK_EQUAL(
+      verdict(register_node({.name = "a", .devices = 2, .links = 2})),
+      "accepted");
+  BOOST_CHECK_EQUAL(
+      verdict(register_node({.name = "b", .devices = 3, .links = 2})),
+      "malformed device_links 3 2");
+}
+
+BOOST_AUTO_TEST_CASE(a_mig_instance_says_so_in_its_model) {
+  BOOST_CHECK_EQUAL(verdict(register_node({.name = "a",
+                                           .devices = 2,
+                                           .model = "H100 MIG 1g.10gb",
+                                           .mig_of = "GPU-x"})),
+                    "accepted");
+  BOOST_TEST(state.node("a")->devices[1].mig_of == "GPU-x");
+  BOOST_CHECK_EQUAL(
+      verdict(register_node({.name = "b", .devices = 1, .mig_of = "GPU-x"})),
+      "malformed device_mig_model 0 0");
+}
+
 BOOST_AUTO_TEST_CASE(a_node_stays_real_or_simulated) {
   add({.name = "n0"});
   BOOST_CHECK_EQUAL(verdict(register_node({.name = "n0", .simulated = true})),

@@ -17,10 +17,6 @@ namespace {
 namespace fb = flatbuffers;
 using Builder = fb::FlatBufferBuilder;
 
-std::string_view view(const fb::String* text) {
-  return schema::text(text);
-}
-
 fb::Offset<schema::NodeRecord> encode_node(Builder& builder, const Node& node) {
   const auto spec = build_node(builder, node);
   const auto agent = build_text(builder, node.agent);
@@ -117,8 +113,8 @@ struct SnapshotReader {
     state.last_sequence_ = Sequence{from.seq()};
     state.last_time_ = Time{from.time_at()};
     state.epoch_ = Epoch{from.epoch()};
-    state.cell_ = view(from.cell());
-    state.owner_ = view(from.owner());
+    state.cell_ = schema::text(from.cell());
+    state.owner_ = schema::text(from.owner());
     state.ended_evicted_ = from.ended_evicted();
     accounts();
     if (from.reservations())
@@ -141,14 +137,15 @@ struct SnapshotReader {
     if (from.accounts()) {
       for (const auto* record : *from.accounts())
         accounts.place_of(record->account()->kind(),
-                          view(record->account()->name()));
+                          schema::text(record->account()->name()));
       for (const auto* record : *from.accounts()) {
         const auto& spec = *record->account();
         accounts.restore(spec, record->removed());
         if (record->limits())
-          accounts.restore_quota(
-              view(spec.name()), spec.kind(), quota_of(*record->limits()),
-              record->used_milli_ms(), Time{record->counted_at()});
+          accounts.restore_quota(schema::text(spec.name()), spec.kind(),
+                                 quota_of(*record->limits()),
+                                 record->used_milli_ms(),
+                                 Time{record->counted_at()});
       }
     }
     first_format_accounts();
@@ -185,11 +182,11 @@ struct SnapshotReader {
         return broken("its nodes are out of order");
       Node& node = state.nodes_.emplace_back();
       node.id = NodeId{record->node()};
-      state.load_node(node, view(record->agent()), *record->spec());
+      state.load_node(node, schema::text(record->agent()), *record->spec());
       node.lost = record->lost();
       node.removed = record->removed();
       node.draining = record->draining();
-      node.drain_reason = view(record->drain_reason());
+      node.drain_reason = schema::text(record->drain_reason());
       node.drain_deadline = Time{record->drain_deadline_at()};
       node.barred = record->barred();
       if (!node.removed || node.barred)
@@ -227,7 +224,8 @@ struct SnapshotReader {
     session.exit_code = record.exit_code();
     session.signal = record.signal();
     if (record.detail())
-      session.detail = std::make_unique<std::string>(view(record.detail()));
+      session.detail =
+          std::make_unique<std::string>(schema::text(record.detail()));
     session.submitted_seq = Sequence{record.submitted_seq()};
     session.last_seq = Sequence{record.last_seq()};
     session.state_at = Time{record.state_at()};

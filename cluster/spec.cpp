@@ -3,16 +3,12 @@
 #include <cstring>
 
 #include "cluster/check.hpp"
+#include "schema/wire.hpp"
 
 namespace reeve::cluster {
 namespace {
 
 namespace fb = flatbuffers;
-
-std::string_view view(const fb::String* text) {
-  return text ? std::string_view(text->c_str(), text->size())
-              : std::string_view();
-}
 
 template <class Value>
 void put(std::string& out, Value value) {
@@ -42,7 +38,7 @@ template <class Strings>
 void put_texts(std::string& out, const Strings* texts) {
   put(out, texts ? static_cast<std::uint32_t>(texts->size()) : 0u);
   if (!texts) return;
-  for (const auto* text : *texts) put_text(out, view(text));
+  for (const auto* text : *texts) put_text(out, schema::text(text));
 }
 
 template <class PairsOf>
@@ -50,8 +46,8 @@ void put_pairs(std::string& out, const PairsOf* pairs) {
   put(out, pairs ? static_cast<std::uint32_t>(pairs->size()) : 0u);
   if (!pairs) return;
   for (const auto* pair : *pairs) {
-    put_text(out, view(pair->key()));
-    put_text(out, view(pair->value()));
+    put_text(out, schema::text(pair->key()));
+    put_text(out, schema::text(pair->value()));
   }
 }
 
@@ -108,7 +104,7 @@ std::vector<std::string_view> views(const Strings* texts) {
   std::vector<std::string_view> out;
   if (!texts) return out;
   out.reserve(texts->size());
-  for (const auto* text : *texts) out.push_back(view(text));
+  for (const auto* text : *texts) out.push_back(schema::text(text));
   return out;
 }
 
@@ -117,7 +113,7 @@ Spec::Pairs pair_views(const PairsOf* pairs) {
   Spec::Pairs out;
   if (!pairs) return out;
   for (const auto* pair : *pairs)
-    out.emplace_back(view(pair->key()), view(pair->value()));
+    out.emplace_back(schema::text(pair->key()), schema::text(pair->value()));
   return out;
 }
 
@@ -134,15 +130,15 @@ void pack_request(const schema::SessionSpec& spec, std::string& out) {
   put(out, request.gpu_milli());
   put(out, request.gpu_memory_bytes());
   put(out, spec.simulated());
-  put_text(out, view(spec.group()));
-  put_text(out, view(spec.on_node()));
+  put_text(out, schema::text(spec.group()));
+  put_text(out, schema::text(spec.on_node()));
   put_texts(out, request.gpu_models());
-  put_text(out, view(spec.constraint()));
+  put_text(out, schema::text(spec.constraint()));
   put_texts(out, spec.prefer());
-  put_text(out, view(spec.together()));
-  put_text(out, view(spec.apart()));
-  put_text(out, view(spec.within()));
-  put_text(out, view(spec.reservation()));
+  put_text(out, schema::text(spec.together()));
+  put_text(out, schema::text(spec.apart()));
+  put_text(out, schema::text(spec.within()));
+  put_text(out, schema::text(spec.reservation()));
 }
 
 void unpack_request(std::string_view packed, Spec& spec) {
@@ -172,9 +168,9 @@ void pack_context(const schema::SessionSpec& spec, std::string& out) {
   put(out, spec.gid());
   put(out, spec.kind());
   put(out, spec.workdir_optional());
-  put_text(out, view(spec.user()));
-  put_text(out, view(spec.project()));
-  put_text(out, view(spec.workdir()));
+  put_text(out, schema::text(spec.user()));
+  put_text(out, schema::text(spec.project()));
+  put_text(out, schema::text(spec.workdir()));
   put_pairs(out, spec.env());
   put_pairs(out, spec.labels());
   put(out, spec.grace_ns());
@@ -217,10 +213,10 @@ void unpack_context(std::string_view packed, Spec& spec) {
 
 void pack_own(const schema::SessionSpec& spec, std::string& out) {
   out.clear();
-  put_short(out, view(spec.name()));
+  put_short(out, schema::text(spec.name()));
   put_count(out, spec.argv() ? spec.argv()->size() : 0);
   if (spec.argv())
-    for (const auto* word : *spec.argv()) put_short(out, view(word));
+    for (const auto* word : *spec.argv()) put_short(out, schema::text(word));
   if (spec.array_index() != 0) put_count(out, spec.array_index());
 }
 
@@ -239,12 +235,12 @@ std::string_view unpack_name(std::string_view packed_own) {
 Spec spec_of(const schema::SessionSpec& from) {
   const auto& request = *from.request();
   Spec spec;
-  spec.name = view(from.name());
-  spec.user = view(from.user());
-  spec.project = view(from.project());
-  spec.group = view(from.group());
-  spec.on_node = view(from.on_node());
-  spec.workdir = view(from.workdir());
+  spec.name = schema::text(from.name());
+  spec.user = schema::text(from.user());
+  spec.project = schema::text(from.project());
+  spec.group = schema::text(from.group());
+  spec.on_node = schema::text(from.on_node());
+  spec.workdir = schema::text(from.workdir());
   spec.kind = from.kind();
   spec.priority = from.priority();
   spec.tasks = from.tasks();
@@ -269,16 +265,16 @@ Spec spec_of(const schema::SessionSpec& from) {
   spec.simulated = from.simulated();
   spec.sim_duration_ns = from.sim_duration_ns();
   spec.workdir_optional = from.workdir_optional();
-  spec.constraint = view(from.constraint());
+  spec.constraint = schema::text(from.constraint());
   spec.prefer = views(from.prefer());
-  spec.together = view(from.together());
-  spec.apart = view(from.apart());
-  spec.within = view(from.within());
+  spec.together = schema::text(from.together());
+  spec.apart = schema::text(from.apart());
+  spec.within = schema::text(from.within());
   spec.grace_ns = from.grace_ns();
   spec.warn_signal = from.warn_signal();
   spec.warn_ns = from.warn_ns();
   spec.on_preempt = from.on_preempt();
-  spec.reservation = view(from.reservation());
+  spec.reservation = schema::text(from.reservation());
   spec.array_session = from.array_session();
   spec.array_index = from.array_index();
   spec.array_running_max = from.array_running_max();

@@ -17,8 +17,12 @@ flatbuffers::Offset<schema::NodeSpec> build_node(Builder& builder,
     const auto uuid =
         builder.CreateString(fmt::format("GPU-{}-{}", node.name, i));
     const auto model = builder.CreateString(node.model);
-    devices.push_back(schema::CreateDeviceSpec(builder, uuid, model,
-                                               node.device_memory_bytes, 0));
+    const std::vector<schema::DeviceLink> links(node.links,
+                                                schema::DeviceLink::nvlink);
+    const auto link_list = links.empty() ? 0 : builder.CreateVector(links);
+    const auto mig_of = build_text(builder, node.mig_of);
+    devices.push_back(schema::CreateDeviceSpec(
+        builder, uuid, model, node.device_memory_bytes, 0, link_list, mig_of));
   }
   const std::vector<std::string_view> limits(node.limits, "no namespaces");
   const auto device_list = builder.CreateVector(devices);

@@ -21,6 +21,8 @@ struct NodeOptions {
   std::uint32_t devices = 0;
   std::uint64_t device_memory_bytes = 80 * gib;
   std::string model = "H100";
+  std::string mig_of{};
+  std::uint32_t links = 0;  // of each device
   std::string group{};
   std::string agent{};  // empty: the node's name
   bool simulated = false;

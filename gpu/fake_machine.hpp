@@ -41,6 +41,14 @@ class FakeMachine {
     std::ofstream(directory_ / pci_bus / "numa_node") << node << "\n";
   }
 
+  // As the driver tells them below /proc: "gpu0/mig/gi1".
+  void capability(const std::string& of, unsigned minor) const {
+    const auto place = directory_ / "capabilities" / of;
+    std::filesystem::create_directories(place);
+    std::ofstream(place / "access")
+        << "DeviceFileMinor: " << minor << "\nDeviceFileMode: 292\n";
+  }
+
   // The driver's library in a version that has not got these entry points.
   void without(std::initializer_list<std::string> entries) {
     std::ifstream whole(library_, std::ios::binary);
@@ -56,7 +64,10 @@ class FakeMachine {
     std::ofstream(library_, std::ios::binary) << bytes;
   }
 
-  Sources sources() const { return {library_, directory_.string()}; }
+  Sources sources() const {
+    return {library_, directory_.string(),
+            (directory_ / "capabilities").string()};
+  }
   Inventory read() const { return read_inventory(sources()); }
   Inventory read(const std::string& text) const {
     write(text);

@@ -23,6 +23,29 @@ std::string text_of(const char (&text)[Size]) {
   return {text, ::strnlen(text, Size)};
 }
 
+// The device file of one capability of the driver; empty: there is none.
+std::string capability_file(const std::string& path) {
+  constexpr std::string_view key = "DeviceFileMinor:";
+  std::ifstream file(path);
+  for (std::string word; file >> word;)
+    if (unsigned minor = 0; word == key && file >> minor)
+      return fmt::format("/dev/nvidia-caps/nvidia-cap{}", minor);
+  return "";
+}
+
+// Those of the GPU instance and of the compute instance in it.
+std::vector<std::string> capability_files(const std::string& capabilities,
+                                          std::uint32_t minor,
+                                          const MigInstance& instance) {
+  const std::string gpu_instance = fmt::format(
+      "{}/gpu{}/mig/gi{}", capabilities, minor, instance.gpu_instance);
+  std::string outer = capability_file(gpu_instance + "/access");
+  std::string inner = capability_file(
+      fmt::format("{}/ci{}/access", gpu_instance, instance.compute_instance));
+  if (outer.empty() || inner.empty()) return {};
+  return {std::move(outer), std::move(inner)};
+}
+
 // What follows " MIG " in "NVIDIA H100 80GB HBM3 MIG 1g.10gb".
 std::string profile_in(const std::string& name) {
   const auto at = name.rfind(" MIG ");
@@ -162,6 +185,8 @@ class Reader {
     const auto size = told(nvml_.attributes, nvml::Attributes{}, part);
     instance.multiprocessors = size.multiprocessors;
     instance.memory_bytes = size.memory_mib << 20;
+    instance.files =
+        capability_files(sources_.capabilities, device.minor, instance);
     device.mig.push_back(std::move(instance));
   }
 
@@ -205,16 +230,32 @@ void connect(const Nvml& nvml, const std::vector<Found>& found,
   }
 }
 
-std::string cut_sentence(unsigned index, const Device& device) {
-  std::string parts;
+// What keeps a device in MIG mode, or parts of it, from being used.
+void find_cut_problems(unsigned index, const Device& device,
+                       std::vector<std::string>& problems) {
+  if (device.mig.empty())
+    problems.push_back(fmt::format(
+        "GPU {} ({}, {}) is not offered: it is in MIG mode and not cut; cut it "
+        "(nvidia-smi mig -i {} -cgi PROFILE -C) or turn that off (nvidia-smi "
+        "-i {} -mig 0)",
+        index, device.model, device.uuid, index, index));
   for (const MigInstance& part : device.mig)
-    parts += (parts.empty() ? "" : ", ") + part.profile;
-  return fmt::format(
-      "GPU {} ({}, {}) is not offered: it is in MIG mode ({}); "
-      "turn that off to offer it as a whole (nvidia-smi "
-      "-i {} -mig 0)",
-      index, device.model, device.uuid, parts.empty() ? "not cut" : parts,
-      index);
+    if (!part.offered())
+      problems.push_back(fmt::format(
+          "MIG instance {} of GPU {} is not offered: the driver does not tell "
+          "{}",
+          part.uuid, index,
+          part.profile.empty()     ? "its profile"
+          : part.memory_bytes == 0 ? "its memory"
+                                   : "its device files"));
+}
+
+bool any_offered(const Inventory& inventory) {
+  if (!inventory.devices.empty()) return true;
+  for (const Device& device : inventory.cut)
+    for (const MigInstance& part : device.mig)
+      if (part.offered()) return true;
+  return false;
 }
 
 void read_versions(const Nvml& nvml, Inventory& inventory) {
@@ -245,7 +286,7 @@ void read_devices(const Nvml& nvml, const Sources& sources,
     if (!reader.read(index, device, problem)) {
       inventory.problems.push_back(std::move(problem));
     } else if (device.mig_mode) {
-      inventory.problems.push_back(cut_sentence(index, device));
+      find_cut_problems(index, device, inventory.problems);
       inventory.cut.push_back(std::move(device));
     } else {
       LinkEnds ends = reader.link_ends(device);
@@ -255,7 +296,7 @@ void read_devices(const Nvml& nvml, const Sources& sources,
     }
   }
   connect(nvml, found, inventory);
-  if (!inventory.devices.empty()) return;
+  if (any_offered(inventory)) return;
   inventory.why_none = count == 0
                            ? "the GPU driver is loaded but sees no device"
                            : fmt::format(

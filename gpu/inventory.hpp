@@ -19,7 +19,13 @@ struct MigInstance {
   std::uint32_t compute_instance = 0;
   std::uint32_t multiprocessors = 0;
   std::uint64_t memory_bytes = 0;
+  // Below /dev: what a process must be able to open besides the device itself.
+  // Empty: not known, so nobody can use the instance.
+  std::vector<std::string> files;
 
+  bool offered() const {
+    return !profile.empty() && memory_bytes > 0 && !files.empty();
+  }
   bool operator==(const MigInstance&) const = default;
 };
 
@@ -56,11 +62,11 @@ struct Inventory {
   std::vector<Device> devices;
   // How devices[i] reaches devices[j], for all i and j.
   std::vector<std::vector<Connection>> connections;
-  // Devices in MIG mode: they run nothing as a whole.
+  // Devices in MIG mode: they run nothing as a whole, their instances do.
   std::vector<Device> cut;
   std::string driver_version;  // empty: no driver
   std::string cuda_version;    // "13.0", the newest this driver runs
-  // Why there are no devices, in one sentence; empty when there are.
+  // Why there are neither devices nor instances, in one sentence; else empty.
   std::string why_none;
   // What keeps a present device from being offered, one sentence each.
   std::vector<std::string> problems;
@@ -69,10 +75,10 @@ struct Inventory {
 struct Sources {
   std::string library = "libnvidia-ml.so.1";  // as dlopen takes it
   std::string pci_devices = "/sys/bus/pci/devices";
+  std::string capabilities = "/proc/driver/nvidia/capabilities";
 };
 
-// Loads the library and lets it go again. Devices in MIG mode are left out of
-// `devices` with a sentence: as a whole they run nothing.
+// Loads the library and lets it go again.
 Inventory read_inventory(const Sources& sources = {});
 
 }  // namespace reeve::gpu

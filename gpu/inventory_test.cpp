@@ -169,6 +169,8 @@ BOOST_FIXTURE_TEST_CASE(a_device_that_hides_one_needed_thing_is_left_out,
 
 BOOST_FIXTURE_TEST_CASE(a_device_in_mig_mode_is_read_as_it_is_cut,
                         FakeMachine) {
+  capability("gpu0/mig/gi7", 66);
+  capability("gpu0/mig/gi7/ci0", 67);
   const Inventory found = read(
       "device mig=1 model=NVIDIA_H100\n"
       "mig 0 uuid=MIG-a profile=1g.10gb gi=7 ci=0 sms=16 memory_mib=9856\n"
@@ -184,14 +186,31 @@ BOOST_FIXTURE_TEST_CASE(a_device_in_mig_mode_is_read_as_it_is_cut,
   BOOST_TEST(part.compute_instance == 1u);
   BOOST_TEST(part.multiprocessors == 60u);
   BOOST_TEST(part.memory_bytes == 40192ull << 20);
+  const std::vector<std::string> files = {"/dev/nvidia-caps/nvidia-cap66",
+                                          "/dev/nvidia-caps/nvidia-cap67"};
+  BOOST_TEST(found.cut[0].mig[0].files == files,
+             boost::test_tools::per_element());
+  BOOST_TEST(found.cut[0].mig[0].offered());
+  BOOST_TEST(!part.offered());
   BOOST_REQUIRE_EQUAL(found.problems.size(), 1u);
-  BOOST_TEST(contains(found.problems[0], "MIG mode (1g.10gb, 3g.40gb)"));
+  BOOST_TEST(contains(found.problems[0],
+                      "MIG instance MIG-b of GPU 0 is not offered: the driver "
+                      "does not tell its device files"));
 }
 
 BOOST_FIXTURE_TEST_CASE(a_device_in_mig_mode_alone_leaves_none, FakeMachine) {
   const Inventory found = read("device mig=1\n");
   BOOST_TEST(contains(found.why_none, "sees: 1; none can be offered"));
   BOOST_TEST(contains(found.problems.at(0), "not cut"));
+}
+
+BOOST_FIXTURE_TEST_CASE(instances_alone_are_enough, FakeMachine) {
+  capability("gpu0/mig/gi1", 1);
+  capability("gpu0/mig/gi1/ci0", 2);
+  const Inventory found =
+      read("device mig=1\nmig 0 uuid=MIG-a gi=1 ci=0 memory_mib=9856\n");
+  BOOST_TEST(found.why_none.empty());
+  BOOST_TEST(found.problems.empty());
 }
 
 BOOST_FIXTURE_TEST_CASE(an_old_driver_without_the_rest_still_offers,

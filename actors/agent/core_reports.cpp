@@ -28,8 +28,12 @@ flatbuffers::Offset<schema::NodeSpec> build_node(Builder& builder,
   for (const NodeDevice& device : node.devices) {
     const auto uuid = builder.CreateString(device.uuid);
     const auto model = builder.CreateString(device.model);
-    devices.push_back(schema::CreateDeviceSpec(
-        builder, uuid, model, device.memory_bytes, device.numa_node));
+    const auto links =
+        device.links.empty() ? 0 : builder.CreateVector(device.links);
+    const auto mig_of = optional_text(builder, device.mig_of);
+    devices.push_back(
+        schema::CreateDeviceSpec(builder, uuid, model, device.memory_bytes,
+                                 device.numa_node, links, mig_of));
   }
   const auto name = builder.CreateString(node.name);
   const auto group = optional_text(builder, node.group);

@@ -8,7 +8,7 @@
 #include <cstring>
 #include <filesystem>
 
-#include "gpu/inventory.hpp"
+#include "actors/agent/devices.hpp"
 
 namespace reeve::agent {
 namespace {
@@ -39,15 +39,7 @@ Expected<std::string> host_name() {
 }
 
 void add_gpus(Node& node) {
-  const gpu::Inventory found = gpu::read_inventory();
-  for (const gpu::Device& device : found.devices)
-    node.devices.push_back({device.uuid,
-                            device.model,
-                            device.memory_bytes,
-                            device.numa_node,
-                            {fmt::format("/dev/nvidia{}", device.minor)}});
-  node.limits.insert(node.limits.end(), found.problems.begin(),
-                     found.problems.end());
+  add_devices(gpu::read_inventory(), node);
   if (node.devices.empty()) return;
   for (const char* path : {"/dev/nvidiactl", "/dev/nvidia-uvm",
                            "/dev/nvidia-uvm-tools", "/dev/nvidia-modeset"}) {

@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "schema/types_generated.h"
+
 namespace reeve::agent {
 
 struct NodeDevice {
@@ -14,6 +16,9 @@ struct NodeDevice {
   std::uint64_t memory_bytes = 0;
   std::int16_t numa_node = -1;
   std::vector<std::string> paths;  // below /dev, for a task that is granted it
+  // To each device of the node; empty: not known.
+  std::vector<schema::DeviceLink> links = {};
+  std::string mig_of = {};  // the uuid of the device that it is a part of
 };
 
 struct Node {

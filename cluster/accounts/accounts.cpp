@@ -6,17 +6,13 @@
 
 #include "cluster/check.hpp"
 #include "cluster/limits.hpp"
+#include "schema/wire.hpp"
 
 namespace reeve::cluster {
 namespace {
 
 constexpr std::uint64_t ms_ns = 1'000'000;
 constexpr std::uint64_t hour_ms = 3'600'000;
-
-std::string_view view(const flatbuffers::String* text) {
-  return text ? std::string_view(text->c_str(), text->size())
-              : std::string_view();
-}
 
 void add_to(std::uint64_t& sum, std::uint64_t amount) {
   sum += amount;
@@ -182,7 +178,7 @@ bool Accounts::has_children(AccountIndex index) const {
 bool Accounts::apply(const schema::Event& event) {
   using schema::EventBody;
   const auto create = [&](AccountKind kind, const flatbuffers::String* name) {
-    Account& account = accounts_[intern(kind, view(name))];
+    Account& account = accounts_[intern(kind, schema::text(name))];
     account.removed = false;
     return &account;
   };
@@ -203,7 +199,8 @@ bool Accounts::apply(const schema::Event& event) {
       return true;
     case EventBody::AccountRemoved: {
       const auto* body = event.body_as_AccountRemoved();
-      Account& account = accounts_[intern(body->kind(), view(body->name()))];
+      Account& account =
+          accounts_[intern(body->kind(), schema::text(body->name()))];
       account.removed = true;
       account.quota.reset();
       account.used_milli_ms = 0;
@@ -212,7 +209,8 @@ bool Accounts::apply(const schema::Event& event) {
     }
     case EventBody::QuotaSet: {
       const auto* body = event.body_as_QuotaSet();
-      const AccountIndex index = intern(body->kind(), view(body->name()));
+      const AccountIndex index =
+          intern(body->kind(), schema::text(body->name()));
       set_quota(index, quota_of(*body->limits()));
       if (body->counted_at() != 0) {
         accounts_[index].used_milli_ms = body->used_milli_ms();
@@ -222,7 +220,8 @@ bool Accounts::apply(const schema::Event& event) {
     }
     case EventBody::QuotaRemoved: {
       const auto* body = event.body_as_QuotaRemoved();
-      Account& account = accounts_[intern(body->kind(), view(body->name()))];
+      Account& account =
+          accounts_[intern(body->kind(), schema::text(body->name()))];
       account.quota.reset();
       account.used_milli_ms = 0;
       account.counted_at = Time{};
@@ -233,8 +232,8 @@ bool Accounts::apply(const schema::Event& event) {
 }
 
 void Accounts::change(const schema::AccountSpec& spec) {
-  const AccountIndex index = intern(spec.kind(), view(spec.name()));
-  const std::string_view parent = view(spec.parent());
+  const AccountIndex index = intern(spec.kind(), schema::text(spec.name()));
+  const std::string_view parent = schema::text(spec.parent());
   const AccountIndex above =
       parent.empty() ? no_account : intern(AccountKind::project, parent);
   Account& account = accounts_[index];
@@ -256,8 +255,8 @@ void Accounts::change(const schema::AccountSpec& spec) {
   account.members.clear();
   if (spec.members())
     for (const auto* member : *spec.members())
-      account.members.emplace_back(view(member));
-  account.policy = view(spec.policy());
+      account.members.emplace_back(schema::text(member));
+  account.policy = schema::text(spec.policy());
   account.uid = spec.uid();
   account.admin = spec.admin();
   if (!spec.usage()) return;
@@ -354,7 +353,8 @@ std::optional<QuotaExcess> Accounts::excess(const Owners& owners,
 
 void Accounts::restore(const schema::AccountSpec& spec, bool removed) {
   change(spec);
-  Account& account = accounts_[index_of(spec.kind(), view(spec.name()))];
+  Account& account =
+      accounts_[index_of(spec.kind(), schema::text(spec.name()))];
   account.removed = removed;
   if (account.kind != AccountKind::group) account.usage_at = now_;
 }

@@ -14,8 +14,9 @@ namespace {
 
 bool allows(const Request& request, const std::string& model) {
   const auto& models = request.gpu_models;
-  return models.empty() || std::find(models.begin(), models.end(),
-                                     lower_case(model.c_str())) != models.end();
+  const std::string name = lower_case(model.c_str());
+  if (models.empty()) return !is_mig_model(name);
+  return std::find(models.begin(), models.end(), name) != models.end();
 }
 
 // How many tasks one free device of this sort takes part in.
@@ -76,11 +77,15 @@ std::optional<std::string> gpus_lacking(const Shapes& shapes,
   std::uint64_t most_any = 0;
   std::uint64_t memory_max = 0;
   std::string model;
+  std::string other;
   for (const auto* shape : shapes) {
     std::uint64_t serving = 0;
     for (const auto& gpus : shape->gpus) {
       most_any = std::max<std::uint64_t>(most_any, gpus.count);
-      if (!allows(request, gpus.model)) continue;
+      if (!allows(request, gpus.model)) {
+        other = gpus.model;
+        continue;
+      }
       memory_max = std::max(memory_max, gpus.memory_bytes);
       if (shares_of(gpus, request) == 0) continue;
       serving += gpus.count;
@@ -92,6 +97,12 @@ std::optional<std::string> gpus_lacking(const Shapes& shapes,
   if (most_any == 0) {
     return fmt::format("needs {} in a task; {} has none",
                        counted(request.gpus, "GPU"), queue_name(request));
+  }
+  if (memory_max == 0 && request.gpu_models.empty()) {
+    return fmt::format(
+        "needs {} in a task; {} has MIG instances only, which are given to "
+        "those who name their model, as in --gpus '{}:1'",
+        counted(request.gpus, "GPU"), queue_name(request), other);
   }
   if (memory_max == 0) {
     return fmt::format("needs GPUs of model {}; {} has none",

@@ -103,6 +103,26 @@ BOOST_AUTO_TEST_CASE(what_never_fits_is_said_with_the_largest_there_is) {
   for (const auto& [session, text] : rows) BOOST_TEST(verdict(session) == text);
 }
 
+BOOST_AUTO_TEST_CASE(mig_instances_are_given_to_those_who_name_their_model) {
+  const std::vector<Shape> cut = {{"default",
+                                   false,
+                                   64000,
+                                   256 * gib,
+                                   {{"A100 MIG 1g.10gb", 7, 10 * gib}},
+                                   1}};
+  const auto verdict_of = [&](const TestSession& session) {
+    return impossible(cut, request(session)).value_or("");
+  };
+  BOOST_TEST(verdict_of({.gpus = 2, .gpu_models = {"a100 mig 1g.10gb"}}) == "");
+  BOOST_TEST(
+      verdict_of({.gpus = 1}) ==
+      "needs 1 GPU in a task; group default has MIG instances only, which are "
+      "given to those who name their model, as in --gpus 'A100 MIG 1g.10gb:1'");
+  BOOST_TEST(verdict_of({.gpus = 8, .gpu_models = {"A100 MIG 1g.10gb"}}) ==
+             "needs 8 GPUs in a task; the largest node of group default has 7 "
+             "(A100 MIG 1g.10gb)");
+}
+
 BOOST_AUTO_TEST_CASE(shapes_count_devices_by_model_and_memory) {
   flatbuffers::FlatBufferBuilder builder;
   builder.Finish(

@@ -23,9 +23,10 @@ std::uint32_t Scheduler::Core::pool_of(const std::string& group,
 }
 
 ModelId Scheduler::Core::model_of(const std::string& lower_case_name) {
-  REEVE_CHECK(models.size() < UINT16_MAX,
+  REEVE_CHECK(models.size() < mig_model_bit,
               fmt::format("{} device models", models.size()));
-  const auto fresh = static_cast<ModelId>(models.size());
+  auto fresh = static_cast<ModelId>(models.size());
+  if (is_mig_model(lower_case_name)) fresh |= mig_model_bit;
   return models.try_emplace(lower_case_name, fresh).first->second;
 }
 

@@ -27,6 +27,9 @@ class Run {
   }
 
  private:
+  static constexpr std::initializer_list<const char*> models = {
+      "a", "a", "b", "b", "b mig 1g"};
+
   std::uint32_t below(std::uint32_t bound) {
     return static_cast<std::uint32_t>(random_() % bound);
   }
@@ -51,7 +54,7 @@ class Run {
     const bool mixed = below(4) == 0;
     const auto model = one_of<const char*>({"a", "b"});
     for (std::uint32_t i = 0; i < count; ++i) {
-      node.models.push_back(mixed ? one_of<const char*>({"a", "b"}) : model);
+      node.models.push_back(mixed ? one_of(models) : model);
     }
     node.device_memory_bytes = one_of<std::uint64_t>({16, 40}) * gib + 7;
     node.group = below(6) == 0 ? "other" : "main";
@@ -67,7 +70,7 @@ class Run {
     session.gpus = one_of<std::uint32_t>({0, 0, 1, 1, 1, 2, 3});
     session.gpu_milli = one_of<std::uint32_t>({1000, 1000, 500, 300, 250, 1});
     if (below(4) == 0) session.gpu_memory_bytes = (1 + below(30)) * gib;
-    if (below(3) == 0) session.gpu_models = {one_of<const char*>({"a", "b"})};
+    if (below(3) == 0) session.gpu_models = {one_of(models)};
     if (session.gpus == 0) {
       session.gpu_milli = 1000;
       session.gpu_memory_bytes = 0;

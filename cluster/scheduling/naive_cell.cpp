@@ -65,8 +65,10 @@ bool NaiveCell::usable(const Node& node, const TestSession& spec) {
 bool NaiveCell::serves(const Node::Device& device, const Node& node,
                        const TestSession& spec) {
   const auto& models = spec.gpu_models;
-  if (!models.empty() &&
-      std::find(models.begin(), models.end(), device.model) == models.end()) {
+  const bool instance = device.model.find(" mig ") != std::string::npos;
+  if (models.empty() ? instance
+                     : std::find(models.begin(), models.end(), device.model) ==
+                           models.end()) {
     return false;
   }
   return device.milli >= spec.gpu_milli &&

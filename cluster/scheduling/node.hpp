@@ -20,6 +20,9 @@ namespace reeve::cluster::scheduling {
 
 using ModelId = std::uint16_t;
 
+// The models of MIG instances have this bit in their number.
+inline constexpr ModelId mig_model_bit = 0x8000;
+
 // Where the free index keeps an entry; see free_index.hpp.
 struct Spot {
   static constexpr std::uint32_t nowhere = 0xFFFFFFFF;
@@ -126,12 +129,12 @@ struct Need {
   std::uint32_t gpus = 0;
   std::uint32_t gpu_milli = 0;
   std::uint64_t gpu_memory_bytes = 0;
-  std::vector<ModelId> models;  // any of these; empty: any
+  std::vector<ModelId> models;  // any of these; empty: any but MIG instances
 
   bool share() const { return gpus > 0 && gpu_milli < milli_per_device; }
   bool allows(ModelId model) const {
-    return models.empty() ||
-           std::find(models.begin(), models.end(), model) != models.end();
+    if (models.empty()) return (model & mig_model_bit) == 0;
+    return std::find(models.begin(), models.end(), model) != models.end();
   }
   bool operator==(const Need&) const = default;
 };

@@ -139,6 +139,26 @@ BOOST_AUTO_TEST_CASE(a_node_of_two_models_serves_each_by_itself) {
   BOOST_TEST(proposals[0].tasks[0].devices[1].device == 2U);
 }
 
+BOOST_AUTO_TEST_CASE(a_mig_instance_is_never_given_as_any_gpu) {
+  TestCell cell;
+  const std::string part = "H100 MIG 1g.10gb";
+  cell.add({.number = 0, .models = {part, part}});
+  cell.add({.number = 1, .models = {part, "H100"}});
+  cell.submit({.gpus = 1});
+  const auto whole = cell.pass();
+  check_nodes(whole, {1});
+  BOOST_TEST(whole[0].tasks[0].devices[0].device == 1U);
+  cell.submit({.gpus = 1});
+  cell.submit({.gpus = 1, .gpu_milli = 500});
+  BOOST_TEST(cell.pass().empty());
+  cell.submit({.gpus = 2, .gpu_models = {part}});
+  check_nodes(cell.pass(), {0});
+  cell.submit({.gpus = 1, .gpu_milli = 500, .gpu_models = {part}});
+  const auto share = cell.pass();
+  check_nodes(share, {1});
+  BOOST_TEST(share[0].tasks[0].devices[0].device == 0U);
+}
+
 BOOST_AUTO_TEST_CASE(groups_and_simulated_nodes_are_kept_apart) {
   TestCell cell;
   cell.add({.number = 0, .group = "blue"});

@@ -17,6 +17,10 @@ std::string lower_case(const char* text) {
   return lower;
 }
 
+bool is_mig_model(std::string_view lower_case_name) {
+  return lower_case_name.find(" mig ") != std::string_view::npos;
+}
+
 Request normal_form(Request request) {
   if (request.gpus == 0) {
     request.gpu_milli = 0;

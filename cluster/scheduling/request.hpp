@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace reeve::schema {
@@ -51,6 +52,11 @@ Request normal_form(Request request);
 Request request_of(const schema::SessionSpec& spec);
 
 std::string lower_case(const char* text);
+
+// Whether devices of this model are MIG instances, by the driver's way to name
+// them: "NVIDIA H100 80GB HBM3 MIG 1g.10gb". They are given to those who name
+// their model, never as "any GPU".
+bool is_mig_model(std::string_view lower_case_name);
 
 }  // namespace reeve::cluster
 
