@@ -189,7 +189,9 @@ def queueing(lines, path):
     for (policy, how), line in of.items():
         peer = line["peer"]
         short = policy.replace("conservative", "cons.") \
-            .replace("easy,estimates=history", "history")
+            .replace("easy,estimates=history, no limits told", "history")
+        if "," in short:
+            continue
         groups.append((short + (" 60 s" if "60" in how else ""),
                        [peer["value"] if peer else None, line["value"]]))
     if not groups:
