@@ -85,7 +85,6 @@ flatbuffers::Offset<schema::TaskView> AnswerWriter::view(const Session& session,
                                         : gone;
     const auto uuid = builder_.CreateString(device.uuid);
     const auto model = builder_.CreateString(device.model);
-    const auto mig_of = build_text(builder_, device.mig_of);
     devices.push_back(schema::CreateDeviceHolding(
         builder_, node_name, share.device(), uuid, model, share.milli(),
         share.memory_bytes()));
@@ -233,6 +232,7 @@ flatbuffers::Offset<schema::DeviceView> AnswerWriter::view(
   const auto holder_list = builder_.CreateVector(holders);
   const auto uuid = builder_.CreateString(device.uuid);
   const auto model = builder_.CreateString(device.model);
+  const auto mig_of = build_text(builder_, device.mig_of);
   return schema::CreateDeviceView(
       builder_, index, uuid, model, device.memory_bytes,
       milli_per_device - device.used_milli,

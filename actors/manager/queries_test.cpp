@@ -247,6 +247,40 @@ BOOST_AUTO_TEST_CASE(why_of_one_that_waits_comes_from_the_scheduler) {
   BOOST_CHECK_EQUAL(answer->reasons()->Get(0)->nodes(), 3);
 }
 
+BOOST_AUTO_TEST_CASE(why_says_on_what_a_gang_has_to_be) {
+  join({.name = "n1", .labels = {{"rack", "r1"}}});
+  join({.name = "n2", .labels = {{"rack", "r1"}}});
+  cluster::Why why;
+  why.reason = cluster::WaitReason::no_room;
+  why.tasks = 2;
+  why.tasks_fitting = 1;
+  why.nodes.total = 3;
+  why.nearest.emplace();
+  why.nearest->name = "n1";
+  why.nearest->cpu_lacking_milli = 1000;
+  const struct {
+    std::uint32_t nodes;
+    const char* within;
+    const char* together;
+    const char* place;
+  } cases[] = {{0, "", "", "on the 3 nodes now"},
+               {2, "", "", "on the 3 nodes now; it needs 2 nodes"},
+               {1, "", "", "on one node now"},
+               {0, "rack", "", "in one rack now"},
+               {2, "rack", "", "in one rack now; it needs 2 nodes"},
+               {0, "", "x@rack", "in one rack now"},
+               {0, "", "x", "on one node now"}};
+  for (const auto& c : cases) {
+    Spec spec = tasks_of(2);
+    spec.nodes = c.nodes;
+    spec.within = c.within;
+    spec.together = c.together;
+    BOOST_CHECK_EQUAL(waiting(submitted(spec), why)->summary()->str(),
+                      std::string("1 of 2 tasks fit ") + c.place +
+                          "; the nearest, n1, lacks 1 CPU (has 0 free)");
+  }
+}
+
 BOOST_AUTO_TEST_CASE(why_names_the_ends_that_are_waited_for) {
   using schema::DependencyKind;
   for (int i = 0; i < 4; ++i) submitted(one_task());
@@ -308,6 +342,16 @@ BOOST_AUTO_TEST_CASE(why_says_when_its_reservation_begins) {
                     "its reservation r begins at 1970-01-01T02:00:00.0");
   BOOST_CHECK_EQUAL(answer->reasons()->Get(0)->reason()->str(),
                     "not kept for it by reservation r now");
+  // Until then it is held; unless its own time comes later.
+  auto held = why;
+  held.reason = cluster::WaitReason::not_before;
+  held.held_until = held.expected_start = kept.first.from;
+  BOOST_CHECK_EQUAL(waiting(id, held)->summary()->str(),
+                    "its reservation r begins at "
+                    "1970-01-01T02:00:00.000000000Z, expected then");
+  held.held_until = Time{7'201 * second_ns};
+  BOOST_CHECK_EQUAL(waiting(id, held)->summary()->str(),
+                    "it may not start before 1970-01-01T02:00:01.000000000Z");
   tick(10'800 * second_ns);
   commit();
   BOOST_CHECK_EQUAL(waiting(id, why)->summary()->str().substr(0, 55),

@@ -114,12 +114,13 @@ std::string awaited_text(const std::vector<SessionId>& waits_for,
 
 namespace {
 
-// Where its own reservation keeps nothing yet, or not at the moment.
+// Where its own reservation keeps nothing yet, or not at the moment, and no
+// later time holds it.
 std::string reserved_text(const cluster::State& state, const Spec& spec,
-                          Time now) {
+                          Time held_until, Time now) {
   const auto* own = state.reservations().find(spec.reservation);
   const auto window = own ? own->window_at(now) : std::nullopt;
-  if (!window || window->from <= now) return {};
+  if (!window || window->from <= now || window->from < held_until) return {};
   return fmt::format("its reservation {} {} at {}", own->name,
                      own->first.from < window->from ? "begins again" : "begins",
                      schema::rfc3339(window->from.value));
@@ -136,6 +137,11 @@ std::string wishes_text(const Spec& spec) {
   return fmt::format("{}", fmt::join(parts, ", "));
 }
 
+std::string_view company_label(std::string_view text) {
+  const auto company = parse_company(text);
+  return company ? company->label : std::string_view();
+}
+
 // A label that it asks for, and that no node of its queue bears any more.
 std::string unlabelled_text(const cluster::State& state, const Spec& spec) {
   const auto borne = [&](std::string_view label) {
@@ -146,26 +152,36 @@ std::string unlabelled_text(const cluster::State& state, const Spec& spec) {
                                 find_label(node.labels, label);
                        });
   };
-  const auto label_of = [](std::string_view text) {
-    const auto company = parse_company(text);
-    return company ? company->label : std::string_view();
-  };
   for (const auto& [word, text, label] :
        {std::tuple("within", spec.within, spec.within),
-        std::tuple("together", spec.together, label_of(spec.together)),
-        std::tuple("apart", spec.apart, label_of(spec.apart))})
+        std::tuple("together", spec.together, company_label(spec.together)),
+        std::tuple("apart", spec.apart, company_label(spec.apart))})
     if (!label.empty() && !borne(label))
       return fmt::format("no node of group {} has label {}, which {} {} needs",
                          spec.group, label, word, text);
   return {};
 }
 
+// Where its tasks have to be: "on the 4 nodes", "in one rack".
+std::string place_text(const Spec& spec, std::uint32_t nodes) {
+  if (spec.tasks > 1) {
+    const auto label =
+        spec.within.empty() ? company_label(spec.together) : spec.within;
+    if (spec.nodes == 1 || (label.empty() && !spec.together.empty()))
+      return "on one node";
+    if (!label.empty()) return fmt::format("in one {}", label);
+  }
+  return fmt::format("on the {}", counted(nodes, "node"));
+}
+
 std::string waiting_text(const Why& why, const cluster::State& state,
                          const Spec& spec, Time now) {
   switch (why.reason) {
     case WaitReason::not_before: {
-      std::string text = fmt::format("it may not start before {}",
-                                     schema::rfc3339(why.held_until.value));
+      std::string text = reserved_text(state, spec, why.held_until, now);
+      if (text.empty())
+        text = fmt::format("it may not start before {}",
+                           schema::rfc3339(why.held_until.value));
       if (why.expected_start == why.held_until) text += ", expected then";
       return text;
     }
@@ -183,15 +199,15 @@ std::string waiting_text(const Why& why, const cluster::State& state,
       return "as many of its array run as may at once";
     default: break;
   }
-  for (auto text :
-       {reserved_text(state, spec, now), unlabelled_text(state, spec)})
+  for (auto text : {reserved_text(state, spec, why.held_until, now),
+                    unlabelled_text(state, spec)})
     if (!text.empty()) return text;
   if (why.reason == WaitReason::queued) return "there is room: it is next";
   if (why.nodes.total == 0) return "its resource group has no node";
-  std::string text =
-      fmt::format("{} of {} {} on the {} now", why.tasks_fitting,
-                  counted(why.tasks, "task"), why.tasks == 1 ? "fits" : "fit",
-                  counted(why.nodes.total, "node"));
+  std::string text = fmt::format(
+      "{} of {} {} {} now", why.tasks_fitting, counted(why.tasks, "task"),
+      why.tasks == 1 ? "fits" : "fit", place_text(spec, why.nodes.total));
+  if (spec.nodes > 1) text += fmt::format("; it needs {} nodes", spec.nodes);
   if (why.nearest && !lacks(*why.nearest).empty())
     text += fmt::format("; the nearest, {}, lacks {}", why.nearest->name,
                         lacks(*why.nearest));

@@ -95,6 +95,7 @@ ClassId Scheduler::Core::class_of(ClassKey key) {
   join_companies(id);
   made.owner = key.owner;
   made.length_ns = key.length_ns;
+  made.limit_ns = key.limit_ns;
   made.request = std::move(key.request);
   made.demand = demand_of(pools[made.pool], made);
   ++pools[made.pool].demands[made.demand].classes;
@@ -107,7 +108,8 @@ void Scheduler::Core::leave_class(ClassId id) {
   if (--left.sessions > 0) return;
   REEVE_CHECK(left.waiting.empty(), fmt::format("class {} has a queue", id));
   leave_companies(id);
-  class_numbers.erase({std::move(left.request), left.owner, left.length_ns});
+  class_numbers.erase(
+      {std::move(left.request), left.owner, left.length_ns, left.limit_ns});
   leave_demand(pools[left.pool], left.demand);
   left = Class{};
   classes_unused.push_back(id);
@@ -139,15 +141,20 @@ const std::vector<std::uint32_t>& Scheduler::Core::kinds_for(Class& wanted) {
   return wanted.kinds;
 }
 
-// Into the queue, unless a dependency or a time still holds it, or it is for
-// another scheduler to place.
+// Into the queue, unless a dependency, a time or its reservation still holds
+// it, or it is for another scheduler to place.
 void Scheduler::Core::admit(std::uint64_t id, Session& session) {
-  const bool ours = pools[classes[session.request_class].pool].ours;
+  const auto& joined = classes[session.request_class];
+  const bool ours = pools[joined.pool].ours;
   if (!ours || !session.waits_for.empty()) {
     set_standing(session, Session::Standing::held);
   } else if (session.not_before.value > 0) {
     set_standing(session, Session::Standing::held);
     sleeping.emplace(session.not_before, id);
+  } else if (const auto opens = opens_at(joined)) {
+    set_standing(session, Session::Standing::held);
+    session.awaits_window = true;
+    session.not_before = *opens;
   } else {
     enqueue(session);
   }
@@ -247,13 +254,14 @@ void Scheduler::Core::join_class(Session& session, Request request) {
   auto& pool = pools[pool_of(request.group, request.simulated)];
   session.length_ns = expected_length(session, pool.policy);
   set_rank(session, pool, request);
-  ClassKey key{std::move(request), {}, 0};
+  ClassKey key{std::move(request), {}, 0, 0};
   if (pool.policy.by_account()) {
     key.owner.user = session.owners.user;
     if (pool.policy.order == Order::fair_share)
       key.owner.project = session.owners.project;
   }
-  if (pool.policy.planned() || pool.booked) key.length_ns = session.length_ns;
+  if (pool.policy.planned()) key.length_ns = session.length_ns;
+  if (pool.booked) key.limit_ns = session.limit_ns();
   session.request_class = class_of(std::move(key));
   ++classes[session.request_class].sessions;
 }

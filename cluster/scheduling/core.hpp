@@ -54,6 +54,7 @@ struct ClassKey {
   Request request;
   Owner owner;                  // where the order looks at accounts
   std::uint64_t length_ns = 0;  // where the backfill looks at lengths
+  std::uint64_t limit_ns = 0;   // where nodes are reserved at times
   bool operator==(const ClassKey&) const = default;
 };
 
@@ -61,7 +62,8 @@ struct ClassKeyHash {
   std::size_t operator()(const ClassKey& key) const {
     const std::size_t rest = (key.owner.user * 0x9E3779B97F4A7C15ULL) ^
                              (key.owner.project * 0xC2B2AE3D27D4EB4FULL) ^
-                             (key.length_ns * 0x165667B19E3779F9ULL);
+                             (key.length_ns * 0x165667B19E3779F9ULL) ^
+                             (key.limit_ns * 0x27D4EB2F165667C5ULL);
     return std::hash<Request>{}(key.request) ^ rest ^ (rest >> 31);
   }
 };
@@ -99,6 +101,7 @@ struct Class {
   Request request;
   Owner owner;
   std::uint64_t length_ns = 0;
+  std::uint64_t limit_ns = 0;
   Need need;
   std::unique_ptr<Wishes> wishes;  // null: none
   std::uint32_t pool = 0;
@@ -203,6 +206,7 @@ struct Session {
   Standing standing = Standing::held;
   std::vector<SessionId> waits_for;  // dependencies that are not met yet
   Time not_before;
+  bool awaits_window = false;  // not_before: when its reservation begins
   Time headed_at;  // when it first was the refused head of its queue
   Time started_at;
   std::uint64_t time_limit_ns = 0;
@@ -218,6 +222,10 @@ struct Session {
   bool let_in_again = false;               // and not looked at since
   std::vector<Holding> holdings;           // by rank
   std::vector<NodeId> nodes_to_avoid;      // where it was before
+
+  std::uint64_t limit_ns() const {
+    return time_limit_ns == 0 ? no_length : time_limit_ns;
+  }
 };
 
 // Nodes that a search compares.
@@ -245,6 +253,7 @@ struct Victim {
 
 // Who may go for a head, by node, and the nodes that it gets by it.
 struct Eviction {
+  Time at;
   std::map<std::uint32_t, Node> nodes;
   std::map<std::uint32_t, std::vector<Victim>> on_node;
   std::map<std::uint64_t, Victim> all;
@@ -293,10 +302,13 @@ struct Scheduler::Core {
   // Events (scheduler.cpp).
   void apply(const schema::Event& event);
   void register_node(const schema::Event& event);
+  std::vector<ClassId> company_on(const Node& node) const;
   Node* node_at(std::uint32_t number);
   void take_inventory(Node& node, const schema::NodeSpec& spec);
   void offer_changed(Node& node, bool was_offered);
   void change_node(const schema::Event& event);
+  Session session_of(std::uint64_t id, const schema::SessionSpec& spec,
+                     Time at);
   void submit(const schema::Event& event);
   void wait_for_others(std::uint64_t id, Session& session,
                        const schema::SessionSpec& spec);
@@ -306,6 +318,7 @@ struct Scheduler::Core {
   void requeue(const schema::Event& event);
   void ended(const schema::Event& event);
   void release_dependents(std::uint64_t id, bool succeeded);
+  void estimate_anew(Session& session);
   void refused(std::uint64_t id, std::uint32_t attempt);
 
   void set_policy(const std::string& group, const Policy& policy);
@@ -496,6 +509,7 @@ struct Scheduler::Core {
   bool as_wished(const Class& wanted, const Node& node) const;
   void join_company(const Class& of, const Node& node);
   void leave_company(const Class& of, const Node& node);
+  void company_opened(const std::string& key);
   void join_companies(ClassId id);
   void leave_companies(ClassId id);
   const scheduling::PlaceIndex& places_by(Pool& pool, const std::string& label);
@@ -507,10 +521,15 @@ struct Scheduler::Core {
   bool welcome(const Class& wanted, const Node& node) const;
   bool leave_reserved(Node& left, const Node& node, const Class& wanted,
                       Time from) const;
+  std::uint32_t slots_unreserved(Node then, const Node& node,
+                                 const Class& wanted, std::uint32_t limit,
+                                 Time from) const;
   std::optional<Node> unreserved(const Node& node, const Class& wanted) const;
   std::vector<Time> window_moments(const Node& node, const Class& wanted) const;
+  std::optional<Time> opens_at(const Class& wanted) const;
   Time next_window(Time now) const;
   void pass_windows(Time now);
+  void windows_changed(Time now);
   void book(Node& node);
   void reservations_changed(const schema::Event& event);
   bool array_is_full(const Session& session) const;
@@ -539,25 +558,27 @@ struct Scheduler::Core {
 
   // Reasons (why.cpp).
   Why why(std::uint64_t id) const;
-  bool is_reserved(const Node& node, const Class& wanted) const;
   void count_nodes(const Session& session, Why& answer) const;
   void count_queue(const Session& session, Why& answer) const;
   Time limit_of(const Session& session) const;
-  Time expected_start(const Session& session) const {
-    Why answer;
-    expect_start(session, answer);
-    return answer.expected_start;
-  }
+  std::vector<const Session*> ending() const;
+  const scheduling::Planned* planned_for(const Session& session) const;
+  std::uint32_t slots_from(const Node& then, const Node& node,
+                           const Class& wanted, Time from) const;
+  bool has_room_from(const Class& wanted, Time from) const;
   void expect_start(const Session& session, Why& answer) const;
   void expect_after_hold(const Session& session, Why& answer) const;
+  std::vector<Time> expected_starts(
+      const std::vector<const Session*>& asked) const;
   void await_ends(const std::vector<const Session*>& among,
                   const std::vector<std::uint32_t>& numbers, Time until,
                   Why& answer) const;
 
   // For people (queue.cpp).
   Queue queue(std::uint32_t pool, std::size_t limit) const;
-  QueueEntry queue_entry(SessionId id, bool with_start) const;
-  QueueEntry held_entry(const Session& session, bool with_start) const;
+  QueueEntry queue_entry(SessionId id) const;
+  QueueEntry held_entry(const Session& session) const;
+  void expect_starts(Queue& out) const;
   void add_held(std::uint32_t pool, std::size_t limit, Queue& out) const;
   bool may_start(const Class& wanted, const Session& session) const;
   Session imagined(const schema::SessionSpec& spec, Time now, Why& why);
@@ -571,7 +592,8 @@ struct Scheduler::Core {
   std::map<std::string, scheduling::ModelId> models;
   std::uint64_t inventory_version = 1;
   Reservations reservations;
-  Time window_at;  // when one of them next begins or ends
+  Time windows_at;  // when it was last looked at which of them hold
+  Time window_at;   // when one of them next begins or ends
   scheduling::Narrowing narrowing;
   // How many tasks of a company are in each of its places.
   std::unordered_map<std::string, std::map<std::string, std::uint32_t>>

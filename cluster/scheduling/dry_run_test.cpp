@@ -238,6 +238,7 @@ TestSession random_session(Chance& chance) {
   if (chance.below(3) == 0) session.apart = "w";
   if (chance.below(2))
     session.time_limit_ns = (1 + chance.below(20)) * minute_ns;
+  session.name = std::to_string(session.cpu_milli);
   return session;
 }
 
@@ -284,7 +285,8 @@ BOOST_AUTO_TEST_CASE(it_is_as_it_was_said_and_asking_changes_nothing) {
         "none,preemption=priority,preempt_after=5m",
         "drf,preemption=fair,preempt_after=5m", "drf,none,preemption=fair",
         "easy,preemption=priority,preempt_after=5m",
-        "conservative,preemption=priority,preempt_after=5m"})
+        "conservative,preemption=priority,preempt_after=5m",
+        "easy,estimates=history", "sjf,none,estimates=history"})
     for (std::uint64_t seed = 0; seed < 20; ++seed)
       BOOST_TEST_CONTEXT(policy << " seed " << seed) {
         Chance with{std::mt19937_64(seed)};

@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "cluster/scheduling/request.hpp"
 
@@ -35,7 +37,25 @@ class GangRoom {
   std::int64_t larger_ = 0;  // or the larger
 };
 
-// The same by places, where all tasks have to be in one of them.
+// How many tasks start at most on nodes that take so many each, spread as the
+// request asks.
+inline std::uint32_t tasks_on(std::vector<std::uint32_t> rooms,
+                              const Request& request) {
+  std::sort(rooms.begin(), rooms.end(), std::greater<>());
+  if (request.nodes > 0 && rooms.size() > request.nodes)
+    rooms.resize(request.nodes);
+  std::uint32_t fitting = 0;
+  for (std::uint32_t i = 0; i < rooms.size(); ++i) {
+    auto most = request.tasks - fitting;
+    if (request.nodes > 0)
+      most = request.tasks / request.nodes +
+             (i < request.tasks % request.nodes ? 1 : 0);
+    fitting += std::min(rooms[i], most);
+  }
+  return fitting;
+}
+
+// The same as GangRoom by places, where all tasks have to be in one of them.
 class GangRooms {
  public:
   explicit GangRooms(const Request& request) : request_(request) {}

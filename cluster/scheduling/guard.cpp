@@ -114,11 +114,13 @@ bool Scheduler::Core::set_guard(Pool& pool, const Class& head) {
   for (const auto number : pool.nodes) {
     const auto& node = nodes[number];
     if (!welcome(head, node)) continue;
-    if (!node.bookings.empty() && !unreserved(node, head)) continue;
-    const auto empty = slots(emptied(node), head.need, most);
+    const auto room = [&](Node as) {
+      return slots_unreserved(std::move(as), node, head, most, pass_at);
+    };
+    const auto empty = room(emptied(node));
     if (empty < least) continue;
     places[label ? *place_of(node, *label) : ""].push_back(
-        {spread == 0 || empty == most, slots(node, head.need, most), empty,
+        {spread == 0 || empty == most, room(bare(node)), empty,
          node.whole_devices, number});
   }
   for (const auto& [place, candidates] : places) {

@@ -17,8 +17,10 @@ namespace {
 class Run {
  public:
   // With `patience` the clock moves far enough for guards to appear; what the
-  // model then may not claim is left out.
-  Run(std::uint64_t seed, bool patience) : random_(seed), patience_(patience) {}
+  // model then may not claim is left out. With `company` nodes have racks, and
+  // sessions ask for some, or for places beside others or apart.
+  Run(std::uint64_t seed, bool patience, bool company)
+      : random_(seed), patience_(patience), company_(company) {}
 
   void go(int steps) {
     set_packing();
@@ -59,9 +61,12 @@ class Run {
     node.device_memory_bytes = one_of<std::uint64_t>({16, 40}) * gib + 7;
     node.group = below(6) == 0 ? "other" : "main";
     node.simulated = below(8) == 0;
+    if (company_) node.labels = {{"rack", rack()}};
     cell_.add(node);
     naive_.add(node);
   }
+
+  std::string rack() { return "r" + std::to_string(below(3)); }
 
   TestSession random_session() {
     TestSession session;
@@ -82,6 +87,13 @@ class Run {
     session.group = below(6) == 0 ? "other" : "main";
     session.simulated = below(8) == 0;
     if (below(10) == 0) session.on_node = "n" + std::to_string(below(6));
+    if (!company_) return session;
+    switch (below(6)) {
+      case 0: session.together = one_of<const char*>({"a", "b@rack"}); break;
+      case 1: session.apart = one_of<const char*>({"c", "d@rack"}); break;
+      case 2: session.within = "rack"; break;
+      default: break;
+    }
     return session;
   }
 
@@ -211,6 +223,7 @@ class Run {
                          static_cast<std::int64_t>(spec.memory_bytes);
     spec.cpu_milli = cpu_milli;
     spec.memory_bytes = memory_bytes;
+    if (company_) spec.labels = {{"rack", rack()}};
     node.spec = spec;
     cell_.add(spec);
   }
@@ -229,6 +242,7 @@ class Run {
 
   std::mt19937_64 random_;
   bool patience_;
+  bool company_;
   TestCell cell_;
   NaiveCell naive_;
   std::map<std::uint64_t, Proposal> open_;
@@ -239,13 +253,13 @@ std::uint64_t number_from(const char* name, std::uint64_t otherwise) {
   return text ? std::strtoull(text, nullptr, 10) : otherwise;
 }
 
-void run_all(bool patience) {
+void run_all(bool patience, bool company = false) {
   const auto runs = number_from("REEVE_RUNS", 150);
   const auto first = number_from("REEVE_SEED", 1);
   const auto count = std::getenv("REEVE_SEED") ? 1 : runs;
   for (auto seed = first; seed < first + count; ++seed) {
     BOOST_TEST_CONTEXT("repeat with REEVE_SEED=" << seed) {
-      Run(seed, patience).go(400);
+      Run(seed, patience, company).go(400);
     }
   }
 }
@@ -256,6 +270,10 @@ BOOST_AUTO_TEST_SUITE(model)
 
 BOOST_AUTO_TEST_CASE(the_first_that_fits_starts_and_nothing_is_overcommitted) {
   run_all(false);
+}
+
+BOOST_AUTO_TEST_CASE(a_company_follows_the_nodes_it_is_on) {
+  run_all(false, true);
 }
 
 BOOST_AUTO_TEST_CASE(with_guards_nothing_is_overcommitted_and_heads_start) {

@@ -9,6 +9,12 @@ namespace reeve::cluster::scheduling {
 // An event that names a device beyond this is damaged, not large.
 constexpr std::uint32_t device_index_max = 4095;
 
+bool alike(const Device& a, const Device& b) {
+  return a.model == b.model && a.memory_bytes == b.memory_bytes &&
+         a.capacity_milli == b.capacity_milli && a.used_milli == b.used_milli &&
+         a.used_memory_bytes == b.used_memory_bytes;
+}
+
 std::uint64_t device_memory(const Device& device, const Need& need) {
   if (!need.share()) return device.memory_bytes;
   if (need.gpu_memory_bytes != 0) return need.gpu_memory_bytes;

@@ -139,6 +139,9 @@ struct Need {
   bool operator==(const Need&) const = default;
 };
 
+// Whether they serve every need equally.
+bool alike(const Device& a, const Device& b);
+
 // The memory one task takes of `device`.
 std::uint64_t device_memory(const Device& device, const Need& need);
 
@@ -163,9 +166,9 @@ std::uint32_t slots(const Node& node, const Need& need, std::uint32_t limit);
 Node emptied(const Node& node);
 Node bare(const Node& node);
 
-// The devices for one task on a node where it fits: whole ones by number;
-// shares from the devices with the least room, so that whole ones stay whole,
-// or from the roomiest ones.
+// The devices for one task on a node where it fits: whole ones by their links,
+// then by number; shares from the devices with the least room, so that whole
+// ones stay whole, or from the roomiest ones.
 enum class ShareFrom : std::uint8_t { tightest, roomiest };
 std::vector<DeviceGrant> pick(const Node& node, const Need& need,
                               ShareFrom from);

@@ -24,6 +24,12 @@ void ObviousScheduler::submit(std::uint64_t id, const TestSession& spec) {
   cell.submit(id, spec);
   auto& session = cell.sessions.at(id);
   session.submitted_at = now;
+  estimate(session);
+}
+
+// Of sessions without a name those of one user are alike.
+void ObviousScheduler::estimate(Session& session) const {
+  const auto& spec = session.spec;
   session.length_ns = spec.time_limit_ns == 0 ? no_length : spec.time_limit_ns;
   const auto it = lengths_.find(spec.user);
   if (policy.estimates != EstimateSource::history || it == lengths_.end())
@@ -51,6 +57,7 @@ void ObviousScheduler::requeue(std::uint64_t id) {
   session.standing = Standing::waiting;
   session.asked_at = {};
   ++session.attempt;
+  estimate(session);
 }
 
 void ObviousScheduler::end(std::uint64_t id, bool succeeded) {

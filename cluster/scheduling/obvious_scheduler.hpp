@@ -129,6 +129,8 @@ class ObviousScheduler {
   std::string check_profile(const Told& told) const;
   std::string check_kept(const Told& told) const;
 
+  void estimate(Session& session) const;
+
   // Places (obvious_places.cpp).
   std::string check_place(const Proposal& proposal) const;
 

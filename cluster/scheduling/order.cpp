@@ -299,8 +299,7 @@ void Scheduler::Core::remember_length(const Session& session, Time ended_at) {
 // System-Generated Predictions", TPDS 2007), within the limit.
 std::uint64_t Scheduler::Core::expected_length(const Session& session,
                                                const Policy& policy) const {
-  const auto limit =
-      session.time_limit_ns == 0 ? no_length : session.time_limit_ns;
+  const auto limit = session.limit_ns();
   if (policy.estimates != EstimateSource::history) return limit;
   const auto it = lengths.find(session.likeness);
   if (it == lengths.end()) return limit;

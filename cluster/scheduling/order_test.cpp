@@ -132,6 +132,37 @@ BOOST_AUTO_TEST_CASE(sjf_from_history_what_took_long_before_waits) {
   check_order(cell, {4, 3});
 }
 
+// A name of one user takes ten minutes, as is known when the first of it has
+// ended; those that come to the queue from then on are expected to.
+BOOST_AUTO_TEST_CASE(a_length_is_estimated_anew_when_it_is_queued_again) {
+  auto cell = cell_with("sjf,estimates=history", 2);
+  const TestSession named{.user = "ann", .time_limit_ns = 100 * minute_ns};
+  cell.submit(named);
+  cell.submit(named);
+  BOOST_TEST(cell.started() == Ids({1, 2}), boost::test_tools::per_element());
+  cell.now.value += 10 * minute_ns;
+  cell.end(2);
+  cell.submit(
+      {.cpu_milli = 2000, .user = "bob", .time_limit_ns = 30 * minute_ns});
+  BOOST_TEST(cell.started().empty());
+  cell.requeue(1, 2);
+  BOOST_TEST(cell.started() == Ids({1}), boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(a_length_is_estimated_anew_after_a_dependency) {
+  auto cell = cell_with("sjf,estimates=history", 1);
+  const TestSession named{.user = "ann", .time_limit_ns = 100 * minute_ns};
+  auto after = named;
+  after.after = {schema::Dependency(1, schema::DependencyKind::ok)};
+  cell.submit(named);
+  cell.submit(after);
+  BOOST_TEST(cell.started() == Ids({1}), boost::test_tools::per_element());
+  cell.submit({.user = "bob", .time_limit_ns = 30 * minute_ns});
+  cell.now.value += 10 * minute_ns;
+  cell.end(1);
+  check_order(cell, {2, 3});
+}
+
 BOOST_AUTO_TEST_CASE(plain_orders_let_nobody_pass) {
   auto cell = cell_with("fifo", 2);
   cell.submit({});

@@ -148,12 +148,6 @@ double Outlook::worth(const Node& node) {
 
 namespace {
 
-bool alike(const Device& a, const Device& b) {
-  return a.model == b.model && a.memory_bytes == b.memory_bytes &&
-         a.capacity_milli == b.capacity_milli && a.used_milli == b.used_milli &&
-         a.used_memory_bytes == b.used_memory_bytes;
-}
-
 // One of each sort that serves the need and is not taken already.
 std::vector<std::uint32_t> choices(const Node& node, const Need& need,
                                    const std::vector<DeviceGrant>& taken) {

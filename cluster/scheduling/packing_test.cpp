@@ -126,6 +126,18 @@ BOOST_AUTO_TEST_CASE(fragmentation_leaves_a_scarce_model_to_those_who_ask) {
   placed.check(wish, 0, 1);
 }
 
+// How GPUs are connected decides only between those of one model.
+BOOST_AUTO_TEST_CASE(fragmentation_chooses_the_model_before_the_links) {
+  Placed placed(Packing::fragmentation, {});
+  placed.cell.add({.number = 0,
+                   .models = {"rare", "rare", "common", "common", "common"},
+                   .joined = 2});
+  const TestSession wish{.gpus = 1, .gpu_models = {"rare"}};
+  placed.check(wish, 0);
+  placed.cell.end(1);
+  placed.check(two, 0, 2);
+}
+
 BOOST_AUTO_TEST_CASE(a_group_that_comes_to_fragmentation_learns_from_what_is) {
   Placed placed(Packing::best_fit, {2, 2});
   placed.check({.gpus = 2, .on_node = "n0"}, 0);

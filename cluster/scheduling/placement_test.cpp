@@ -117,6 +117,25 @@ BOOST_AUTO_TEST_CASE(a_used_device_is_not_whole) {
   BOOST_TEST(cell.pass().empty());
 }
 
+// Pairs are joined by NVLink; of two pairs one GPU is held each.
+BOOST_AUTO_TEST_CASE(a_task_gets_gpus_that_are_joined_by_every_packing) {
+  for (const auto packing : {Packing::best_fit, Packing::pack, Packing::spread,
+                             Packing::fragmentation}) {
+    TestCell cell;
+    cell.scheduler.set_policy("default", policy_of(packing));
+    cell.add({.number = 0, .models = devices(8), .joined = 2});
+    Proposal held{SessionId(cell.submit({.gpus = 4})), 1, {{NodeId(0)}}};
+    for (const auto device : Numbers{0, 3, 6, 7})
+      held.tasks[0].devices.push_back({device, 1000, 80 * gib});
+    cell.confirm(held);
+    cell.submit({.gpus = 2});
+    const auto proposals = cell.pass();
+    check_nodes(proposals, {0});
+    BOOST_TEST(proposals[0].tasks[0].devices[0].device == 4U);
+    BOOST_TEST(proposals[0].tasks[0].devices[1].device == 5U);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(models_match_without_regard_to_case) {
   TestCell cell;
   cell.add({.number = 0, .models = devices(1, "T4")});

@@ -19,8 +19,11 @@ namespace {
 
 // What runs longer than expected is expected to end so much later than now.
 constexpr std::uint64_t overdue_ns = 60 * second_ns;
-// Steps of planning that one change pays for.
-constexpr std::uint64_t steps_per_change = 64;
+// Steps of planning that one change pays for; a plan of few is always renewed.
+constexpr std::uint64_t steps_per_change = 16;
+constexpr std::uint64_t few_steps = 128;
+// Ends that are passed over cost as much as one look at a node.
+constexpr std::uint64_t passed_per_step = 8;
 
 // How many of those that wait have places kept.
 std::size_t depth_of(const Pool& pool) {
@@ -152,9 +155,7 @@ std::uint32_t Scheduler::Core::slots_later(const Node& node,
   const auto room = [&](Time at) -> std::uint32_t {
     Node then = later(node, at);
     if (!claim_holds(then, node, at, OrderKey::last())) return 0;
-    if (!node.bookings.empty() && !leave_reserved(then, node, wanted, from))
-      return 0;
-    return slots(then, wanted.need, limit);
+    return slots_unreserved(std::move(then), node, wanted, limit, from);
   };
   auto least = room(from);
   const auto end = after(from, wanted.length_ns);
@@ -228,7 +229,7 @@ using Moments = std::vector<std::pair<Time, std::uint32_t>>;
 }  // namespace
 
 // When and where the head of the class fits first. Goes through the ends of
-// what runs, in order.
+// what runs, in order; what runs for too long, to the next one that gives room.
 Planned Scheduler::Core::earliest(const Pool& pool, const OrderKey& key,
                                   ClassId id, std::uint64_t& steps) {
   Planned planned{key, id, no_time, {}, false};
@@ -254,6 +255,26 @@ Planned Scheduler::Core::earliest(const Pool& pool, const OrderKey& key,
     else if (before != room.end())
       room.erase(before);
   };
+  // Devices given back on each node so far: with fewer than it needs there is
+  // nothing to look at.
+  const bool whole = wanted.need.gpus > 0 && !wanted.need.share();
+  std::vector<std::uint32_t> given_back(whole && !several ? nodes.size() : 0);
+  std::uint64_t passed = 0;
+  const auto look_at_end = [&](std::uint64_t ended, Time at) {
+    for (const auto& holding : sessions.at(ended).holdings) {
+      if (holding.freed) continue;
+      const auto number = holding.task.node.value;
+      if (whole && !several) {
+        auto& back = given_back[number];
+        back += static_cast<std::uint32_t>(holding.task.devices.size());
+        if (nodes[number].whole_devices + back < wanted.need.gpus) {
+          if (++passed % passed_per_step == 0) ++steps;
+          continue;
+        }
+      }
+      look(number, at);
+    }
+  };
   const auto found_at = [&](Time at) {
     if (several) {
       for (const auto& other : pool.plan)
@@ -272,27 +293,30 @@ Planned Scheduler::Core::earliest(const Pool& pool, const OrderKey& key,
     for (const auto& place : other.places)
       others.emplace_back(after(other.start, classes[other.of_class].length_ns),
                           place.first);
-  auto next = pool.ends.begin();
-  for (; next != pool.ends.end() && next->first < pass_at; ++next)
-    for (const auto& holding : sessions.at(next->second).holdings)
-      if (!holding.freed)
-        others.emplace_back(end_of(next->second), holding.task.node.value);
   if (pool.booked)
     for (const auto number : pool.nodes)
       for (const auto at : window_moments(nodes[number], wanted))
         others.emplace_back(at, number);
   std::sort(others.begin(), others.end());
   auto other = others.begin();
+  const auto in_time = pool.ends.lower_bound({pass_at, 0});
+  auto overdue = pool.ends.begin();
+  auto next = in_time;
+  const auto overdue_at = after(pass_at, overdue_ns);
   while (true) {
     auto at = next == pool.ends.end() ? no_time : next->first;
     if (other != others.end()) at = std::min(at, other->first);
+    if (overdue != in_time) at = std::min(at, overdue_at);
     if (at == no_time) return planned;
     if (!several) room.clear();
     for (; other != others.end() && other->first == at; ++other)
       look(other->second, at);
     for (; next != pool.ends.end() && next->first == at; ++next)
-      for (const auto& holding : sessions.at(next->second).holdings)
-        if (!holding.freed) look(holding.task.node.value, at);
+      look_at_end(next->second, at);
+    for (; at == overdue_at && overdue != in_time; ++overdue) {
+      if (!several && !room.empty()) break;
+      look_at_end(overdue->second, at);
+    }
     if (found_at(at)) return planned;
   }
 }
@@ -386,7 +410,7 @@ void Scheduler::Core::make_plan(Pool& pool) {
     }
     pool.plan.push_back(std::move(planned));
   }
-  pool.plan_rest = steps / steps_per_change;
+  pool.plan_rest = steps < few_steps ? 0 : steps / steps_per_change;
   for (const auto& [number, holds] : before)
     if (nodes[number].holds != holds) node_freed(nodes[number]);
 }

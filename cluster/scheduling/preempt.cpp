@@ -98,12 +98,12 @@ void Scheduler::Core::give_back(Node& node, const Session& session) const {
 Eviction Scheduler::Core::eviction_for(const Pool& pool, const Session& head,
                                        Time now) const {
   Eviction found;
+  found.at = now;
   const auto& wanted = classes[head.request_class];
   for (const auto number : pool.nodes) {
     const auto& node = nodes[number];
     if (!welcome(wanted, node)) continue;
-    if (!node.bookings.empty() && !unreserved(node, wanted)) continue;
-    if (!fits_emptied(node, wanted.need)) continue;
+    if (slots_unreserved(emptied(node), node, wanted, 1, now) == 0) continue;
     found.nodes.emplace(number, bare(node));
     std::map<std::uint64_t, Victim> here;
     for (const auto& tenant : node.tenants) {
@@ -229,7 +229,9 @@ std::vector<Victim> Scheduler::Core::victims_on_one(
       Node node = eviction.nodes.at(number);
       for (const auto& victim : gone)
         give_back(node, sessions.at(victim.session));
-      return fits(node, wanted.need, wanted.request.tasks);
+      const auto tasks = wanted.request.tasks;
+      return slots_unreserved(std::move(node), nodes[number], wanted, tasks,
+                              eviction.at) == tasks;
     };
     Cheapest cheapest(makes_room, is_fair);
     std::sort(victims.begin(), victims.end(), cheaper);
@@ -258,8 +260,10 @@ std::vector<Victim> Scheduler::Core::victims_on_several(
           give_back(it->second, session);
     }
     std::map<std::uint32_t, std::uint32_t> room;
-    for (const auto& [number, node] : free_nodes)
-      if (const auto times = slots(node, wanted.need, wanted.request.tasks))
+    for (auto& [number, node] : free_nodes)
+      if (const auto times =
+              slots_unreserved(std::move(node), nodes[number], wanted,
+                               wanted.request.tasks, eviction.at))
         room[number] = times;
     return gather(wanted, room, places);
   };

@@ -36,7 +36,7 @@ void Scheduler::Core::wake(Time now) {
     auto& session = sessions.at(sleeping.begin()->second);
     sleeping.erase(sleeping.begin());
     session.not_before = Time{};
-    enqueue(session);
+    admit(session.key.session, session);
   }
 }
 
@@ -223,8 +223,8 @@ std::vector<Proposal> Scheduler::Core::propose(Time now, std::size_t max) {
   std::vector<Proposal> proposals;
   pass_at = now;
   if (accounts.now() < now) accounts.advance(now);
-  wake(now);
   pass_windows(now);
+  wake(now);
   refresh_ranks(now);
   watch_heads(now);
   do {

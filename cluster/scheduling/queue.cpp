@@ -11,12 +11,9 @@ using namespace scheduling;
 
 namespace {
 
-// The expected start costs a walk over what runs, so only the first have one.
+// The expected start of each costs a walk over nodes, so only the first of the
+// queue have one, and of those held.
 constexpr std::size_t expected_max = 20;
-
-const char* text_of(const flatbuffers::String* text) {
-  return text ? text->c_str() : "";
-}
 
 }  // namespace
 
@@ -51,10 +48,27 @@ Queue Scheduler::Core::queue(std::uint32_t pool, std::size_t limit) const {
   std::sort(keys.begin(), keys.end());
   if (keys.size() > limit) keys.resize(limit);
   for (const auto& key : keys)
-    out.entries.push_back(
-        queue_entry(SessionId(key.session), out.entries.size() < expected_max));
+    out.entries.push_back(queue_entry(SessionId(key.session)));
   add_held(pool, limit - out.entries.size(), out);
+  expect_starts(out);
   return out;
+}
+
+void Scheduler::Core::expect_starts(Queue& out) const {
+  std::vector<QueueEntry*> entries;
+  std::vector<const Session*> asked;
+  for (auto* list : {&out.entries, &out.held})
+    for (std::size_t i = 0; i < std::min(list->size(), expected_max); ++i) {
+      const auto& session = sessions.at((*list)[i].session.value);
+      const bool timed = session.standing == Session::Standing::held &&
+                         session.waits_for.empty();
+      if (!timed && session.standing != Session::Standing::waiting) continue;
+      entries.push_back(&(*list)[i]);
+      asked.push_back(&session);
+    }
+  const auto starts = expected_starts(asked);
+  for (std::size_t i = 0; i < entries.size(); ++i)
+    entries[i]->expected_start = starts[i];
 }
 
 // Those that a time or another session keeps out of the queue.
@@ -73,26 +87,20 @@ void Scheduler::Core::add_held(std::uint32_t pool, std::size_t limit,
                     held.begin() + static_cast<std::ptrdiff_t>(count),
                     held.end());
   for (std::size_t i = 0; i < count; ++i)
-    out.held.push_back(
-        held_entry(sessions.at(held[i].second), i < expected_max));
+    out.held.push_back(held_entry(sessions.at(held[i].second)));
 }
 
-QueueEntry Scheduler::Core::held_entry(const Session& session,
-                                       bool with_start) const {
+QueueEntry Scheduler::Core::held_entry(const Session& session) const {
   QueueEntry entry;
   entry.session = SessionId(session.key.session);
   entry.held_until = session.not_before;
   entry.waits_for = session.waits_for;
   entry.reason = session.waits_for.empty() ? WaitReason::not_before
                                            : WaitReason::dependency;
-  if (!with_start || !session.waits_for.empty()) return entry;
-  Why answer;
-  expect_after_hold(session, answer);
-  entry.expected_start = answer.expected_start;
   return entry;
 }
 
-QueueEntry Scheduler::Core::queue_entry(SessionId id, bool with_start) const {
+QueueEntry Scheduler::Core::queue_entry(SessionId id) const {
   const auto& session = sessions.at(id.value);
   QueueEntry entry;
   entry.session = id;
@@ -109,7 +117,6 @@ QueueEntry Scheduler::Core::queue_entry(SessionId id, bool with_start) const {
   const auto standing = classes[session.request_class].standing;
   entry.reason = standing == Class::Standing::refused ? WaitReason::no_room
                                                       : WaitReason::queued;
-  if (with_start) entry.expected_start = expected_start(session);
   return entry;
 }
 
@@ -126,17 +133,11 @@ bool Scheduler::Core::may_start(const Class& wanted,
 // what it would wait for in any case.
 Session Scheduler::Core::imagined(const schema::SessionSpec& spec, Time now,
                                   Why& why) {
-  Session session;
-  session.key = {spec.priority(), 0, UINT64_MAX};
-  session.submitted_at = now;
-  session.not_before = Time(spec.not_before_at());
-  session.time_limit_ns = spec.time_limit_ns();
-  session.array = spec.array_session();
-  session.array_running_max = spec.array_running_max();
-  session.owners = accounts.owners(
-      text_of(spec.user()), text_of(spec.project()), text_of(spec.group()));
-  join_class(session, request_of(spec));
-  why.tasks = classes[session.request_class].request.tasks;
+  auto session = session_of(UINT64_MAX, spec, now);
+  const auto& wanted = classes[session.request_class];
+  if (const auto opens = opens_at(wanted))
+    session.not_before = std::max(session.not_before, *opens);
+  why.tasks = wanted.request.tasks;
   if (spec.after())
     for (const auto* dependency : *spec.after())
       if (sessions.contains(dependency->session()))

@@ -60,7 +60,11 @@ void Scheduler::Core::register_node(const schema::Event& event) {
   if (number >= nodes.size()) nodes.resize(number + 1);
   auto& node = nodes[number];
   const bool was_offered = node.offered();
+  std::vector<ClassId> company;
   if (node.known) {
+    if (labels_of(body.spec()->labels()) != node.labels)
+      company = company_on(node);
+    for (const auto id : company) leave_company(classes[id], node);
     auto& before = pools[node.pool];
     if (node.earmarked) drop_guard(before);
     before.kinds[node.kind].remove(nodes, node);
@@ -76,6 +80,11 @@ void Scheduler::Core::register_node(const schema::Event& event) {
   node.known = true;
   take_inventory(node, *body.spec());
   ++inventory_version;
+  for (const auto id : company) {
+    join_company(classes[id], node);
+    const auto& key = classes[id].wishes->together;
+    if (!key.empty()) company_opened(key);
+  }
   pools[node.pool].nodes.push_back(number);
   pools[node.pool].places.clear();
   for (const auto& [label, value] : node.labels)
@@ -85,6 +94,19 @@ void Scheduler::Core::register_node(const schema::Event& event) {
   if (!node.bookings.empty() && !pools[node.pool].booked)
     rebuild_pool(node.pool, [](Pool& pool) { pool.booked = true; });
   offer_changed(node, was_offered);
+}
+
+// The class of each task there that keeps company.
+std::vector<ClassId> Scheduler::Core::company_on(const Node& node) const {
+  std::vector<ClassId> found;
+  if (companies.empty()) return found;
+  for (const auto& [id, session] : sessions) {
+    if (!classes[session.request_class].wishes) continue;
+    for (const auto& holding : session.holdings)
+      if (!holding.freed && holding.task.node == node.id)
+        found.push_back(session.request_class);
+  }
+  return found;
 }
 
 void Scheduler::Core::offer_changed(Node& node, bool was_offered) {
@@ -155,6 +177,34 @@ void Scheduler::Core::set_standing(Session& session,
   if (auto* after = counter(standing)) ++*after;
 }
 
+namespace {
+
+const char* text_of(const flatbuffers::String* text) {
+  return text ? text->c_str() : "";
+}
+
+}  // namespace
+
+// A session as its spec has it, in the class of its request.
+Session Scheduler::Core::session_of(std::uint64_t id,
+                                    const schema::SessionSpec& spec, Time at) {
+  Session session;
+  session.key = {spec.priority(), 0, id};
+  session.submitted_at = at;
+  session.not_before = Time(spec.not_before_at());
+  session.time_limit_ns = spec.time_limit_ns();
+  session.array = spec.array_session();
+  session.array_running_max = spec.array_running_max();
+  session.owners = accounts.owners(
+      text_of(spec.user()), text_of(spec.project()), text_of(spec.group()));
+  session.likeness =
+      spec.name() ? std::hash<std::string_view>{}(spec.name()->string_view()) ^
+                        (session.owners.user * 0x9E3779B97F4A7C15ULL)
+                  : session.owners.user;
+  join_class(session, request_of(spec));
+  return session;
+}
+
 void Scheduler::Core::submit(const schema::Event& event) {
   const auto& body = *event.body_as_SessionSubmitted();
   const auto& spec = *body.spec();
@@ -163,21 +213,7 @@ void Scheduler::Core::submit(const schema::Event& event) {
               fmt::format("session {} is submitted twice", body.session()));
   auto& session = it->second;
   ++counts.held;  // as which a session begins
-  session.key = {spec.priority(), 0, body.session()};
-  session.submitted_at = Time(event.time_at());
-  session.not_before = Time(spec.not_before_at());
-  session.time_limit_ns = spec.time_limit_ns();
-  session.array = spec.array_session();
-  session.array_running_max = spec.array_running_max();
-  session.owners =
-      accounts.owners(spec.user() ? spec.user()->c_str() : "",
-                      spec.project() ? spec.project()->c_str() : "",
-                      spec.group() ? spec.group()->c_str() : "");
-  session.likeness =
-      spec.name() ? std::hash<std::string_view>{}(spec.name()->string_view()) ^
-                        (session.owners.user * 0x9E3779B97F4A7C15ULL)
-                  : session.owners.user;
-  join_class(session, request_of(spec));
+  session = session_of(body.session(), spec, Time(event.time_at()));
   const auto& joined = classes[session.request_class];
   if (auto& outlook = pools[joined.pool].outlook)
     outlook->submitted(joined.need, joined.request.tasks);
@@ -213,9 +249,20 @@ void Scheduler::Core::release_dependents(std::uint64_t id, bool succeeded) {
     const auto one = std::find(open.begin(), open.end(), SessionId(id));
     if (one != open.end()) open.erase(one);
     if (open.empty() && session->standing == Session::Standing::held) {
+      estimate_anew(*session);
       admit(dependent.session, *session);
     }
   }
+}
+
+// By the lengths that have been learned since; for a session that is in no
+// queue and holds nothing.
+void Scheduler::Core::estimate_anew(Session& session) {
+  const auto before = session.request_class;
+  const auto& policy = pools[classes[before].pool].policy;
+  if (expected_length(session, policy) == session.length_ns) return;
+  join_class(session, Request(classes[before].request));
+  leave_class(before);
 }
 
 void Scheduler::Core::hold(Session& session, const Tasks& tasks) {
@@ -269,6 +316,7 @@ void Scheduler::Core::leave_queue(std::uint64_t id, Session& session) {
   if (session.standing == Session::Standing::array_full)
     leave_array_line(session);
   sleeping.erase({session.not_before, id});
+  if (std::exchange(session.awaits_window, false)) session.not_before = Time{};
   free_holdings(session);
 }
 
@@ -330,6 +378,7 @@ void Scheduler::Core::requeue(const schema::Event& event) {
   session->not_before = Time(body.not_before_at());
   session->started_at = Time{};
   session->preempted_at = Time{};
+  estimate_anew(*session);
   admit(body.session(), *session);
 }
 
@@ -339,7 +388,7 @@ void Scheduler::Core::refused(std::uint64_t id, std::uint32_t attempt) {
   if (session->attempt != attempt) return;
   avoid_last_nodes(*session);
   free_holdings(*session);
-  enqueue(*session);
+  admit(id, *session);
 }
 
 void Scheduler::Core::ended(const schema::Event& event) {

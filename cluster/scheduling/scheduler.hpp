@@ -156,9 +156,11 @@ struct Why {
   std::optional<QuotaExcess> quota;
   NodeCounts nodes;
   std::optional<NearestNode> nearest;
-  std::uint32_t tasks = 0;          // how many have to fit at once
-  std::uint32_t tasks_fitting = 0;  // how many would fit now, at most `tasks`
-  std::size_t place_in_queue = 0;   // 1 is the head; 0: not in a queue
+  std::uint32_t tasks = 0;  // how many have to fit at once
+  // How many would fit now, spread over nodes and in one place as they have to
+  // be, and beside what is reserved for others; at most `tasks`.
+  std::uint32_t tasks_fitting = 0;
+  std::size_t place_in_queue = 0;  // 1 is the head; 0: not in a queue
   std::size_t queue_length = 0;
   // The guard, when its earmarks are what is in the way; else the head of the
   // queue when that is another session; 0: nobody is ahead.

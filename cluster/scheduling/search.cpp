@@ -19,10 +19,9 @@ bool Scheduler::Core::suits(const Node& node, const Class& wanted,
     return false;
   if (!fits(node, wanted.need, times)) return false;
   if (!as_wished(wanted, node)) return false;
-  if (!node.bookings.empty() || reserved) {
-    const auto left = unreserved(node, wanted);
-    if (!left || !fits(*left, wanted.need, times)) return false;
-  }
+  if ((!node.bookings.empty() || reserved) &&
+      slots_unreserved(bare(node), node, wanted, times, pass_at) < times)
+    return false;
   return node.holds.empty() || reserved ||
          beside_holds(node, wanted, times, key);
 }

@@ -9,14 +9,31 @@ std::vector<std::string> devices(std::uint32_t count, std::string model) {
   return std::vector<std::string>(count, std::move(model));
 }
 
+namespace {
+
+// How device `a` is connected to each of the node.
+std::vector<schema::DeviceLink> links_of(const TestNode& node, std::size_t a) {
+  std::vector<schema::DeviceLink> links;
+  for (std::size_t b = 0; node.joined > 0 && b < node.models.size(); ++b)
+    links.push_back(a == b ? schema::DeviceLink::none
+                    : a / node.joined == b / node.joined
+                        ? schema::DeviceLink::nvlink
+                        : schema::DeviceLink::system);
+  return links;
+}
+
+}  // namespace
+
 flatbuffers::Offset<schema::NodeSpec> node_spec(Builder& builder,
                                                 const TestNode& node) {
   std::vector<flatbuffers::Offset<schema::DeviceSpec>> list;
   for (const auto& model : node.models) {
     const auto uuid = "gpu-" + std::to_string(node.number) + "-" +
                       std::to_string(list.size());
+    const auto links = links_of(node, list.size());
     list.push_back(schema::CreateDeviceSpecDirect(
-        builder, uuid.c_str(), model.c_str(), node.device_memory_bytes));
+        builder, uuid.c_str(), model.c_str(), node.device_memory_bytes, -1,
+        links.empty() ? nullptr : &links));
   }
   const auto name = "n" + std::to_string(node.number);
   std::vector<flatbuffers::Offset<schema::KeyValue>> labels;
@@ -45,7 +62,10 @@ flatbuffers::Offset<schema::SessionSpec> session_spec(
   const auto apart = builder.CreateString(session.apart);
   const auto within = builder.CreateString(session.within);
   const auto reservation = builder.CreateString(session.reservation);
+  const auto name =
+      session.name.empty() ? 0 : builder.CreateString(session.name);
   schema::SessionSpecBuilder spec(builder);
+  spec.add_name(name);
   spec.add_constraint(constraint);
   spec.add_prefer(prefer);
   spec.add_together(together);

@@ -23,6 +23,7 @@ struct TestNode {
   std::string group{};
   bool simulated = false;
   std::vector<std::pair<std::string, std::string>> labels{};
+  std::uint32_t joined = 0;  // so many neighbours by NVLink, the rest worse
 };
 
 struct TestSession {
@@ -51,6 +52,7 @@ struct TestSession {
   std::string reservation{};
   std::uint64_t array_session = 0;
   std::uint32_t array_running_max = 0;
+  std::string name{};
 };
 
 // The default policy but for the packing.

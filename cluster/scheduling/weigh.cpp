@@ -218,7 +218,17 @@ std::vector<DeviceGrant> Scheduler::Core::choose_devices(
   std::vector<DeviceGrant> devices;
   trial = bare(node);
   pool.outlook->place(trial, need, devices);
-  return devices;
+  if (!node.links || need.share() || need.gpus < 2) return devices;
+  // To an outlook the devices of a sort are one; their links tell them apart.
+  trial = bare(node);
+  for (auto& device : trial.devices) {
+    const auto is_chosen = [&](const DeviceGrant& grant) {
+      return alike(device, node.devices[grant.device]);
+    };
+    if (std::none_of(devices.begin(), devices.end(), is_chosen))
+      device.used_milli = device.capacity_milli;
+  }
+  return pick(trial, need, from);
 }
 
 }  // namespace reeve::cluster

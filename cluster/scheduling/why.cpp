@@ -50,28 +50,148 @@ std::uint64_t distance(const NearestNode& near, const Need& need) {
          part(near.memory_lacking_bytes, need.memory_bytes);
 }
 
-// When something that runs is expected to have ended, or (without a session) a
-// reservation lets go of a node; the earlier first in a heap.
-struct Release {
+// When something that runs is expected to have ended; the earliest first in a
+// heap.
+struct End {
   Time at;
   const Session* session = nullptr;
-  std::uint32_t node = 0;
-  bool operator<(const Release& other) const {
-    const auto id = [](const Release& of) {
-      return of.session ? of.session->key.session : 0;
-    };
-    return std::tuple(other.at, id(other), other.node) <
-           std::tuple(at, id(*this), node);
+  bool operator<(const End& other) const {
+    return std::pair(other.at, other.session->key.session) <
+           std::pair(at, session->key.session);
   }
 };
 
+// Nodes as they are when something on them has ended.
+using Later = std::unordered_map<std::uint32_t, Node>;
+
+// How many tasks of a class each node takes as what runs ends, and the first
+// moment at which a session of it fits by that.
+class Forecast {
+ public:
+  Forecast(const Scheduler::Core& core, const Class& wanted, const Later& then)
+      : core_(core),
+        wanted_(wanted),
+        then_(then),
+        label_(core.kept_within(wanted)),
+        room_(wanted.request),
+        room_on_(core.nodes.size(), not_there) {
+    for (const auto number : core.pools[wanted.pool].nodes) {
+      const auto& node = core.nodes[number];
+      if (!core.welcome(wanted, node) || !fits_emptied(node, wanted.need))
+        continue;
+      look(number, core.pass_at);
+      if (!node.bookings.empty()) booked_.push_back(number);
+      for (const auto at : core.window_moments(node, wanted))
+        windows_.emplace_back(at, number);
+    }
+    std::sort(windows_.begin(), windows_.end());
+    changed_ = false;
+  }
+
+  Time start() const { return start_; }  // 0: nothing tells
+  bool counts(std::uint32_t number) const {
+    return room_on_[number] != not_there;
+  }
+
+  // The node is another one from then on.
+  void look(std::uint32_t number, Time at) {
+    const auto& node = core_.nodes[number];
+    const auto known = then_.find(number);
+    const auto& now = known == then_.end() ? node : known->second;
+    const auto* place = label_ ? core_.place_of(node, *label_) : nullptr;
+    const auto before = counts(number) ? room_on_[number] : 0;
+    room_on_[number] = core_.slots_from(now, node, wanted_, at);
+    room_.change(place ? *place : std::string(), before, room_on_[number]);
+    changed_ = true;
+  }
+
+  // Reservations let go of nodes, or begin to keep them.
+  void pass_windows(Time until) {
+    for (; next_ < windows_.size() && windows_[next_].first <= until; ++next_) {
+      look(windows_[next_].second, windows_[next_].first);
+      settle(windows_[next_].first);
+    }
+  }
+
+  // After all that changed at that moment.
+  void settle(Time at) {
+    if (start_.value != 0 || !std::exchange(changed_, false)) return;
+    if (!room_.enough()) return;
+    // Windows that begin soon may have come too near meanwhile.
+    for (const auto number : booked_) look(number, at);
+    if (room_.enough()) start_ = at;
+  }
+
+  // The nodes that take the most tasks.
+  std::vector<std::uint32_t> roomiest() const {
+    std::uint32_t most = 0;
+    for (const auto times : room_on_)
+      if (times != not_there) most = std::max(most, times);
+    std::vector<std::uint32_t> numbers;
+    for (std::uint32_t number = 0; number < room_on_.size(); ++number)
+      if (room_on_[number] == most) numbers.push_back(number);
+    return numbers;
+  }
+
+ private:
+  static constexpr std::uint32_t not_there = UINT32_MAX;
+
+  const Scheduler::Core& core_;
+  const Class& wanted_;
+  const Later& then_;
+  const std::string* label_;  // of which its tasks share one value
+  GangRooms room_;
+  std::vector<std::uint32_t> room_on_;
+  std::vector<std::uint32_t> booked_;
+  std::vector<std::pair<Time, std::uint32_t>> windows_;
+  std::size_t next_ = 0;
+  bool changed_ = false;
+  Time start_;
+};
+
+// Frees what runs in the order of its ends until all of these know their start,
+// or everything has ended.
+void pass_ends(const Scheduler::Core& core,
+               const std::vector<const Session*>& ending, Later& then,
+               std::vector<Forecast*> open) {
+  std::vector<End> ends;
+  ends.reserve(ending.size());
+  for (const auto* session : ending)
+    ends.push_back({core.limit_of(*session), session});
+  std::make_heap(ends.begin(), ends.end());
+  for (auto rest = ends.end(); rest != ends.begin() && !open.empty(); --rest) {
+    std::pop_heap(ends.begin(), rest);
+    const auto& next = *std::prev(rest);
+    for (auto* one : open) one->pass_windows(next.at);
+    const auto& need = core.classes[next.session->request_class].need;
+    for (const auto& holding : next.session->holdings) {
+      const auto number = holding.task.node.value;
+      const auto counts = [&](auto* one) { return one->counts(number); };
+      if (holding.freed || std::none_of(open.begin(), open.end(), counts))
+        continue;
+      auto it = then.find(number);
+      if (it == then.end())
+        it = then.emplace(number, bare(core.nodes[number])).first;
+      release(it->second, need, holding.task.devices);
+      for (auto* one : open)
+        if (counts(one)) one->look(number, next.at);
+    }
+    for (auto* one : open) one->settle(next.at);
+    std::erase_if(open, [](auto* one) { return one->start().value != 0; });
+  }
+  for (auto* one : open) one->pass_windows(no_time);
+}
+
 }  // namespace
 
-// Whether a task would fit but for reservations.
-bool Scheduler::Core::is_reserved(const Node& node, const Class& wanted) const {
-  if (node.bookings.empty() && wanted.request.reservation.empty()) return false;
-  const auto left = unreserved(node, wanted);
-  return !left || (fits(node, wanted.need) && !fits(*left, wanted.need));
+// How many tasks that start then fit on the node, were it as `then`.
+std::uint32_t Scheduler::Core::slots_from(const Node& then, const Node& node,
+                                          const Class& wanted,
+                                          Time from) const {
+  const auto tasks = wanted.request.tasks;
+  if (node.bookings.empty() && wanted.request.reservation.empty())
+    return slots(then, wanted.need, tasks);
+  return slots_unreserved(bare(then), node, wanted, tasks, from);
 }
 
 void Scheduler::Core::count_nodes(const Session& session, Why& answer) const {
@@ -80,10 +200,16 @@ void Scheduler::Core::count_nodes(const Session& session, Why& answer) const {
   const auto key = effective(pools[wanted.pool], wanted.owner, session.key);
   auto& count = answer.nodes;
   std::uint64_t nearest_distance = UINT64_MAX;
+  const auto* label = kept_within(wanted);
+  std::map<std::string, std::vector<std::uint32_t>> room;  // by place
   for (const auto number : pools[wanted.pool].nodes) {
     const auto& node = nodes[number];
     ++count.total;
     const auto& named = wanted.request.on_node;
+    const bool may_be_kept =
+        !node.bookings.empty() || !wanted.request.reservation.empty();
+    const auto left = may_be_kept ? unreserved(node, wanted) : std::nullopt;
+    const auto& now = left ? *left : node;
     if (!node.offered()) {
       ++count.away;
     } else if (!named.empty() && !is_named(node, named)) {
@@ -92,18 +218,20 @@ void Scheduler::Core::count_nodes(const Session& session, Why& answer) const {
       ++count.too_small;
     } else if (!as_wished(wanted, node)) {
       ++count.unwished;
-    } else if (is_reserved(node, wanted)) {
+    } else if (may_be_kept &&
+               (!left || (fits(node, need) && !fits(now, need)))) {
       ++count.reserved;
-    } else if (fits(node, need)) {
+    } else if (fits(now, need)) {
       const bool kept =
           (node.earmarked && key > guard_key(pools[wanted.pool])) ||
           (!node.holds.empty() && !beside_holds(node, wanted, 1, key));
       ++(kept ? count.earmarked : count.fitting);
       if (kept) continue;
-      const auto left = answer.tasks - answer.tasks_fitting;
-      answer.tasks_fitting += slots(node, need, left);
+      const auto* place = label ? place_of(node, *label) : nullptr;
+      room[place ? *place : std::string()].push_back(
+          slots(now, need, answer.tasks));
     } else {
-      const auto near = nearness(node, need);
+      const auto near = nearness(now, need);
       ++(near.gpus_lacking > 0        ? count.devices_busy
          : near.cpu_lacking_milli > 0 ? count.cpu_short
                                       : count.memory_short);
@@ -114,6 +242,9 @@ void Scheduler::Core::count_nodes(const Session& session, Why& answer) const {
       answer.nearest->name = node.name;
     }
   }
+  for (auto& [place, rooms] : room)
+    answer.tasks_fitting = std::max(answer.tasks_fitting,
+                                    tasks_on(std::move(rooms), wanted.request));
 }
 
 void Scheduler::Core::count_queue(const Session& session, Why& answer) const {
@@ -192,125 +323,67 @@ Time Scheduler::Core::limit_of(const Session& session) const {
   return Time(session.started_at.value + session.time_limit_ns);
 }
 
-// From the plan, or by freeing what runs in the order of its ends until the
-// session fits.
+// What runs and is expected to end.
+std::vector<const Session*> Scheduler::Core::ending() const {
+  std::vector<const Session*> found;
+  for (const auto& [id, session] : sessions) {
+    if (session.holdings.empty() || session.started_at.value == 0) continue;
+    if (limit_of(session) != no_time) found.push_back(&session);
+  }
+  return found;
+}
+
+// The place that is kept for it from a known moment on; null: none.
+const Planned* Scheduler::Core::planned_for(const Session& session) const {
+  for (const auto& planned : pools[classes[session.request_class].pool].plan)
+    if (planned.key == session.key && planned.start != no_time) return &planned;
+  return nullptr;
+}
+
+// From the plan, or by what runs and when it ends.
 void Scheduler::Core::expect_start(const Session& session, Why& answer) const {
-  const auto& wanted = classes[session.request_class];
-  for (const auto& planned : pools[wanted.pool].plan)
-    if (planned.key == session.key && planned.start != no_time) {
-      answer.expected_start = planned.start;
-      answer.basis = StartBasis::plan;
-      std::vector<std::uint32_t> numbers;
-      for (const auto& place : planned.places) numbers.push_back(place.first);
-      std::sort(numbers.begin(), numbers.end());
-      std::vector<const Session*> among;
-      for (const auto number : numbers)
-        for (const auto& tenant : nodes[number].tenants)
-          among.push_back(&sessions.at(tenant.session));
-      std::sort(among.begin(), among.end());
-      among.erase(std::unique(among.begin(), among.end()), among.end());
-      return await_ends(among, numbers, planned.start, answer);
-    }
-  const auto tasks = wanted.request.tasks;
-  constexpr auto not_there = UINT32_MAX;
-  std::unordered_map<std::uint32_t, Node> then;  // where something has ended
-  const auto room_at = [&](std::uint32_t number, Time at) -> std::uint32_t {
-    const auto& node = nodes[number];
-    const auto known = then.find(number);
-    const auto& now = known == then.end() ? node : known->second;
-    if (node.bookings.empty() && wanted.request.reservation.empty())
-      return slots(now, wanted.need, tasks);
-    Node left = bare(now);
-    return leave_reserved(left, node, wanted, at)
-               ? slots(left, wanted.need, tasks)
-               : 0;
-  };
-  std::vector<std::uint32_t> room_on(nodes.size(), not_there);
-  std::vector<std::uint32_t> booked;
-  std::vector<Release> releases;
-  const auto* label = kept_within(wanted);
-  GangRooms room(wanted.request);
-  const auto change = [&](std::uint32_t number, std::uint32_t times) {
-    const auto* place = label ? place_of(nodes[number], *label) : nullptr;
-    const auto before = room_on[number] == not_there ? 0 : room_on[number];
-    room.change(place ? *place : std::string(), before, times);
-    room_on[number] = times;
-  };
+  if (const auto* planned = planned_for(session)) {
+    answer.expected_start = planned->start;
+    answer.basis = StartBasis::plan;
+    std::vector<std::uint32_t> numbers;
+    for (const auto& place : planned->places) numbers.push_back(place.first);
+    std::sort(numbers.begin(), numbers.end());
+    std::vector<const Session*> among;
+    for (const auto number : numbers)
+      for (const auto& tenant : nodes[number].tenants)
+        among.push_back(&sessions.at(tenant.session));
+    std::sort(among.begin(), among.end());
+    among.erase(std::unique(among.begin(), among.end()), among.end());
+    return await_ends(among, numbers, planned->start, answer);
+  }
+  Later then;
+  Forecast own(*this, classes[session.request_class], then);
+  const auto among = ending();
+  pass_ends(*this, among, then, {&own});
+  if (own.start().value == 0) return;
+  answer.expected_start = own.start();
+  answer.basis = StartBasis::limits;
+  await_ends(among, own.roomiest(), own.start(), answer);
+}
+
+// Whether a session that starts then fits on what is free now.
+bool Scheduler::Core::has_room_from(const Class& wanted, Time from) const {
+  std::map<std::uint32_t, std::uint32_t> room;
   for (const auto number : pools[wanted.pool].nodes) {
     const auto& node = nodes[number];
-    if (!welcome(wanted, node) || !fits_emptied(node, wanted.need)) continue;
-    change(number, room_at(number, pass_at));
-    if (!node.bookings.empty()) booked.push_back(number);
-    for (const auto at : window_moments(node, wanted))
-      releases.push_back({at, nullptr, number});
+    if (!welcome(wanted, node)) continue;
+    if (const auto times = slots_from(node, node, wanted, from))
+      room[number] = times;
   }
-  for (const auto& [id, other] : sessions) {
-    if (other.holdings.empty() || other.started_at.value == 0) continue;
-    if (const auto at = limit_of(other); at != no_time)
-      releases.push_back({at, &other, 0});
-  }
-  std::make_heap(releases.begin(), releases.end());
-  const auto look = [&](std::uint32_t number, Time at) {
-    change(number, room_at(number, at));
-  };
-  std::vector<const Session*> ended;
-  while (!releases.empty()) {
-    std::pop_heap(releases.begin(), releases.end());
-    const auto next = releases.back();
-    releases.pop_back();
-    if (answer.basis == StartBasis::limits && next.at > answer.expected_start)
-      break;
-    if (next.session) ended.push_back(next.session);
-    if (answer.basis == StartBasis::limits) continue;
-    bool changed = !next.session;
-    if (!next.session) look(next.node, next.at);
-    const auto count = next.session ? next.session->holdings.size() : 0;
-    for (std::size_t i = 0; i < count; ++i) {
-      const auto& holding = next.session->holdings[i];
-      const auto number = holding.task.node.value;
-      if (holding.freed || room_on[number] == not_there) continue;
-      auto it = then.find(number);
-      if (it == then.end())
-        it = then.emplace(number, bare(nodes[number])).first;
-      release(it->second, classes[next.session->request_class].need,
-              holding.task.devices);
-      look(number, next.at);
-      changed = true;
-    }
-    if (!changed || !room.enough()) continue;
-    // Windows that begin soon may have come too near meanwhile.
-    for (const auto number : booked) look(number, next.at);
-    if (!room.enough()) continue;
-    answer.expected_start = next.at;
-    answer.basis = StartBasis::limits;
-  }
-  if (answer.basis != StartBasis::limits) return;
-  std::uint32_t most = 0;
-  for (const auto times : room_on)
-    if (times != not_there) most = std::max(most, times);
-  std::vector<std::uint32_t> numbers;
-  for (std::uint32_t number = 0; number < room_on.size(); ++number)
-    if (room_on[number] == most) numbers.push_back(number);
-  await_ends(ended, numbers, answer.expected_start, answer);
+  Places places;
+  return gather(wanted, room, places);
 }
 
 // Of one that only its time holds back: then, if there is room now, else when
 // there is, but not before its time.
 void Scheduler::Core::expect_after_hold(const Session& session,
                                         Why& answer) const {
-  const auto& wanted = classes[session.request_class];
-  const auto tasks = wanted.request.tasks;
-  std::map<std::uint32_t, std::uint32_t> room;
-  for (const auto number : pools[wanted.pool].nodes) {
-    const auto& node = nodes[number];
-    if (!welcome(wanted, node)) continue;
-    Node left = bare(node);
-    if (!leave_reserved(left, node, wanted, session.not_before)) continue;
-    if (const auto times = slots(left, wanted.need, tasks))
-      room[number] = times;
-  }
-  Places places;
-  if (gather(wanted, room, places)) {
+  if (has_room_from(classes[session.request_class], session.not_before)) {
     answer.expected_start = session.not_before;
     answer.basis = StartBasis::room;
     return;
@@ -318,6 +391,39 @@ void Scheduler::Core::expect_after_hold(const Session& session,
   expect_start(session, answer);
   if (answer.expected_start.value != 0)
     answer.expected_start = std::max(answer.expected_start, session.not_before);
+}
+
+// The same as these two say of each, for several at the cost of little more
+// than one: what runs ends once for all of them, and those of a class share
+// their answers.
+std::vector<Time> Scheduler::Core::expected_starts(
+    const std::vector<const Session*>& asked) const {
+  std::vector<Time> starts(asked.size());
+  Later then;
+  std::map<ClassId, Forecast> forecasts;
+  std::map<std::pair<ClassId, Time>, bool> room_from;
+  for (std::size_t i = 0; i < asked.size(); ++i) {
+    const auto id = asked[i]->request_class;
+    const auto from = asked[i]->not_before;
+    if (asked[i]->standing == Session::Standing::held) {
+      const auto [room, is_new] = room_from.try_emplace({id, from});
+      if (is_new) room->second = has_room_from(classes[id], from);
+      if (room->second) starts[i] = from;
+    } else if (const auto* planned = planned_for(*asked[i])) {
+      starts[i] = planned->start;
+    }
+    if (starts[i].value == 0)
+      forecasts.try_emplace(id, *this, classes[id], then);
+  }
+  std::vector<Forecast*> open;
+  for (auto& [id, forecast] : forecasts) open.push_back(&forecast);
+  if (!open.empty()) pass_ends(*this, ending(), then, std::move(open));
+  for (std::size_t i = 0; i < asked.size(); ++i) {
+    if (starts[i].value != 0) continue;
+    const auto start = forecasts.at(asked[i]->request_class).start();
+    if (start.value != 0) starts[i] = std::max(start, asked[i]->not_before);
+  }
+  return starts;
 }
 
 Why Scheduler::Core::why(std::uint64_t id) const {

@@ -61,6 +61,46 @@ BOOST_AUTO_TEST_CASE(a_gang_says_how_many_of_its_tasks_would_fit) {
   BOOST_TEST(answer.nodes.fitting == 1U);
 }
 
+// Two CPUs are free on one node, none on the other.
+BOOST_AUTO_TEST_CASE(a_gang_counts_what_it_can_use_of_each_node) {
+  TestCell cell;
+  cell.add({.number = 0, .cpu_milli = 2000});
+  cell.add({.number = 1, .cpu_milli = 1000});
+  cell.submit({.on_node = "n1"});
+  cell.pass();
+  const struct {
+    std::uint32_t tasks;
+    std::uint32_t nodes;
+    std::uint32_t fitting;
+  } cases[] = {{3, 0, 2}, {2, 2, 1}, {3, 1, 2}, {3, 2, 2}};
+  for (const auto& c : cases) {
+    const auto id = cell.submit({.tasks = c.tasks, .nodes = c.nodes});
+    cell.pass();
+    const auto answer = why(cell, id);
+    BOOST_TEST((answer.reason == WaitReason::no_room));
+    BOOST_TEST(answer.tasks_fitting == c.fitting);
+    BOOST_TEST(answer.nodes.fitting == 1U);
+    BOOST_REQUIRE(answer.nearest);
+    BOOST_TEST(answer.nearest->name == "n1");
+  }
+}
+
+// One node of each rack has room.
+BOOST_AUTO_TEST_CASE(a_gang_within_a_rack_counts_what_fits_in_one) {
+  TestCell cell;
+  for (std::uint32_t i = 0; i < 4; ++i)
+    cell.add({.number = i,
+              .cpu_milli = 1000,
+              .labels = {{"rack", i < 2 ? "r1" : "r2"}}});
+  cell.submit({.on_node = "n1"});
+  cell.submit({.on_node = "n3"});
+  cell.pass();
+  const auto id = cell.submit({.tasks = 2, .within = "rack"});
+  cell.pass();
+  BOOST_TEST(why(cell, id).tasks_fitting == 1U);
+  BOOST_TEST(why(cell, id).nodes.fitting == 2U);
+}
+
 BOOST_AUTO_TEST_CASE(the_place_in_the_queue_counts_all_that_come_before) {
   TestCell cell;
   cell.add({.number = 0, .cpu_milli = 1000});

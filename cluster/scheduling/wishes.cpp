@@ -142,8 +142,16 @@ void Scheduler::Core::leave_companies(ClassId id) {
   }
 }
 
-// A place that loses its last one is open to others again: the classes of the
-// company are looked at anew.
+// Places are open that were not: its classes are looked at anew.
+void Scheduler::Core::company_opened(const std::string& key) {
+  for (const auto id : company_classes.at(key)) {
+    if (classes[id].standing != Class::Standing::refused) continue;
+    unlist(id);
+    list(id, Class::Standing::ready);
+  }
+}
+
+// A place that loses its last one is open to others again.
 void Scheduler::Core::leave_company(const Class& of, const Node& node) {
   if (!of.wishes) return;
   const auto leave = [&](const std::string& key, const std::string& label) {
@@ -155,11 +163,7 @@ void Scheduler::Core::leave_company(const Class& of, const Node& node) {
     if (at == company->second.end() || --at->second > 0) return;
     company->second.erase(at);
     if (company->second.empty()) companies.erase(company);
-    for (const auto id : company_classes.at(key)) {
-      if (classes[id].standing != Class::Standing::refused) continue;
-      unlist(id);
-      list(id, Class::Standing::ready);
-    }
+    company_opened(key);
   };
   leave(of.wishes->together, of.wishes->together_by);
   leave(of.wishes->apart, of.wishes->apart_by);
@@ -260,12 +264,12 @@ bool Scheduler::Core::place_preferred(Class& wanted, const OrderKey& key,
 // ---- reservations
 
 // Takes from `left`, a copy of the node, what reservations keep from the
-// class's sessions that start then; false: they keep all of it.
+// class's sessions that start then; false: they keep all of it. What may run
+// into a window counts, so the limit decides and no estimate.
 bool Scheduler::Core::leave_reserved(Node& left, const Node& node,
                                      const Class& wanted, Time from) const {
-  const auto length =
-      wanted.length_ns == no_length ? running_ns_max : wanted.length_ns;
-  const Time end(from.value + length);
+  const Time end(from.value + (wanted.limit_ns == no_length ? running_ns_max
+                                                            : wanted.limit_ns));
   const auto& own = wanted.request.reservation;
   bool inside = own.empty();
   const auto block_those = [&](const Reservation& reservation, bool covered) {
@@ -287,6 +291,17 @@ bool Scheduler::Core::leave_reserved(Node& left, const Node& node,
   return inside;
 }
 
+// How many tasks that start then fit on the node, were it as `then`, beside
+// what reservations keep.
+std::uint32_t Scheduler::Core::slots_unreserved(Node then, const Node& node,
+                                                const Class& wanted,
+                                                std::uint32_t limit,
+                                                Time from) const {
+  return leave_reserved(then, node, wanted, from)
+             ? slots(then, wanted.need, limit)
+             : 0;
+}
+
 // What reservations leave of the node from now on; nothing: they keep it.
 std::optional<scheduling::Node> Scheduler::Core::unreserved(
     const Node& node, const Class& wanted) const {
@@ -295,11 +310,16 @@ std::optional<scheduling::Node> Scheduler::Core::unreserved(
   return left;
 }
 
-// Whether it may be there at all, whatever has room.
+// Whether it may be there at all, at some time, whatever has room.
 bool Scheduler::Core::welcome(const Class& wanted, const Node& node) const {
   const auto& name = wanted.request.on_node;
+  const auto& own = wanted.request.reservation;
+  const auto is_own = [&](const auto* one) { return one->name == own; };
   return node.offered() && node.pool == wanted.pool &&
-         (name.empty() || is_named(node, name)) && as_wished(wanted, node);
+         (name.empty() || is_named(node, name)) &&
+         (own.empty() ||
+          std::any_of(node.bookings.begin(), node.bookings.end(), is_own)) &&
+         as_wished(wanted, node);
 }
 
 // When reservations are to let go of the node, or begin to keep it for the
@@ -317,6 +337,18 @@ std::vector<Time> Scheduler::Core::window_moments(const Node& node,
   return moments;
 }
 
+// When the reservation that the class asks for begins to hold; nothing: it
+// does, or none is asked for; 0: that is not known.
+std::optional<Time> Scheduler::Core::opens_at(const Class& wanted) const {
+  const auto& name = wanted.request.reservation;
+  if (name.empty()) return std::nullopt;
+  const auto* own = reservations.find(name);
+  const auto window = own ? own->window_at(windows_at) : std::nullopt;
+  if (!window) return Time{};
+  if (window->from <= windows_at) return std::nullopt;
+  return window->from;
+}
+
 // When a window next begins or ends; 0: never.
 Time Scheduler::Core::next_window(Time now) const {
   Time next;
@@ -331,13 +363,35 @@ Time Scheduler::Core::next_window(Time now) const {
 
 void Scheduler::Core::pass_windows(Time now) {
   if (window_at.value == 0 || now < window_at) return;
-  window_at = next_window(now);
   for (auto& node : nodes)
     if (!node.bookings.empty()) node_freed(node);
+  windows_changed(now);
+}
+
+// Who asks for a reservation is in the queue while that holds, and held else:
+// so it is in nobody's way before.
+void Scheduler::Core::windows_changed(Time now) {
+  windows_at = now;
+  window_at = next_window(now);
+  const auto reserves = [this](ClassId id) {
+    return !classes[id].request.reservation.empty();
+  };
+  const auto asked = [&](const auto& known) { return reserves(known.second); };
+  if (std::none_of(class_numbers.begin(), class_numbers.end(), asked)) return;
+  for (auto& [id, session] : sessions) {
+    if (!reserves(session.request_class)) continue;
+    const bool queues = session.standing == Session::Standing::waiting ||
+                        session.standing == Session::Standing::over_quota ||
+                        session.standing == Session::Standing::array_full;
+    const bool closed = opens_at(classes[session.request_class]).has_value();
+    if (!session.awaits_window && !(queues && closed)) continue;
+    leave_queue(id, session);
+    admit(id, session);
+  }
 }
 
 // Sessions of a queue whose nodes are reserved at times are told apart by
-// their lengths.
+// their limits.
 void Scheduler::Core::book(Node& node) {
   node.bookings.clear();
   for (const auto& [name, reservation] : reservations.all())
@@ -346,7 +400,6 @@ void Scheduler::Core::book(Node& node) {
 
 void Scheduler::Core::reservations_changed(const schema::Event& event) {
   reservations.apply(event);
-  window_at = next_window(Time(event.time_at()));
   std::set<std::uint32_t> booked;
   for (auto& node : nodes) {
     const bool before = !node.bookings.empty();
@@ -357,6 +410,7 @@ void Scheduler::Core::reservations_changed(const schema::Event& event) {
   for (std::uint32_t number = 0; number < pools.size(); ++number)
     if (pools[number].booked != booked.contains(number))
       rebuild_pool(number, [&](Pool& pool) { pool.booked = !pool.booked; });
+  windows_changed(Time(event.time_at()));
 }
 
 // ---- arrays

@@ -1,5 +1,4 @@
-// Where sessions may and would rather be: labels, company, reservations,
-// arrays.
+// Where sessions may and would rather be: labels, company, arrays.
 #include <boost/test/unit_test.hpp>
 
 #include "cluster/scheduling/test_cell.hpp"
@@ -10,8 +9,6 @@ using Ids = std::vector<std::uint64_t>;
 using Numbers = std::vector<std::uint32_t>;
 
 namespace {
-
-constexpr std::uint64_t minute_ns = 60 * second_ns;
 
 void check_started(TestCell& cell, const Ids& expected) {
   const auto ids = cell.started();
@@ -43,31 +40,6 @@ TestCell racks(std::uint32_t nodes) {
               .labels = {{"rack", "r" + std::to_string(i / 2)},
                          {"disk", i % 2 ? "nvme" : "sata"}}});
   return cell;
-}
-
-struct Kept {
-  const char* name = "kept";
-  std::vector<std::string> nodes{"n0"};
-  std::vector<std::uint32_t> devices{};
-  std::uint64_t from_at = 0;
-  std::uint64_t to_at = 0;
-  std::uint64_t every_ns = 0;
-};
-
-void reserve(TestCell& cell, const Kept& kept) {
-  cell.event(schema::EventBody::ReservationSet, [&](auto& builder) {
-    const auto name = builder.CreateString(kept.name);
-    const auto nodes = builder.CreateVectorOfStrings(kept.nodes);
-    const auto devices = builder.CreateVector(kept.devices);
-    schema::ReservationSpecBuilder spec(builder);
-    spec.add_name(name);
-    spec.add_nodes(nodes);
-    spec.add_devices(devices);
-    spec.add_from_at(kept.from_at);
-    spec.add_to_at(kept.to_at);
-    spec.add_every_ns(kept.every_ns);
-    return schema::CreateReservationSet(builder, spec.Finish()).Union();
-  });
 }
 
 }  // namespace
@@ -180,6 +152,43 @@ BOOST_AUTO_TEST_CASE(a_company_that_has_gone_opens_to_all_that_share_it) {
   check_nodes(cell, {1});
 }
 
+BOOST_AUTO_TEST_CASE(a_company_goes_where_the_labels_of_its_node_go) {
+  const TestNode moved{
+      .number = 0, .cpu_milli = 4000, .labels = {{"rack", "r1"}}};
+  auto cell = racks(4);
+  TestSession session{.user = "ann", .on_node = "n0", .apart = "db@rack"};
+  cell.submit(session);
+  check_nodes(cell, {0});
+  session.on_node = "n1";
+  cell.submit(session);
+  check_nodes(cell, {});
+  cell.add(moved);
+  check_nodes(cell, {1});
+  session.on_node = "n2";
+  cell.submit(session);
+  check_nodes(cell, {});
+  cell.end(1);
+  check_nodes(cell, {2});
+}
+
+BOOST_AUTO_TEST_CASE(a_rack_that_a_company_comes_to_opens_to_the_others_of_it) {
+  for (const bool beside : {false, true}) {
+    auto cell = racks(4);
+    const TestSession all{.cpu_milli = 4000, .together = "db@rack"};
+    auto on = all;
+    on.on_node = "n0";
+    cell.submit(on);
+    on.on_node = "n1";
+    if (!beside) on.together.clear();
+    cell.submit(on);
+    check_started(cell, {1, 2});
+    cell.submit(all);
+    check_nodes(cell, {});
+    cell.add({.number = 0, .cpu_milli = 4000, .labels = {{"rack", "r1"}}});
+    check_nodes(cell, {2});
+  }
+}
+
 BOOST_AUTO_TEST_CASE(apart_by_rack) {
   auto cell = racks(4);
   const TestSession session{.user = "ann", .apart = "db@rack"};
@@ -193,123 +202,6 @@ BOOST_AUTO_TEST_CASE(apart_by_rack) {
   check_nodes(cell, {});
   cell.end(1);
   check_started(cell, {3});
-}
-
-BOOST_AUTO_TEST_CASE(a_reservation_keeps_what_would_run_into_it_away) {
-  auto cell = racks(1);
-  const auto now = cell.now.value;
-  reserve(cell,
-          {.from_at = now + 60 * minute_ns, .to_at = now + 90 * minute_ns});
-  cell.submit({.time_limit_ns = 60 * minute_ns});
-  cell.submit({.time_limit_ns = 61 * minute_ns});
-  cell.submit({});  // nobody knows when it ends
-  cell.submit({.reservation = "kept"});
-  check_started(cell, {1});
-  BOOST_TEST(cell.scheduler.why(SessionId{2}).nodes.reserved == 1U);
-  BOOST_TEST(cell.scheduler.next_wakeup().value == now + 60 * minute_ns);
-  cell.now.value += 60 * minute_ns;
-  cell.end(1);
-  check_started(cell, {4});
-  BOOST_TEST(cell.scheduler.next_wakeup().value == now + 90 * minute_ns);
-  cell.now.value += 30 * minute_ns;
-  check_started(cell, {2, 3});
-}
-
-// Two nodes, one kept for half an hour. The head needs both, so it starts when
-// that is over, and what ends later may not pass it.
-BOOST_AUTO_TEST_CASE(a_place_is_kept_from_the_end_of_a_reservation_on) {
-  for (const char* policy : {"easy", "greedy"}) {
-    auto cell = racks(2);
-    cell.scheduler.set_policy("default", *parse_policy(policy));
-    const auto now = cell.now.value;
-    reserve(cell, {.from_at = now, .to_at = now + 30 * minute_ns});
-    cell.submit({.cpu_milli = 4000,
-                 .tasks = 2,
-                 .nodes = 2,
-                 .time_limit_ns = 10 * minute_ns});
-    check_started(cell, {});
-    BOOST_TEST(cell.scheduler.why(SessionId{1}).expected_start.value ==
-               now + 30 * minute_ns);
-    if (policy == std::string("greedy")) continue;
-    cell.submit({.cpu_milli = 4000, .time_limit_ns = 31 * minute_ns});
-    cell.submit({.cpu_milli = 4000, .time_limit_ns = 30 * minute_ns});
-    check_started(cell, {3});
-  }
-}
-
-BOOST_AUTO_TEST_CASE(a_long_limit_counts_whole_against_a_reservation) {
-  auto cell = racks(1);
-  const std::uint64_t day_ns = 24 * 60 * minute_ns;
-  const auto now = cell.now.value;
-  reserve(cell, {.from_at = now + 40 * day_ns, .to_at = now + 41 * day_ns});
-  cell.submit({.time_limit_ns = 60 * day_ns});
-  cell.submit({.time_limit_ns = 40 * day_ns});
-  cell.submit({});  // is stopped after 30 days
-  check_started(cell, {2, 3});
-}
-
-BOOST_AUTO_TEST_CASE(reserved_devices_leave_the_others_free) {
-  TestCell cell;
-  cell.add({.number = 0, .models = devices(4)});
-  const auto now = cell.now.value;
-  reserve(cell, {.devices = {0, 1}, .from_at = now, .to_at = now + minute_ns});
-  cell.submit({.gpus = 1, .time_limit_ns = minute_ns});
-  const auto proposals = cell.pass();
-  BOOST_REQUIRE(proposals.size() == 1);
-  BOOST_TEST(proposals[0].tasks[0].devices[0].device == 2U);
-  cell.submit({.gpus = 2, .time_limit_ns = minute_ns});
-  check_started(cell, {});
-  cell.submit({.gpus = 2, .reservation = "kept"});
-  const auto inside = cell.pass();
-  BOOST_REQUIRE(inside.size() == 1);
-  BOOST_TEST(inside[0].tasks[0].devices[0].device == 0U);
-  BOOST_TEST(inside[0].tasks[0].devices[1].device == 1U);
-}
-
-BOOST_AUTO_TEST_CASE(windows_repeat) {
-  auto cell = racks(1);
-  const auto now = cell.now.value;
-  reserve(cell, {.from_at = now,
-                 .to_at = now + 10 * minute_ns,
-                 .every_ns = 60 * minute_ns});
-  cell.submit({.time_limit_ns = 50 * minute_ns});
-  cell.submit({.time_limit_ns = 51 * minute_ns});
-  check_started(cell, {});
-  cell.now.value += 10 * minute_ns;
-  check_started(cell, {1});
-}
-
-// That another node is reserved at times opens no kept one.
-BOOST_AUTO_TEST_CASE(what_is_kept_for_the_head_stays_so_beside_reservations) {
-  auto cell = racks(2);
-  const auto now = cell.now.value;
-  reserve(cell, {.nodes = {"n1"},
-                 .from_at = now + 500 * minute_ns,
-                 .to_at = now + 600 * minute_ns});
-  cell.submit({.cpu_milli = 2000, .on_node = "n0"});
-  cell.submit({.on_node = "n0"});
-  cell.submit({.cpu_milli = 4000, .on_node = "n0"});  // the head
-  cell.submit({.cpu_milli = 4000, .time_limit_ns = 60 * minute_ns});
-  check_started(cell, {1, 2, 4});
-  cell.now.value += head_patience_ns;
-  cell.submit({.cpu_milli = 1000});
-  check_started(cell, {});
-  cell.end(2);
-  check_started(cell, {});
-  cell.end(1);
-  check_started(cell, {3});
-}
-
-BOOST_AUTO_TEST_CASE(a_reservation_that_is_removed_keeps_nothing) {
-  auto cell = racks(1);
-  reserve(cell, {.from_at = cell.now.value,
-                 .to_at = cell.now.value + 600 * minute_ns});
-  cell.submit({});
-  check_started(cell, {});
-  cell.event(schema::EventBody::ReservationRemoved, [](auto& builder) {
-    return schema::CreateReservationRemovedDirect(builder, "kept").Union();
-  });
-  check_started(cell, {1});
 }
 
 BOOST_AUTO_TEST_CASE(of_an_array_no_more_run_than_may) {

@@ -173,8 +173,6 @@ void Judge::check_company(const Ask& ask, const Proposal& proposal) const {
 // It would be over when a reservation of others begins.
 void Judge::check_windows(const Ask& ask, const Proposal& proposal,
                           Time now) const {
-  const auto policy = policy_of(pool_of(*ask.session));
-  if (policy.estimates != cluster::EstimateSource::limit) return;
   const std::uint64_t limit_ns = ask.session->time_limit_ns;
   const Time end{now.value +
                  (limit_ns != 0 ? limit_ns : cluster::running_ns_max)};

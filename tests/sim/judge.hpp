@@ -98,7 +98,8 @@ class Judge {
   // judge_room.cpp: those that make room.
   void check_victim(const cluster::Preemption& one, Time now) const;
   void check_victims(const Session& head,
-                     const std::vector<cluster::Preemption>& room) const;
+                     const std::vector<cluster::Preemption>& room,
+                     Time now) const;
 
   Probes& probes_;
   cluster::State known_;

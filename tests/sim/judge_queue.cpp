@@ -46,8 +46,13 @@ bool Judge::may_start(const Session& session, Time now) const {
   if (session.state != SessionState::pending || session.not_before > now ||
       open_.contains(session.id.value))
     return false;
+  const cluster::Spec spec = known_.spec(session);
+  if (!spec.reservation.empty()) {
+    const auto* own = known_.reservations().find(spec.reservation);
+    if (!own || !own->holds_at(now)) return false;
+  }
   if (!session.depends) return true;
-  const auto after = known_.spec(session).after;
+  const auto& after = spec.after;
   return std::all_of(after.begin(), after.end(), [&](const auto& one) {
     const Session* other = known_.session(SessionId{one.session()});
     return !other || (cluster::has_ended(other->state) &&

@@ -43,7 +43,7 @@ void Judge::check_victim(const Preemption& one, Time now) const {
 
 // The head fits when all of them are gone, and not when one stays.
 void Judge::check_victims(const Session& head,
-                          const std::vector<Preemption>& room) const {
+                          const std::vector<Preemption>& room, Time now) const {
   const Ask ask(known_, head);
   if (ask.is_tied()) return;
   const auto fits_without = [&](const Preemption* stays) {
@@ -55,7 +55,7 @@ void Judge::check_victims(const Session& head,
         if (task.phase != cluster::TaskPhase::exited)
           then.at(task.node.value).give(of, grants_of(task));
     }
-    return fits(known_, then, ask);
+    return fits(known_, unreserved(known_, std::move(then), ask, now), ask);
   };
   SIM_CHECK(fits_without(nullptr),
             "{} sessions are to make room for s-{}, which would still not fit",
@@ -79,7 +79,7 @@ void Judge::making_room(const std::vector<Preemption>& room, Time now) {
     by_head[one.for_session.value].push_back(one);
   }
   for (const auto& [head, victims] : by_head)
-    check_victims(session(head), victims);
+    check_victims(session(head), victims, now);
   // Other nodes may be kept for it from now on.
   if (!room.empty()) watches_.clear();
 }

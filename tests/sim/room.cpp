@@ -4,6 +4,7 @@
 #include <functional>
 #include <numeric>
 
+#include "cluster/limits.hpp"
 #include "cluster/node_spec.hpp"
 
 namespace reeve::sim {
@@ -128,6 +129,38 @@ cluster::Policy policy_of(const cluster::State& state,
   const auto* found = state.accounts().find(schema::AccountKind::group, group);
   if (!found || found->policy.empty()) return {};
   return cluster::parse_policy(found->policy).value();
+}
+
+Rooms unreserved(const cluster::State& state, Rooms rooms, const Ask& ask,
+                 Time from) {
+  const std::uint64_t limit_ns = ask.session->time_limit_ns;
+  const Time end{from.value +
+                 (limit_ns != 0 ? limit_ns : cluster::running_ns_max)};
+  for (const auto& node : state.nodes()) {
+    Room& room = rooms.at(node.id.value);
+    const auto close = [&](const cluster::Reservation& kept, bool covered) {
+      for (std::uint32_t i = 0; i < room.devices.size(); ++i)
+        if (kept.covers_device(i) == covered) room.devices[i] = {};
+    };
+    bool open = ask.spec.reservation.empty();
+    for (const auto& [name, kept] : state.reservations().all()) {
+      const auto window = kept.window_at(from);
+      if (!kept.covers(node.name) || !window) continue;
+      if (name == ask.spec.reservation) {
+        open = window->from <= from;
+        close(kept, false);
+      } else if (window->from < end && !kept.devices.empty()) {
+        close(kept, true);
+      } else if (window->from < end) {
+        open = false;
+        break;
+      }
+    }
+    if (open) continue;
+    room = {};
+    room.cpu_milli = -1;  // not even for what needs nothing
+  }
+  return rooms;
 }
 
 bool fits(const cluster::State& state, const Rooms& rooms, const Ask& ask) {

@@ -22,10 +22,10 @@ struct Ask {
   cluster::Spec spec;  // views into the state
   Constraint constraint;
 
-  // Its place depends on more than room and constraint.
+  // Its place depends on where others are.
   bool is_tied() const {
     return !spec.together.empty() || !spec.apart.empty() ||
-           !spec.within.empty() || !spec.reservation.empty();
+           !spec.within.empty();
   }
 };
 
@@ -64,6 +64,11 @@ bool welcome(const Ask& ask, const cluster::Node& node);
 // That its sessions follow.
 cluster::Policy policy_of(const cluster::State& state,
                           const std::string& group);
+
+// What reservations leave of them for a session that starts then, and may run
+// as long as its limit.
+Rooms unreserved(const cluster::State& state, Rooms rooms, const Ask& ask,
+                 Time from);
 
 // Whether all of its tasks fit now.
 bool fits(const cluster::State& state, const Rooms& rooms, const Ask& ask);

@@ -50,6 +50,7 @@ void Saboteur::ask_one(const State& known, Time now,
       if (session.state == SessionState::pending && !session.depends &&
           session.not_before <= now && !is_open(session.id) &&
           !Ask(known, session).is_tied() &&
+          known.spec(session).reservation.empty() &&
           (!head || session.priority > head->priority))
         head = &session;
       return true;
