@@ -41,7 +41,9 @@ Status State::apply(const schema::Event& event) {
     case EventBody::CellCreated:
       status = apply_cell_created(body_of<schema::CellCreated>(event));
       break;
-    case EventBody::EpochStarted: break;
+    case EventBody::EpochStarted:
+      status = apply_epoch(event, body_of<schema::EpochStarted>(event));
+      break;
     case EventBody::GroupCreated:
     case EventBody::ProjectCreated:
     case EventBody::UserCreated:
@@ -101,6 +103,18 @@ Status State::apply(const schema::Event& event) {
   last_time_ = Time{event.time_at()};
   epoch_ = Epoch{event.epoch()};
   remember(event);
+  return {};
+}
+
+Status State::apply_epoch(const schema::Event& event,
+                          const schema::EpochStarted& body) {
+  if (body.first_session() == 0) return {};
+  if (body.first_session() < next_session_)
+    return contradiction(
+        event, fmt::format("sessions go on at s-{}, but the next new one is "
+                           "s-{}",
+                           body.first_session(), next_session_));
+  next_session_ = body.first_session();
   return {};
 }
 

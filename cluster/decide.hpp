@@ -90,8 +90,9 @@ bool decide_reservation_over(const Reservation& reservation,
 void decide_creation(std::string_view cell, std::string_view owner,
                      std::uint32_t owner_uid, const Origin& origin,
                      EventWriter& writer);
+// `first_session`: where the numbers of new sessions go on; 0: as they were.
 void decide_epoch(std::string_view manager, const Origin& origin,
-                  EventWriter& writer);
+                  EventWriter& writer, SessionId first_session = {});
 
 // Against the newest state: refused when anything of it does not fit (any
 // more).

@@ -185,10 +185,11 @@ void decide_creation(std::string_view cell, std::string_view owner,
 }
 
 void decide_epoch(std::string_view manager, const Origin& origin,
-                  EventWriter& writer) {
+                  EventWriter& writer, SessionId first_session) {
   writer.begin(origin);
   auto& builder = writer.builder();
-  writer.add(schema::CreateEpochStarted(builder, build_text(builder, manager)),
+  writer.add(schema::CreateEpochStarted(builder, build_text(builder, manager),
+                                        first_session.value),
              Sequence{});
 }
 

@@ -104,6 +104,12 @@ BOOST_AUTO_TEST_CASE(what_contradicts_the_state_is_refused) {
             words);
   };
   no(
+      EventBody::EpochStarted,
+      [](Builder& b) {
+        return schema::CreateEpochStarted(b, b.CreateString("m"), 1);
+      },
+      "sessions go on at s-1, but the next new one is s-3");
+  no(
       EventBody::NodeLost,
       [](Builder& b) { return schema::CreateNodeLost(b, 7); }, "no such node");
   no(

@@ -232,6 +232,8 @@ class State {
   void release_all(Session& session);
   void remember(const schema::Event& event);
 
+  Status apply_epoch(const schema::Event& event,
+                     const schema::EpochStarted& body);
   Status apply_cell_created(const schema::CellCreated& body);
   Status apply_node_registered(const schema::NodeRegistered& body);
   Status apply_submitted(const schema::Event& event,

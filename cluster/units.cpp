@@ -340,18 +340,28 @@ Expected<std::int64_t> parse_integer(string_view text, string_view what,
                                        text, what, least, most));
 }
 
-Expected<std::uint32_t> parse_milli(string_view text, string_view what) {
+Expected<std::uint64_t> parse_milli_sum(string_view text, string_view what,
+                                        std::uint64_t most) {
   string_view rest = trimmed(text);
   Decimal number;
-  std::uint64_t milli = 0;
   const bool good = take_decimal(rest, number) && rest.empty() &&
-                    number.nano % 1'000'000 == 0 &&
-                    scaled(number, 1000, milli) && milli <= UINT32_MAX;
-  if (good) return static_cast<std::uint32_t>(milli);
+                    number.nano % 1'000'000 == 0;
+  if (!good)
+    return fail(Errc::usage,
+                fmt::format("\"{}\" is no {}: a number with at most three "
+                            "decimals is expected, for example 2 or 0.25",
+                            text, what));
+  std::uint64_t milli = 0;
+  if (scaled(number, 1000, milli) && milli <= most) return milli;
   return fail(Errc::usage,
-              fmt::format("\"{}\" is no {}: a number with at most three "
-                          "decimals is expected, for example 2 or 0.25",
-                          text, what));
+              fmt::format("\"{}\" is no {}: at most {} is expected", text, what,
+                          format_milli(most)));
+}
+
+Expected<std::uint32_t> parse_milli(string_view text, string_view what) {
+  return parse_milli_sum(text, what, UINT32_MAX).map([](std::uint64_t milli) {
+    return static_cast<std::uint32_t>(milli);
+  });
 }
 
 std::string format_bytes(std::uint64_t bytes) {

@@ -43,6 +43,10 @@ Expected<std::int64_t> parse_integer(std::string_view text,
 // "2", "0.25": thousandths. More than three decimals are refused, not rounded.
 Expected<std::uint32_t> parse_milli(std::string_view text,
                                     std::string_view what);
+// The same of sums, up to `most`, in thousandths as well.
+Expected<std::uint64_t> parse_milli_sum(std::string_view text,
+                                        std::string_view what,
+                                        std::uint64_t most = UINT64_MAX);
 
 // "1.5 GiB", "340 MiB", "17 B".
 std::string format_bytes(std::uint64_t bytes);

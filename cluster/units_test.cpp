@@ -141,6 +141,20 @@ BOOST_AUTO_TEST_CASE(thousandths_are_exact_or_refused) {
   BOOST_TEST(names(parse_milli("0.1255", "GPU share"), "three"));
   BOOST_TEST(names(parse_milli("9999999", "GPU share"), "GPU share"));
   BOOST_TEST(names(parse_milli("a", "GPU share"), "0.25"));
+  BOOST_TEST(parse_milli("4294967.295", "share").value() == UINT32_MAX);
+  BOOST_TEST(names(parse_milli("4294967.296", "share"), "at most 4294967.295"));
+}
+
+BOOST_AUTO_TEST_CASE(sums_of_thousandths_have_a_bound_of_their_own) {
+  BOOST_TEST(parse_milli_sum("4294968", "limit").value() == 4'294'968'000u);
+  BOOST_TEST(parse_milli_sum("2.5", "limit", 2'500).value() == 2'500u);
+  BOOST_TEST(names(parse_milli_sum("2.501", "limit", 2'500), "at most 2.5"));
+  BOOST_TEST(parse_milli_sum("18446744073709551.615", "limit").value() ==
+             UINT64_MAX);
+  for (const char* text : {"18446744073709551.616", "18446744073709551615"})
+    BOOST_TEST(
+        names(parse_milli_sum(text, "limit"), "at most 18446744073709551.615"));
+  BOOST_TEST(names(parse_milli_sum("0.1255", "limit"), "three"));
 }
 
 BOOST_AUTO_TEST_CASE(numbers_are_written_short) {

@@ -18,7 +18,9 @@ using Bytes = std::span<const std::byte>;
 
 // The bus carries no message above this (nats-server: max_payload).
 inline constexpr std::size_t message_bytes_max = 1 << 20;
-inline constexpr std::size_t command_bytes_max = 256 << 10;
+// Room for a submission with more text than it may have, so that the rule of
+// that bound is what answers.
+inline constexpr std::size_t command_bytes_max = 512 << 10;
 inline constexpr std::size_t event_bytes_max = 512 << 10;
 inline constexpr std::size_t query_bytes_max = 64 << 10;
 inline constexpr std::size_t snapshot_bytes_max = std::size_t{2} << 30;

@@ -258,7 +258,7 @@ Expected<Head> verify_head(const Database& database, const Mark& mark,
       "be mended from, or restore its newest whole "
       "copy";
   const auto head = last_head(database);
-  if (!head) return tl::unexpected(head.error());
+  if (!head) return tl::unexpected(with_acknowledged(head.error(), mark));
   if (head->sequence < mark.head.sequence)
     return fail(Errc::damaged,
                 "the log ends at event " + std::to_string(head->sequence) +
@@ -278,7 +278,8 @@ Expected<Head> verify_head(const Database& database, const Mark& mark,
   const std::uint64_t from = mark.head.sequence == 0 ? 1 : mark.head.sequence;
   Status proved =
       scan_records(database, ScanRange{from, head->sequence}, visit);
-  if (proved) proved = matched;
+  proved = proved ? matched
+                  : tl::unexpected(with_acknowledged(proved.error(), mark));
   if (!proved) {
     proved.error().text += advice;
     return tl::unexpected(proved.error());

@@ -157,6 +157,13 @@ Status HeadMark::write(const Head& head) {
   return {};
 }
 
+Error with_acknowledged(Error error, const Mark& mark) {
+  if (error.code == Errc::damaged && mark.head.sequence != 0)
+    error.text +=
+        "; event " + std::to_string(mark.head.sequence) + " was acknowledged";
+  return error;
+}
+
 Status HeadMark::write_both(const Head& head) {
   if (Status done = write(head); !done) return done;
   return write(head);

@@ -32,6 +32,10 @@ inline constexpr std::uint32_t mark_format = 1;
 // Errc::damaged when neither slot is whole or the format is newer.
 Expected<Mark> read_head_mark(const std::filesystem::path& file);
 
+// `error`, of a log that cannot be read up to its mark, with the event that it
+// must reach.
+Error with_acknowledged(Error error, const Mark& mark);
+
 // The writing side; one thread.
 class HeadMark {
  public:

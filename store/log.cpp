@@ -160,8 +160,11 @@ Expected<std::unique_ptr<Log>> Log::open(const LogOptions& given) {
   const LogOptions options = within_floor(given);
   auto opened = open_log(options);
   if (!opened) return tl::unexpected(opened.error());
-  return std::unique_ptr<Log>(
-      new Log(std::make_unique<Core>(std::move(*opened), options)));
+  auto core = std::make_unique<Core>(std::move(*opened), options);
+  // The reserve goes now rather than with the first commit: whoever opens a
+  // log has files of its own to write before that.
+  [[maybe_unused]] const Status room = core->reserve.allow(0);
+  return std::unique_ptr<Log>(new Log(std::move(core)));
 }
 
 Head Log::head() const {

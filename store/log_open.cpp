@@ -40,6 +40,9 @@ Expected<Layout> find_or_make(const LogOptions& options) {
     return found;
   if (Status made = make_directory(options.directory); !made)
     return tl::unexpected(made.error());
+  // Its name must be as durable as what is put into it.
+  if (Status synced = sync_directory(options.directory / ".."); !synced)
+    return tl::unexpected(synced.error());
   return Layout{options.directory};
 }
 
@@ -81,10 +84,10 @@ Status prove(const Layout& layout, const LogOptions& options,
   auto database = Database::open(layout.database(), Access::read_only,
                                  database_options(options));
   if (!database) {
-    database.error().text +=
-        "; nothing was changed: restore the newest whole copy of " +
-        layout.directory.string();
-    return tl::unexpected(database.error());
+    Error error = with_acknowledged(std::move(database.error()), mark);
+    error.text += "; nothing was changed: restore the newest whole copy of " +
+                  layout.directory.string();
+    return tl::unexpected(std::move(error));
   }
   const auto log_id = (*database)->read_identity();
   if (!log_id) return tl::unexpected(log_id.error());
@@ -105,8 +108,17 @@ Expected<std::shared_ptr<Database>> open_proved(const Layout& layout,
       return tl::unexpected(made.error());
   if (Status proved = prove(layout, options, mark); !proved)
     return tl::unexpected(proved.error());
-  return Database::open(layout.database(), Access::read_write,
-                        database_options(options));
+  const auto open = [&] {
+    return Database::open(layout.database(), Access::read_write,
+                          database_options(options));
+  };
+  auto database = open();
+  if (database || database.error().code != Errc::no_space) return database;
+  // Opening writes, so a full disk takes the reserve here, too.
+  std::error_code ignored;
+  return std::filesystem::remove(layout.reserve(), ignored)
+             ? open()
+             : std::move(database);
 }
 
 }  // namespace

@@ -60,7 +60,9 @@ Expected<Opened> open_once(const Layout& layout) {
   if (!mark) return tl::unexpected(mark.error());
   auto database =
       Database::open(layout.database(), Access::read_only, DatabaseOptions{});
-  if (!database) return tl::unexpected(database.error());
+  if (!database)
+    return tl::unexpected(
+        with_acknowledged(std::move(database.error()), *mark));
   const auto log_id = (*database)->read_identity();
   if (!log_id) return tl::unexpected(log_id.error());
   if (*log_id != mark->log_id)

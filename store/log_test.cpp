@@ -1,21 +1,45 @@
 #include "store/log.hpp"
 
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <boost/test/unit_test.hpp>
 #include <cstring>
 #include <fstream>
+#include <mutex>
+#include <set>
 #include <thread>
 
 #include "store/advice.hpp"
 #include "store/database.hpp"
+#include "store/owner.hpp"
 #include "store/scan_pipeline.hpp"
 #include "store/test_log.hpp"
 
 using namespace reeve;
 using namespace reeve::store;
 using namespace reeve::store::test;
+
+namespace {
+
+// What was synced since a test asked for it.
+std::mutex synced_mutex;
+std::set<std::filesystem::path> synced;
+
+}  // namespace
+
+// In front of the C library's: the log calls this one.
+extern "C" int fsync(int fd) {
+  std::error_code ignored;
+  const auto name = std::filesystem::read_symlink(
+      "/proc/self/fd/" + std::to_string(fd), ignored);
+  {
+    const std::lock_guard guard(synced_mutex);
+    synced.insert(name);
+  }
+  return static_cast<int>(::syscall(SYS_fsync, fd));
+}
 
 namespace {
 
@@ -183,6 +207,31 @@ BOOST_FIXTURE_TEST_CASE(a_second_opening_names_the_process_that_holds_the_log,
   int status = 0;
   ::waitpid(child, &status, 0);
   BOOST_TEST(status == 0);
+}
+
+BOOST_FIXTURE_TEST_CASE(who_holds_a_log_can_be_asked_without_taking_it,
+                        EmptyDirectory) {
+  BOOST_TEST(!Owner::holder(directory / "owner"));
+  auto log = open();
+  BOOST_TEST((Owner::holder(directory / "owner") == ::getpid()));
+  const pid_t child = ::fork();
+  if (child == 0)
+    ::_exit(Owner::holder(directory / "owner") == ::getppid() ? 0 : 1);
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  BOOST_TEST(status == 0);
+  log.reset();
+  BOOST_TEST(!Owner::holder(directory / "owner"));
+}
+
+BOOST_FIXTURE_TEST_CASE(the_name_of_a_new_log_is_synced, EmptyDirectory) {
+  {
+    const std::lock_guard guard(synced_mutex);
+    synced.clear();
+  }
+  open().reset();
+  const std::lock_guard guard(synced_mutex);
+  BOOST_TEST(synced.count(std::filesystem::canonical(root.path())) == 1u);
 }
 
 BOOST_FIXTURE_TEST_CASE(a_held_log_can_be_opened_once_its_holder_is_gone,

@@ -39,11 +39,16 @@ struct flock whole_file() {
   return lock;
 }
 
-std::string holder_of(int fd) {
+std::optional<pid_t> locked_by(int fd) {
   struct flock lock = whole_file();
   if (::fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK &&
       lock.l_pid > 0)
-    return std::to_string(lock.l_pid);
+    return lock.l_pid;
+  return std::nullopt;
+}
+
+std::string holder_of(int fd) {
+  if (const auto pid = locked_by(fd)) return std::to_string(*pid);
   char text[32];
   const ssize_t got = ::pread(fd, text, sizeof(text), 0);
   std::string pid(text, got > 0 ? static_cast<std::size_t>(got) : 0);
@@ -77,6 +82,19 @@ Expected<std::unique_ptr<Owner>> Owner::take(
     const ssize_t put = ::pwrite(fd.get(), pid.data(), pid.size(), 0);
   held_files()[file] = ::getpid();
   return std::unique_ptr<Owner>(new Owner(fd.release(), file));
+}
+
+std::optional<pid_t> Owner::holder(const std::filesystem::path& given) {
+  std::error_code error;
+  const auto file = std::filesystem::weakly_canonical(given, error);
+  if (error) return std::nullopt;
+  const std::lock_guard guard(held_mutex);
+  const auto held = held_files().find(file);
+  if (held != held_files().end() && held->second == ::getpid())
+    return ::getpid();
+  // F_GETLK of a write lock needs no right to write.
+  const FileHandle fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+  return fd.valid() ? locked_by(fd.get()) : std::nullopt;
 }
 
 Owner::Owner(int fd, std::filesystem::path file)

@@ -2,8 +2,11 @@
 // holds its process id for people to read.
 #pragma once
 
+#include <sys/types.h>
+
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include "cluster/error.hpp"
 
@@ -14,6 +17,8 @@ class Owner {
   // Errc::busy naming the process that holds the log.
   static Expected<std::unique_ptr<Owner>> take(
       const std::filesystem::path& file);
+  // Who holds the log, if anybody does.
+  static std::optional<pid_t> holder(const std::filesystem::path& file);
   Owner(const Owner&) = delete;
   Owner& operator=(const Owner&) = delete;
   ~Owner();

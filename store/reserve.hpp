@@ -5,7 +5,8 @@
 // admission stays closed until there is room to lay the ballast again.
 //
 // Others may take what the ballast gave, to the last byte. A second file, the
-// reserve, is given up only then, for the commit at hand and some after it.
+// reserve, is given up only then, for the commit at hand and some after it, or
+// for the opening of the log (log_open.cpp).
 #pragma once
 
 #include <cstdint>

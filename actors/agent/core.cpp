@@ -59,7 +59,7 @@ bool Core::ended(const TaskKey& key) const {
 // ---- the runtime comes and goes
 
 void Core::on_runtime_ready(const std::vector<keeper::TaskStatus>& tasks,
-                            Epoch newest, std::vector<std::string> limits,
+                            Newest newest, std::vector<std::string> limits,
                             Time now) {
   now = clock_.at(now);
   // What was to be asked of the one before is in no list of this one.
@@ -67,7 +67,8 @@ void Core::on_runtime_ready(const std::vector<keeper::TaskStatus>& tasks,
   effects_.stops.clear();
   effects_.signals.clear();
   effects_.forgets.clear();
-  newest_ = std::max(newest_, newest);
+  newest_.epoch = std::max(newest_.epoch, newest.epoch);
+  newest_.session = std::max(newest_.session, newest.session);
   options_.node.limits = std::move(limits);
   std::unordered_set<TaskKey, TaskKeyHash> there;
   for (const auto& status : tasks) {
@@ -137,13 +138,17 @@ void Core::on_order(const schema::AgentOrder& order, Time now) {
     return;
   }
   const Epoch epoch{order.epoch()};
-  if (epoch < newest_ && !planted(Plant::epoch_unchecked)) {
-    ++counters_.orders_stale;
+  if (epoch < newest_.epoch && !planted(Plant::epoch_unchecked)) {
+    if (counters_.orders_stale++ == 0)
+      effects_.messages.push_back(fmt::format(
+          "an order of epoch {} is not obeyed: this node has seen epoch {}, so "
+          "it comes from an earlier manager, or its log is an older copy",
+          epoch.value, newest_.epoch.value));
     return;
   }
   // Another manager leads: what it knows of us may be old.
-  if (epoch > newest_ && newest_.value != 0) begin_registration();
-  newest_ = epoch;
+  if (epoch > newest_.epoch && newest_.epoch.value != 0) begin_registration();
+  newest_.epoch = epoch;
   order_seq_ = Sequence{order.seq()};
   switch (order.body_type()) {
     case schema::OrderBody::LaunchOrder:
@@ -189,6 +194,7 @@ void Core::on_launch(const schema::LaunchOrder& order, Time now) {
 void Core::launch(const schema::TaskOrder& order, const TaskKey& key,
                   Time now) {
   ++counters_.launches;
+  newest_.session = std::max(newest_.session, SessionId{key.session});
   Fact failed;
   failed.kind = FactKind::start_failed;
   failed.reason = EndReason::start_failed;
@@ -199,7 +205,7 @@ void Core::launch(const schema::TaskOrder& order, const TaskKey& key,
   }
   if (options_.simulated) return simulate(order, key, now);
   auto spec =
-      task_spec(order, newest_, options_.node, options_.output_bytes_max);
+      task_spec(order, newest_.epoch, options_.node, options_.output_bytes_max);
   Task& task = tasks_[key];
   if (!spec) {
     failed.detail = spec.error().text;

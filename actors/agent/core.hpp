@@ -101,6 +101,12 @@ struct Counters {
   std::uint64_t rejections = 0;
 };
 
+// The newest that any order named, ever.
+struct Newest {
+  Epoch epoch;
+  SessionId session;
+};
+
 struct StopTask {
   TaskKey key;
   std::uint32_t grace_ms = 0;
@@ -136,7 +142,7 @@ class Core {
   // The runtime is there (again): all it knows. A simulated agent calls it
   // once with nothing, to begin.
   void on_runtime_ready(const std::vector<keeper::TaskStatus>& tasks,
-                        Epoch newest, std::vector<std::string> limits,
+                        Newest newest, std::vector<std::string> limits,
                         Time now);
   // Orders are ignored until it is ready again.
   void on_runtime_lost();
@@ -257,7 +263,7 @@ class Core {
   };
 
   Options options_;
-  Epoch newest_;
+  Newest newest_;
   Sequence order_seq_;  // of the order at hand
   Sequence list_seq_;   // of the newest list
   bool ready_ = false;

@@ -115,7 +115,7 @@ class World {
       list.push_back(status);
       adopted += task.running ? 1 : 0;
     }
-    core_->on_runtime_ready(list, Epoch{keeper_epoch_}, {}, now_);
+    core_->on_runtime_ready(list, {Epoch{keeper_epoch_}, {}}, {}, now_);
     perform();
   }
 

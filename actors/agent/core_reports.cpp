@@ -207,7 +207,8 @@ void Core::send_registration(bool reconciled, Time now) {
   const auto agent = builder.CreateString(options_.agent);
   const schema::Id128 run = boot();
   const auto body =
-      schema::CreateRegisterNodes(builder, agent, &run, list, reconciled);
+      schema::CreateRegisterNodes(builder, agent, &run, list, reconciled,
+                                  newest_.epoch.value, newest_.session.value);
   registering_ = {};
   registering_.waiting = true;
   registering_.id = next_command_id();

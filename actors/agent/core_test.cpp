@@ -67,7 +67,7 @@ struct Agent {
     step();
   }
   void ready(const std::vector<keeper::TaskStatus>& tasks = {}) {
-    core.on_runtime_ready(tasks, Epoch{}, {"no cgroups"}, now);
+    core.on_runtime_ready(tasks, {}, {"no cgroups"}, now);
     step();
   }
   // All that a fresh agent without tasks needs to be registered.
@@ -161,10 +161,31 @@ BOOST_FIXTURE_TEST_CASE(an_order_of_an_older_epoch_is_refused, Ready) {
 }
 
 BOOST_FIXTURE_TEST_CASE(the_runtimes_epoch_counts_as_seen, Agent) {
-  core.on_runtime_ready({}, Epoch{9}, {}, now);
+  core.on_runtime_ready({}, {Epoch{9}, SessionId{4}}, {}, now);
   order(Orders(8).launch({one}));
   BOOST_TEST(launched.empty());
   BOOST_TEST(core.counters().orders_stale == 1u);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_registration_tells_the_newest_that_was_named, Agent) {
+  core.on_runtime_ready({}, {Epoch{9}, SessionId{4}}, {}, now);
+  step();
+  BOOST_TEST(heard.newest_epoch == 9u);
+  BOOST_TEST(heard.newest_session == 4u);
+  order(Orders(10).launch({one}));
+  tick(registration_ns);
+  BOOST_TEST(heard.newest_epoch == 10u);
+  BOOST_TEST(heard.newest_session == one.session);
+}
+
+BOOST_FIXTURE_TEST_CASE(the_first_order_of_an_older_epoch_is_told, Ready) {
+  order(Orders(4).launch({one}));
+  core.on_order(testing::order_of(Orders(3).launch({two})), now);
+  core.on_order(testing::order_of(Orders(3).stop({one})), now);
+  const Effects effects = core.take_effects(now);
+  BOOST_REQUIRE_EQUAL(effects.messages.size(), 1u);
+  BOOST_TEST(effects.messages[0].starts_with(
+      "an order of epoch 3 is not obeyed: this node has seen epoch 4"));
 }
 
 BOOST_FIXTURE_TEST_CASE(orders_before_the_runtime_is_there_are_dropped, Agent) {
@@ -552,7 +573,7 @@ BOOST_FIXTURE_TEST_CASE(a_launch_that_the_list_has_overtaken_is_carried_out,
 BOOST_FIXTURE_TEST_CASE(a_launch_from_before_the_list_and_not_in_it_is_stopped,
                         Agent) {
   // It was on its way when the manager gave the node up.
-  core.on_runtime_ready({}, Epoch{0}, {}, now);
+  core.on_runtime_ready({}, {}, {}, now);
   order(Orders(1).launch({one}));
   order(Orders(1).list(heard.boot, {}));
   BOOST_REQUIRE_EQUAL(stopped.size(), 1u);

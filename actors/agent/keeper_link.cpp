@@ -116,8 +116,10 @@ Status KeeperLink::State::connect() {
   const std::uint64_t number = begin_connection();
   auto tasks = client->list();
   if (!tasks) return tl::unexpected(tasks.error());
-  said.push_back(KeeperReady{std::move(*tasks), Epoch{client->newest_epoch()},
-                             client->limits(), client->keeper_pid(), number});
+  const Newest newest{Epoch{client->newest_epoch()},
+                      SessionId{client->newest_session()}};
+  said.push_back(KeeperReady{std::move(*tasks), newest, client->limits(),
+                             client->keeper_pid(), number});
   return {};
 }
 

@@ -18,7 +18,7 @@ namespace reeve::agent {
 // Connected: what the keeper remembers, before anything else it says.
 struct KeeperReady {
   std::vector<keeper::TaskStatus> tasks;
-  Epoch newest;
+  Newest newest;
   std::vector<std::string> limits;
   int keeper_pid = 0;
   std::uint64_t connection = 0;  // counted from 1

@@ -112,6 +112,11 @@ std::vector<std::byte> read_chunk(const std::string& directory,
   const auto piece = keeper::read_output(directory, key_of(read), stream,
                                          read.offset(), bytes_max);
   if (!piece) return refused_chunk(read, piece.error().text);
+  if (ended && piece->bytes.empty() &&
+      keeper::output_is_gone(directory, key_of(read)))
+    return refused_chunk(read,
+                         "it is no longer kept on its node, where it made room "
+                         "for newer output (agent.kept_output_bytes_max)");
   Chunk chunk;
   chunk.key = key_of(read);
   chunk.stream = read.stream();

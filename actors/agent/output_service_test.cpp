@@ -43,5 +43,27 @@ BOOST_AUTO_TEST_CASE(one_answer_has_a_bounded_part_of_the_output) {
              output_read_bytes_max);
 }
 
+// Nothing: there is no error in the answer.
+std::string error_read(const std::string& directory, bool ended) {
+  flatbuffers::FlatBufferBuilder builder;
+  builder.Finish(schema::CreateOutputRead(builder, 5, 1, 0, 2, 0, 0));
+  const auto answer = bus::Buffer::copy(read_chunk(
+      directory,
+      *flatbuffers::GetRoot<schema::OutputRead>(builder.GetBufferPointer()),
+      ended));
+  const auto* chunk = schema::verified<schema::OutputChunk>(answer);
+  BOOST_REQUIRE(chunk != nullptr);
+  return std::string(schema::text(chunk->error()));
+}
+
+BOOST_AUTO_TEST_CASE(a_reader_is_told_that_output_is_no_longer_kept) {
+  TemporaryDirectory place;
+  const std::string directory = place.path().string();
+  BOOST_TEST(error_read(directory, true) == "");
+  keeper::empty_output(directory, {5, 1, 0});
+  BOOST_TEST(error_read(directory, true).starts_with("it is no longer kept"));
+  BOOST_TEST(error_read(directory, false) == "");
+}
+
 }  // namespace
 }  // namespace reeve::agent

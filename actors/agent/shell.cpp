@@ -205,7 +205,7 @@ void AgentShell::begin() {
   const Time now = wall_clock();
   reconnects_ = bus().stats().reconnects;
   if (options_.simulated) {
-    core_.on_runtime_ready({}, Epoch{}, {}, now);
+    core_.on_runtime_ready({}, {}, {}, now);
     return perform(now);
   }
   const std::string output = options_.keeper.directory + "/output";

@@ -166,6 +166,8 @@ void Heard::take(const SendCommand& sent) {
     registration_id = *command.id();
     boot = *body->boot();
     reconciled = body->reconciled();
+    newest_epoch = body->newest_epoch();
+    newest_session = body->newest_session();
     node.clear();
     limits.clear();
     labels.clear();

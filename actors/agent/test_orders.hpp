@@ -80,6 +80,8 @@ struct Heard {
   schema::Id128 registration_id;
   schema::Id128 boot;
   bool reconciled = false;
+  std::uint64_t newest_epoch = 0;
+  std::uint64_t newest_session = 0;
   std::string node;
   std::vector<std::string> limits;
   std::string labels;

@@ -1,5 +1,7 @@
 #include "actors/manager/core.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <functional>
 #include <utility>
@@ -35,6 +37,7 @@ void Core::start(std::string_view cell, std::string_view owner,
                  std::uint32_t owner_uid, std::string_view manager, Time now) {
   now_ = now = clock_.at(now);
   checked_at_ = now;
+  manager_ = manager;
   if (state_.last_sequence().value == 0)
     cluster::decide_creation(cell, owner, owner_uid, origin(now), writer_);
   cluster::decide_epoch(manager, origin(now), writer_);
@@ -220,6 +223,41 @@ bool Core::is_reconciled(const schema::RegisterNodes& command) const {
          command.boot()->low() == asked.low();
 }
 
+// Where an agent was told more than the log knows, an older copy of the log was
+// put in place. Its owner wants it to count, so it is made the newest: the next
+// epoch is above all that were obeyed, and no session gets a number that a task
+// out there has. What runs and is not in the log ends with the list.
+std::optional<Rejection> Core::catch_up(const schema::RegisterNodes& command,
+                                        const Origin& origin) {
+  const std::uint64_t epoch = state_.epoch().value;
+  const std::uint64_t session = state_.next_session().value - 1;
+  if (command.newest_epoch() <= epoch && command.newest_session() <= session)
+    return std::nullopt;
+  const auto knows = fmt::format(
+      "agent {} knows of epoch {} and session s-{}, this log ends "
+      "at epoch {} and s-{}: an older copy of it was put in place",
+      schema::text(command.agent()), command.newest_epoch(),
+      command.newest_session(), epoch, session);
+  const std::uint64_t newest_epoch = std::max(command.newest_epoch(), epoch);
+  const std::uint64_t newest_session =
+      std::max(command.newest_session(), session);
+  const std::uint64_t ahead =
+      std::max(newest_epoch - epoch, newest_session - session);
+  if (ahead > seen_ahead_max)
+    return Rejection{schema::RejectCode::over_limit, "seen_ahead_max",
+                     knows + ", too old to go on with: restore a newer one",
+                     seen_ahead_max, ahead};
+  writer_.set_epoch(Epoch{newest_epoch + 1});
+  cluster::decide_epoch(manager_, origin, writer_,
+                        SessionId{newest_session + 1});
+  absorb();
+  messages_.push_back(fmt::format(
+      "{}. It goes on as epoch {} with s-{}; sessions that only the newer log "
+      "knew are gone, and what runs of them is stopped",
+      knows, newest_epoch + 1, newest_session + 1));
+  return std::nullopt;
+}
+
 Decision Core::register_nodes(const schema::RegisterNodes& command,
                               std::string_view principal, Time now) {
   const std::string agent(schema::text(command.agent()));
@@ -240,6 +278,8 @@ Decision Core::register_nodes(const schema::RegisterNodes& command,
         state_, agent, *spec, reconciled, origin(now, principal), unused);
     if (!one) return one;
   }
+  if (auto no = catch_up(command, origin(now, principal)))
+    return tl::unexpected(std::move(*no));
   cluster::Accepted accepted{state_.last_sequence(), {}};
   bool first = true;
   for (const auto* spec : *command.nodes()) {
@@ -687,6 +727,10 @@ void Core::committed(Sequence sequence) {
 
 std::vector<Effect> Core::take_effects() {
   return std::exchange(effects_, {});
+}
+
+std::vector<std::string> Core::take_messages() {
+  return std::exchange(messages_, {});
 }
 
 void Core::set_pids(int daemon_pid, int bus_pid) {

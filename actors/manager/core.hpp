@@ -107,6 +107,9 @@ struct Counters {
   std::uint64_t queries = 0;
 };
 
+// How far what an agent was told may be ahead of the log: see register_nodes.
+inline constexpr std::uint64_t seen_ahead_max = 10'000'000;
+
 class Core {
  public:
   Core(State state, Options options);
@@ -155,6 +158,8 @@ class Core {
   // All up to `sequence` is on disk: what waited for it may leave.
   void committed(Sequence sequence);
   std::vector<Effect> take_effects();
+  // For the daemon's log.
+  std::vector<std::string> take_messages();
 
   // Adds an answer that holds for the newest decided state.
   void reply(std::string_view reply_to, std::vector<std::byte> bytes);
@@ -218,6 +223,8 @@ class Core {
   cluster::Decision decide(const schema::Command& command,
                            std::string_view principal, Time now);
   bool is_reconciled(const schema::RegisterNodes& command) const;
+  std::optional<cluster::Rejection> catch_up(
+      const schema::RegisterNodes& command, const Origin& origin);
   cluster::Decision register_nodes(const schema::RegisterNodes& command,
                                    std::string_view principal, Time now);
   cluster::Decision report_facts(const schema::ReportFacts& command,
@@ -244,6 +251,7 @@ class Core {
 
   State state_;
   Options options_;
+  std::string manager_;
   cluster::Admission admission_;
   cluster::EventWriter writer_;
   RecentRejections rejections_;
@@ -276,6 +284,7 @@ class Core {
   std::vector<std::string> reconciles_;
   std::deque<Gated> gated_;
   std::vector<Effect> effects_;
+  std::vector<std::string> messages_;
   Sequence durable_;
 };
 

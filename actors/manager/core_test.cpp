@@ -617,6 +617,72 @@ BOOST_AUTO_TEST_CASE(a_new_manager_begins_an_epoch_and_takes_up_the_rest) {
   BOOST_CHECK(state_of(real) == SessionState::running);
 }
 
+// Agent n0 registers, and says which epoch and session are the newest that it
+// was ever told of.
+schema::Id128 register_seen(Fixture& cell, std::uint64_t epoch,
+                            std::uint64_t session) {
+  Builder builder;
+  const schema::Id128 id = cell.next_id();
+  const schema::Id128 boot{5, 6};
+  const auto nodes = builder.CreateVector(
+      std::vector<flatbuffers::Offset<schema::NodeSpec>>{});
+  const auto agent = builder.CreateString("n0");
+  cell.core->on_command(
+      command_of(builder, id,
+                 schema::CreateRegisterNodes(builder, agent, &boot, nodes,
+                                             false, epoch, session)),
+      "agent-n0", text_of(id), cell.now);
+  cell.commit();
+  return id;
+}
+
+BOOST_AUTO_TEST_CASE(an_older_log_put_in_place_is_made_the_newest) {
+  const std::uint64_t known = submitted(one_task());
+  const std::size_t copied = log.size();
+  restart();
+  commit();
+  BOOST_CHECK_EQUAL(running(one_task()), known + 1);
+  log.resize(copied);
+  restart();
+  place(known, {"n0"});
+  commit();
+  orders();
+  const auto id = register_seen(*this, 7, known + 1);
+  BOOST_CHECK_EQUAL(verdict(id), "accepted");
+  BOOST_CHECK_EQUAL(state().epoch().value, 8);
+  BOOST_REQUIRE(!sent.empty());
+  for (const Sent& one : sent) BOOST_CHECK_EQUAL(one.order().epoch(), 8);
+  BOOST_CHECK(orders().starts_with("n0 launch 1.1.0"));
+  const auto said = core->take_messages();
+  BOOST_REQUIRE_EQUAL(said.size(), 1);
+  BOOST_CHECK(said[0].find("an older copy of it was put in place") !=
+              std::string::npos);
+  // The number of a session that a task out there may have is not used again.
+  BOOST_CHECK_EQUAL(submitted(one_task()), known + 2);
+  BOOST_CHECK_EQUAL(replayed().digest_hex(), state().digest_hex());
+  register_seen(*this, 8, known + 2);
+  BOOST_CHECK_EQUAL(state().epoch().value, 8);
+  BOOST_CHECK(core->take_messages().empty());
+}
+
+BOOST_AUTO_TEST_CASE(a_session_that_the_log_does_not_know_is_enough) {
+  register_seen(*this, 1, 5);
+  BOOST_CHECK_EQUAL(state().epoch().value, 2);
+  BOOST_CHECK_EQUAL(submitted(one_task()), 6);
+}
+
+BOOST_AUTO_TEST_CASE(a_log_that_is_far_too_old_is_not_gone_on_with) {
+  const auto epoch = register_seen(*this, 1 + seen_ahead_max + 1, 0);
+  BOOST_CHECK_EQUAL(verdict(epoch), "over_limit seen_ahead_max");
+  const auto session = register_seen(*this, 1, ~0ull);
+  BOOST_CHECK_EQUAL(verdict(session), "over_limit seen_ahead_max");
+  BOOST_CHECK_EQUAL(state().epoch().value, 1);
+  BOOST_CHECK_EQUAL(state().next_session().value, 1);
+  const auto last = register_seen(*this, 1 + seen_ahead_max, seen_ahead_max);
+  BOOST_CHECK_EQUAL(verdict(last), "accepted");
+  BOOST_CHECK_EQUAL(state().epoch().value, 2 + seen_ahead_max);
+}
+
 BOOST_AUTO_TEST_CASE(a_new_manager_keeps_the_deadlines) {
   Spec limited = one_task();
   limited.time_limit_ns = 7 * second_ns;

@@ -145,6 +145,8 @@ class ManagerShell : public TracedActor {
         tell_schedulers(Decided{batch});
       }
     }
+    for (const std::string& message : core_->take_messages())
+      spdlog::warn("manager: {}", message);
     for (const manager::Effect& effect : core_->take_effects())
       std::visit([this](const auto& one) { perform(one); }, effect);
     options_.answers->send();

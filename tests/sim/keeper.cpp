@@ -34,12 +34,13 @@ void Keeper::later(std::uint64_t delay_ns, Loop::Action action) {
 void Keeper::launch(const keeper::TaskSpec& spec) {
   const TaskKey& key = spec.key;
   const Task* known = find(key);
-  if (known && spec.epoch >= newest_epoch_) return repeat(*known);
-  if (spec.epoch < newest_epoch_ || forgotten_.has(key)) {
+  const Epoch epoch{spec.epoch};
+  if (known && epoch >= newest_.epoch) return repeat(*known);
+  if (epoch < newest_.epoch || forgotten_.has(key)) {
     world_.probes.hit(Probe::keeper_refused);
     return say(keeper::Refused{key, Errc::rejected, "refused by the keeper"});
   }
-  newest_epoch_ = spec.epoch;
+  newest_ = {epoch, std::max(newest_.session, SessionId{key.session})};
   Task& task = tasks_[key];
   task.status.key = key;
   task.duration_ns = std::stoull(spec.argv.at(1));

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "actors/agent/core.hpp"
 #include "actors/agent/keeper/journal.hpp"
 #include "actors/agent/keeper/protocol.hpp"
 #include "tests/sim/process.hpp"
@@ -35,7 +36,7 @@ class Keeper {
   void signal(const TaskKey& key, int signo);
   void forget(const TaskKey& key);
   std::vector<keeper::TaskStatus> list() const;
-  std::uint64_t newest_epoch() const { return newest_epoch_; }
+  agent::Newest newest() const { return newest_; }
 
   // The next one begins at once; what ran is dead.
   void crash();
@@ -77,7 +78,7 @@ class Keeper {
   const std::string node_;
   const HostClock& clock_;
   Listener listener_;
-  std::uint64_t newest_epoch_ = 0;
+  agent::Newest newest_;
   std::uint64_t life_ = 0;  // what a dead keeper was about to do is not done
   std::map<TaskKey, Task> tasks_;
   keeper::Forgotten forgotten_;

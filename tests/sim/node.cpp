@@ -73,7 +73,7 @@ class AgentProcess : public Process {
 
   void begin() {
     if (node_.simulated()) {
-      core_.on_runtime_ready({}, Epoch{}, {}, now());
+      core_.on_runtime_ready({}, {}, {}, now());
       return perform();
     }
     connect_soon(world_.random.spread(ms_ns, second_ns));
@@ -163,13 +163,12 @@ class AgentProcess : public Process {
       });
     });
     send(from_keeper, socket_ns_max,
-         [this, tasks = keeper.list(), epoch = keeper.newest_epoch(),
-          link = link_] {
+         [this, tasks = keeper.list(), newest = keeper.newest(), link = link_] {
            heard_link_ = link;
            for (const auto& status : tasks)
              if (status.state == keeper::TaskState::running)
                world_.probes.hit(Probe::task_adopted);
-           core_.on_runtime_ready(tasks, Epoch{epoch}, {}, now());
+           core_.on_runtime_ready(tasks, newest, {}, now());
            perform_soon();
          });
   }

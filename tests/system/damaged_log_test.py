@@ -80,6 +80,13 @@ class DamagedLogTest(unittest.TestCase):
             self.assertRegex(text, "restore|use the version")
         return said
 
+    def names_the_mark(self, said):
+        for text in said:
+            marked = re.search(r"event (\d+) was acknowledged", text)
+            self.assertTrue(marked, text)
+            self.assertLessEqual(self.head, int(marked.group(1)))
+            self.assertLessEqual(int(marked.group(1)), self.last)
+
     def test_the_copy_itself_is_whole(self):
         self.cell.reeve("log", "verify", "--log", self.copy)
         out = self.cell.reeve("replay", "--log", self.copy, "--json").json()
@@ -98,7 +105,7 @@ class DamagedLogTest(unittest.TestCase):
 
     def test_a_log_whose_tail_is_gone_names_the_event_it_must_reach(self):
         os.unlink(self.wal())
-        self.refused("restore")
+        self.names_the_mark(self.refused("restore"))
 
     def test_a_flipped_bit_anywhere_is_noticed(self):
         generator = random.Random(7)
@@ -107,7 +114,7 @@ class DamagedLogTest(unittest.TestCase):
             offset = generator.randrange(size - 1)
             with self.subTest(offset=offset):
                 self.flip(self.wal(), offset)
-                self.refused()
+                self.names_the_mark(self.refused())
                 self.flip(self.wal(), offset)
 
     def test_an_older_copy_in_its_place_is_noticed(self):
@@ -141,6 +148,59 @@ class DamagedLogTest(unittest.TestCase):
         self.assertIn("name a cell's data directory", done.err)
         self.cell.reeve("log", "verify", "--log", self.copy + "/none",
                         code=4)
+
+
+class OlderCopyTest(unittest.TestCase):
+    """The whole log as it was some time ago, its mark with it: all of it is
+    true, but the node was told more since."""
+
+    def setUp(self):
+        self.cell = Cell("[agent]\ncpus = 32\n")
+
+    def tearDown(self):
+        words = self.cell.last_words()
+        left = self.cell.stop()
+        self.assertEqual([], left, words)
+        self.cell.remove()
+
+    def ended(self):
+        one = self.cell.submit("--", "true")
+        self.cell.reeve("wait", one)
+        return one
+
+    def test_it_is_gone_on_with_and_no_number_is_used_again(self):
+        log = os.path.join(self.cell.data, "log")
+        older = os.path.join(self.cell.base, "older")
+        self.cell.up()
+        known = self.ended()
+        self.cell.reeve("down")
+        shutil.copytree(log, older)
+        for _ in range(2):
+            self.cell.up()
+            self.ended()
+            self.cell.reeve("down")
+        self.cell.up()
+        epoch = self.cell.status()["epoch"]
+        left = self.cell.submit("--", "sleep", "86400")
+        task = self.cell.await_state(left, "running")["tasks"][0]["pid"]
+        self.cell.kill_daemon()
+        shutil.rmtree(log)
+        shutil.copytree(older, log)
+        self.cell.up()
+        cells.wait_until("what only the newer log knew has ended",
+                         lambda: not cells.is_running(task))
+        done = self.cell.reeve("run", "--", "echo", "here")
+        self.assertEqual("here\n", done.out)
+        self.assertGreater(self.cell.status()["epoch"], epoch)
+        self.assertGreater(int(self.ended().split("-")[1]),
+                           int(left.split("-")[1]))
+        self.assertEqual("succeeded", self.cell.show(known)["state"])
+        self.cell.reeve("show", left, code=4)
+        self.assertIn("an older copy of it was put in place", cells.read(
+            os.path.join(self.cell.data, "reeved.log")))
+        live, replayed = self.cell.digests()
+        self.assertEqual(live, replayed)
+        self.cell.reeve("log", "verify")
 
 
 if __name__ == "__main__":

@@ -145,6 +145,17 @@ string reservation(const schema::ReservationSpec& spec) {
   return with_detail(out, spec.reason());
 }
 
+string epoch_started(const Event& event, const schema::EpochStarted& body) {
+  string out = fmt::format("epoch {} of manager {}", event.epoch(),
+                           schema::text(body.manager()));
+  if (body.first_session() != 0)
+    out += fmt::format(
+        "; {} knows more than this log, which is an older copy: sessions go on "
+        "at s-{}",
+        schema::text(event.principal()), body.first_session());
+  return out;
+}
+
 string node_name(std::uint32_t node) {
   return fmt::format("node {}", node);
 }
@@ -159,8 +170,7 @@ string event_sentence(const Event& event) {
     case EventBody::CellCreated:
       return "cell " + text(event.body_as_CellCreated()->cell());
     case EventBody::EpochStarted:
-      return fmt::format("epoch {} of manager {}", event.epoch(),
-                         text(event.body_as_EpochStarted()->manager()));
+      return epoch_started(event, *event.body_as_EpochStarted());
     case EventBody::GroupCreated:
       return "group " + text(event.body_as_GroupCreated()->name());
     case EventBody::ProjectCreated:

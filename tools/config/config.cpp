@@ -222,6 +222,12 @@ const Key keys[] = {
        return take(c.agent.output_bytes_max, parse_bytes(t));
      },
      [](const Config& c) { return sized(c.agent.output_bytes_max); }},
+    {"agent.kept_output_bytes_max",
+     "Output kept of all ended tasks; beyond it the oldest goes.", "",
+     [](Config& c, const string& t) {
+       return take(c.agent.kept_output_bytes_max, parse_bytes(t));
+     },
+     [](const Config& c) { return sized(c.agent.kept_output_bytes_max); }},
     {"agent.labels", "What sessions may ask of this node (--constraint).",
      "{rack = \"r1\", disk = \"nvme\"}",
      [](Config& c, const string& t) { return take_labels(c.agent.labels, t); },

@@ -32,6 +32,7 @@ struct Config {
     std::uint64_t memory_bytes = 0;  // 0: all that the host has
     std::string runtime_dir;         // empty: <data>/node
     std::uint64_t output_bytes_max = 64ull << 20;
+    std::uint64_t kept_output_bytes_max = 8ull << 30;
     std::vector<std::pair<std::string, std::string>> labels;
   } agent;
 

@@ -34,6 +34,7 @@ BOOST_AUTO_TEST_CASE(each_key_sets_its_field) {
       "[agent]\nenabled = false\nname = \"h\"\ngroup = \"g\"\n"
       "cpus = 1.5\nmemory = \"4G\"\n"
       "runtime_dir = \"/r\"\noutput_bytes_max = \"1M\"\n"
+      "kept_output_bytes_max = \"2G\"\n"
       "[log]\nfloor = 1024\nsnapshot_every = 5000\n",
       "f.toml");
   BOOST_REQUIRE(config);
@@ -50,6 +51,7 @@ BOOST_AUTO_TEST_CASE(each_key_sets_its_field) {
   BOOST_TEST(config->agent.memory_bytes == 4ull << 30);
   BOOST_TEST(config->agent.runtime_dir == "/r");
   BOOST_TEST(config->agent.output_bytes_max == 1ull << 20);
+  BOOST_TEST(config->agent.kept_output_bytes_max == 2ull << 30);
   BOOST_TEST(config->log.floor_bytes == 1024u);
   BOOST_TEST(config->log.snapshot_every_events == 5000u);
 }

@@ -27,6 +27,7 @@ struct Client::State {
   std::deque<Message> kept;  // came while a list was awaited
   Welcome welcome;
   std::uint32_t request = 0;
+  std::uint64_t newest_session = 0;
   bool closed = false;
 
   Status send(const std::string& frames);
@@ -179,6 +180,13 @@ Expected<Client> Client::try_open(const ClientConfig& config, bool& closed) {
                     "; let its tasks end and stop it");
   }
   state->welcome = std::move(*welcome);
+  if (config.kept_output_bytes_max != 0) {
+    frame.clear();
+    encode(KeepOutput{config.kept_output_bytes_max}, frame);
+    if (auto told = state->send(frame); !told) {
+      return tl::unexpected(told.error());
+    }
+  }
   return Client(std::move(state));
 }
 
@@ -200,6 +208,9 @@ const std::vector<std::string>& Client::limits() const {
 }
 std::uint64_t Client::newest_epoch() const {
   return state_->welcome.newest_epoch;
+}
+std::uint64_t Client::newest_session() const {
+  return state_->newest_session;
 }
 int Client::keeper_pid() const {
   return static_cast<int>(state_->welcome.pid);
@@ -269,6 +280,7 @@ Expected<std::vector<TaskStatus>> Client::list() {
       continue;
     }
     if (part->request != request) continue;
+    state_->newest_session = part->newest_session;
     for (auto& task : part->tasks) all.push_back(std::move(task));
     if (part->last) return all;
   }
@@ -279,10 +291,6 @@ Expected<OutputPiece> Client::read_output(const TaskKey& key, Stream stream,
                                           std::size_t bytes_max) const {
   return keeper::read_output(state_->directory + "/output", key, stream, offset,
                              bytes_max);
-}
-
-void Client::remove_output(const TaskKey& key) const {
-  keeper::remove_output(state_->directory + "/output", key);
 }
 
 namespace {

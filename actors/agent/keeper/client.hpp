@@ -21,6 +21,7 @@ struct ClientConfig {
   std::string directory;  // the node's runtime directory; the keeper makes it
   std::string program;    // of the keeper; empty: connect only, never start
   std::vector<std::string> hidden;  // directories that tasks must not see
+  std::uint64_t kept_output_bytes_max = 0;  // of ended tasks; 0: as it is
 };
 
 // What the keeper says. An empty function ignores.
@@ -60,12 +61,13 @@ class Client {
   // All tasks the keeper remembers. Events that come meanwhile are kept for
   // the next dispatch.
   Expected<std::vector<TaskStatus>> list();
+  // Of all tasks ever ordered, when it listed them last.
+  std::uint64_t newest_session() const;
 
   // Straight from the files; the keeper is not asked.
   Expected<OutputPiece> read_output(const TaskKey& key, Stream stream,
                                     std::uint64_t offset,
                                     std::size_t bytes_max) const;
-  void remove_output(const TaskKey& key) const;
 
   // Readable when dispatch has something to do.
   int fd() const;

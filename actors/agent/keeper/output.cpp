@@ -24,6 +24,21 @@ std::vector<std::uint64_t> tail_offsets(const std::string& directory) {
   return offsets;
 }
 
+std::uint64_t size_of(const std::string& path) {
+  struct stat info {};
+  return ::stat(path.c_str(), &info) == 0
+             ? static_cast<std::uint64_t>(info.st_size)
+             : 0;
+}
+
+void remove_tail(const std::string& path) {
+  const auto tail = path + ".tail";
+  for (auto offset : tail_offsets(tail)) {
+    ::unlink((tail + "/" + std::to_string(offset)).c_str());
+  }
+  ::rmdir(tail.c_str());
+}
+
 // Bytes of a file whose first byte has the offset `start`.
 Expected<std::string> read_from(const std::string& path, std::uint64_t start,
                                 std::uint64_t offset, std::size_t bytes_max) {
@@ -140,14 +155,42 @@ Expected<OutputPiece> read_output(const std::string& directory,
   return OutputPiece{offset, {}};
 }
 
+std::uint64_t output_bytes(const std::string& directory, const TaskKey& key) {
+  std::uint64_t bytes = 0;
+  for (auto stream : {Stream::out, Stream::err}) {
+    auto path = output_path(directory, key, stream);
+    const auto head = size_of(path);
+    bytes += head;
+    if (head == 0) continue;
+    for (auto offset : tail_offsets(path + ".tail")) {
+      bytes += size_of(path + ".tail/" + std::to_string(offset));
+    }
+  }
+  return bytes;
+}
+
+void empty_output(const std::string& directory, const TaskKey& key) {
+  auto path = output_path(directory, key, Stream::out);
+  // First, so that no reader takes the task for one that wrote nothing.
+  Fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  remove_tail(path);
+  path = output_path(directory, key, Stream::err);
+  remove_tail(path);
+  ::unlink(path.c_str());
+}
+
+// The file is made at the first byte, so one of a task that wrote has some.
+bool output_is_gone(const std::string& directory, const TaskKey& key) {
+  struct stat info {};
+  const auto path = output_path(directory, key, Stream::out);
+  return ::stat(path.c_str(), &info) == 0 && info.st_size == 0;
+}
+
 void remove_output(const std::string& directory, const TaskKey& key) {
   for (auto stream : {Stream::out, Stream::err}) {
     auto path = output_path(directory, key, stream);
     ::unlink(path.c_str());
-    for (auto offset : tail_offsets(path + ".tail")) {
-      ::unlink((path + ".tail/" + std::to_string(offset)).c_str());
-    }
-    ::rmdir((path + ".tail").c_str());
+    remove_tail(path);
   }
 }
 

@@ -58,7 +58,14 @@ Expected<OutputPiece> read_output(const std::string& directory,
                                   const TaskKey& key, Stream stream,
                                   std::uint64_t offset, std::size_t bytes_max);
 
-// Removes what a task wrote, when nobody will ask for it again.
+// What lies there of both streams, what was dropped not counted.
+std::uint64_t output_bytes(const std::string& directory, const TaskKey& key);
+
+// Removes what a task wrote; whoever asks for it finds that it is gone.
+void empty_output(const std::string& directory, const TaskKey& key);
+bool output_is_gone(const std::string& directory, const TaskKey& key);
+
+// Leaves nothing of it, when nobody will ask for it again.
 void remove_output(const std::string& directory, const TaskKey& key);
 
 }  // namespace reeve::keeper

@@ -125,12 +125,15 @@ void message_fields(V&& visit, M& m) {
     fields(visit, m.key), visit(m.stream), visit(m.offset), visit(m.bytes);
   } else if constexpr (std::is_same_v<T, Refused>) {
     fields(visit, m.key), visit(m.code), visit(m.text);
+  } else if constexpr (std::is_same_v<T, KeepOutput>) {
+    visit(m.bytes_max);
   }
 }
 
 void put_message(Writer out, const Listed& m) {
   out.number(m.request);
   out.number(m.last);
+  out.number(m.newest_session);
   out.number(static_cast<std::uint32_t>(m.tasks.size()));
   Put put{out};
   for (const auto& task : m.tasks) fields(put, task);
@@ -139,6 +142,7 @@ void put_message(Writer out, const Listed& m) {
 void get_message(Reader& in, Listed& m) {
   m.request = in.number<std::uint32_t>();
   m.last = in.number<std::uint8_t>() != 0;
+  m.newest_session = in.number<std::uint64_t>();
   auto count = in.number<std::uint32_t>();
   Get get{in};
   while (in.ok() && count-- > 0) fields(get, m.tasks.emplace_back());

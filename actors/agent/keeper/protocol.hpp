@@ -15,7 +15,7 @@
 
 namespace reeve::keeper {
 
-inline constexpr std::uint32_t protocol_version = 2;
+inline constexpr std::uint32_t protocol_version = 3;
 // A frame above this is refused on both sides: the stream is out of step.
 inline constexpr std::size_t frame_bytes_max = 4u << 20;
 // argv and env of one task together, below the kernel's own limit of 2 MiB.
@@ -46,6 +46,10 @@ struct Forget {
 };
 struct Shutdown {
   std::uint32_t grace_ms = 0;
+};
+// Bytes of output of ended tasks that may stay: see KeptOutput.
+struct KeepOutput {
+  std::uint64_t bytes_max = 0;
 };
 
 // Keeper to agent.
@@ -84,12 +88,15 @@ struct Refused {
 struct Listed {
   std::uint32_t request = 0;
   bool last = false;
+  std::uint64_t newest_session = 0;  // of all tasks ever ordered
   std::vector<TaskStatus> tasks;
 };
 
-using Message =
-    std::variant<Hello, Launch, Stop, Signal, List, Forget, Shutdown, Welcome,
-                 Started, StartFailed, Exited, Output, Refused, Listed>;
+// The place says the kind. Whatever else changes, versions are told apart by
+// Hello and Welcome, which stay as they are.
+using Message = std::variant<Hello, Launch, Stop, Signal, List, Forget,
+                             Shutdown, Welcome, Started, StartFailed, Exited,
+                             Output, Refused, Listed, KeepOutput>;
 
 // Appends one frame to `out`.
 void encode(const Message& message, std::string& out);

@@ -48,7 +48,8 @@ std::vector<Message> all_messages() {
           Exited{key, full_facts()},
           Output{key, Stream::err, 77, "bytes"},
           Refused{key, Errc::busy, "later"},
-          Listed{6, true, {status, status}}};
+          Listed{6, true, 17, {status, status}},
+          KeepOutput{1ull << 33}};
 }
 
 BOOST_AUTO_TEST_CASE(every_message_survives_the_way_there_and_back) {

@@ -79,6 +79,7 @@ BOOST_AUTO_TEST_CASE(tasks_of_a_killed_keeper_are_lost_and_do_not_run_on) {
   BOOST_CHECK_EQUAL(known.exit.exit_code, 4);
   // Neither the fence nor the memory of keys died with it.
   BOOST_CHECK_EQUAL(client().newest_epoch(), 5);
+  BOOST_CHECK_EQUAL(client().newest_session(), ended.key.session);
   auto again = run(running);
   BOOST_CHECK(again.exited && again.facts.lost);
   BOOST_CHECK_EQUAL(processes_with(mark), 0);

@@ -173,6 +173,25 @@ BOOST_AUTO_TEST_CASE(output_past_its_bound_keeps_beginning_and_end) {
   BOOST_CHECK_GE(tail.size(), bound / 4);
 }
 
+BOOST_AUTO_TEST_CASE(output_over_the_bound_goes_when_its_end_is_acknowledged) {
+  constexpr std::size_t written = 4000;
+  auto bounded = config();
+  bounded.kept_output_bytes_max = written + written / 2;
+  BOOST_REQUIRE(Client::open(bounded));
+  const auto first = script("head -c 4000 /dev/zero");
+  const auto second = script("head -c 4000 /dev/zero");
+  run(first);
+  run(second);
+  BOOST_REQUIRE(client().forget(second.key));
+  BOOST_REQUIRE(client().list());  // behind it
+  BOOST_CHECK_EQUAL(output(first.key).size(), written);
+  BOOST_CHECK_EQUAL(output(second.key).size(), written);
+  BOOST_REQUIRE(client().forget(first.key));
+  BOOST_REQUIRE(client().list());
+  BOOST_CHECK_EQUAL(output(first.key).size(), written);
+  BOOST_CHECK(output(second.key).empty());
+}
+
 BOOST_AUTO_TEST_CASE(a_key_is_started_once_however_often_it_is_ordered) {
   auto file = directory() + "/count";
   std::ofstream(file).close();

@@ -242,6 +242,8 @@ void Server::perform(std::uint32_t, Client& client, Message message) {
     supervisor_->handle(*signal);
   } else if (auto* forget = std::get_if<Forget>(&message)) {
     supervisor_->handle(*forget);
+  } else if (auto* keep = std::get_if<KeepOutput>(&message)) {
+    supervisor_->handle(*keep);
   } else if (auto* request = std::get_if<List>(&message)) {
     list(client, request->request);
   } else if (auto* shutdown = std::get_if<Shutdown>(&message)) {
@@ -252,7 +254,7 @@ void Server::perform(std::uint32_t, Client& client, Message message) {
 }
 
 void Server::list(Client& client, std::uint32_t request) {
-  Listed part{request, false, {}};
+  Listed part{request, false, supervisor_->newest_session(), {}};
   for (auto& status : supervisor_->statuses()) {
     part.tasks.push_back(std::move(status));
     if (part.tasks.size() == listed_per_frame_max) {

@@ -39,6 +39,7 @@ Supervisor::Supervisor(SupervisorPlaces places, Privilege privilege, Emit emit,
       emit_(std::move(emit)),
       watch_(std::move(watch)),
       output_directory_(places_.directory + "/output"),
+      kept_output_(output_directory_),
       pump_buffer_(pump_bytes_max, '\0') {}
 
 Supervisor::~Supervisor() = default;
@@ -175,6 +176,7 @@ void Supervisor::handle(Launch order) {
     newest_epoch_ = order.spec.epoch;
     journal_->epoch(newest_epoch_);
   }
+  newest_session_ = std::max(newest_session_, key.session);
   auto task = std::make_unique<Task>(std::move(order.spec), output_directory_);
   tasks_.emplace(key, std::move(task));
   waiting_.push_back(key);
@@ -245,6 +247,11 @@ void Supervisor::handle(const Forget& order) {
   forgotten_.add(order.key);
   if (task->in_scratch) remove_scratch(order.key);
   tasks_.erase(order.key);
+  kept_output_.add(order.key);
+}
+
+void Supervisor::handle(const KeepOutput& order) {
+  kept_output_.set_bytes_max(order.bytes_max);
 }
 
 void Supervisor::remove_scratch(const TaskKey& key) {

@@ -14,6 +14,7 @@
 
 #include "actors/agent/keeper/cgroup.hpp"
 #include "actors/agent/keeper/journal.hpp"
+#include "actors/agent/keeper/kept_output.hpp"
 #include "actors/agent/keeper/launch.hpp"
 #include "actors/agent/keeper/output.hpp"
 #include "actors/agent/keeper/privilege.hpp"
@@ -62,8 +63,11 @@ class Supervisor {
   void handle(const Stop& order);
   void handle(const Signal& order);
   void handle(const Forget& order);
+  void handle(const KeepOutput& order);
   std::vector<TaskStatus> statuses() const;
   Welcome welcome() const;
+  // Of all tasks ever ordered.
+  std::uint64_t newest_session() const { return newest_session_; }
 
   int report_fd() const { return report_read_.get(); }
   void on_reports();
@@ -121,7 +125,9 @@ class Supervisor {
   Watch watch_;
   std::string boot_id_;
   std::string output_directory_;
+  KeptOutput kept_output_;
   std::uint64_t newest_epoch_ = 0;
+  std::uint64_t newest_session_ = 0;
   Forgotten forgotten_;
   std::unique_ptr<Journal> journal_;
   std::unique_ptr<CgroupPool> groups_;

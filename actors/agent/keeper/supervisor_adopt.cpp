@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -104,6 +105,12 @@ Status Supervisor::adopt(Journal journal, JournalState state) {
   }
   newest_epoch_ = state.newest_epoch;
   forgotten_ = state.forgotten;
+  for (const auto& [key, task] : tasks_)
+    newest_session_ = std::max(newest_session_, key.session);
+  for (const auto& key : forgotten_.order())
+    newest_session_ = std::max(newest_session_, key.session);
+  kept_output_.find(
+      [this](const TaskKey& key) { return tasks_.contains(key); });
   journal_ = std::make_unique<Journal>(std::move(journal));
   return journal_->rewrite(journal_state());
 }
