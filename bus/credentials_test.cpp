@@ -41,6 +41,35 @@ BOOST_AUTO_TEST_CASE(the_file_is_for_its_owner_only) {
   BOOST_TEST((info.st_mode & 07777) == 0600u);
 }
 
+BOOST_AUTO_TEST_CASE(a_file_that_holds_the_same_is_not_written_again) {
+  const testing::TemporaryDirectory directory;
+  const auto file = directory.path() / "client.json";
+  const auto inode = [&] {
+    struct stat info {};
+    BOOST_REQUIRE(::stat(file.c_str(), &info) == 0);
+    return info.st_ino;
+  };
+  BOOST_REQUIRE(write_private_file(file, "one").has_value());
+  // Held, so that its number is not given to another file.
+  std::filesystem::create_hard_link(file, directory.path() / "first");
+  const auto first = inode();
+  BOOST_REQUIRE(write_private_file(file, "one").has_value());
+  BOOST_TEST(inode() == first);
+  BOOST_REQUIRE(write_private_file(file, "two").has_value());
+  BOOST_TEST(inode() != first);
+  BOOST_TEST(read_private_file(file).value() == "two");
+}
+
+BOOST_AUTO_TEST_CASE(a_file_that_cannot_be_replaced_leaves_nothing_behind) {
+  const testing::TemporaryDirectory directory;
+  const auto file = directory.path() / "client.json";
+  std::filesystem::create_directories(file / "in the way");
+  BOOST_TEST(!write_private_file(file, "one"));
+  BOOST_TEST(std::distance(
+                 std::filesystem::directory_iterator(directory.path()), {}) ==
+             1);
+}
+
 BOOST_AUTO_TEST_CASE(a_file_that_others_may_read_is_refused) {
   const testing::TemporaryDirectory directory;
   const auto file = directory.path() / "client.json";

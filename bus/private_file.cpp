@@ -31,22 +31,28 @@ struct Descriptor {
 
 Status write_private_file(const std::filesystem::path& file,
                           std::string_view text) {
+  const auto present = read_private_file(file);
+  if (present && *present == text) return {};
   const std::string fresh = fmt::format("{}.{}", file.string(), ::getpid());
+  const auto failed = [&](const char* what) {
+    auto error = os_error(file, what);
+    ::unlink(fresh.c_str());
+    return error;
+  };
   {
     ::unlink(fresh.c_str());
     const Descriptor out{
         ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)};
-    if (out.fd < 0) return os_error(file, "write");
+    if (out.fd < 0) return failed("write");
     while (!text.empty()) {
       const ssize_t n = ::write(out.fd, text.data(), text.size());
       if (n < 0 && errno == EINTR) continue;
-      if (n < 0) return os_error(file, "write");
+      if (n < 0) return failed("write");
       text.remove_prefix(static_cast<std::size_t>(n));
     }
-    if (::fsync(out.fd) != 0) return os_error(file, "sync");
+    if (::fsync(out.fd) != 0) return failed("sync");
   }
-  if (::rename(fresh.c_str(), file.c_str()) != 0)
-    return os_error(file, "replace");
+  if (::rename(fresh.c_str(), file.c_str()) != 0) return failed("replace");
   return {};
 }
 

@@ -10,6 +10,7 @@
 namespace reeve::bus {
 
 // Replaces the file as a whole, mode 0600: a reader sees the old or the new.
+// One that holds `text` already is left as it is, so a full disk is no matter.
 Status write_private_file(const std::filesystem::path& file,
                           std::string_view text);
 

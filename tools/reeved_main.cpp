@@ -1,6 +1,6 @@
 // reeved: the node daemon. SIGTERM and SIGINT end the cell with its tasks;
 // SIGUSR1 ends the daemon alone: tasks go on and the next daemon takes them
-// up (systemd's KillSignal, for restarts).
+// up (RestartKillSignal of the systemd unit).
 #include <fmt/format.h>
 #include <pthread.h>
 #include <sched.h>
@@ -75,11 +75,12 @@ std::uint64_t own_start_ticks() {
   return std::strtoull(field.c_str(), nullptr, 10);
 }
 
-Status write_pid_file(const fs::path& data) {
+// For `reeve`: which process serves, and where its tasks have their files.
+Status write_pid_file(const fs::path& data, const std::string& runtime_dir) {
   const fs::path file = data / "reeved.pid";
   const fs::path fresh = data / "reeved.pid.new";
   std::ofstream out(fresh);
-  out << ::getpid() << ' ' << own_start_ticks() << '\n';
+  out << ::getpid() << ' ' << own_start_ticks() << '\n' << runtime_dir << '\n';
   out.close();
   std::error_code broken;
   fs::rename(fresh, file, broken);
@@ -129,15 +130,19 @@ int run(DaemonOptions options) {
   };
   options.on_stopped = [] { ::kill(::getpid(), SIGUSR2); };
   const fs::path data = options.data;
+  const std::string runtime_dir = options.config.agent.runtime_dir;
   auto daemon = Daemon::start(std::move(options));
   if (!daemon) return complain(store::with_advice(daemon.error(), data));
-  if (auto written = write_pid_file(data); !written)
+  if (auto written = write_pid_file(data, runtime_dir); !written) {
+    (*daemon)->finish(Daemon::Leave::tasks);
     return complain(written.error());
+  }
   spdlog::info("serving {}", data.string());
   const Daemon::Leave leave = serve(**daemon);
   (*daemon)->finish(leave);
   std::error_code ignored;
-  fs::remove(data / "reeved.pid", ignored);
+  // Where tasks go on it says where their keeper is.
+  if (leave == Daemon::Leave::nothing) fs::remove(data / "reeved.pid", ignored);
   spdlog::info("ended");
   return 0;
 }

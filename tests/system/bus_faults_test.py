@@ -73,7 +73,7 @@ class HostileMessagesTest(CellTest):
                    >= self.before + count * 9 // 10)
 
     def test_a_message_over_the_bound_of_its_kind_is_quarantined(self):
-        self.bus.command(b"\0" * (300 << 10))
+        self.bus.command(b"\0" * (600 << 10))
         self.bus.query(b"\0" * (100 << 10))
         self.bus.flush()
         self.expect_quarantined(2)

@@ -117,6 +117,7 @@ class Cell:
         os.makedirs(self.data)
         self.settings(settings)
         self.started = []
+        self.bin = BIN
         self.identity = {}  # of the calls: user, group, extra_groups
 
     def settings(self, text):
@@ -142,8 +143,8 @@ class Cell:
         how = {"cwd": self.work, "env": self.environment(), "text": True,
                "stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE,
                "stderr": subprocess.PIPE, **self.identity, **how}
-        child = subprocess.Popen([os.path.join(BIN, "reeve"), *arguments],
-                                 **how)
+        child = subprocess.Popen([os.path.join(self.bin, "reeve"),
+                                  *arguments], **how)
         self.started.append(child)
         return child
 
@@ -155,7 +156,7 @@ class Cell:
         """Runs to its end; `code` None takes any exit code."""
         given = how.pop("input", None)
         done = subprocess.run(
-            [os.path.join(BIN, "reeve"), *arguments],
+            [os.path.join(self.bin, "reeve"), *arguments],
             cwd=how.pop("cwd", self.work), env=self.environment(),
             capture_output=True, text=True, timeout=seconds, check=False,
             **self.identity, **({"input": given} if given is not None

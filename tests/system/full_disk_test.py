@@ -130,6 +130,33 @@ class FullDiskTest(unittest.TestCase):
         os.unlink(self.filler)
         wait_until("admission is open again", self.open_for_all)
 
+    def free_what_was_laid_out(self):
+        """Of the database's own files, which a killed one leaves too long."""
+        folder = os.path.join(self.cell.data, "log", "db")
+        for name in os.listdir(folder):
+            path = os.path.join(folder, name)
+            os.truncate(path, os.path.getsize(path))
+
+    def test_one_killed_when_no_byte_is_free_comes_back_with_the_reserve(self):
+        self.cell.up()
+        one = self.cell.submit("--not-before", "+1h", "--", "true")
+        self.fill(keep_bytes=FLOOR_MIB << 18)
+        wait_until("admission is closed", lambda: not self.open_for_all())
+        self.fill()
+        self.cell.kill_daemon()
+        self.free_what_was_laid_out()
+        self.fill()
+        info = os.statvfs(self.cell.data)
+        self.assertEqual(0, info.f_bavail)
+        self.assertTrue(os.path.exists(self.reserve))
+        self.cell.up()
+        self.assertFalse(os.path.exists(self.reserve))
+        self.assertEqual("pending", self.cell.show(one)["state"])
+        self.cell.reeve("cancel", one, seconds=30)
+        self.cell.await_state(one, "cancelled")
+        os.unlink(self.filler)
+        wait_until("admission is open again", self.open_for_all)
+
 
 if __name__ == "__main__":
     if os.geteuid() != 0:

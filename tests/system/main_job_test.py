@@ -43,6 +43,20 @@ class MainJobTest(CellTest):
         self.assertEqual([str(n) for n in range(1, 100001)],
                          done.out.split())
 
+    def test_run_shows_all_to_a_reader_that_stood_still(self):
+        # More than a follower holds; nobody reads until all is written.
+        last = 3_000_000
+        child = self.cell.start("run", "--name", "flood", "--", "seq", "1",
+                                str(last))
+        wait_until("all is written", lambda: any(
+            one["name"] == "flood" and one["state"] == "succeeded"
+            for one in self.cell.reeve(
+                "ps", "--all", "--json").json()["sessions"]))
+        done = self.cell.finish(child)
+        self.assertEqual(0, done.code, done)
+        self.assertEqual([str(n) for n in range(1, last + 1)],
+                         done.out.split())
+
     def test_environment_and_directory_are_those_asked_for(self):
         place = self.marker("place")
         os.makedirs(place, exist_ok=True)

@@ -29,7 +29,7 @@ constexpr Bench benches[] = {
     {"throughput", "throughput.py", "2,000 sessions of true on one node"},
     {"decisions", "decisions_bench", "placements/s of the scheduler's core"},
     {"packing", "packing_bench", "how full a cluster gets, by packing"},
-    {"queueing", "queueing.py", "how long a recorded workload waits, by policy"},
+    {"queueing", "queueing.py", "how long recorded sessions wait, by policy"},
     {"simulation", "simulation.py", "days of a simulated cell a minute"},
     {"whatif", "whatif_bench", "a month of sessions on a virtual clock"},
     {"openb", "openb.py", "a recorded workload through a whole cell"},

@@ -129,6 +129,18 @@ BOOST_AUTO_TEST_CASE(a_cell_that_does_not_run_exits_with_5) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(a_quota_may_be_large_and_is_told_its_bound) {
+  const auto set = [&](const char* hours) {
+    return run({"quota", "set", "project:default", "--gpu-hours", hours});
+  };
+  // No cell runs here: what is well said is asked of one.
+  BOOST_TEST(set("5000000").code == 5);
+  BOOST_TEST(set("9223372036854775.806").code == 5);
+  const Ran over = set("9223372036854775.807");
+  BOOST_TEST(over.code == 2);
+  BOOST_TEST(contains(over.error, "at most 9223372036854775.806"));
+}
+
 BOOST_AUTO_TEST_CASE(what_is_not_there_exits_with_4) {
   BOOST_TEST(run({"config", "check", "/nonexistent"}).code == 4);
   BOOST_TEST(run({"trace", "run", "/nonexistent"}).code == 4);
@@ -156,6 +168,21 @@ BOOST_AUTO_TEST_CASE(up_refuses_a_directory_that_holds_something_else) {
   BOOST_TEST(contains(ran.error, "holds something that is no cell"));
   BOOST_TEST(fs::exists(directory / "data" / "precious"));
   BOOST_TEST(!fs::exists(directory / "data" / "cell.toml"));
+}
+
+BOOST_AUTO_TEST_CASE(up_refuses_a_directory_with_a_log_that_is_not_ours) {
+  const fs::path data = directory / "data";
+  // An empty "log" beside other things is no more ours than a full one.
+  for (const char* foreign : {"log", "log/syslog"}) {
+    fs::create_directories(data / foreign);
+    std::ofstream(data / "precious") << "x";
+    fs::permissions(data, fs::perms(0755));
+    const Ran ran = run({"up", "--detach"});
+    BOOST_TEST(ran.code == 6);
+    BOOST_TEST(contains(ran.error, "holds something that is no cell"));
+    BOOST_TEST(!fs::exists(data / "cell.toml"));
+    BOOST_TEST((fs::status(data).permissions() == fs::perms(0755)));
+  }
 }
 
 BOOST_AUTO_TEST_CASE(a_config_typo_is_named_with_its_line) {

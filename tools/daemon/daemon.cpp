@@ -215,6 +215,7 @@ keeper::ClientConfig Daemon::Impl::keeper_config() const {
   keeper.program = (options.programs / "reeve-keeper").string();
   // Credentials and the log are nothing for tasks to see.
   keeper.hidden = {options.data.string()};
+  keeper.kept_output_bytes_max = options.config.agent.kept_output_bytes_max;
   return keeper;
 }
 

@@ -38,13 +38,14 @@ std::optional<std::string> asker(const Ingress& ingress,
 }
 
 void refuse_busy(const Ingress& ingress, const schema::Command& command,
-                 const bus::Message& message, std::uint64_t depth) {
+                 const bus::Message& message, std::uint64_t depth,
+                 std::uint64_t bound) {
   cluster::Rejection busy{
       cluster::RejectCode::try_again, bus::unread_rule,
       fmt::format("{} messages wait for the manager and the bound is {}: try "
                   "again",
-                  depth, ingress.mailbox_messages_max),
-      ingress.mailbox_messages_max, depth};
+                  depth, bound),
+      bound, depth};
   (void)ingress.answers.publish(message.reply,
                                 manager::encode_rejection(*command.id(), busy));
 }
@@ -58,10 +59,10 @@ void on_command(const Ingress& ingress, const schema::Command& command,
     return;
   }
   const std::uint64_t depth = waiting(ingress.manager);
-  // Facts must get through: they free what others wait for.
-  if (depth > ingress.mailbox_messages_max &&
-      command.body_type() == schema::CommandBody::SubmitSession)
-    return refuse_busy(ingress, command, message, depth);
+  const std::uint64_t bound =
+      unread_max(command.body_type(), ingress.mailbox_messages_max);
+  if (depth > bound)
+    return refuse_busy(ingress, command, message, depth, bound);
   caf::anon_send(
       ingress.manager,
       FromBus{FromBus::Kind::command, std::move(*principal), message.hold()});
@@ -90,6 +91,13 @@ void on_log_read(const Ingress& ingress, const schema::LogRead&,
 }
 
 }  // namespace
+
+std::uint64_t unread_max(schema::CommandBody kind,
+                         std::uint64_t mailbox_messages_max) {
+  const bool urgent = kind == schema::CommandBody::ReportFacts ||
+                      kind == schema::CommandBody::CancelSession;
+  return urgent ? urgent_room_max * mailbox_messages_max : mailbox_messages_max;
+}
 
 Status open_ingress(const Ingress& ingress) {
   const auto subscribe = [&]<class Table>(const std::string& pattern,

@@ -10,6 +10,7 @@
 #include "bus/quarantine.hpp"
 #include "bus/subject.hpp"
 #include "cluster/error.hpp"
+#include "schema/command_generated.h"
 
 namespace reeve::tools {
 
@@ -26,6 +27,15 @@ struct Ingress {
   // Commands and queries that may wait for the manager.
   std::uint64_t mailbox_messages_max;
 };
+
+// Facts and cancels free what others wait for: they are taken until this many
+// times as much waits.
+inline constexpr std::uint64_t urgent_room_max = 4;
+
+// How many unread messages may wait for the manager when one of this kind
+// comes. Over it the sender is told to try again, and all of them do.
+std::uint64_t unread_max(schema::CommandBody kind,
+                         std::uint64_t mailbox_messages_max);
 
 // Subscribes. `ingress` outlives the connections.
 Status open_ingress(const Ingress& ingress);

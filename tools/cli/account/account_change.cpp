@@ -144,9 +144,7 @@ Expected<cluster::Quota> merged(const Arguments& arguments,
     return parse_count(text, what);
   };
   const auto milli = [](std::string_view text, std::string_view what) {
-    return parse_milli(text, what).map([](std::uint32_t value) {
-      return std::uint64_t{value};
-    });
+    return parse_milli_sum(text, what, cluster::no_limit - 1);
   };
   const auto bytes = [](std::string_view text, std::string_view) {
     return parse_bytes(text);

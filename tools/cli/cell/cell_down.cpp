@@ -19,13 +19,16 @@ namespace fs = std::filesystem;
 // More than the daemon gives its tasks, its keeper and its log together.
 constexpr std::uint64_t down_timeout_ns = 90'000'000'000;
 
-// As the daemon has it. Settings that do not load have no say here.
+// As the daemon has it, whichever settings it had. Without its record those of
+// the cell count; if they do not load they have no say here.
 keeper::ClientConfig keeper_of(const Context& context) {
   keeper::ClientConfig out;
-  const auto config = load_config(cell_file(context.data));
-  out.directory = config && !config->agent.runtime_dir.empty()
-                      ? config->agent.runtime_dir
-                      : (context.data / "node").string();
+  auto directory = recorded_runtime_dir(context.data);
+  if (!directory)
+    if (const auto config = load_config(cell_file(context.data)))
+      directory = config->agent.runtime_dir;
+  out.directory = directory.value_or("");
+  if (out.directory.empty()) out.directory = (context.data / "node").string();
   out.program = (context.programs / "reeve-keeper").string();
   return out;
 }
@@ -107,7 +110,10 @@ Result command_down(const Context& context, const Arguments& arguments) {
         fmt::format("the keeper, pid {}, is stopped and cannot end its tasks: "
                     "after a while it is killed with them",
                     parts.keeper));
-  if (const auto daemon = living_daemon(context.data)) {
+  auto daemon = living_daemon(context.data);
+  // One that still starts hears the signal once it serves.
+  if (!daemon) daemon = owning_daemon(context.data);
+  if (daemon) {
     parts.daemon = daemon->pid;
     if (auto good = stop_daemon(*daemon, timeout_ns); !good)
       return tl::unexpected(good.error());

@@ -11,6 +11,7 @@
 #include <fstream>
 
 #include "cluster/units.hpp"
+#include "store/layout.hpp"
 #include "tools/cli/cell.hpp"
 #include "tools/cli/cell/daemon.hpp"
 #include "tools/cli/handlers.hpp"
@@ -42,6 +43,18 @@ Status io_error(const char* what, const fs::path& path) {
                                     std::strerror(errno)));
 }
 
+// Empty, or with a log of ours: others, too, call something "log".
+bool may_become_cell(const fs::path& data) {
+  const fs::path log = data / "log";
+  const auto found = store::find_log(log);
+  if (found) return found->directory == log;
+  if (found.error().code != Errc::not_found) return false;
+  std::error_code broken;
+  for (const auto& entry : fs::directory_iterator(data, broken))
+    if (entry.path() != log) return false;
+  return !broken;
+}
+
 // Makes the directory a cell's; refuses one that holds something else.
 Status prepare_data(const fs::path& data) {
   std::error_code broken;
@@ -52,9 +65,7 @@ Status prepare_data(const fs::path& data) {
                             "--data",
                             data.string(), broken.message()));
   if (fs::exists(cell_file(data), broken)) return {};
-  const bool ours = fs::is_empty(data, broken) ||
-                    (!broken && fs::exists(data / "log", broken));
-  if (broken || !ours)
+  if (!may_become_cell(data))
     return fail(Errc::damaged,
                 fmt::format("{} holds something that is no cell; name an empty "
                             "directory with --data",
@@ -201,6 +212,16 @@ Result tell_up(const Context& context, int pid, Came came) {
   return 0;
 }
 
+// What only a start takes.
+void tell_passed_over(const Context& context, const Arguments& arguments) {
+  for (const char* option : {"--port", "--config"})
+    if (arguments.has(option) && !context.quiet)
+      say(
+          fmt::format("{} is passed over: the cell is up, and it counts when "
+                      "one starts",
+                      option));
+}
+
 // The daemon lives as long as we do.
 Result stay(pid_t child, Interrupts& interrupts) {
   for (;;) {
@@ -252,6 +273,7 @@ Result command_up(const Context& context, const Arguments& arguments) {
       return tl::unexpected(good.error());
     if (auto good = add_sim_nodes(context, nodes); !good)
       return tl::unexpected(good.error());
+    tell_passed_over(context, arguments);
     return tell_up(context, daemon->pid,
                    nodes.empty() ? Came::found : Came::found_and_changed);
   }

@@ -14,6 +14,9 @@
 #include <fstream>
 #include <sstream>
 
+#include "store/layout.hpp"
+#include "store/owner.hpp"
+
 namespace reeve::tools {
 namespace {
 
@@ -100,6 +103,20 @@ std::optional<DaemonPid> living_daemon(const fs::path& data) {
   if (out.start_ticks == 0 && name_of(out.pid) != "reeved") return std::nullopt;
   out.start_ticks = ticks;
   return out;
+}
+
+std::optional<DaemonPid> owning_daemon(const fs::path& data) {
+  const auto pid = store::Owner::holder(store::Layout{data / "log"}.owner());
+  // A tool may hold it, too.
+  if (!pid || name_of(*pid) != "reeved") return std::nullopt;
+  return DaemonPid{*pid, process_start_ticks(*pid)};
+}
+
+std::optional<string> recorded_runtime_dir(const fs::path& data) {
+  std::ifstream in(daemon_pid_file(data));
+  string line;
+  if (!std::getline(in, line) || !std::getline(in, line)) return std::nullopt;
+  return line;
 }
 
 Expected<pid_t> start_daemon(const DaemonStart& start) {

@@ -26,8 +26,17 @@ std::filesystem::path daemon_log_file(const std::filesystem::path& data);
 // Marks a directory as a cell's and holds its daemon's settings.
 std::filesystem::path cell_file(const std::filesystem::path& data);
 
-// The recorded daemon if that very process lives.
+// The recorded daemon if that very process lives. One that still starts is
+// not recorded.
 std::optional<DaemonPid> living_daemon(const std::filesystem::path& data);
+
+// The daemon that holds the log, from early in its start to its end.
+std::optional<DaemonPid> owning_daemon(const std::filesystem::path& data);
+
+// Where the tasks of the last daemon that served have their files, as its
+// settings said; empty: in the data directory. Nothing when none is recorded.
+std::optional<std::string> recorded_runtime_dir(
+    const std::filesystem::path& data);
 
 std::uint64_t process_start_ticks(pid_t pid);
 

@@ -2,13 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <deque>
-#include <mutex>
-
 #include "bus/client.hpp"
 #include "cluster/session_id.hpp"
 #include "tools/cli/cell.hpp"
 #include "tools/cli/interrupts.hpp"
+#include "tools/cli/session/live_inbox.hpp"
 
 namespace reeve::tools {
 namespace {
@@ -75,40 +73,22 @@ Status read_output(Cell& cell, std::string_view agent, SessionId session,
   }
 }
 
-// What the library's threads hand over. Shared with the handlers, which live
-// as long as the connection.
-struct Follower::Inbox {
-  explicit Inbox(Interrupts& to_wake) : interrupts(to_wake) {}
-  void put(const bus::Message& message, bool is_event) {
-    {
-      const std::lock_guard lock(mutex);
-      messages.push_back({message.hold(), is_event});
-    }
-    interrupts.wake();
-  }
-  struct Entry {
-    bus::Message message;
-    bool is_event;
-  };
-  Interrupts& interrupts;
-  std::mutex mutex;
-  std::deque<Entry> messages;
-};
-
 Follower::Follower(Cell& cell, Interrupts& interrupts, SessionId session,
                    FollowOptions options)
     : cell_(cell),
       interrupts_(interrupts),
       session_(session),
       options_(options),
-      inbox_(std::make_shared<Inbox>(interrupts)) {}
+      inbox_(std::make_shared<LiveInbox>()) {}
 
 Status Follower::subscribe() {
   const auto& subjects = cell_.subjects();
   const auto listen = [this](const std::string& pattern, bool is_event) {
     return cell_.connection().subscribe(
-        pattern, [inbox = inbox_, is_event](const bus::Message& message) {
-          inbox->put(message, is_event);
+        pattern, [inbox = inbox_, &interrupts = interrupts_,
+                  is_event](const bus::Message& message) {
+          inbox->put({message.hold(), is_event});
+          interrupts.wake();
         });
   };
   if (options_.output) {
@@ -198,24 +178,19 @@ void Follower::take_event(const schema::Event& event) {
 }
 
 Status Follower::take_messages() {
-  for (;;) {
-    Inbox::Entry entry;
-    {
-      const std::lock_guard lock(inbox_->mutex);
-      if (inbox_->messages.empty()) return {};
-      entry = std::move(inbox_->messages.front());
-      inbox_->messages.pop_front();
-    }
-    if (entry.is_event) {
-      const auto* event = schema::verified_event(entry.message.data);
+  while (const auto entry = inbox_->take()) {
+    if (entry->is_event) {
+      const auto* event = schema::verified_event(entry->message.data);
       if (event != nullptr) take_event(*event);
       continue;
     }
     const auto* chunk =
-        schema::verified<schema::OutputChunk>(entry.message.data);
+        schema::verified<schema::OutputChunk>(entry->message.data);
     if (chunk == nullptr || chunk->session() != session_.value) continue;
     if (auto good = take_chunk(*chunk); !good) return good;
   }
+  // No later piece may come to show the gap.
+  return inbox_->take_dropped() ? look(true) : Status{};
 }
 
 // The session has ended; now every byte of it must have been shown.

@@ -19,6 +19,7 @@ namespace reeve::tools {
 
 class Cell;
 class Interrupts;
+class LiveInbox;
 
 struct FollowOptions {
   bool output = true;
@@ -64,7 +65,6 @@ class Follower {
       const std::function<OnSignal(int)>& on_signal);
 
  private:
-  struct Inbox;
   Status subscribe();
   Status take_messages();
   Status take_chunk(const schema::OutputChunk& chunk);
@@ -80,7 +80,8 @@ class Follower {
   Interrupts& interrupts_;
   SessionId session_;
   FollowOptions options_;
-  std::shared_ptr<Inbox> inbox_;
+  // Shared with the handlers, which live as long as the connection.
+  std::shared_ptr<LiveInbox> inbox_;
   OutputStreams streams_;
   std::optional<OutputWriter> writer_;
   std::uint32_t tasks_ = 1;

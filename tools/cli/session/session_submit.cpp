@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "bus/client.hpp"
 #include "bus/pipeline.hpp"
 #include "cluster/session_id.hpp"
 #include "schema/json.hpp"
@@ -92,7 +93,9 @@ Result dry_run(const Context& context, Cell& cell,
 Expected<Held<schema::Reply>> submit_one(Cell& cell,
                                          const Submission& submission) {
   const schema::Id128 id = random_id();
-  return cell.command(encode_submit(submission, id.high(), id.low()));
+  const auto bytes = encode_submit(submission, id.high(), id.low());
+  if (!bytes) return tl::unexpected(bytes.error());
+  return cell.command(*bytes);
 }
 
 Expected<string> read_all(const string& file) {
@@ -136,26 +139,32 @@ Result print_answers(const Context& context, const Answers& answers) {
   return code;
 }
 
-Result submit_file(const Context& context, const Arguments& arguments,
-                   const Submission& defaults, const Surroundings& here) {
-  const string file(arguments.text("--file"));
-  const auto text = read_all(file);
-  if (!text) return tl::unexpected(text.error());
-  auto sessions = parse_submission_file(*text, file, defaults, here);
-  if (!sessions) return tl::unexpected(sessions.error());
-  auto cell = Cell::connect(context);
-  if (!cell) return tl::unexpected(cell.error());
-  People people(**cell);
-  for (auto& session : *sessions)
+// Whatever keeps one of them from being sent is found before the first is.
+Expected<std::vector<std::vector<std::byte>>> encode_all(
+    Cell& cell, std::vector<Submission>& sessions, const Surroundings& here) {
+  std::vector<std::vector<std::byte>> out;
+  People people(cell);
+  for (Submission& session : sessions) {
+    const auto with_place = [&](const Error& error) {
+      return fail(error.code, fmt::format("{}: {}", session.place, error.text));
+    };
     if (auto good = people.settle(session, here); !good)
-      return tl::unexpected(good.error());
-  auto answers = std::make_shared<Answers>();
-  answers->all.resize(sessions->size());
-  bus::Pipeline pipeline((*cell)->client());
-  for (std::size_t i = 0; i < sessions->size(); ++i) {
+      return with_place(good.error());
     const schema::Id128 id = random_id();
-    const auto bytes = encode_submit((*sessions)[i], id.high(), id.low());
-    auto sent = pipeline.submit(bytes, [answers, i](auto buffer) {
+    auto bytes = encode_submit(session, id.high(), id.low());
+    if (!bytes) return with_place(bytes.error());
+    out.push_back(std::move(*bytes));
+  }
+  return out;
+}
+
+// What was accepted is told whatever becomes of the rest.
+void submit_all(bus::Client& client,
+                const std::vector<std::vector<std::byte>>& commands,
+                const std::shared_ptr<Answers>& answers) {
+  bus::Pipeline pipeline(client);
+  for (std::size_t i = 0; i < commands.size(); ++i) {
+    auto sent = pipeline.submit(commands[i], [answers, i](auto buffer) {
       auto& one = answers->all[i];
       if (!buffer) {
         one.error = buffer.error();
@@ -170,10 +179,26 @@ Result submit_file(const Context& context, const Arguments& arguments,
         one.error = rejection_error(*reply->rejection());
       }
     });
-    if (!sent) return tl::unexpected(sent.error());
+    if (!sent) answers->all[i].error = sent.error();
   }
-  if (auto good = pipeline.drain(std::chrono::minutes(10)); !good)
-    return tl::unexpected(good.error());
+  // Those that are still without an answer then get an error at its end.
+  (void)pipeline.drain(std::chrono::minutes(10));
+}
+
+Result submit_file(const Context& context, const Arguments& arguments,
+                   const Submission& defaults, const Surroundings& here) {
+  const string file(arguments.text("--file"));
+  const auto text = read_all(file);
+  if (!text) return tl::unexpected(text.error());
+  auto sessions = parse_submission_file(*text, file, defaults, here);
+  if (!sessions) return tl::unexpected(sessions.error());
+  auto cell = Cell::connect(context);
+  if (!cell) return tl::unexpected(cell.error());
+  const auto commands = encode_all(**cell, *sessions, here);
+  if (!commands) return tl::unexpected(commands.error());
+  auto answers = std::make_shared<Answers>();
+  answers->all.resize(commands->size());
+  submit_all((*cell)->client(), *commands, answers);
   return print_answers(context, *answers);
 }
 
@@ -200,7 +225,8 @@ class Canceller {
     const auto reply = cell_.command(
         builder, schema::CommandBody::CancelSession, body.Union());
     // One that has just ended cannot be cancelled, and need not be.
-    if (!reply && reply.error().code == Errc::unreachable)
+    if (!reply && (reply.error().code == Errc::unreachable ||
+                   reply.error().code == Errc::busy))
       say(fmt::format("reeve: {}", reply.error().text));
   }
 

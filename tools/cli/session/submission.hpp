@@ -86,6 +86,7 @@ struct Submission {
   bool ends_on_preempt = false;
   std::string reservation;
   std::optional<ArrayWish> array;
+  std::string place;  // where it stands in a file, for messages
 };
 
 // Who asks, from where. A task sees PATH, HOME, USER, LANG and what --env
@@ -124,9 +125,10 @@ Status check_submission(const Submission& submission);
 flatbuffers::Offset<schema::SessionSpec> build_submission(
     flatbuffers::FlatBufferBuilder& builder, const Submission& submission);
 
-// A finished schema::Command with this id.
-std::vector<std::byte> encode_submit(const Submission& submission,
-                                     std::uint64_t id_high,
-                                     std::uint64_t id_low);
+// A finished schema::Command with this id. Errc::usage when it is over
+// schema::command_bytes_max.
+Expected<std::vector<std::byte>> encode_submit(const Submission& submission,
+                                               std::uint64_t id_high,
+                                               std::uint64_t id_low);
 
 }  // namespace reeve::tools

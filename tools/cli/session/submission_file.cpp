@@ -123,6 +123,7 @@ Expected<std::vector<Submission>> from_lines(string_view text, string_view file,
     if (!one)
       return fail(Errc::usage,
                   fmt::format("{}:{}: {}", file, number, one.error().text));
+    one->place = fmt::format("{}:{}", file, number);
     out.push_back(std::move(*one));
   }
   return out;
@@ -154,10 +155,11 @@ Expected<std::vector<Submission>> from_toml(string_view text, string_view file,
         item.is_object()
             ? from_object(item.get_object(), defaults, here)
             : Expected<Submission>(fail(Errc::usage, "a table is expected"));
+    const string place = fmt::format("{}: session {}", file, out.size() + 1);
     if (!session)
       return fail(Errc::usage,
-                  fmt::format("{}: session {}: {}", file, out.size() + 1,
-                              session.error().text));
+                  fmt::format("{}: {}", place, session.error().text));
+    session->place = place;
     out.push_back(std::move(*session));
   }
   return out;

@@ -4,6 +4,7 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include "cluster/limits.hpp"
 #include "schema/wire.hpp"
 #include "tools/args/commands.hpp"
 #include "tools/cli/child_output.hpp"
@@ -128,7 +129,7 @@ BOOST_AUTO_TEST_CASE(wishes_about_a_place_reach_the_command) {
                                    {"reservation", "demo"},
                                    {"array", "2-5%3"}})
     BOOST_REQUIRE(set_key(submission, key, value, here).has_value());
-  const auto bytes = encode_submit(submission, 1, 2);
+  const auto bytes = encode_submit(submission, 1, 2).value();
   const auto* command = schema::verified<schema::Command>(bytes);
   BOOST_REQUIRE(command);
   const auto* body = command->body_as_SubmitSession();
@@ -251,11 +252,37 @@ BOOST_AUTO_TEST_CASE(what_no_key_tells_alone_is_checked_together) {
   BOOST_TEST(check_submission(with("sim-duration", "5s")).has_value());
 }
 
+// As many and as long texts as the cell takes, by its own count.
+Submission wordiest(std::size_t text_bytes) {
+  Submission out = blank_submission(here);
+  out.name = out.user = out.workdir = "";
+  out.env.assign(cluster::env_count_max, {"", ""});
+  out.labels.assign(cluster::labels_count_max, {"", ""});
+  out.after.assign(cluster::dependencies_count_max, {7, AfterKind::any});
+  out.prefer.assign(cluster::prefer_count_max, "");
+  out.argv.assign(cluster::argv_count_max, "");
+  out.argv[0] = std::string(text_bytes, 'x');
+  return out;
+}
+
+BOOST_AUTO_TEST_CASE(a_submission_over_spec_bytes_max_reaches_the_cell) {
+  const auto largest = encode_submit(wordiest(cluster::spec_bytes_max), 1, 2);
+  BOOST_REQUIRE_MESSAGE(largest, (largest ? "" : largest.error().text));
+  // The event of it is somewhat larger.
+  BOOST_TEST(largest->size() + (16 << 10) < schema::event_bytes_max);
+  BOOST_TEST(
+      encode_submit(wordiest(cluster::spec_bytes_max + 1), 1, 2).has_value());
+  const auto larger = encode_submit(wordiest(schema::command_bytes_max), 1, 2);
+  BOOST_REQUIRE(!larger);
+  BOOST_TEST((larger.error().code == Errc::usage));
+  BOOST_TEST(contains(larger.error().text, "at most 524288"));
+}
+
 BOOST_AUTO_TEST_CASE(a_submission_survives_its_encoding) {
   auto submission = with("gpus", "A100:2");
   submission.argv = {"python3", "train.py"};
   submission.after = {{7, AfterKind::any}};
-  const auto bytes = encode_submit(submission, 1, 2);
+  const auto bytes = encode_submit(submission, 1, 2).value();
   std::vector<std::uint64_t> aligned(bytes.size() / 8 + 1);
   std::copy(bytes.begin(), bytes.end(),
             reinterpret_cast<std::byte*>(aligned.data()));
@@ -288,6 +315,7 @@ BOOST_AUTO_TEST_CASE(json_lines_give_one_session_each) {
   BOOST_TEST(sessions->at(0).env.back().first == "A");
   BOOST_TEST(sessions->at(1).argv.at(2) == "echo $A");
   BOOST_TEST(sessions->at(1).labels.at(0).second == "v");
+  BOOST_TEST(sessions->at(1).place == "f:3");
 }
 
 BOOST_AUTO_TEST_CASE(toml_has_defaults_and_sessions) {
@@ -301,6 +329,7 @@ BOOST_AUTO_TEST_CASE(toml_has_defaults_and_sessions) {
   BOOST_TEST(sessions->at(0).not_before_at ==
              here.time.now_at + 3600ull * 1'000'000'000);
   BOOST_TEST(sessions->at(1).cpu_milli == 1000u);
+  BOOST_TEST(sessions->at(1).place == "f: session 2");
   const auto alone = parse("command = [\"a\"]\n");
   BOOST_REQUIRE(alone);
   BOOST_TEST(alone->size() == 1u);

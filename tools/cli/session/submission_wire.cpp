@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <span>
 
 #include "cluster/spec.hpp"
@@ -60,9 +62,9 @@ flatbuffers::Offset<schema::SessionSpec> build_submission(
   return cluster::build_spec(builder, view(submission));
 }
 
-std::vector<std::byte> encode_submit(const Submission& submission,
-                                     std::uint64_t id_high,
-                                     std::uint64_t id_low) {
+Expected<std::vector<std::byte>> encode_submit(const Submission& submission,
+                                               std::uint64_t id_high,
+                                               std::uint64_t id_low) {
   flatbuffers::FlatBufferBuilder builder(1024);
   const auto spec = build_submission(builder, submission);
   const auto& array = submission.array;
@@ -73,7 +75,13 @@ std::vector<std::byte> encode_submit(const Submission& submission,
   const auto command = schema::CreateCommand(
       builder, &id, schema::CommandBody::SubmitSession, body.Union());
   const auto bytes = schema::finish(builder, command);
-  return {bytes.begin(), bytes.end()};
+  if (bytes.size() > schema::command_bytes_max)
+    return fail(Errc::usage,
+                fmt::format("this session takes {} bytes and a command has at "
+                            "most {}: let its command read long texts from a "
+                            "file",
+                            bytes.size(), schema::command_bytes_max));
+  return std::vector(bytes.begin(), bytes.end());
 }
 
 }  // namespace reeve::tools

@@ -246,8 +246,9 @@ class Run {
     const auto bytes = encode_submit(
         submission_of(requests_[part.first], part.count, options_), id.high(),
         id.low());
+    if (!bytes) return tl::unexpected(bytes.error());
     return pipeline.submit(
-        bytes, [watch = watch_, part](const Expected<bus::Buffer>& buffer) {
+        *bytes, [watch = watch_, part](const Expected<bus::Buffer>& buffer) {
           take_reply(*watch, part, buffer);
         });
   }

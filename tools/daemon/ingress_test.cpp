@@ -1,0 +1,146 @@
+#include "tools/daemon/ingress.hpp"
+
+#include <boost/test/unit_test.hpp>
+#include <caf/actor_system.hpp>
+#include <caf/actor_system_config.hpp>
+#include <caf/send.hpp>
+#include <future>
+#include <mutex>
+#include <vector>
+
+#include "actors/system/messages.hpp"
+#include "actors/system/traced.hpp"
+#include "bus/retry.hpp"
+#include "bus/test_support.hpp"
+#include "schema/wire.hpp"
+
+namespace reeve::tools {
+namespace {
+
+using bus::testing::patience;
+using schema::CommandBody;
+
+constexpr std::uint64_t mailbox_messages_max = 16;
+
+// A manager that reads nothing until it may.
+class DeafManager : public actors::TracedActor {
+ public:
+  DeafManager(caf::actor_config& config, std::shared_future<void> may_read)
+      : TracedActor(config), may_read_(std::move(may_read)) {}
+  const char* name() const override { return "deaf-manager"; }
+  caf::behavior make_behavior() override {
+    return {[this](const actors::FromBus&) { may_read_.wait(); }};
+  }
+
+ private:
+  std::shared_future<void> may_read_;
+};
+
+bus::Buffer command_of(std::uint64_t id, CommandBody kind) {
+  flatbuffers::FlatBufferBuilder builder;
+  const schema::Id128 id128(1, id);
+  flatbuffers::Offset<void> body;
+  if (kind == CommandBody::SubmitSession) {
+    const auto request = schema::CreateResourceRequest(builder);
+    schema::SessionSpecBuilder spec(builder);
+    spec.add_request(request);
+    body = schema::CreateSubmitSession(builder, spec.Finish()).Union();
+  } else {
+    body = schema::CreateCancelSession(builder, 7).Union();
+  }
+  return bus::Buffer::copy(schema::finish(
+      builder, schema::CreateCommand(builder, &id128, kind, body)));
+}
+
+struct BehindManager {
+  BehindManager() {
+    manager = actors::spawn_shell<DeafManager>(system, "manager",
+                                               std::source_location::current(),
+                                               may_read.get_future().share());
+    ingress.reset(new Ingress{*requests, *answers, quarantine, cell.subjects,
+                              "reeved", manager, manager, log_reads,
+                              mailbox_messages_max});
+    BOOST_REQUIRE(open_ingress(*ingress).has_value());
+    BOOST_REQUIRE(requests->flush(patience).has_value());
+  }
+  ~BehindManager() {
+    may_read.set_value();
+    requests.reset();
+    caf::anon_send_exit(manager, caf::exit_reason::kill);
+    ingress.reset();
+    manager = nullptr;
+  }
+
+  // Sends as many of one kind; how many were refused, as `bound` says.
+  std::size_t refused_of(std::size_t count, CommandBody kind, const char* name,
+                         std::uint64_t bound) {
+    const std::string subject = cell.subjects.command("local", name);
+    const auto reply = user->open_reply(subject, [&](const bus::Message& m) {
+      const std::lock_guard lock(mutex);
+      replies.push_back(m.hold());
+    });
+    BOOST_REQUIRE(reply.has_value());
+    for (std::size_t i = 0; i < count; ++i)
+      BOOST_REQUIRE(
+          user->publish_request(subject, *reply, command_of(++ids, kind))
+              .has_value());
+    // The last one is refused, and answers come in order.
+    BOOST_REQUIRE(bus::testing::eventually([&] {
+      const std::lock_guard lock(mutex);
+      return !replies.empty() && id_of(replies.back()) == ids;
+    }));
+    user->close_reply(*reply);
+    const std::lock_guard lock(mutex);
+    for (const bus::Message& message : replies) {
+      const auto* rejection =
+          schema::verified<schema::Reply>(message.data)->rejection();
+      BOOST_REQUIRE(rejection != nullptr);
+      BOOST_TEST((rejection->code() == schema::RejectCode::try_again));
+      BOOST_TEST(schema::text(rejection->rule()) == bus::unread_rule);
+      BOOST_TEST(rejection->limit() == bound);
+    }
+    const std::size_t refused = replies.size();
+    replies.clear();
+    return refused;
+  }
+
+  static std::uint64_t id_of(const bus::Message& message) {
+    return schema::verified<schema::Reply>(message.data)->command_id()->low();
+  }
+
+  bus::testing::Cell cell;
+  std::unique_ptr<bus::Connection> requests = cell.connect(bus::Role::daemon);
+  std::unique_ptr<bus::Connection> answers = cell.connect(bus::Role::daemon);
+  std::unique_ptr<bus::Connection> user = cell.connect(bus::Role::user);
+  bus::Quarantine quarantine{bus::QuarantineOptions{}};
+  actors::Gate log_reads{1};
+  std::promise<void> may_read;
+  caf::actor_system_config config;
+  caf::actor_system system{config};
+  caf::actor manager;
+  std::unique_ptr<Ingress> ingress;
+  std::mutex mutex;
+  std::vector<bus::Message> replies;
+  std::uint64_t ids = 0;
+};
+
+BOOST_AUTO_TEST_CASE(submissions_to_a_manager_that_is_behind_are_refused) {
+  BehindManager behind;
+  // One over the bound is taken: it finds as many waiting as may.
+  BOOST_TEST(behind.refused_of(100, CommandBody::SubmitSession,
+                               "submit_session", mailbox_messages_max) ==
+             100 - mailbox_messages_max - 1);
+}
+
+BOOST_AUTO_TEST_CASE(cancels_get_through_where_submissions_do_not) {
+  BehindManager behind;
+  behind.refused_of(mailbox_messages_max + 2, CommandBody::SubmitSession,
+                    "submit_session", mailbox_messages_max);
+  constexpr std::uint64_t bound = urgent_room_max * mailbox_messages_max;
+  BOOST_TEST(behind.refused_of(100, CommandBody::CancelSession,
+                               "cancel_session",
+                               bound) == 100 - (bound - mailbox_messages_max));
+}
+
+}  // namespace
+}  // namespace reeve::tools
