@@ -114,7 +114,8 @@ BOOST_AUTO_TEST_CASE(a_mig_instance_says_so_in_its_model) {
   BOOST_CHECK_EQUAL(verdict(register_node({.name = "a",
                                            .devices = 2,
                                            .model = "H100 MIG 1g.10gb",
-                                           .mig_of = "GPU-x"})),
+                                           .mig_of = "GPU-x"},
+                                          true)),
                     "accepted");
   BOOST_TEST(state.node("a")->devices[1].mig_of == "GPU-x");
   BOOST_CHECK_EQUAL(

@@ -169,10 +169,10 @@ BOOST_FIXTURE_TEST_CASE(a_device_that_hides_one_needed_thing_is_left_out,
 
 BOOST_FIXTURE_TEST_CASE(a_device_in_mig_mode_is_read_as_it_is_cut,
                         FakeMachine) {
-  capability("gpu0/mig/gi7", 66);
-  capability("gpu0/mig/gi7/ci0", 67);
+  capability("gpu5/mig/gi7", 66);
+  capability("gpu5/mig/gi7/ci0", 67);
   const Inventory found = read(
-      "device mig=1 model=NVIDIA_H100\n"
+      "device mig=1 minor=5 model=NVIDIA_H100\n"
       "mig 0 uuid=MIG-a profile=1g.10gb gi=7 ci=0 sms=16 memory_mib=9856\n"
       "mig 0 uuid=MIG-b profile=3g.40gb gi=2 ci=1 sms=60 memory_mib=40192\n"
       "device\n");
@@ -205,10 +205,10 @@ BOOST_FIXTURE_TEST_CASE(a_device_in_mig_mode_alone_leaves_none, FakeMachine) {
 }
 
 BOOST_FIXTURE_TEST_CASE(instances_alone_are_enough, FakeMachine) {
-  capability("gpu0/mig/gi1", 1);
-  capability("gpu0/mig/gi1/ci0", 2);
-  const Inventory found =
-      read("device mig=1\nmig 0 uuid=MIG-a gi=1 ci=0 memory_mib=9856\n");
+  capability("gpu5/mig/gi1", 1);
+  capability("gpu5/mig/gi1/ci0", 2);
+  const Inventory found = read(
+      "device mig=1 minor=5\nmig 0 uuid=MIG-a gi=1 ci=0 memory_mib=9856\n");
   BOOST_TEST(found.why_none.empty());
   BOOST_TEST(found.problems.empty());
 }
