@@ -45,9 +45,10 @@ Reserve::Reserve(std::filesystem::path ballast, std::filesystem::path reserve,
       reserve_(std::move(reserve)),
       floor_bytes_(floor_bytes),
       kept_bytes_(kept_bytes),
-      // The database's own log is laid out by a memory table's size at a time.
+      // The database's own log is laid out by a memory table's size at a time,
+      // and opening the database lays out a fresh one.
       reserve_bytes_(floor_bytes == 0 ? 0
-                                      : 2 * kept_bytes + reserve_facts_bytes) {
+                                      : 3 * kept_bytes + reserve_facts_bytes) {
   ballast_held_ =
       floor_bytes_ != 0 && allocated_bytes(ballast_) >= floor_bytes_;
   reserve_held_ =
