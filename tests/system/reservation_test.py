@@ -93,13 +93,14 @@ class ReservationTest(CellTest):
         self.cell.await_state(after, "cancelled")
 
     def test_who_waits_for_one_that_is_over_ends(self):
-        self.reserve("brief", "--node", self.nodes[0], "--user", "root",
-                     "--from", "now", "--for", "4s")
+        where = ["--node", self.nodes[0], "--user", "root", "--from", "now"]
+        self.reserve("brief", *where, "--for", "1h")
         whole = ("--reservation", "brief", "--gpus", "8", "--sim-duration",
                  "1h")
         first = self.cell.submit(*whole)
         self.cell.await_state(first, "running")
         second = self.cell.submit(*whole)
+        self.reserve("brief", *where, "--for", "1s")
         self.assertIn("its reservation brief is over since",
                       self.await_end(second))
         self.assertEqual("running", self.cell.show(first)["state"])
