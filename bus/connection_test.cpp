@@ -188,6 +188,20 @@ BOOST_AUTO_TEST_CASE(a_user_cannot_listen_to_commands_or_others_answers) {
   BOOST_TEST(heard == 0);
 }
 
+BOOST_AUTO_TEST_CASE(a_user_hears_the_figures_of_nodes) {
+  Cell cell;
+  auto server = cell.connect(Role::daemon);
+  auto user = cell.connect(Role::user);
+  std::atomic<int> heard{0};
+  BOOST_REQUIRE(
+      user->subscribe(cell.subjects.stats(), [&](const Message&) { ++heard; })
+          .has_value());
+  BOOST_REQUIRE(user->flush(patience).has_value());
+  BOOST_REQUIRE(server->publish(cell.subjects.stat("n1"), {}).has_value());
+  BOOST_TEST(eventually([&] { return heard == 1; }));
+  BOOST_TEST(user->stats().permission_violations == 0u);
+}
+
 BOOST_AUTO_TEST_CASE(a_slow_handler_loses_and_the_loss_is_counted) {
   Cell cell;
   auto server = cell.connect(Role::daemon);

@@ -51,12 +51,12 @@ ServerUser daemon_user(std::string_view cell, std::string password) {
 ServerUser plain_user(std::string_view cell, std::string_view principal,
                       std::string password) {
   const Subjects subjects(cell);
-  return {
-      std::string(principal),
-      std::move(password),
-      {subjects.commands_of(principal), subjects.query(principal),
-       subjects.log_read(), subjects.log_head(), subjects.agents("output")},
-      {subjects.events(), subjects.outputs(), inbox_prefix(principal) + ".>"}};
+  return {std::string(principal),
+          std::move(password),
+          {subjects.commands_of(principal), subjects.query(principal),
+           subjects.log_read(), subjects.log_head(), subjects.agents("output")},
+          {subjects.events(), subjects.outputs(), subjects.stats(),
+           inbox_prefix(principal) + ".>"}};
 }
 
 bool valid_name(std::string_view name) {

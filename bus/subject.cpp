@@ -79,6 +79,9 @@ Entity entity_of(const schema::Event& event) {
     case EventBody::NodeDrained: return node(event.body_as_NodeDrained());
     case EventBody::NodeResumed: return node(event.body_as_NodeResumed());
     case EventBody::NodeRemoved: return node(event.body_as_NodeRemoved());
+    case EventBody::DeviceQuarantined:
+      return node(event.body_as_DeviceQuarantined());
+    case EventBody::DeviceReleased: return node(event.body_as_DeviceReleased());
     case EventBody::SessionSubmitted:
       return session(event.body_as_SessionSubmitted());
     case EventBody::SessionPlaced:

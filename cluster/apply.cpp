@@ -59,6 +59,13 @@ Status State::apply(const schema::Event& event) {
     case EventBody::NodeDrained:
     case EventBody::NodeResumed:
     case EventBody::NodeRemoved: status = apply_node_change(event); break;
+    case EventBody::DeviceQuarantined:
+      status =
+          apply_quarantined(event, body_of<schema::DeviceQuarantined>(event));
+      break;
+    case EventBody::DeviceReleased:
+      status = apply_released(event, body_of<schema::DeviceReleased>(event));
+      break;
     case EventBody::SessionSubmitted:
       status = apply_submitted(event, body_of<schema::SessionSubmitted>(event));
       break;
@@ -224,6 +231,28 @@ Status State::apply_node_change(const schema::Event& event) {
       break;
   }
   if (!node) return contradiction(event, "there is no such node");
+  return {};
+}
+
+Status State::apply_quarantined(const schema::Event& event,
+                                const schema::DeviceQuarantined& body) {
+  if (body.node() >= nodes_.size())
+    return contradiction(event, "there is no such node");
+  const Quarantine made{body.device(), std::string(schema::text(body.reason())),
+                        Time{event.time_at()}, body.by_agent()};
+  if (!nodes_[body.node()]
+           .quarantined.try_emplace(body.uuid()->str(), made)
+           .second)
+    return contradiction(event, "the device is quarantined already");
+  return {};
+}
+
+Status State::apply_released(const schema::Event& event,
+                             const schema::DeviceReleased& body) {
+  if (body.node() >= nodes_.size())
+    return contradiction(event, "there is no such node");
+  if (nodes_[body.node()].quarantined.erase(body.uuid()->str()) == 0)
+    return contradiction(event, "the device is not quarantined");
   return {};
 }
 

@@ -63,6 +63,16 @@ Decision decide_resume(const State& state, const schema::ResumeNode& command,
 Decision decide_remove(const State& state, const schema::RemoveNode& command,
                        const Origin& origin, EventWriter& writer);
 
+// A device of a node is offered to nobody, or again. For admins and the node's
+// own agent, which may release only what an agent found unfit; admins release
+// that with `force` alone.
+Decision decide_quarantine(const State& state,
+                           const schema::QuarantineDevice& command,
+                           const Origin& origin, EventWriter& writer);
+Decision decide_release(const State& state,
+                        const schema::ReleaseDevice& command,
+                        const Origin& origin, EventWriter& writer);
+
 // Who may ask is the caller's to check (State::may_administer).
 Decision decide_set_account(const State& state,
                             const schema::SetAccount& command,

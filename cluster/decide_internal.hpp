@@ -1,4 +1,4 @@
-// Shared by the decisions about facts, lost nodes, sessions and accounts.
+// Shared by the decisions about facts, nodes, devices, sessions and accounts.
 #pragma once
 
 #include <optional>
@@ -20,6 +20,8 @@ struct TaskEnd {
 // the end, or the end of its peers. `writer` has begun.
 void write_exit(const Session& session, const TaskEnd& end,
                 const Origin& origin, Sequence cause, EventWriter& writer);
+
+Rejection unknown_node(const State& state, std::string_view name);
 
 // Whether there may be one more account, and of this name.
 std::optional<Rejection> check_new_account(const State& state,

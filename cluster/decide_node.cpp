@@ -3,14 +3,13 @@
 
 #include <algorithm>
 
-#include "cluster/decide.hpp"
+#include "cluster/decide_internal.hpp"
 #include "cluster/node_spec.hpp"
 #include "cluster/rejecting.hpp"
 #include "cluster/scheduling/request.hpp"
 #include "schema/wire.hpp"
 
 namespace reeve::cluster {
-namespace {
 
 Rejection unknown_node(const State& state, std::string_view name) {
   if (state.barred_node(name))
@@ -22,6 +21,8 @@ Rejection unknown_node(const State& state, std::string_view name) {
       RejectCode::not_found, "node_unknown",
       fmt::format("there is no node '{}' (reeve nodes lists them)", name));
 }
+
+namespace {
 
 std::size_t device_count(const schema::NodeSpec& spec) {
   return spec.devices() ? spec.devices()->size() : 0;

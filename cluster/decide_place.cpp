@@ -13,6 +13,20 @@ Rejection stale(std::string text) {
   return {RejectCode::wrong_state, "placement_stale", std::move(text), 0, 0};
 }
 
+std::optional<Rejection> in_quarantine(const Node& node,
+                                       const TaskProposal& task) {
+  for (const DeviceGrant& grant : task.devices) {
+    if (grant.device >= node.devices.size()) continue;
+    const auto* found = node.quarantine_of(node.devices[grant.device]);
+    if (!found) continue;
+    return Rejection{RejectCode::wrong_state, "device_quarantined",
+                     fmt::format("device {} of node {} is quarantined: {}",
+                                 grant.device, node.name, found->second.reason),
+                     0, grant.device};
+  }
+  return std::nullopt;
+}
+
 // What the tasks looked at so far take of one node.
 struct Taken {
   NodeId node;
@@ -194,6 +208,8 @@ Decision decide_place(const State& state, const Proposal& proposal,
   for (const TaskProposal& task : proposal.tasks) {
     const Node* node = state.node(task.node);
     if (!node) return tl::unexpected(stale("there is no such node"));
+    if (auto no = in_quarantine(*node, task))
+      return tl::unexpected(std::move(*no));
     if (auto why = take(*session, *node, taken_of(taken, *node), task))
       return tl::unexpected(stale(std::move(*why)));
   }

@@ -128,6 +128,10 @@ std::uint32_t node_of(const Event& event) {
     case EventBody::NodeDrained: return event.body_as_NodeDrained()->node();
     case EventBody::NodeResumed: return event.body_as_NodeResumed()->node();
     case EventBody::NodeRemoved: return event.body_as_NodeRemoved()->node();
+    case EventBody::DeviceQuarantined:
+      return event.body_as_DeviceQuarantined()->node();
+    case EventBody::DeviceReleased:
+      return event.body_as_DeviceReleased()->node();
     default: return no_node;
   }
 }

@@ -129,6 +129,18 @@ BOOST_AUTO_TEST_CASE(a_filter_on_one_session_is_known_as_such) {
   BOOST_TEST(EventFilter::parse("")->only_session() == 0u);
 }
 
+BOOST_AUTO_TEST_CASE(a_quarantine_is_about_the_node_of_its_device) {
+  const auto body =
+      schema::CreateDeviceQuarantinedDirect(builder, 0, 1, "GPU-x");
+  builder.Finish(schema::CreateEvent(builder, ++sequence, 1, 1, 0, nullptr, 0,
+                                     schema::EventBody::DeviceQuarantined,
+                                     body.Union()));
+  buffers.push_back(builder.Release());
+  const auto last = std::to_string(sequence);
+  BOOST_TEST(passed_by("node=host-a and kind=device_quarantined") == last);
+  BOOST_TEST(passed_by("node=host-b and kind=device_quarantined") == "");
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace

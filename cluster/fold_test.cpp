@@ -46,6 +46,8 @@ void fill(Cell& cell) {
   cell.add({.name = "n2"});
   cell.remove("n2");
   cell.drain("n1", second_ns);
+  cell.quarantine("n0", "3");
+  cell.quarantine("n1", "0", "agent-n1");
   Spec spec = tasks_of(2);
   spec.requeue_max = 2;
   spec.labels = {{"team", "vision"}};
@@ -112,6 +114,21 @@ BOOST_AUTO_TEST_CASE(what_contradicts_the_state_is_refused) {
   no(
       EventBody::NodeLost,
       [](Builder& b) { return schema::CreateNodeLost(b, 7); }, "no such node");
+  quarantine("n0", "0");
+  for (const std::uint32_t node : {0u, 7u}) {
+    no(
+        EventBody::DeviceQuarantined,
+        [&](Builder& b) {
+          return schema::CreateDeviceQuarantinedDirect(b, node, 0, "GPU-n0-0");
+        },
+        node == 0 ? "quarantined already" : "no such node");
+    no(
+        EventBody::DeviceReleased,
+        [&](Builder& b) {
+          return schema::CreateDeviceReleasedDirect(b, node, 0, "GPU-n0-1");
+        },
+        node == 0 ? "not quarantined" : "no such node");
+  }
   no(
       EventBody::TaskStarted,
       [&](Builder& b) { return schema::CreateTaskStarted(b, id.value, 1, 0); },

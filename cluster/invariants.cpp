@@ -65,6 +65,22 @@ Status check_node(const Node& node, const NodeUse& use) {
   return {};
 }
 
+// What was placed before goes on, and nothing comes after.
+Status check_quarantine(const Node& node, const Session& session,
+                        const Task& task) {
+  if (node.quarantined.empty()) return {};
+  for (const auto& share : task.devices) {
+    const auto* found = node.quarantine_of(node.devices[share.device()]);
+    if (found && session.placed_at > found->second.since)
+      return broken(fmt::format(
+          "s-{} was placed at {} on device {} of node {}, in quarantine since "
+          "{}",
+          session.id.value, session.placed_at.value, share.device(), node.name,
+          found->second.since.value));
+  }
+  return {};
+}
+
 Status check_session(const Session& session) {
   std::size_t exited = 0;
   std::size_t started = 0;
@@ -121,6 +137,8 @@ Status State::check_invariants() const {
       if (task.phase != TaskPhase::exited) {
         add(uses[task.node.value], session, task);
         accounts.add(session.owners, amounts_of(session, task));
+        if (status)
+          status = check_quarantine(nodes_[task.node.value], session, task);
       }
     return status.has_value();
   });

@@ -41,6 +41,9 @@ inline constexpr std::uint32_t node_limits_max = 64;
 inline constexpr std::uint32_t node_labels_max = 64;
 inline constexpr std::uint64_t node_spec_bytes_max = 64 << 10;
 inline constexpr std::uint64_t drain_ns_max = 365ull * 24 * 3600 * second_ns;
+// Of devices and of cards that are away, remembered with each node.
+inline constexpr std::size_t quarantines_per_node_max = 128;
+inline constexpr std::uint64_t quarantine_reason_bytes_max = 1024;
 inline constexpr std::uint32_t nodes_per_command_max = 4096;
 inline constexpr std::uint32_t nodes_max = 1'000'000;
 

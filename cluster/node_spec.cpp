@@ -114,6 +114,24 @@ flatbuffers::Offset<schema::NodeSpec> copy_node(Builder& builder,
                                 limit_list, labels);
 }
 
+flatbuffers::Offset<schema::DeviceQuarantine> build_quarantine(
+    Builder& builder, std::string_view uuid, const Quarantine& quarantine) {
+  const auto text = builder.CreateString(uuid.data(), uuid.size());
+  const auto reason = build_text(builder, quarantine.reason);
+  return schema::CreateDeviceQuarantine(builder, quarantine.device, text,
+                                        reason, quarantine.since.value,
+                                        quarantine.by_agent);
+}
+
+flatbuffers::Offset<
+    flatbuffers::Vector<flatbuffers::Offset<schema::DeviceQuarantine>>>
+build_quarantines(Builder& builder, const Quarantines& quarantines) {
+  std::vector<flatbuffers::Offset<schema::DeviceQuarantine>> list;
+  for (const auto& [uuid, one] : quarantines)
+    list.push_back(build_quarantine(builder, uuid, one));
+  return list.empty() ? 0 : builder.CreateVector(list);
+}
+
 bool same_device(const Device& known, const schema::NodeSpec& spec,
                  std::size_t index) {
   if (index >= device_count(spec)) return false;

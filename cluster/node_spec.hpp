@@ -17,6 +17,15 @@ flatbuffers::Offset<schema::NodeSpec> build_node(
 flatbuffers::Offset<schema::NodeSpec> copy_node(
     flatbuffers::FlatBufferBuilder& builder, const schema::NodeSpec& spec);
 
+flatbuffers::Offset<schema::DeviceQuarantine> build_quarantine(
+    flatbuffers::FlatBufferBuilder& builder, std::string_view uuid,
+    const Quarantine& quarantine);
+// 0: there are none.
+flatbuffers::Offset<
+    flatbuffers::Vector<flatbuffers::Offset<schema::DeviceQuarantine>>>
+build_quarantines(flatbuffers::FlatBufferBuilder& builder,
+                  const Quarantines& quarantines);
+
 // But for its links, which change when another device goes.
 bool same_device(const Device& known, const schema::NodeSpec& spec,
                  std::size_t index);

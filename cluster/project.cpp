@@ -47,6 +47,13 @@ class Teller {
     if (node.draining)
       say(schema::CreateNodeDrained(builder, node.id.value),
           state_.last_time());
+    for (const auto& [uuid, one] : node.quarantined) {
+      const auto text = builder.CreateString(uuid);
+      const auto reason = build_text(builder, one.reason);
+      say(schema::CreateDeviceQuarantined(builder, node.id.value, one.device,
+                                          text, reason, one.by_agent),
+          one.since);
+    }
   }
 
   void reservation(const Reservation& reservation) {

@@ -1,9 +1,9 @@
 // Random commands, facts and times against a small cell. Fault model: facts
 // are repeated, stale or from the wrong agent; nodes are lost, change, drain
-// and come back at any moment; deadlines pass anywhere. Every invariant holds
-// after each step, and a replay from the first event, or from a snapshot
-// taken anywhere, is the same state. Repeat one seed with REEVE_SEED=<n>; the
-// number of runs is REEVE_RUNS.
+// and come back, devices are quarantined and released at any moment; deadlines
+// pass anywhere. Every invariant holds after each step, and a replay from the
+// first event, or from a snapshot taken anywhere, is the same state. Repeat one
+// seed with REEVE_SEED=<n>; the number of runs is REEVE_RUNS.
 #include <boost/test/unit_test.hpp>
 #include <cstdlib>
 #include <optional>
@@ -235,11 +235,16 @@ class Run {
   void change_node() {
     const std::string name = node_name(below(node_count));
     if (!cell_.state.node(name)) return;
-    switch (below(6)) {
+    const std::string device = std::to_string(below(4));
+    switch (below(8)) {
       case 0: cell_.drain(name, below(2) * second_ns); return;
       case 1:
       case 2: cell_.resume(name); return;
       case 3: cell_.remove(name); return;
+      case 4:
+        cell_.quarantine(name, device, below(2) ? "root" : "agent-" + name);
+        return;
+      case 5: cell_.release(name, device, "root", true); return;
       default:
         if (!cell_.state.node(name)->lost) cell_.lose(name);
     }

@@ -21,9 +21,11 @@ fb::Offset<schema::NodeRecord> encode_node(Builder& builder, const Node& node) {
   const auto spec = build_node(builder, node);
   const auto agent = build_text(builder, node.agent);
   const auto reason = build_text(builder, node.drain_reason);
-  return schema::CreateNodeRecord(
-      builder, node.id.value, agent, spec, node.lost, node.removed,
-      node.draining, reason, node.drain_deadline.value, node.barred);
+  const auto quarantined = build_quarantines(builder, node.quarantined);
+  return schema::CreateNodeRecord(builder, node.id.value, agent, spec,
+                                  node.lost, node.removed, node.draining,
+                                  reason, node.drain_deadline.value,
+                                  node.barred, quarantined);
 }
 
 fb::Offset<schema::AccountRecord> encode_account(Builder& builder,
@@ -189,6 +191,13 @@ struct SnapshotReader {
       node.drain_reason = schema::text(record->drain_reason());
       node.drain_deadline = Time{record->drain_deadline_at()};
       node.barred = record->barred();
+      if (record->quarantined())
+        for (const auto* one : *record->quarantined())
+          node.quarantined.emplace(
+              one->uuid()->str(),
+              Quarantine{one->device(),
+                         std::string(schema::text(one->reason())),
+                         Time{one->since_at()}, one->by_agent()});
       if (!node.removed || node.barred)
         state.node_by_name_[node.name] = record->node();
       if (node.removed) continue;

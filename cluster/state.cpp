@@ -13,6 +13,14 @@ State::State(State&&) noexcept = default;
 State& State::operator=(State&&) noexcept = default;
 State::~State() = default;
 
+const Quarantines::value_type* Node::quarantine_of(const Device& device) const {
+  if (quarantined.empty()) return nullptr;
+  auto found = quarantined.find(device.uuid);
+  if (found == quarantined.end() && !device.mig_of.empty())
+    found = quarantined.find(device.mig_of);
+  return found == quarantined.end() ? nullptr : &*found;
+}
+
 const Node* State::node(NodeId id) const {
   return id.value < nodes_.size() ? &nodes_[id.value] : nullptr;
 }

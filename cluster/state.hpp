@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -51,6 +52,15 @@ struct Device {
   std::uint64_t used_memory_bytes = 0;
 };
 
+// Why a device is offered to nobody; see DeviceQuarantine in schema/types.fbs.
+struct Quarantine {
+  std::uint32_t device = 0;  // its index then
+  std::string reason;
+  Time since;
+  bool by_agent = false;
+};
+using Quarantines = std::map<std::string, Quarantine, std::less<>>;  // by uuid
+
 struct Node {
   NodeId id;
   std::string name;
@@ -69,6 +79,7 @@ struct Node {
   bool draining = false;
   std::string drain_reason;
   Time drain_deadline;
+  Quarantines quarantined;  // also of cards that are away
 
   std::uint64_t used_cpu_milli = 0;
   std::uint64_t used_memory_bytes = 0;
@@ -77,6 +88,9 @@ struct Node {
   std::uint32_t shape = ~std::uint32_t{0};  // its index in State::shapes
 
   bool offered() const { return !lost && !removed && !draining; }
+  // Of the device, or of the card it is a part of, with the uuid that it goes
+  // by; null: it may be offered.
+  const Quarantines::value_type* quarantine_of(const Device& device) const;
 };
 
 // A task holds its allocation until it has exited.
@@ -253,6 +267,10 @@ class State {
   Status apply_ended(const schema::Event& event,
                      const schema::SessionEnded& body);
   Status apply_node_change(const schema::Event& event);
+  Status apply_quarantined(const schema::Event& event,
+                           const schema::DeviceQuarantined& body);
+  Status apply_released(const schema::Event& event,
+                        const schema::DeviceReleased& body);
   void count_shape(Node& node, Shape shape);
   void uncount_shape(Node& node);
   void load_spec(Session& session, const schema::SessionSpec& spec);

@@ -155,6 +155,33 @@ Decision Cell::remove(std::string_view node) {
   return decision;
 }
 
+Decision Cell::quarantine(std::string_view node, std::string_view device,
+                          std::string_view principal, std::string_view reason) {
+  Builder builder;
+  const auto name = builder.CreateString(node.data(), node.size());
+  const auto word = builder.CreateString(device.data(), device.size());
+  const auto why = builder.CreateString(reason.data(), reason.size());
+  auto decision = decide_quarantine(
+      state,
+      *root(builder, schema::CreateQuarantineDevice(builder, name, word, why)),
+      origin(principal), writer);
+  settle();
+  return decision;
+}
+
+Decision Cell::release(std::string_view node, std::string_view device,
+                       std::string_view principal, bool force) {
+  Builder builder;
+  const auto name = builder.CreateString(node.data(), node.size());
+  const auto word = builder.CreateString(device.data(), device.size());
+  auto decision = decide_release(
+      state,
+      *root(builder, schema::CreateReleaseDevice(builder, name, word, force)),
+      origin(principal), writer);
+  settle();
+  return decision;
+}
+
 void Cell::lose(std::string_view node) {
   decide_node_lost(state, *state.node(node), 15 * second_ns, origin(), writer);
   settle();

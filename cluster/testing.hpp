@@ -76,6 +76,12 @@ class Cell {
   Decision resume(std::string_view node);
   Decision remove(std::string_view node);
   void lose(std::string_view node);
+  // The device by its index or uuid.
+  Decision quarantine(std::string_view node, std::string_view device,
+                      std::string_view principal = "root",
+                      std::string_view reason = "hot");
+  Decision release(std::string_view node, std::string_view device,
+                   std::string_view principal = "root", bool force = false);
 
   // A fresh command id when none is given.
   Decision try_submit(const Spec& spec, std::string_view principal = "root",

@@ -6,6 +6,8 @@
 //                            name (uuid, model, memory, minor, pci, power, ...)
 //   lost INDEX               its handle is refused
 //   fail ENTRY INDEX ERROR   that entry point refuses; * for every device
+//   hang ENTRY               that entry point waits until the script says no
+//                            more of it
 //   nvlink A B COUNT         direct links between two devices
 //   switch A COUNT           links of a device to NVLink switches
 //   ancestor A B LEVEL       the PCIe connection of two devices
@@ -15,14 +17,17 @@
 #include <sys/stat.h>
 
 #include <charconv>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
 #include <fstream>
 #include <map>
+#include <set>
 #include <sstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "gpu/nvml_abi.hpp"
@@ -68,6 +73,7 @@ struct Machine {
   std::vector<Gpu> gpus;
   std::map<std::pair<unsigned, unsigned>, unsigned> ancestors;
   std::map<std::pair<std::string, std::string>, Return> failures;
+  std::set<std::string> hanging;
   std::deque<nvml::EventData> events;
 };
 
@@ -111,6 +117,10 @@ void read_line(const std::string& line) {
     Return error = 0;
     words >> entry >> device >> error;
     machine.failures[{entry, device}] = error;
+  } else if (kind == "hang") {
+    std::string entry;
+    words >> entry;
+    machine.hanging.insert(entry);
   } else if (words >> index; index >= machine.gpus.size()) {
     std::fprintf(stderr, "fake NVML: no such device: %s\n", line.c_str());
     std::abort();
@@ -175,6 +185,10 @@ const Values& values_of(Device device) {
 // What the script says of an entry point before it is answered.
 Return refusal(const char* entry, Device device) {
   look();
+  while (machine.hanging.count(entry) != 0) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    look();
+  }
   if (device && index_of(device) >= machine.gpus.size())
     return nvml::gpu_is_lost;
   if (device && machine.gpus[index_of(device)].lost) return nvml::gpu_is_lost;

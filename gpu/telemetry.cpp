@@ -69,12 +69,15 @@ class Telemetry::Driver {
     char uuid[nvml::uuid_bytes] = {};
     auto result = nvml.handle(index, &device);
     if (result == nvml::success) result = nvml.uuid(device, uuid, sizeof uuid);
+    if (known_.size() <= index) known_.resize(index + 1);
     if (result != nvml::success) {
+      sample.uuid = known_[index].uuid;
       sample.lost =
           fmt::format("GPU {} does not answer: {}", index, nvml.error(result));
       return sample;
     }
     sample.uuid.assign(uuid, ::strnlen(uuid, sizeof uuid));
+    known_[index] = {device, sample.uuid};
     read_load(device, sample);
     if (depth == Depth::load) return sample;
     read_links(device, depth, sample);
@@ -83,18 +86,17 @@ class Telemetry::Driver {
     return sample;
   }
 
-  // Waits for nothing.
+  // Waits for nothing. Of a device that does not answer any more, too: that it
+  // is lost comes as an Xid error.
   void add_xids(std::vector<Sample>& samples) {
     if (!events_) return;
     for (unsigned left = xids_per_sample_max; left > 0; --left) {
       nvml::EventData event{};
       if (nvml.event_set_wait(events_, &event, 0) != nvml::success) return;
       if (event.type != nvml::event_xid) continue;
-      char uuid[nvml::uuid_bytes] = {};
-      nvml.uuid(event.device, uuid, sizeof uuid);
-      for (Sample& sample : samples)
-        if (sample.uuid == uuid && !sample.uuid.empty())
-          sample.xids.push_back(event.data);
+      for (std::size_t index = 0; index < samples.size(); ++index)
+        if (known_[index].handle == event.device)
+          samples[index].xids.push_back(event.data);
     }
   }
 
@@ -194,6 +196,12 @@ class Telemetry::Driver {
     }
   }
 
+  struct Known {
+    nvml::Device handle = nullptr;
+    std::string uuid;
+  };
+
+  std::vector<Known> known_;  // by index, as last told
   nvml::EventSet events_ = nullptr;
 };
 

@@ -34,8 +34,8 @@ std::string_view name(Throttle reason);
 
 // Empty where the driver does not tell.
 struct Sample {
-  std::string uuid;
-  std::string lost;  // why nothing is told of this device; else empty
+  std::string uuid;  // empty: never told
+  std::string lost;  // why nothing is told of this device now; else empty
 
   std::optional<std::uint32_t> gpu_percent;
   std::optional<std::uint32_t> memory_percent;  // of the time it was accessed

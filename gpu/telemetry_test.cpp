@@ -112,6 +112,19 @@ BOOST_FIXTURE_TEST_CASE(a_device_lost_while_sampling_is_told_alone,
   BOOST_TEST(samples[1].uuid == "b");
 }
 
+BOOST_FIXTURE_TEST_CASE(a_lost_device_keeps_its_name_and_tells_its_xid,
+                        FakeMachine) {
+  write("device uuid=a\ndevice uuid=b\n");
+  Telemetry telemetry(sources());
+  (void)telemetry.sample(Depth::load);
+  write("device uuid=a\ndevice uuid=b\nlost 1\nxid 1 79\n");
+  const auto samples = telemetry.sample(Depth::load);
+  BOOST_TEST(samples.at(1).uuid == "b");
+  BOOST_TEST(!samples[1].lost.empty());
+  BOOST_REQUIRE_EQUAL(samples[1].xids.size(), 1u);
+  BOOST_TEST(samples[1].xids[0] == 79u);
+}
+
 BOOST_FIXTURE_TEST_CASE(an_xid_is_told_once_and_of_its_device, FakeMachine) {
   write("device uuid=a\ndevice uuid=b\nxid 1 79\nxid 1 48\n");
   Telemetry telemetry(sources());

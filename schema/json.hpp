@@ -1,7 +1,8 @@
 // The JSON form of any table, from its reflection data: one mechanism for
 // events, views and answers. Keys are the field names; `*_at` fields become
 // RFC 3339 times with nanoseconds, ids hexadecimal text, enums their names,
-// a union its kind as `<field>_type` and its fields in place.
+// a union its kind as `<field>_type` and its fields in place. A number that may
+// be null is left out where it is.
 #pragma once
 
 #include <cstdint>
@@ -31,6 +32,7 @@ std::string to_json(const NodeView& view);
 std::string to_json(const WhyAnswer& answer);
 std::string to_json(const StatusAnswer& answer);
 std::string to_json(const Command& command);
+std::string to_json(const NodeStats& stats);
 
 // "SessionSubmitted" -> "session_submitted".
 std::string snake_case(std::string_view name);

@@ -211,13 +211,14 @@ void Schemas::compare_value(const reflection::Field& field, BaseType base,
   differs(sample);
 }
 
-// A scalar that is not stored has its default; anything else is left out.
+// A scalar that is not stored has its default, unless it may be null; anything
+// else is left out.
 void Schemas::compare_absent(const reflection::Field& field,
                              const json::object& made, const std::string& path,
                              std::vector<std::string>& wrong) const {
   const auto& type = *field.type();
   const auto* value = made.if_contains(field.name()->str());
-  if (!is_scalar(type.base_type())) {
+  if (!is_scalar(type.base_type()) || field.optional()) {
     if (value != nullptr) wrong.push_back(path + ": is there, but not set");
     return;
   }

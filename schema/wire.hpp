@@ -11,6 +11,7 @@
 #include "schema/event_generated.h"
 #include "schema/query_generated.h"
 #include "schema/snapshot_generated.h"
+#include "schema/stat_generated.h"
 
 namespace reeve::schema {
 
@@ -44,6 +45,7 @@ REEVE_WIRE(AgentOrder, "RVO1", message_bytes_max)
 REEVE_WIRE(OutputRead, "RVP1", query_bytes_max)
 REEVE_WIRE(OutputChunk, "RVT1", message_bytes_max)
 REEVE_WIRE(Heartbeat, "RVH1", query_bytes_max)
+REEVE_WIRE(NodeStats, "RVG1", query_bytes_max)
 REEVE_WIRE(LogRead, "RVL1", query_bytes_max)
 REEVE_WIRE(LogChunk, "RVK1", message_bytes_max)
 REEVE_WIRE(StateSnapshot, "RVS1", snapshot_bytes_max)

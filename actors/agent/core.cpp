@@ -42,7 +42,9 @@ EndReason reason_of(const keeper::ExitFacts& facts) {
 }  // namespace
 
 Core::Core(Options options)
-    : options_(std::move(options)), jitter_(options_.seed) {
+    : options_(std::move(options)),
+      gpus_(options_.node.devices),
+      jitter_(options_.seed) {
   REEVE_CHECK(!options_.agent.empty(), "an agent has a name");
 }
 
@@ -83,6 +85,7 @@ void Core::on_runtime_ready(const std::vector<keeper::TaskStatus>& tasks,
   for (const TaskKey& key : gone) {
     if (find(key)->phase == Phase::launching) {
       tasks_.erase(key);
+      gpus_.take_back(key);
       continue;
     }
     Fact fact;
@@ -112,6 +115,7 @@ void Core::take_up(const keeper::TaskStatus& status) {
   }
   Task& task = tasks_[status.key];
   task.in_runtime = true;
+  if (task.phase != Phase::ended) gpus_.take_up(status.key, status.gpus);
   switch (status.state) {
     case keeper::TaskState::queued: break;
     case keeper::TaskState::running:
@@ -211,6 +215,7 @@ void Core::launch(const schema::TaskOrder& order, const TaskKey& key,
     failed.detail = spec.error().text;
     return end(key, task, std::move(failed));
   }
+  gpus_.give(key, spec->gpus);
   task.in_runtime = true;
   task.ordered_at = order_seq_;
   effects_.launches.push_back(std::move(*spec));
@@ -302,7 +307,31 @@ void Core::on_exited(const TaskKey& key, const keeper::ExitFacts& facts) {
   fact.reason = facts.lost ? EndReason::none : reason_of(facts);
   fact.facts = facts_of(facts);
   fact.detail = facts.detail;
+  if (auto why = gpus_.overuse(key); facts.signal != 0 && !why.empty())
+    fact.detail = std::move(why);
   end(key, task, std::move(fact));
+}
+
+void Core::on_gpu_use(const std::vector<GpuUse>& uses,
+                      const std::function<int(int pid)>& parent) {
+  std::unordered_map<int, TaskKey> inits;
+  for (const auto& [key, task] : tasks_)
+    if (task.phase == Phase::running && task.pid > 0)
+      inits.emplace(task.pid, key);
+  const auto task_of = [&](int pid) -> std::optional<TaskKey> {
+    for (int steps = 0; pid > 0 && steps <= ancestors_max; ++steps) {
+      const auto found = inits.find(pid);
+      if (found != inits.end()) return found->second;
+      pid = parent(pid);
+    }
+    return std::nullopt;
+  };
+  for (const TaskKey& key : gpus_.look(uses, task_of)) {
+    ++counters_.overuse_stopped;
+    effects_.messages.push_back(fmt::format(
+        "task {} is ended: {}", keeper::to_string(key), gpus_.overuse(key)));
+    effects_.stops.push_back({key, 0});
+  }
 }
 
 void Core::on_refused(const TaskKey& key, Errc code, std::string text) {
@@ -332,6 +361,7 @@ void Core::end(const TaskKey& key, Task& task, Fact fact) {
     fact.detail.resize(fact_detail_bytes_max);
   task.end = std::move(fact);
   surplus_.erase(key);
+  gpus_.take_back(key);
   queue_end(key, task);
 }
 

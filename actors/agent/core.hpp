@@ -27,12 +27,14 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
+#include "actors/agent/core_gpus.hpp"
 #include "actors/agent/core_retry.hpp"
 #include "actors/agent/keeper/types.hpp"
 #include "actors/agent/node.hpp"
@@ -59,6 +61,10 @@ inline constexpr std::size_t tasks_max = 20'000;
 inline constexpr std::size_t simulated_tasks_max = 1'000'000;
 // Ended tasks that a late launch is recognised by, oldest dropped first.
 inline constexpr std::size_t tombstones_max = 65'536;
+
+// Steps from a process to the one that a task was started with. What is further
+// down is counted to no task.
+inline constexpr int ancestors_max = 1'000;
 
 // For what the manager does not want any more.
 inline constexpr std::uint32_t surplus_grace_ms = 5'000;
@@ -95,6 +101,7 @@ struct Counters {
   std::uint64_t stops = 0;
   std::uint64_t signals = 0;
   std::uint64_t surplus_stopped = 0;
+  std::uint64_t overuse_stopped = 0;  // for their use of GPUs
   std::uint64_t facts = 0;
   std::uint64_t reports = 0;
   std::uint64_t resends = 0;
@@ -156,6 +163,12 @@ class Core {
   void on_exited(const TaskKey& key, const keeper::ExitFacts& facts);
   // The runtime would not do what was asked.
   void on_refused(const TaskKey& key, Errc code, std::string text);
+
+  // What the driver tells, of all devices at once: ends the tasks that go on
+  // using more than they were given. Called again and again; `parent` is asked
+  // for the parent of a process, 0 where there is none.
+  void on_gpu_use(const std::vector<GpuUse>& uses,
+                  const std::function<int(int pid)>& parent);
 
   // The answer to a command; answers to others are ignored.
   void on_reply(const schema::Reply& reply, Time now);
@@ -271,6 +284,7 @@ class Core {
   Tasks tasks_;
   std::unordered_set<TaskKey, TaskKeyHash> tombstones_;
   std::deque<TaskKey> tombstones_by_age_;
+  GpuGrants gpus_;
 
   std::deque<QueuedFact> facts_;       // not in a report
   std::vector<QueuedFact> in_report_;  // in the one in flight

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "cluster/units.hpp"
 #include "schema/wire.hpp"
 
 namespace reeve::agent {
@@ -25,6 +26,17 @@ class Environment {
     }
     given_ = lines_.size();
     if (!has_path_) set("PATH", search_path_default);
+  }
+
+  // As the order has it; empty: it does not.
+  std::string_view get(std::string_view key) const {
+    for (std::size_t i = 0; i < given_; ++i) {
+      const std::string_view line = lines_[i];
+      if (line.size() > key.size() && line[key.size()] == '=' &&
+          line.starts_with(key))
+        return line.substr(key.size() + 1);
+    }
+    return {};
   }
 
   template <class Value>
@@ -71,12 +83,36 @@ void set_places(const schema::TaskOrder& order, Environment& environment) {
   environment.set("REEVE_MEMORY_BYTES", order.memory_bytes());
 }
 
+// What holds the task to its shares is in each of its programs.
+Status share_devices(const Node& node, Environment& environment,
+                     keeper::TaskSpec& spec) {
+  const auto part =
+      std::find_if(spec.gpus.begin(), spec.gpus.end(),
+                   [](const auto& device) { return !device.whole(); });
+  if (part == spec.gpus.end()) return {};
+  if (node.share_library.empty())
+    return fail(
+        Errc::unsupported,
+        fmt::format("{} GPU of {} was granted, but node {} gives GPUs "
+                    "whole: the library for shares is not installed "
+                    "beside its programs",
+                    format_milli(part->compute_milli), part->uuid, node.name));
+  spec.share_library = node.share_library;
+  environment.set("REEVE_GPU_LEDGER", keeper::share_ledger_path);
+  const std::string also(environment.get("LD_PRELOAD"));
+  environment.set("LD_PRELOAD",
+                  fmt::format("{}{}{}", keeper::share_library_path,
+                              also.empty() ? "" : ":", also));
+  return {};
+}
+
 Status grant_devices(const schema::TaskOrder& order, const Node& node,
                      Environment& environment, keeper::TaskSpec& spec) {
   std::string visible;
   for (std::uint32_t i = 0; order.devices() && i < order.devices()->size();
        ++i) {
-    const std::string_view uuid = text(order.devices()->Get(i)->uuid());
+    const schema::DeviceGrant& grant = *order.devices()->Get(i);
+    const std::string_view uuid = text(grant.uuid());
     const auto found = std::find_if(
         node.devices.begin(), node.devices.end(),
         [&](const NodeDevice& device) { return device.uuid == uuid; });
@@ -90,9 +126,10 @@ Status grant_devices(const schema::TaskOrder& order, const Node& node,
     if (spec.device_paths.empty()) spec.device_paths = node.common_device_paths;
     spec.device_paths.insert(spec.device_paths.end(), found->paths.begin(),
                              found->paths.end());
+    spec.gpus.push_back({found->uuid, grant.memory_bytes(), grant.milli()});
   }
   environment.set("CUDA_VISIBLE_DEVICES", visible);
-  return {};
+  return share_devices(node, environment, spec);
 }
 
 }  // namespace

@@ -22,7 +22,8 @@ inline constexpr const char* search_path_default =
 // The same for all tasks of a session, on every node.
 std::uint32_t master_port(std::uint64_t session);
 
-// `unsupported` if a granted device is not on this node.
+// `unsupported` if a granted device is not on this node, or is a share and the
+// node has no library for it. When a share has its time is not decided yet.
 Expected<keeper::TaskSpec> task_spec(const schema::TaskOrder& order,
                                      Epoch epoch, const Node& node,
                                      std::uint64_t output_bytes_max);

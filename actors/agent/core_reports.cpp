@@ -356,6 +356,9 @@ void Core::check_invariants() const {
                 fmt::format("the end of {} will never be told",
                             keeper::to_string(key)));
     REEVE_CHECK(
+        task.phase != Phase::ended || !gpus_.holds(key),
+        fmt::format("{} has ended and holds GPUs", keeper::to_string(key)));
+    REEVE_CHECK(
         task.phase == Phase::ended || !task.end_waiting,
         fmt::format("{} runs but its end is told", keeper::to_string(key)));
   }

@@ -1,6 +1,14 @@
 #include "actors/agent/devices.hpp"
 
+#include <unistd.h>
+
 #include <boost/test/unit_test.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "actors/agent/gpu_use.hpp"
+#include "actors/agent/inventory.hpp"
 
 namespace reeve::agent {
 namespace {
@@ -76,6 +84,44 @@ BOOST_AUTO_TEST_CASE(links_are_told_of_whole_devices) {
   BOOST_CHECK(node.devices[1].links == second);
   BOOST_TEST(node.devices[2].links.empty());
   BOOST_TEST(node.devices[3].links.empty());
+}
+
+// ---- what shares need
+
+BOOST_AUTO_TEST_CASE(the_library_for_shares_is_beside_the_programs_or_in_lib) {
+  namespace fs = std::filesystem;
+  std::string name = fs::temp_directory_path() / "reeve-install-XXXXXX";
+  BOOST_REQUIRE(::mkdtemp(name.data()) != nullptr);
+  const fs::path root = name;
+  const std::string programs = root / "bin";
+  fs::create_directories(root / "lib");
+  fs::create_directories(programs);
+  const auto missing = share_library(programs);
+  BOOST_REQUIRE(!missing);
+  BOOST_TEST(missing.error().text.starts_with(programs + " has no lib"));
+  const fs::path in_lib = root / "lib/libreeve-gpu-share.so";
+  const fs::path beside = root / "bin/libreeve-gpu-share.so";
+  std::ofstream(in_lib) << "x";
+  fs::permissions(in_lib, fs::perms(0755));
+  BOOST_TEST(share_library(programs).value() == in_lib.string());
+  std::ofstream(beside) << "x";
+  fs::permissions(beside, fs::perms(0644));
+  BOOST_TEST(share_library(programs).value() == beside.string());
+  // A user could not load it, and would run without.
+  fs::permissions(beside, fs::perms(0750));
+  BOOST_TEST(share_library(programs).value() == in_lib.string());
+  fs::remove_all(root);
+}
+
+BOOST_AUTO_TEST_CASE(a_parent_is_found_whatever_a_process_calls_itself) {
+  BOOST_TEST(parent_in("12 (sh) S 7 12 12 0") == 7);
+  BOOST_TEST(parent_in("12 (a) S 1 (b) R 7 12 12 0") == 7);
+  BOOST_TEST(parent_in("") == 0);
+  BOOST_TEST(parent_in("12 (sh) S") == 0);
+  // In a pid namespace of our own nothing is told.
+  const int found = parent_of(::getpid());
+  BOOST_TEST((found == ::getppid() || found == 0));
+  BOOST_TEST(parent_of(-1) == 0);
 }
 
 }  // namespace

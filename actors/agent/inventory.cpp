@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <sched.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -38,9 +39,26 @@ Expected<std::string> host_name() {
   return std::string(name);
 }
 
+Expected<fs::path> programs_directory() {
+  std::error_code error;
+  const fs::path self = fs::read_symlink("/proc/self/exe", error);
+  if (error)
+    return fail(Errc::io,
+                "the path of this program is not known: " + error.message());
+  return self.parent_path();
+}
+
 void add_gpus(Node& node) {
   add_devices(gpu::read_inventory(), node);
   if (node.devices.empty()) return;
+  auto library = programs_directory().and_then([](const fs::path& programs) {
+    return share_library(programs.string());
+  });
+  if (library)
+    node.share_library = std::move(*library);
+  else
+    node.limits.push_back("GPUs are given whole, not in shares: " +
+                          library.error().text);
   for (const char* path : {"/dev/nvidiactl", "/dev/nvidia-uvm",
                            "/dev/nvidia-uvm-tools", "/dev/nvidia-modeset"}) {
     std::error_code error;
@@ -67,18 +85,31 @@ Expected<Node> read_host(const HostOptions& options) {
 }
 
 Expected<std::string> keeper_program() {
-  std::error_code error;
-  const fs::path self = fs::read_symlink("/proc/self/exe", error);
-  if (error)
-    return fail(Errc::io,
-                "the path of this program is not known: " + error.message());
-  const fs::path keeper = self.parent_path() / "reeve-keeper";
+  const auto programs = programs_directory();
+  if (!programs) return tl::unexpected(programs.error());
+  const fs::path keeper = *programs / "reeve-keeper";
   if (::access(keeper.c_str(), X_OK) != 0)
     return fail(Errc::not_found,
                 keeper.string() +
                     " is missing or not executable: it belongs beside this "
                     "program, install both from one build");
   return keeper.string();
+}
+
+Expected<std::string> share_library(const std::string& programs) {
+  constexpr const char* name = "libreeve-gpu-share.so";
+  const fs::path beside = programs;
+  for (const fs::path& path :
+       {beside / name, beside.parent_path() / "lib" / name}) {
+    struct stat found {};
+    if (::stat(path.c_str(), &found) == 0 && S_ISREG(found.st_mode) &&
+        (found.st_mode & S_IROTH))
+      return path.string();
+  }
+  return fail(Errc::not_found,
+              fmt::format("{} has no {} that all users can read, nor has lib "
+                          "beside it; install it from the same build",
+                          programs, name));
 }
 
 }  // namespace reeve::agent

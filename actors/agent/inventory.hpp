@@ -23,4 +23,9 @@ Expected<Node> read_host(const HostOptions& options);
 // The path of the keeper's program: beside that of this process.
 Expected<std::string> keeper_program();
 
+// The path of the library that holds tasks to their shares of GPUs: in the
+// directory of the programs, or in lib beside that. `not_found` where there is
+// none that all users can read.
+Expected<std::string> share_library(const std::string& programs);
+
 }  // namespace reeve::agent

@@ -29,6 +29,9 @@ struct Node {
   std::vector<NodeDevice> devices;
   // For a task that is granted any device.
   std::vector<std::string> common_device_paths;
+  // The library that holds a task to its share of a GPU; empty: this host has
+  // none, and gives GPUs whole.
+  std::string share_library;
   std::vector<std::string> limits;  // what it does not give, as sentences
   std::vector<std::pair<std::string, std::string>> labels;
 };

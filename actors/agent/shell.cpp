@@ -12,6 +12,8 @@
 #include <random>
 #include <utility>
 
+#include "actors/agent/gpu_stats.hpp"
+#include "actors/agent/gpu_use.hpp"
 #include "actors/agent/keeper_link.hpp"
 #include "actors/agent/output_service.hpp"
 #include "actors/system/gate.hpp"
@@ -37,6 +39,9 @@ struct OutputAsked {
 struct KeeperSaid {
   std::shared_ptr<const std::vector<KeeperEvent>> events;
 };
+struct GpusSampled {
+  std::shared_ptr<const GpuReport> report;
+};
 struct Tick {
   std::uint64_t due = 0;
 };
@@ -49,6 +54,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::agent::OrderArrived)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::agent::ReplyArrived)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::agent::OutputAsked)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::agent::KeeperSaid)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::agent::GpusSampled)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::agent::Tick)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::agent::Wake)
 
@@ -144,6 +150,7 @@ class AgentShell : public actors::TracedActor {
   void begin();
   void on_keeper(const KeeperEvent& event);
   void on_output_asked(const OutputAsked& asked);
+  void on_gpus(const GpuReport& report);
   void on_tick(Time now);
   void perform_soon();
   void perform(Time now);
@@ -158,6 +165,7 @@ class AgentShell : public actors::TracedActor {
   const std::string registrations_to_;
   Core core_;
   std::unique_ptr<KeeperLink> link_;
+  std::unique_ptr<GpuWatch> gpus_;
   caf::actor output_;
   Time armed_;
   Time told_;
@@ -189,6 +197,7 @@ caf::behavior AgentShell::make_behavior() {
         perform_soon();
       },
       [this](const OutputAsked& asked) { on_output_asked(asked); },
+      [this](const GpusSampled& sampled) { on_gpus(*sampled.report); },
       [this](const Tick& tick) {
         if (tick.due == armed_.value) armed_ = Time{};
         on_tick(wall_clock());
@@ -232,12 +241,18 @@ void AgentShell::begin() {
       (void)bus->queue(subject, last_chunk(output, key, stream));
   };
   link_ = std::make_unique<KeeperLink>(options_.keeper, std::move(handlers));
+  gpus_ = std::make_unique<GpuWatch>(
+      options_.gpu_watch, [door = door_](GpuReport report) {
+        door->pass(
+            GpusSampled{std::make_shared<const GpuReport>(std::move(report))});
+      });
   perform(now);
 }
 
 void AgentShell::on_exit() {
   door_->close();
   link_.reset();
+  gpus_.reset();
   if (output_) send_exit(output_, caf::exit_reason::user_shutdown);
   output_ = nullptr;
 }
@@ -286,6 +301,22 @@ void AgentShell::on_output_asked(const OutputAsked& asked) {
   }
   door_->reads.leave();
   (void)bus().publish(asked.message.reply, refused_chunk(*read, why));
+}
+
+void AgentShell::on_gpus(const GpuReport& report) {
+  for (const gpu::Change& change : report.changes)
+    spdlog::warn("agent {}: {}", options_.agent, change.text);
+  if (!report.gpus.empty())
+    (void)bus().publish(
+        options_.subjects.stat(options_.agent),
+        node_stats(options_.agent, options_.node, report.gpus, wall_clock()));
+  // The processes are asked for then alone.
+  if (!report.thorough) return;
+  std::vector<GpuUse> uses;
+  for (const WatchedGpu& gpu : report.gpus)
+    uses.push_back({gpu.now.uuid, gpu.now.processes});
+  core_.on_gpu_use(uses, parent_of);
+  perform_soon();
 }
 
 void AgentShell::on_tick(Time now) {

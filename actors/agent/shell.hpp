@@ -8,6 +8,7 @@
 #include <string>
 
 #include "actors/agent/core.hpp"
+#include "actors/agent/gpu_watch.hpp"
 #include "actors/agent/keeper/client.hpp"
 #include "bus/subject.hpp"
 
@@ -50,6 +51,7 @@ struct ShellOptions {
   // Of a real node. `node.limits` is added to what the keeper says.
   Node node;
   keeper::ClientConfig keeper;
+  GpuWatchOptions gpu_watch;
   std::uint64_t output_bytes_max = 0;  // per stream of a task; 0: the keeper's
   // Called about each second on a thread of the actor system.
   std::function<void(const AgentStatus&)> on_status;

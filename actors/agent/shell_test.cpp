@@ -1,8 +1,10 @@
 // The shell with a real bus and a real keeper; the manager is a few lines.
 #include "actors/agent/shell.hpp"
 
+#include <atomic>
 #include <boost/test/unit_test.hpp>
 #include <caf/all.hpp>
+#include <chrono>
 #include <mutex>
 #include <string>
 
@@ -10,6 +12,7 @@
 #include "bus/client.hpp"
 #include "bus/quarantine.hpp"
 #include "bus/test_support.hpp"
+#include "gpu/fake_machine.hpp"
 #include "schema/wire.hpp"
 
 namespace reeve::agent {
@@ -19,6 +22,7 @@ using bus::testing::eventually;
 using bus::testing::patience;
 using schema::FactKind;
 using testing::Orders;
+using namespace std::chrono_literals;
 
 // Says yes to all, and lists what has started and not ended.
 class Manager {
@@ -76,7 +80,7 @@ class Manager {
 };
 
 struct Node {
-  Node() {
+  explicit Node(GpuWatchOptions gpus = {}) : gpu_watch(std::move(gpus)) {
     config.set("scheduler.max-threads", std::size_t{2});
     system = std::make_unique<caf::actor_system>(config);
     begin();
@@ -108,6 +112,7 @@ struct Node {
     options.node.cpu_milli = 2000;
     options.node.devices = {{"GPU-a", "A100", 80, 0, {}}};
     options.keeper = keeper_config();
+    options.gpu_watch = gpu_watch;
     auto spawned = spawn_agent(*system, options);
     BOOST_REQUIRE(spawned.has_value());
     agent = *spawned;
@@ -121,6 +126,7 @@ struct Node {
     agent = nullptr;
   }
 
+  const GpuWatchOptions gpu_watch;
   bus::testing::Cell cell;
   bus::Quarantine quarantine;
   std::unique_ptr<bus::Connection> manager_connection =
@@ -130,6 +136,14 @@ struct Node {
   std::unique_ptr<caf::actor_system> system;
   std::unique_ptr<bus::Connection> connection;
   caf::actor agent;
+};
+
+struct OneGpu : gpu::FakeMachine {
+  OneGpu() { write("device uuid=GPU-a gpu=97\n"); }
+};
+
+struct NodeWithGpu : OneGpu, Node {
+  NodeWithGpu() : Node({OneGpu::sources(), 10ms, 10ms, patience}) {}
 };
 
 Orders shell_order(const std::string& script) {
@@ -208,6 +222,36 @@ BOOST_FIXTURE_TEST_CASE(a_running_task_survives_its_agent_and_can_be_stopped,
   manager.order(Orders(1).stop({key}));
   BOOST_REQUIRE(eventually([&] { return manager.has(key, FactKind::exited); }));
   BOOST_TEST((manager.facts().back().reason == schema::EndReason::signalled));
+}
+
+BOOST_FIXTURE_TEST_CASE(the_figures_of_the_gpus_are_told_on_the_bus,
+                        NodeWithGpu) {
+  std::atomic<unsigned> percent{0};
+  std::atomic<unsigned> index{~0u};
+  const auto good = manager_connection->subscribe(
+      cell.subjects.stats(), [&](const bus::Message& message) {
+        const auto* stats = schema::verified<schema::NodeStats>(message.data);
+        if (stats == nullptr || stats->node()->str() != "n1") return;
+        const auto* device = stats->devices()->Get(0);
+        index = device->index().value_or(~0u);
+        percent = device->gpu_percent().value_or(0);
+      });
+  BOOST_REQUIRE(good.has_value());
+  BOOST_REQUIRE(eventually([&] { return percent == 97; }));
+  BOOST_TEST(index == 0u);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_task_at_a_gpu_that_is_not_its_own_is_ended,
+                        NodeWithGpu) {
+  BOOST_REQUIRE(eventually([&] { return manager.reconciled() > 0; }));
+  const TaskKey key{1, 1, 0};
+  manager.order(shell_order("exec sleep 1000").launch({key}));
+  BOOST_REQUIRE(
+      eventually([&] { return manager.has(key, FactKind::started); }));
+  write("device uuid=GPU-a\nprocess 0 " +
+        std::to_string(manager.facts().back().pid) + " 1048576\n");
+  BOOST_REQUIRE(eventually([&] { return manager.has(key, FactKind::exited); }));
+  BOOST_TEST(gpu::contains(manager.facts().back().detail, "GPU-a"));
 }
 
 }  // namespace

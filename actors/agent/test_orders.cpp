@@ -57,13 +57,24 @@ Orders& Orders::on_master(std::string node) {
 }
 
 Orders& Orders::with_device(std::string uuid) {
-  device_ = std::move(uuid);
+  devices_ = {std::move(uuid)};
+  return *this;
+}
+
+Orders& Orders::with_share(std::uint32_t milli, std::uint64_t memory_bytes) {
+  milli_ = milli;
+  gpu_memory_bytes_ = memory_bytes;
+  return *this;
+}
+
+Orders& Orders::with_env(std::string key, std::string value) {
+  env_.emplace_back(std::move(key), std::move(value));
   return *this;
 }
 
 Orders& Orders::command(std::vector<std::string> argv) {
   argv_ = std::move(argv);
-  device_.clear();
+  devices_.clear();
   uid_ = ::getuid();
   gid_ = ::getgid();
   return *this;
@@ -80,18 +91,15 @@ std::vector<std::byte> Orders::make(const std::vector<TaskKey>& keys,
     const auto user = builder.CreateString("ann");
     const auto master = builder.CreateString(master_);
     const auto argv = builder.CreateVectorOfStrings(argv_);
-    const auto rank_key = builder.CreateString("RANK");
-    const auto rank_value = builder.CreateString("9");
-    const auto given_key = builder.CreateString("GIVEN");
-    const auto given_value = builder.CreateString("1");
-    const std::vector<flatbuffers::Offset<schema::KeyValue>> pairs = {
-        schema::CreateKeyValue(builder, rank_key, rank_value),
-        schema::CreateKeyValue(builder, given_key, given_value)};
+    std::vector<flatbuffers::Offset<schema::KeyValue>> pairs;
+    for (const auto& [key_text, value] : env_)
+      pairs.push_back(schema::CreateKeyValueDirect(builder, key_text.c_str(),
+                                                   value.c_str()));
     const auto env = builder.CreateVector(pairs);
-    const auto uuid = builder.CreateString(device_);
     std::vector<flatbuffers::Offset<schema::DeviceGrant>> grants;
-    if (!device_.empty())
-      grants.push_back(schema::CreateDeviceGrant(builder, uuid, 0, 1000, 80));
+    for (const std::string& uuid : devices_)
+      grants.push_back(schema::CreateDeviceGrantDirect(
+          builder, uuid.c_str(), 0, milli_, gpu_memory_bytes_));
     const auto devices = builder.CreateVector(grants);
     tasks.push_back(schema::CreateTaskOrder(
         builder, key.session, key.attempt, key.rank, 2, key.rank, node, name,

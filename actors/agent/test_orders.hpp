@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "actors/agent/core.hpp"
@@ -20,6 +21,9 @@ class Orders {
   Orders& at(std::uint64_t seq);
   Orders& on_master(std::string node);
   Orders& with_device(std::string uuid);
+  // Of each device, instead of all of it.
+  Orders& with_share(std::uint32_t milli, std::uint64_t memory_bytes);
+  Orders& with_env(std::string key, std::string value);
   // Instead of `true`, without a device and as the user of this process.
   Orders& command(std::vector<std::string> argv);
 
@@ -42,7 +46,11 @@ class Orders {
   std::uint64_t epoch_;
   std::uint64_t seq_ = 1;
   std::string master_ = "n1";
-  std::string device_ = "GPU-a";
+  std::vector<std::string> devices_ = {"GPU-a"};
+  std::uint32_t milli_ = 1000;
+  std::uint64_t gpu_memory_bytes_ = 80;
+  std::vector<std::pair<std::string, std::string>> env_ = {{"RANK", "9"},
+                                                           {"GIVEN", "1"}};
   std::vector<std::string> argv_ = {"true"};
   std::uint32_t uid_ = 1000;
   std::uint32_t gid_ = 1000;

@@ -29,7 +29,9 @@ void find_entities(std::span<const std::byte> bytes,
   std::uint32_t number = 0;
   if (node_number<schema::NodeRegistered, schema::NodeLost,
                   schema::NodeReturned, schema::NodeDrained,
-                  schema::NodeResumed, schema::NodeRemoved>(event, number))
+                  schema::NodeResumed, schema::NodeRemoved,
+                  schema::DeviceQuarantined, schema::DeviceReleased>(event,
+                                                                     number))
     to.push_back({node_entity, number});
 }
 

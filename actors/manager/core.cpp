@@ -178,6 +178,12 @@ Decision Core::decide(const schema::Command& command,
       if (auto no = owner_only()) return tl::unexpected(*no);
       return cluster::decide_remove(state_, *command.body_as_RemoveNode(),
                                     asked, writer_);
+    case CommandBody::QuarantineDevice:
+      return cluster::decide_quarantine(
+          state_, *command.body_as_QuarantineDevice(), asked, writer_);
+    case CommandBody::ReleaseDevice:
+      return cluster::decide_release(state_, *command.body_as_ReleaseDevice(),
+                                     asked, writer_);
     case CommandBody::SetReservation:
       if (auto no = owner_only()) return tl::unexpected(*no);
       return cluster::decide_set_reservation(

@@ -552,6 +552,48 @@ BOOST_AUTO_TEST_CASE(a_drain_stops_what_is_left_at_its_deadline) {
               EndReason::node_drained);
 }
 
+// ---- devices
+
+BOOST_AUTO_TEST_CASE(admins_and_the_nodes_agent_quarantine_its_devices) {
+  const auto by_eve = quarantine("n0", "0", "eve");
+  const auto by_other = quarantine("n0", "0", "agent-n1");
+  const auto by_agent = quarantine("n0", "0", "agent-n0");
+  const auto by_root = quarantine("n0", "1");
+  const auto again = quarantine("n0", "1");
+  const auto unknown = quarantine("n0", "2");
+  commit();
+  BOOST_CHECK_EQUAL(verdict(by_eve), "forbidden device_foreign");
+  BOOST_CHECK_EQUAL(verdict(by_other), "forbidden device_foreign");
+  BOOST_CHECK(verdict(by_agent).starts_with("accepted"));
+  BOOST_CHECK(verdict(by_root).starts_with("accepted"));
+  BOOST_CHECK_EQUAL(verdict(again), "wrong_state device_quarantined");
+  BOOST_CHECK_EQUAL(verdict(unknown), "not_found device_unknown");
+  BOOST_CHECK_EQUAL(state().node("n0")->quarantined.size(), 2);
+  const auto refused = release("n0", "0");
+  const auto forced = release("n0", "0", "root", true);
+  commit();
+  BOOST_CHECK_EQUAL(verdict(refused), "wrong_state quarantine_by_agent");
+  BOOST_CHECK(verdict(forced).starts_with("accepted"));
+  restart();
+  BOOST_CHECK_EQUAL(state().node("n0")->quarantined.size(), 1);
+}
+
+BOOST_AUTO_TEST_CASE(a_device_that_was_proposed_before_its_quarantine_is_kept) {
+  const std::uint64_t running_on = submitted(one_task());
+  const std::uint64_t late = submitted(one_task());
+  const auto on_device_0 = [](std::uint64_t session) {
+    return cluster::Proposal{
+        SessionId{session}, 1, {{NodeId{0}, {{0, 300, 7}}}}};
+  };
+  BOOST_CHECK(core->on_proposals({on_device_0(running_on)}, now).empty());
+  quarantine("n0", "0", "agent-n0");
+  BOOST_CHECK_EQUAL(core->on_proposals({on_device_0(late)}, now).size(), 1);
+  commit();
+  // What had its place is launched all the same, and nothing is stopped.
+  BOOST_CHECK_EQUAL(orders(), "n0 launch 1.1.0");
+  BOOST_CHECK(state_of(late) == SessionState::pending);
+}
+
 // ---- time and dependencies
 
 BOOST_AUTO_TEST_CASE(every_deadline_is_noticed) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "cluster/node_spec.hpp"
 #include "schema/wire.hpp"
 
 namespace reeve::manager {
@@ -28,6 +29,14 @@ const char* state_name(const Node& node) {
   if (node.lost) return "lost";
   if (!node.draining) return "up";
   return node.holders.empty() ? "drained" : "draining";
+}
+
+// The device, or one that is a part of it.
+bool is_there(const Node& node, std::string_view uuid) {
+  return std::any_of(node.devices.begin(), node.devices.end(),
+                     [&](const cluster::Device& device) {
+                       return device.uuid == uuid || device.mig_of == uuid;
+                     });
 }
 
 bool wanted(const schema::SessionsQuery& query, const cluster::State& state,
@@ -233,10 +242,15 @@ flatbuffers::Offset<schema::DeviceView> AnswerWriter::view(
   const auto uuid = builder_.CreateString(device.uuid);
   const auto model = builder_.CreateString(device.model);
   const auto mig_of = build_text(builder_, device.mig_of);
+  const auto* found = node.quarantine_of(device);
+  const auto quarantine =
+      found ? cluster::build_quarantine(builder_, found->first, found->second)
+            : 0;
   return schema::CreateDeviceView(
       builder_, index, uuid, model, device.memory_bytes,
-      milli_per_device - device.used_milli,
-      device.memory_bytes - device.used_memory_bytes, holder_list, mig_of);
+      found ? 0 : milli_per_device - device.used_milli,
+      found ? 0 : device.memory_bytes - device.used_memory_bytes, holder_list,
+      mig_of, quarantine);
 }
 
 flatbuffers::Offset<schema::NodeView> AnswerWriter::view(const Node& node) {
@@ -257,6 +271,10 @@ flatbuffers::Offset<schema::NodeView> AnswerWriter::view(const Node& node) {
   for (const auto& [word, reservation] : state_.reservations().all())
     if (reservation.covers(node.name)) reserved.emplace_back(word);
   const auto reservations = cluster::build_texts(builder_, reserved);
+  cluster::Quarantines away = node.quarantined;
+  std::erase_if(away,
+                [&](const auto& one) { return is_there(node, one.first); });
+  const auto away_list = cluster::build_quarantines(builder_, away);
   const auto free = [](std::uint64_t all, std::uint64_t used) {
     return all > used ? all - used : 0;
   };
@@ -266,7 +284,7 @@ flatbuffers::Offset<schema::NodeView> AnswerWriter::view(const Node& node) {
       static_cast<std::uint32_t>(free(node.cpu_milli, node.used_cpu_milli)),
       node.memory_bytes, free(node.memory_bytes, node.used_memory_bytes),
       static_cast<std::uint32_t>(node.holders.size()), limits, device_list,
-      labels, reservations);
+      labels, reservations, away_list);
 }
 
 std::vector<std::byte> AnswerWriter::nodes(const schema::NodesQuery& query) {

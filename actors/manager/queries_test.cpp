@@ -189,6 +189,57 @@ BOOST_AUTO_TEST_CASE(nodes_show_what_is_free_and_who_holds_the_rest) {
   BOOST_CHECK_EQUAL(nodes->nodes()->Get(0)->name()->str(), "n1");
 }
 
+BOOST_AUTO_TEST_CASE(a_device_in_quarantine_has_nothing_free_and_says_why) {
+  quarantine("n0", "1", "agent-n0");
+  quarantine("n0", "0");
+  commit();
+  const auto node = [&] {
+    return ask<schema::NodesQuery>([](Builder& b) {
+             return schema::CreateNodesQueryDirect(b, "n0");
+           })
+        ->body_as_NodesAnswer()
+        ->nodes()
+        ->Get(0);
+  };
+  const auto* device = node()->devices()->Get(1);
+  BOOST_CHECK_EQUAL(device->free_milli(), 0);
+  BOOST_CHECK_EQUAL(device->free_memory_bytes(), 0);
+  BOOST_REQUIRE(device->quarantine());
+  BOOST_CHECK_EQUAL(device->quarantine()->reason()->str(), "hot");
+  BOOST_CHECK_EQUAL(device->quarantine()->since_at(), now.value);
+  BOOST_CHECK(device->quarantine()->by_agent());
+  BOOST_CHECK(!node()->quarantined_away());
+  register_nodes("n0", {{.name = "n0", .devices = 1}}, true);
+  release("n0", "0");
+  commit();
+  BOOST_CHECK(!node()->devices()->Get(0)->quarantine());
+  BOOST_REQUIRE(node()->quarantined_away());
+  BOOST_CHECK_EQUAL(node()->quarantined_away()->Get(0)->uuid()->str(),
+                    "GPU-n0-1");
+}
+
+BOOST_AUTO_TEST_CASE(why_tells_of_devices_in_quarantine) {
+  const std::uint64_t id = submitted(one_task());
+  cluster::Why why;
+  why.reason = cluster::WaitReason::no_room;
+  why.tasks = 1;
+  why.nodes.total = 3;
+  why.nodes.quarantined = 2;
+  why.nodes.devices_busy = 1;
+  why.nearest.emplace();
+  why.nearest->name = "n0";
+  why.nearest->gpus_lacking = 2;
+  why.nearest->gpus_free = 1;
+  why.nearest->gpus_quarantined = 1;
+  const auto* answer = waiting(id, why);
+  BOOST_CHECK_EQUAL(answer->summary()->str(),
+                    "0 of 1 task fits on the 3 nodes now; the nearest, n0, "
+                    "lacks 2 GPUs (has 1 free and 1 quarantined)");
+  BOOST_CHECK_EQUAL(answer->reasons()->Get(0)->reason()->str(),
+                    "suitable GPUs are quarantined");
+  BOOST_CHECK_EQUAL(answer->reasons()->Get(0)->nodes(), 2);
+}
+
 BOOST_AUTO_TEST_CASE(a_device_that_is_gone_does_not_hurt_its_history) {
   const std::uint64_t id = submitted(one_task());
   Proposal proposal{SessionId{id}, 1, {{NodeId{0}, {{1, 300, 7}}}}};

@@ -222,6 +222,34 @@ schema::Id128 Harness::resume(std::string_view node) {
   return id;
 }
 
+schema::Id128 Harness::quarantine(std::string_view node,
+                                  std::string_view device,
+                                  std::string_view principal) {
+  Builder builder;
+  const schema::Id128 id = next_id();
+  const auto name = builder.CreateString(node.data(), node.size());
+  const auto word = builder.CreateString(device.data(), device.size());
+  const auto reason = builder.CreateString("hot");
+  core->on_command(
+      command_of(builder, id,
+                 schema::CreateQuarantineDevice(builder, name, word, reason)),
+      principal, text_of(id), now);
+  return id;
+}
+
+schema::Id128 Harness::release(std::string_view node, std::string_view device,
+                               std::string_view principal, bool force) {
+  Builder builder;
+  const schema::Id128 id = next_id();
+  const auto name = builder.CreateString(node.data(), node.size());
+  const auto word = builder.CreateString(device.data(), device.size());
+  core->on_command(
+      command_of(builder, id,
+                 schema::CreateReleaseDevice(builder, name, word, force)),
+      principal, text_of(id), now);
+  return id;
+}
+
 void Harness::join(const NodeOptions& node) {
   const std::string agent = node.agent.empty() ? node.name : node.agent;
   register_nodes(agent, {node}, true,

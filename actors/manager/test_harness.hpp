@@ -78,6 +78,11 @@ class Harness {
   schema::Id128 drain(std::string_view node, std::uint64_t deadline_ns,
                       std::string_view principal = "root");
   schema::Id128 resume(std::string_view node);
+  schema::Id128 quarantine(std::string_view node, std::string_view device,
+                           std::string_view principal = "root");
+  schema::Id128 release(std::string_view node, std::string_view device,
+                        std::string_view principal = "root",
+                        bool force = false);
   // Registered and reconciled.
   void join(const NodeOptions& node);
   void place(std::uint64_t session, const std::vector<std::string>& nodes);

@@ -64,9 +64,12 @@ std::string settled_text(const Session& session) {
 std::string lacks(const cluster::NearestNode& nearest) {
   std::vector<std::string> parts;
   if (nearest.gpus_lacking)
-    parts.push_back(fmt::format("{} (has {} free)",
-                                counted(nearest.gpus_lacking, "GPU"),
-                                nearest.gpus_free));
+    parts.push_back(fmt::format(
+        "{} (has {} free{})", counted(nearest.gpus_lacking, "GPU"),
+        nearest.gpus_free,
+        nearest.gpus_quarantined == 0
+            ? std::string()
+            : fmt::format(" and {} quarantined", nearest.gpus_quarantined)));
   if (nearest.cpu_lacking_milli)
     parts.push_back(fmt::format("{} (has {} free)",
                                 counted_milli(nearest.cpu_lacking_milli, "CPU"),
@@ -243,6 +246,7 @@ flatbuffers::Offset<schema::WhyAnswer> AnswerWriter::why(
   add("lost, drained or removed", why.nodes.away);
   add("not the node it names", why.nodes.other_node);
   add("too small even when empty", why.nodes.too_small);
+  add("suitable GPUs are quarantined", why.nodes.quarantined);
   add("suitable GPUs are held by others", why.nodes.devices_busy);
   add("too few CPUs free", why.nodes.cpu_short);
   add("too little memory free", why.nodes.memory_short);

@@ -80,6 +80,8 @@ Status Ledger::apply(const schema::Event& event) {
     case EventBody::QuotaRemoved:
     case EventBody::ReservationSet:
     case EventBody::ReservationRemoved:
+    case EventBody::DeviceQuarantined:
+    case EventBody::DeviceReleased:
     case EventBody::SessionWarned:
     case EventBody::DeadlinePassed: break;
     case EventBody::NONE:

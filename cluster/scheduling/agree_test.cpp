@@ -1,9 +1,9 @@
 // Random small cases against the obvious scheduler, for every order, backfill,
 // packing and word about preemption. Fault model: sessions end, are cancelled,
-// requeued and lose tasks at any moment; nodes are lost and return; quotas
-// change. A case that fails is made smaller and printed; it reads like those of
-// examples.txt. Repeat one seed with REEVE_SEED=<n>; the number of seeds of
-// each policy is REEVE_RUNS.
+// requeued and lose tasks at any moment; nodes are lost and return, devices are
+// quarantined and released; quotas change. A case that fails is made smaller
+// and printed; it reads like those of examples.txt. Repeat one seed with
+// REEVE_SEED=<n>; the number of seeds of each policy is REEVE_RUNS.
 #include <fmt/format.h>
 
 #include <boost/test/unit_test.hpp>
@@ -152,6 +152,9 @@ class Maker {
     if (kind < 93) return add("exit " + any() + " 0");
     if (kind < 95) return add("requeue " + any());
     if (kind < 96) return add(quota());
+    if (devices && kind < 98)
+      return add(fmt::format("{} n{} {}", one_of({"quarantine", "release"}),
+                             below(nodes), below(3)));
     add(fmt::format("{} n{}", one_of({"lost", "returned", "returned"}),
                     below(nodes)));
   }

@@ -135,6 +135,7 @@ class Run {
   void starts(const Words& words);
   void session_step(const Words& words);
   void node_step(const Words& words);
+  void device_step(const Words& words);
 
   std::string place(const Proposal& proposal, bool with_devices) const;
   std::string name_of(std::uint64_t id) const {
@@ -372,6 +373,19 @@ void Run::node_step(const Words& words) {
   it->second.away ? cell_.lost(number_of) : cell_.returned(number_of);
 }
 
+void Run::device_step(const Words& words) {
+  const auto node = static_cast<std::uint32_t>(number(words.at(1).substr(1)));
+  const auto device = static_cast<std::uint32_t>(number(words.at(2)));
+  const auto it = obvious_.cell.nodes.find(node);
+  if (it == obvious_.cell.nodes.end() || device >= it->second.devices.size()) {
+    if (options_.lenient) return;
+    wrong("there is no such device");
+  }
+  auto& out = it->second.devices[device].quarantined;
+  out = words[0] == "quarantine";
+  out ? cell_.quarantined(node, device) : cell_.released(node, device);
+}
+
 void Run::line(const Words& words) {
   const auto& what = words.at(0);
   const bool after_pass = std::exchange(passed_, what == "pass");
@@ -404,6 +418,8 @@ void Run::line(const Words& words) {
     starts(words);
   else if (what == "lost" || what == "returned")
     node_step(words);
+  else if (what == "quarantine" || what == "release")
+    device_step(words);
   else if (what == "end" || what == "cancel" || what == "requeue" ||
            what == "exit")
     session_step(words);

@@ -16,6 +16,7 @@
 //   preempt s3 s4                     who is to make room; or alone
 //   starts s2 in 60m                  what is promised to one that waits
 //   end s1; cancel s1; exit s1 0; requeue s1; lost n0; returned n0
+//   quarantine n0 1; release n0 1     a device of the node
 //
 // What is left out has a default: one CPU, no memory, a task. A session is
 // known by its name. Empty lines and those that begin with "#" say nothing.

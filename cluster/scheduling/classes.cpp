@@ -33,7 +33,9 @@ ModelId Scheduler::Core::model_of(const std::string& lower_case_name) {
 std::uint32_t Scheduler::Core::kind_of(Pool& pool, const Node& node) {
   std::set<ModelId> distinct;
   for (const auto& device : node.devices) {
-    if (device.capacity_milli > 0) distinct.insert(device.model);
+    // Also in quarantine: its release does not change the node's kind.
+    if (device.capacity_milli > 0 || device.quarantined)
+      distinct.insert(device.model);
   }
   const std::vector<ModelId> wanted(distinct.begin(), distinct.end());
   std::uint32_t number = 0;

@@ -307,6 +307,7 @@ struct Scheduler::Core {
   void take_inventory(Node& node, const schema::NodeSpec& spec);
   void offer_changed(Node& node, bool was_offered);
   void change_node(const schema::Event& event);
+  void change_device(const schema::Event& event);
   Session session_of(std::uint64_t id, const schema::SessionSpec& spec,
                      Time at);
   void submit(const schema::Event& event);

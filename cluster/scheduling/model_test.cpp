@@ -1,7 +1,8 @@
 // Random events against the slow model. Fault model: tasks end in any order,
-// nodes come, go and change, proposals are confirmed, refused or left open,
-// sessions are cancelled and requeued at any moment. Repeat one seed with
-// REEVE_SEED=<n>; the number of runs is REEVE_RUNS.
+// nodes come, go and change, devices are quarantined and released, proposals
+// are confirmed, refused or left open, sessions are cancelled and requeued at
+// any moment. Repeat one seed with REEVE_SEED=<n>; the number of runs is
+// REEVE_RUNS.
 #include <boost/test/unit_test.hpp>
 #include <cstdlib>
 #include <random>
@@ -118,6 +119,7 @@ class Run {
     if (kind < 89) return requeue();
     if (kind < 93) return answer_open();
     if (kind < 94) return set_packing();
+    if (kind < 96) return change_device();
     change_node();
   }
 
@@ -210,6 +212,19 @@ class Run {
       cell_.lost(number);
     }
     node.away = !node.away;
+  }
+
+  void change_device() {
+    const auto it = naive_.nodes.find(below(6));
+    if (it == naive_.nodes.end() || it->second.devices.empty()) return;
+    auto& all = it->second.devices;
+    const auto index = below(static_cast<std::uint32_t>(all.size()));
+    auto& out = all[index].quarantined;
+    out = !out;
+    if (out)
+      cell_.quarantined(it->first, index);
+    else
+      cell_.released(it->first, index);
   }
 
   // With another inventory; what is held of the old one stays held.

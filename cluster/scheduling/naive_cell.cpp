@@ -64,6 +64,7 @@ bool NaiveCell::usable(const Node& node, const TestSession& spec) {
 
 bool NaiveCell::serves(const Node::Device& device, const Node& node,
                        const TestSession& spec) {
+  if (device.quarantined) return false;
   const auto& models = spec.gpu_models;
   const bool instance = device.model.find(" mig ") != std::string::npos;
   if (models.empty() ? instance
@@ -131,8 +132,9 @@ void NaiveCell::add(const TestNode& spec) {
             static_cast<std::int64_t>(spec.memory_bytes),
             {}};
   for (const auto& model : spec.models) {
-    node.devices.push_back(
-        {model, 1000, static_cast<std::int64_t>(spec.device_memory_bytes)});
+    node.devices.push_back({model, 1000,
+                            static_cast<std::int64_t>(spec.device_memory_bytes),
+                            false});
   }
   nodes[spec.number] = node;
 }

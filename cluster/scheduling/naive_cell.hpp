@@ -24,6 +24,7 @@ class NaiveCell {
       std::string model;
       std::int64_t milli = 1000;
       std::int64_t memory_bytes = 0;
+      bool quarantined = false;
     };
     std::vector<Device> devices;
   };

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "cluster/check.hpp"
+#include "schema/types_generated.h"
 
 namespace reeve::cluster::scheduling {
 
@@ -59,7 +60,9 @@ bool fits(const Node& node, const Need& need, std::uint32_t times) {
   return devices_fit(node, need, times);
 }
 
-bool fits_emptied(const Node& node, const Need& need) {
+namespace {
+
+bool fits_alone(const Node& node, const Need& need, bool with_quarantined) {
   if (need.cpu_milli > node.cpu_capacity_milli ||
       need.memory_bytes > node.memory_capacity_bytes)
     return false;
@@ -68,9 +71,62 @@ bool fits_emptied(const Node& node, const Need& need) {
     auto device = node.devices[i];
     device.used_milli = 0;
     device.used_memory_bytes = 0;
+    if (device.quarantined && with_quarantined)
+      device.capacity_milli = milli_per_device;
     found += device_slots(device, need, 1);
   }
   return found >= need.gpus;
+}
+
+}  // namespace
+
+bool fits_emptied(const Node& node, const Need& need) {
+  return fits_alone(node, need, false);
+}
+
+bool fits_released(const Node& node, const Need& need) {
+  return fits_alone(node, need, true);
+}
+
+namespace {
+
+void offer_devices(Node& node) {
+  for (std::size_t i = 0; i < node.devices.size(); ++i) {
+    auto& device = node.devices[i];
+    const auto* name =
+        i < node.device_names.size() ? &node.device_names[i] : nullptr;
+    device.quarantined =
+        name &&
+        (node.quarantined.contains(name->uuid) ||
+         (!name->mig_of.empty() && node.quarantined.contains(name->mig_of)));
+    device.capacity_milli = name && !device.quarantined ? milli_per_device : 0;
+  }
+}
+
+}  // namespace
+
+void list_devices(Node& node, const schema::NodeSpec& spec) {
+  const std::size_t count = spec.devices() ? spec.devices()->size() : 0;
+  node.device_names.clear();
+  if (node.devices.size() < count) node.devices.resize(count);
+  for (auto& device : node.devices) device.memory_bytes = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto* listed =
+        spec.devices()->Get(static_cast<flatbuffers::uoffset_t>(i));
+    node.devices[i].memory_bytes = listed->memory_bytes();
+    node.device_names.push_back(
+        {listed->uuid()->str(),
+         listed->mig_of() ? listed->mig_of()->str() : std::string()});
+  }
+  offer_devices(node);
+}
+
+void set_quarantine(Node& node, const std::string& uuid, bool quarantined) {
+  if (quarantined)
+    node.quarantined.insert(uuid);
+  else
+    node.quarantined.erase(uuid);
+  offer_devices(node);
 }
 
 std::uint32_t slots(const Node& node, const Need& need, std::uint32_t limit) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -15,6 +16,10 @@
 #include "cluster/scheduling/links.hpp"
 #include "cluster/scheduling/scheduler.hpp"
 #include "cluster/types.hpp"
+
+namespace reeve::schema {
+struct NodeSpec;
+}
 
 namespace reeve::cluster::scheduling {
 
@@ -34,9 +39,10 @@ struct Spot {
 struct Device {
   ModelId model = 0;
   std::uint64_t memory_bytes = 0;
-  std::uint32_t capacity_milli = 0;  // 0: no longer in the inventory
+  std::uint32_t capacity_milli = 0;  // 0: not in the inventory, or quarantined
   std::uint32_t used_milli = 0;
   std::uint64_t used_memory_bytes = 0;
+  bool quarantined = false;  // in the inventory, and offered to nobody
   Spot spot;
 
   std::uint32_t free_milli() const {
@@ -49,6 +55,12 @@ struct Device {
     return capacity_milli == milli_per_device && used_milli == 0 &&
            used_memory_bytes == 0;
   }
+};
+
+// A device by its uuid, and by that of the card it is a part of.
+struct DeviceName {
+  std::string uuid;
+  std::string mig_of;
 };
 
 // A task that holds something here.
@@ -86,6 +98,8 @@ struct Node {
   std::vector<const Reservation*> bookings;  // that cover it or its devices
   Labels labels;
   std::vector<std::string> model_names;  // of its devices
+  std::vector<DeviceName> device_names;  // of those in the inventory
+  std::set<std::string> quarantined;     // uuids, also of cards that are away
 
   bool known = false;
   bool lost = false;
@@ -157,6 +171,14 @@ bool devices_fit(const Node& node, const Need& need, std::uint32_t times = 1);
 
 // Whether one would, were nothing held there.
 bool fits_emptied(const Node& node, const Need& need);
+
+// The same, were its quarantined devices offered, too.
+bool fits_released(const Node& node, const Need& need);
+
+// The devices of a new inventory, and which of them are offered. What is held
+// of a device stays held, whatever becomes of it.
+void list_devices(Node& node, const schema::NodeSpec& spec);
+void set_quarantine(Node& node, const std::string& uuid, bool quarantined);
 
 // How many tasks of this need fit on the node together, at most `limit`.
 std::uint32_t slots(const Node& node, const Need& need, std::uint32_t limit);

@@ -13,25 +13,30 @@ using Node = NaiveCell::Node;
 using Score = std::vector<double>;  // the least wins
 
 double whole_devices(const Node& node) {
-  return static_cast<double>(
-      std::count_if(node.devices.begin(), node.devices.end(),
-                    [](const auto& one) { return one.milli == 1000; }));
+  return static_cast<double>(std::count_if(
+      node.devices.begin(), node.devices.end(),
+      [](const auto& one) { return one.milli == 1000 && !one.quarantined; }));
 }
 
 bool idle(const Node& node) {
   return node.cpu_milli == node.spec.cpu_milli &&
          node.memory_bytes ==
              static_cast<std::int64_t>(node.spec.memory_bytes) &&
-         whole_devices(node) == static_cast<double>(node.devices.size());
+         std::all_of(node.devices.begin(), node.devices.end(),
+                     [](const auto& one) { return one.milli == 1000; });
 }
 
 double free_part(const Node& node, const TestSession& spec) {
   if (spec.gpus == 0)
     return static_cast<double>(node.cpu_milli) / node.spec.cpu_milli;
   double free = 0;
-  for (const auto& device : node.devices)
+  double all = 0;
+  for (const auto& device : node.devices) {
+    if (device.quarantined) continue;
     free += static_cast<double>(device.milli);
-  return free / (1000.0 * static_cast<double>(node.devices.size()));
+    all += 1000;
+  }
+  return free / all;
 }
 
 // Of one task on the node, with its first GPU on the device.

@@ -34,19 +34,12 @@ void Scheduler::Core::take_inventory(Node& node, const schema::NodeSpec& spec) {
   node.links = links->uniform() ? nullptr : std::move(links);
   node.cpu_capacity_milli = spec.cpu_milli();
   node.memory_capacity_bytes = spec.memory_bytes();
-  const std::size_t count = spec.devices() ? spec.devices()->size() : 0;
-  if (node.devices.size() < count) node.devices.resize(count);
-  for (std::size_t i = 0; i < node.devices.size(); ++i) {
-    auto& device = node.devices[i];
-    device.capacity_milli = 0;
-    device.memory_bytes = 0;
-    if (i >= count) continue;
+  list_devices(node, spec);
+  for (std::size_t i = 0; i < node.device_names.size(); ++i) {
     const auto* listed =
         spec.devices()->Get(static_cast<flatbuffers::uoffset_t>(i));
-    device.model = model_of(lower_case(listed->model()->c_str()));
+    node.devices[i].model = model_of(lower_case(listed->model()->c_str()));
     node.model_names.push_back(listed->model()->str());
-    device.memory_bytes = listed->memory_bytes();
-    device.capacity_milli = milli_per_device;
   }
   const std::string group = spec.group() ? spec.group()->str() : "";
   node.pool = pool_of(group.empty() ? default_group : group, spec.simulated());
@@ -157,6 +150,22 @@ void Scheduler::Core::change_node(const schema::Event& event) {
     default:
       return change(event.body_as_NodeRemoved()->node(), &Node::removed, true);
   }
+}
+
+// Its node is offered with another number of devices from now on.
+void Scheduler::Core::change_device(const schema::Event& event) {
+  const auto change = [this](const auto& body, bool quarantined) {
+    auto* node = node_at(body.node());
+    if (!node) return;
+    set_quarantine(*node, body.uuid()->str(), quarantined);
+    auto& pool = pools[node->pool];
+    if (node->earmarked) drop_guard(pool);
+    // A place may be kept on the device: nobody is to wait behind that.
+    if (pool.policy.planned()) pool.plan_due = true;
+    offer_changed(*node, node->offered());
+  };
+  if (const auto* body = event.body_as_DeviceQuarantined()) change(*body, true);
+  if (const auto* body = event.body_as_DeviceReleased()) change(*body, false);
 }
 
 void Scheduler::Core::set_standing(Session& session,
@@ -424,6 +433,8 @@ void Scheduler::Core::apply(const schema::Event& event) {
     case Body::NodeDrained:
     case Body::NodeResumed:
     case Body::NodeRemoved: return change_node(event);
+    case Body::DeviceQuarantined:
+    case Body::DeviceReleased: return change_device(event);
     case Body::SessionSubmitted: return submit(event);
     case Body::SessionPlaced: return placed(event);
     case Body::SessionRequeued: return requeue(event);

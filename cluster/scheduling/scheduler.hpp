@@ -97,12 +97,13 @@ enum class WaitReason {
 
 // The nodes of the session's queue, each counted once, by the first that
 // applies. `devices_busy` counts nodes that have suitable devices, but too few
-// with enough free share or memory.
+// with enough free share or memory that are offered.
 struct NodeCounts {
   std::uint32_t total = 0;
-  std::uint32_t away = 0;        // lost, drained or removed
-  std::uint32_t other_node = 0;  // the session names another one
-  std::uint32_t too_small = 0;   // would not fit on it even if it were empty
+  std::uint32_t away = 0;         // lost, drained or removed
+  std::uint32_t other_node = 0;   // the session names another one
+  std::uint32_t too_small = 0;    // would not fit on it even if it were empty
+  std::uint32_t quarantined = 0;  // would not fit without its quarantined GPUs
   std::uint32_t devices_busy = 0;
   std::uint32_t cpu_short = 0;
   std::uint32_t memory_short = 0;
@@ -118,7 +119,8 @@ struct NearestNode {
   std::string name;
   std::uint64_t cpu_free_milli = 0;
   std::uint64_t memory_free_bytes = 0;
-  std::uint32_t gpus_free = 0;  // devices that would serve the request
+  std::uint32_t gpus_free = 0;         // devices that would serve the request
+  std::uint32_t gpus_quarantined = 0;  // that would, were they offered
   std::uint64_t cpu_lacking_milli = 0;
   std::uint64_t memory_lacking_bytes = 0;
   std::uint32_t gpus_lacking = 0;

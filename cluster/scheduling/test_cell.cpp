@@ -9,6 +9,10 @@ std::vector<std::string> devices(std::uint32_t count, std::string model) {
   return std::vector<std::string>(count, std::move(model));
 }
 
+std::string uuid_of(std::uint32_t node, std::size_t device) {
+  return "gpu-" + std::to_string(node) + "-" + std::to_string(device);
+}
+
 namespace {
 
 // How device `a` is connected to each of the node.
@@ -28,8 +32,7 @@ flatbuffers::Offset<schema::NodeSpec> node_spec(Builder& builder,
                                                 const TestNode& node) {
   std::vector<flatbuffers::Offset<schema::DeviceSpec>> list;
   for (const auto& model : node.models) {
-    const auto uuid = "gpu-" + std::to_string(node.number) + "-" +
-                      std::to_string(list.size());
+    const auto uuid = uuid_of(node.number, list.size());
     const auto links = links_of(node, list.size());
     list.push_back(schema::CreateDeviceSpecDirect(
         builder, uuid.c_str(), model.c_str(), node.device_memory_bytes, -1,
@@ -137,6 +140,22 @@ void TestCell::resumed(std::uint32_t node) {
 void TestCell::removed(std::uint32_t node) {
   event(EventBody::NodeRemoved, [&](Builder& builder) {
     return schema::CreateNodeRemoved(builder, node).Union();
+  });
+}
+
+void TestCell::quarantined(std::uint32_t node, std::uint32_t device) {
+  event(EventBody::DeviceQuarantined, [&](Builder& builder) {
+    return schema::CreateDeviceQuarantinedDirect(builder, node, device,
+                                                 uuid_of(node, device).c_str())
+        .Union();
+  });
+}
+
+void TestCell::released(std::uint32_t node, std::uint32_t device) {
+  event(EventBody::DeviceReleased, [&](Builder& builder) {
+    return schema::CreateDeviceReleasedDirect(builder, node, device,
+                                              uuid_of(node, device).c_str())
+        .Union();
   });
 }
 

@@ -63,6 +63,7 @@ inline Policy policy_of(Packing packing) {
 }
 
 std::vector<std::string> devices(std::uint32_t count, std::string model = "A");
+std::string uuid_of(std::uint32_t node, std::size_t device);
 
 class TestCell {
  public:
@@ -77,6 +78,9 @@ class TestCell {
   void drained(std::uint32_t node);
   void resumed(std::uint32_t node);
   void removed(std::uint32_t node);
+  // The device with this index in the node as it was added.
+  void quarantined(std::uint32_t node, std::uint32_t device);
+  void released(std::uint32_t node, std::uint32_t device);
 
   std::uint64_t submit(const TestSession& session);
   void confirm(const Proposal& proposal);

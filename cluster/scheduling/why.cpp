@@ -27,6 +27,9 @@ NearestNode nearness(const Node& node, const Need& need) {
   near.cpu_free_milli = node.cpu_free_milli();
   near.memory_free_bytes = node.memory_free_bytes();
   near.gpus_free = devices_serving(node, need);
+  if (need.gpus > 0)
+    for (const auto& device : node.devices)
+      near.gpus_quarantined += device.quarantined && need.allows(device.model);
   near.cpu_lacking_milli =
       lack(need.cpu_milli + node.cpu_used_milli, node.cpu_capacity_milli);
   near.memory_lacking_bytes = lack(need.memory_bytes + node.memory_used_bytes,
@@ -215,7 +218,7 @@ void Scheduler::Core::count_nodes(const Session& session, Why& answer) const {
     } else if (!named.empty() && !is_named(node, named)) {
       ++count.other_node;
     } else if (!fits_emptied(node, need)) {
-      ++count.too_small;
+      ++(fits_released(node, need) ? count.quarantined : count.too_small);
     } else if (!as_wished(wanted, node)) {
       ++count.unwished;
     } else if (may_be_kept &&

@@ -11,12 +11,15 @@ flatbuffers::Offset<schema::NodeSpec> node_spec(
     flatbuffers::FlatBufferBuilder& builder, const Node& node) {
   std::vector<flatbuffers::Offset<schema::DeviceSpec>> devices;
   for (const auto& device : node.devices) {
-    const auto uuid = builder.CreateSharedString("");
+    const auto uuid = builder.CreateSharedString(device.uuid);
+    const auto mig_of =
+        device.mig_of.empty() ? 0 : builder.CreateSharedString(device.mig_of);
     const auto model = builder.CreateSharedString(device.model);
     flatbuffers::Offset<flatbuffers::Vector<schema::DeviceLink>> links;
     if (!device.links.empty()) links = builder.CreateVector(device.links);
-    devices.push_back(schema::CreateDeviceSpec(
-        builder, uuid, model, device.memory_bytes, device.numa_node, links));
+    devices.push_back(
+        schema::CreateDeviceSpec(builder, uuid, model, device.memory_bytes,
+                                 device.numa_node, links, mig_of));
   }
   const auto list = builder.CreateVector(devices);
   const auto name = builder.CreateString(node.name);
@@ -72,6 +75,14 @@ const schema::Event& EventMaker::changed(const NodeChange& change,
                                    builder_, node, 0, change.deadline.value));
     case NodeChange::Kind::resumed:
       return finish(change.at, schema::CreateNodeResumed(builder_, node));
+    case NodeChange::Kind::quarantined:
+      return finish(change.at, schema::CreateDeviceQuarantined(
+                                   builder_, node, change.device,
+                                   builder_.CreateString(change.uuid)));
+    case NodeChange::Kind::released:
+      return finish(change.at, schema::CreateDeviceReleased(
+                                   builder_, node, change.device,
+                                   builder_.CreateString(change.uuid)));
     case NodeChange::Kind::removed: break;
   }
   return finish(change.at, schema::CreateNodeRemoved(builder_, node));

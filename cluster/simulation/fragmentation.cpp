@@ -49,6 +49,10 @@ void FragmentationMeter::apply(const schema::Event& event) {
                           bool value) {
     if (auto* one = node(number)) one->*flag = value;
   };
+  const auto quarantine = [&](const auto& body, bool on) {
+    auto* one = node(body.node());
+    if (one) scheduling::set_quarantine(*one, body.uuid()->str(), on);
+  };
   switch (event.body_type()) {
     case EventBody::NodeRegistered:
       return registered(*event.body_as_NodeRegistered());
@@ -67,6 +71,10 @@ void FragmentationMeter::apply(const schema::Event& event) {
     case EventBody::NodeRemoved:
       return change(event.body_as_NodeRemoved()->node(),
                     &scheduling::Node::removed, true);
+    case EventBody::DeviceQuarantined:
+      return quarantine(*event.body_as_DeviceQuarantined(), true);
+    case EventBody::DeviceReleased:
+      return quarantine(*event.body_as_DeviceReleased(), false);
     case EventBody::SessionSubmitted: {
       const auto& body = *event.body_as_SessionSubmitted();
       sessions_[body.session()].need = need_of(request_of(*body.spec()));
@@ -103,17 +111,10 @@ void FragmentationMeter::registered(const schema::NodeRegistered& body) {
   node.known = true;
   node.cpu_capacity_milli = spec.cpu_milli();
   node.memory_capacity_bytes = spec.memory_bytes();
-  const std::size_t count = spec.devices() ? spec.devices()->size() : 0;
-  node.devices.resize(std::max(node.devices.size(), count));
-  for (std::size_t i = 0; i < node.devices.size(); ++i) {
-    auto& device = node.devices[i];
-    device.capacity_milli = i < count ? milli_per_device : 0;
-    if (i >= count) continue;
-    const auto* told =
-        spec.devices()->Get(static_cast<flatbuffers::uoffset_t>(i));
-    device.model = model(told->model()->str());
-    device.memory_bytes = told->memory_bytes();
-  }
+  scheduling::list_devices(node, spec);
+  for (std::size_t i = 0; i < node.device_names.size(); ++i)
+    node.devices[i].model =
+        model(spec.devices()->Get(static_cast<unsigned>(i))->model()->str());
 }
 
 void FragmentationMeter::placed(const schema::SessionPlaced& body) {

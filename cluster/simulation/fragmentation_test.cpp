@@ -67,6 +67,16 @@ BOOST_AUTO_TEST_CASE(nodes_count_while_they_are_offered) {
              boost::test_tools::tolerance(close));
 }
 
+BOOST_AUTO_TEST_CASE(devices_count_while_they_are_offered) {
+  WorkMaker make;
+  make.node(8, 1);
+  const auto other = make.node(0, 1);
+  make.submit({.at_s = 4'000, .gpus = 1});
+  make.change_device(other, NodeChange::Kind::quarantined, 0, 500);
+  BOOST_TEST(share_of(make.work) == 64.0 / 192,
+             boost::test_tools::tolerance(close));
+}
+
 BOOST_AUTO_TEST_CASE(without_idle_devices_or_requests_for_them_there_is_none) {
   WorkMaker make;
   make.node(8, 1);

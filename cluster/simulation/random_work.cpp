@@ -66,6 +66,14 @@ Workload random_work(const std::function<std::uint64_t()>& random) {
     make.change(NodeId{below(6)},
                 static_cast<Kind>(preempts ? 3 + below(2) : 1 + below(4)),
                 200 + below(400), preempts ? 0 : below(2) * 700);
+  // Each once at most: a device is not put into quarantine twice.
+  for (std::uint32_t device = below(4); device-- > 0;) {
+    const NodeId node{below(6)};
+    const std::uint64_t from_s = 200 + below(200);
+    make.change_device(node, Kind::quarantined, device, from_s);
+    if (below(3) > 0)
+      make.change_device(node, Kind::released, device, from_s + below(200));
+  }
   std::stable_sort(make.work.changes.begin(), make.work.changes.end(),
                    [](const auto& a, const auto& b) { return a.at < b.at; });
   // Nodes are numbered in the order in which they come.

@@ -53,6 +53,12 @@ Status Recorder::apply(const schema::Event& event,
                .node = NodeId{event.body_as_NodeRemoved()->node()}},
               at);
       return {};
+    case EventBody::DeviceQuarantined:
+      device_changed(Kind::quarantined, *event.body_as_DeviceQuarantined(), at);
+      return {};
+    case EventBody::DeviceReleased:
+      device_changed(Kind::released, *event.body_as_DeviceReleased(), at);
+      return {};
     case EventBody::GroupCreated:
     case EventBody::ProjectCreated:
     case EventBody::UserCreated:
@@ -114,6 +120,16 @@ void Recorder::changed(NodeChange change, Time at) {
   work_.changes.push_back(change);
 }
 
+template <class Body>
+void Recorder::device_changed(NodeChange::Kind kind, const Body& body,
+                              Time at) {
+  changed({.kind = kind,
+           .node = NodeId{body.node()},
+           .device = body.device(),
+           .uuid = body.uuid()->str()},
+          at);
+}
+
 void Recorder::joined(const schema::NodeRegistered& body, Time at) {
   const schema::NodeSpec& spec = *body.spec();
   Node node;
@@ -129,6 +145,8 @@ void Recorder::joined(const schema::NodeRegistered& body, Time at) {
       known.model = text(device->model());
       known.memory_bytes = device->memory_bytes();
       known.numa_node = device->numa_node();
+      known.uuid = text(device->uuid());
+      known.mig_of = text(device->mig_of());
       if (!device->links()) continue;
       for (const auto link : *device->links())
         known.links.push_back(static_cast<schema::DeviceLink>(link));

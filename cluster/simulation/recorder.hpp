@@ -58,6 +58,8 @@ class Recorder {
   };
 
   void changed(NodeChange change, Time at);
+  template <class Body>
+  void device_changed(NodeChange::Kind kind, const Body& body, Time at);
   void joined(const schema::NodeRegistered& body, Time at);
   Status submitted(const schema::SessionSubmitted& body, Time at);
   void placed(Seen& seen, const schema::SessionPlaced& body, Time at);

@@ -87,6 +87,25 @@ BOOST_AUTO_TEST_CASE(a_session_lasts_from_its_placement_to_its_end) {
   BOOST_TEST(recorded(cell, 0, 100).work.changes.size() == 1u);
 }
 
+BOOST_AUTO_TEST_CASE(quarantines_are_taken_with_the_uuids_they_go_by) {
+  Cell cell;
+  cell.add({.devices = 2});
+  pass_s(cell, 5);
+  cell.quarantine("n0", "1");
+  pass_s(cell, 5);
+  cell.release("n0", "1");
+  const auto seen = recorded(cell, 7, 100);
+  const auto& changes = seen.work.changes;
+  BOOST_REQUIRE(changes.size() == 3u);
+  BOOST_TEST((changes[1].kind == NodeChange::Kind::quarantined));
+  BOOST_TEST((changes[1].at == after_s(7)));
+  BOOST_TEST(changes[1].device == 1u);
+  BOOST_TEST(changes[1].uuid == "GPU-n0-1");
+  BOOST_TEST((changes[2].kind == NodeChange::Kind::released));
+  BOOST_TEST((changes[2].at == after_s(10)));
+  BOOST_TEST(seen.work.inventories[0].devices[1].uuid == "GPU-n0-1");
+}
+
 BOOST_AUTO_TEST_CASE(tasks_that_exit_apart_keep_their_own_lengths) {
   Cell cell;
   cell.add({});

@@ -61,7 +61,9 @@ class WorkMaker {
     node.name = "n" + std::to_string(nodes_);
     node.cpu_milli = cpus * 1000;
     node.memory_bytes = 64 * gib;
-    node.devices.assign(gpus, {"H100", 80 * gib});
+    for (std::uint32_t i = 0; i < gpus; ++i)
+      node.devices.push_back(
+          {.model = "H100", .memory_bytes = 80 * gib, .uuid = uuid_of(i)});
     const auto inventory = static_cast<std::uint32_t>(work.inventories.size());
     work.inventories.push_back(node);
     const NodeId id{nodes_++};
@@ -74,6 +76,20 @@ class WorkMaker {
               std::uint64_t deadline_s = 0) {
     work.changes.push_back(
         {at_s(at), kind, node, 0, deadline_s > 0 ? at_s(deadline_s) : Time{}});
+  }
+
+  static std::string uuid_of(std::uint32_t device) {
+    return "gpu-" + std::to_string(device);
+  }
+
+  // `kind`: quarantined or released.
+  void change_device(NodeId node, NodeChange::Kind kind, std::uint32_t device,
+                     std::uint64_t at) {
+    work.changes.push_back({.at = at_s(at),
+                            .kind = kind,
+                            .node = node,
+                            .device = device,
+                            .uuid = uuid_of(device)});
   }
 
   SessionId submit(const Asked& asked) {

@@ -52,6 +52,19 @@ std::string run(const Workload& work, const CellOptions& options = {}) {
 
 BOOST_AUTO_TEST_SUITE(virtual_cell)
 
+BOOST_AUTO_TEST_CASE(a_device_in_quarantine_takes_nobody_until_its_release) {
+  WorkMaker make;
+  const auto node = make.node(8, 2);
+  make.change_device(node, Kind::quarantined, 1, 5);
+  make.change_device(node, Kind::released, 1, 40);
+  make.submit({.at_s = 0, .lasts_s = 10, .gpus = 2});
+  make.submit({.at_s = 1, .lasts_s = 10, .gpus = 1});
+  make.submit({.at_s = 2, .lasts_s = 10, .gpus = 1});
+  make.submit({.at_s = 3, .lasts_s = 10, .gpus = 2});
+  // What ran there ran on; the two after it share the other device by turns.
+  BOOST_TEST(run(make.work) == "0-10 10-20 20-30 40-50");
+}
+
 BOOST_AUTO_TEST_CASE(sessions_start_when_there_is_room_in_order_of_submission) {
   WorkMaker make;
   make.node(2);

@@ -63,7 +63,13 @@ struct Node {
     std::uint64_t memory_bytes = 0;
     std::int16_t numa_node = -1;
     std::vector<schema::DeviceLink> links{};  // to each device of the node
-    bool operator==(const Device&) const = default;
+    std::string uuid{};                       // by which it is quarantined
+    std::string mig_of{};
+    // But for what it is called.
+    bool operator==(const Device& other) const {
+      return model == other.model && memory_bytes == other.memory_bytes &&
+             numa_node == other.numa_node && links == other.links;
+    }
   };
   std::string name;
   std::string group;
@@ -88,13 +94,17 @@ struct NodeChange {
     returned,
     drained,
     resumed,
-    removed
+    removed,
+    quarantined,  // a device of it
+    released
   };
   Time at{};
   Kind kind = Kind::joined;
   NodeId node{};
   std::uint32_t inventory = 0;  // of `joined`: in Workload::inventories
   Time deadline{};              // of `drained`; 0: none
+  std::uint32_t device = 0;     // of `quarantined` and `released`
+  std::string uuid{};
 };
 
 // Requests, each kept once.

@@ -58,7 +58,9 @@ void find_memory(const Finder& finder, Driver& driver) {
 }
 
 void find_rest(const Finder& finder, Driver& driver) {
-  finder.find(driver.device_uuid, "cuDeviceGetUuid");
+  // The second tells the instance of a device in MIG mode.
+  finder.find(driver.device_uuid, "cuDeviceGetUuid_v2");
+  if (!driver.device_uuid) finder.find(driver.device_uuid, "cuDeviceGetUuid");
   finder.find(driver.device_total, "cuDeviceTotalMem_v2");
   finder.find(driver.primary_release, "cuDevicePrimaryCtxRelease_v2");
   finder.find(driver.primary_reset, "cuDevicePrimaryCtxReset_v2");

@@ -113,7 +113,7 @@ extern "C" {
 Result cuInit(unsigned) {
   return success;
 }
-Result cuDeviceGetUuid(Uuid* uuid, DeviceNumber) {
+Result cuDeviceGetUuid_v2(Uuid* uuid, DeviceNumber) {
   for (int i = 0; i < 16; ++i) uuid->bytes[i] = static_cast<unsigned char>(i);
   return success;
 }

@@ -53,7 +53,7 @@ std::string wrong_share(const DeviceShare& share) {
     return "the share of " + share.uuid + " is " +
            std::to_string(share.compute_milli) +
            " thousandths; it must be from 1 to 1000";
-  if (share.begin_milli + share.compute_milli > whole_milli)
+  if (share.begin_milli > whole_milli - share.compute_milli)
     return "the share of " + share.uuid + " ends after its period";
   if (share.period_ns < 1'000'000 || share.period_ns > 1'000'000'000)
     return "the period of " + share.uuid + " is not from 1 ms to 1 s";
@@ -93,13 +93,18 @@ Ledger::~Ledger() {
   if (file_) ::munmap(file_, sizeof *file_);
 }
 
+std::string wrong_shares(const std::vector<DeviceShare>& devices) {
+  if (devices.empty() || devices.size() > share_devices_max)
+    return "a session shares from 1 to " + std::to_string(share_devices_max) +
+           " GPUs, not " + std::to_string(devices.size());
+  for (const DeviceShare& share : devices)
+    if (auto wrong = wrong_share(share); !wrong.empty()) return wrong;
+  return "";
+}
+
 tl::expected<Ledger, std::string> Ledger::create(
     const std::string& path, const std::vector<DeviceShare>& devices) {
-  if (devices.empty() || devices.size() > share_devices_max)
-    return no("a session shares from 1 to " +
-              std::to_string(share_devices_max) + " GPUs");
-  for (const DeviceShare& share : devices)
-    if (auto wrong = wrong_share(share); !wrong.empty()) return no(wrong);
+  if (auto wrong = wrong_shares(devices); !wrong.empty()) return no(wrong);
   const int fd =
       ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (fd < 0) return no(path + " cannot be made: " + std::strerror(errno));

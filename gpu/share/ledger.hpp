@@ -1,6 +1,6 @@
 // What one session may take of its GPUs and what its processes have taken, in
-// a small file that all of them map. The agent makes the file with the limits
-// and may read it at any time.
+// a small file that all of them map. Whoever starts them makes the file with
+// the limits.
 //
 // The processes of a session can write the file: it holds those to their share
 // that do not set out to break it. It is no border between tenants.
@@ -17,23 +17,11 @@
 #include <tl/expected.hpp>
 #include <vector>
 
+#include "gpu/share/share.hpp"
+
 namespace reeve::gpu::share {
 
-constexpr std::size_t share_devices_max = 16;
 constexpr std::size_t share_processes_max = 256;
-constexpr std::uint32_t whole_milli = 1000;
-// A session that has the device for part of the time has it once in so long.
-constexpr std::int64_t period_ns_default = 50'000'000;
-
-// Of one device. Shares of one device that run in turn begin one after the
-// other: 0, then the share of the first, ...
-struct DeviceShare {
-  std::string uuid;  // "GPU-..."
-  std::uint64_t memory_bytes = 0;
-  std::uint32_t compute_milli = whole_milli;  // of the time; all: no pacing
-  std::uint32_t begin_milli = 0;  // where in each period its time begins
-  std::int64_t period_ns = period_ns_default;
-};
 
 // The layout of the file. Only lock-free atomics: a process may be killed
 // anywhere. What is used is the sum over the processes and kept nowhere else,
@@ -68,7 +56,7 @@ static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
 
 class Ledger {
  public:
-  // For the agent: refuses shares that cannot be, with a sentence.
+  // Refuses shares that cannot be, with a sentence.
   static tl::expected<Ledger, std::string> create(
       const std::string& path, const std::vector<DeviceShare>& devices);
   static tl::expected<Ledger, std::string> open(const std::string& path);

@@ -74,6 +74,8 @@ BOOST_FIXTURE_TEST_CASE(a_share_that_cannot_be_is_refused, Place) {
   it.compute_milli = 500;
   it.begin_milli = 501;
   refused(it, "ends after its period");
+  it.begin_milli = ~0u;
+  refused(it, "ends after its period");
   it.begin_milli = 500;
   it.period_ns = 10;
   refused(it, "from 1 ms to 1 s");

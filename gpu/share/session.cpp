@@ -6,8 +6,8 @@
 namespace reeve::gpu::share {
 namespace {
 
-std::string text_of(const cuda::Uuid& uuid) {
-  std::string text = "GPU-";
+std::string text_of(const char* kind, const cuda::Uuid& uuid) {
+  std::string text = kind;
   for (int i = 0; i < 16; ++i) {
     char digits[3];
     std::snprintf(digits, sizeof digits, "%02x", uuid.bytes[i]);
@@ -47,10 +47,12 @@ std::size_t Session::index_of(cuda::DeviceNumber device) {
   const Driver& driver = Driver::get();
   if (!driver.device_uuid || driver.device_uuid(&uuid, device) != 0)
     return ledger_.device_count();
-  const std::size_t index = ledger_.find(text_of(uuid));
+  std::size_t index = ledger_.find(text_of("GPU-", uuid));
+  if (index == ledger_.device_count())
+    index = ledger_.find(text_of("MIG-", uuid));
   if (index == ledger_.device_count())
     std::fprintf(stderr, "reeve: %s is not shared with this session\n",
-                 text_of(uuid).c_str());
+                 text_of("GPU-", uuid).c_str());
   return devices_[device] = index;
 }
 

@@ -103,6 +103,13 @@ BOOST_FIXTURE_TEST_CASE(of_a_device_of_others_nothing_is_given, Trial) {
   BOOST_TEST(run("proc", "refused", file.c_str()) == 0);
 }
 
+BOOST_FIXTURE_TEST_CASE(an_instance_of_a_cut_device_is_shared_as_well, Trial) {
+  DeviceShare it = share();
+  it.uuid.replace(0, 3, "MIG");
+  const Ledger ledger = make(it);
+  BOOST_TEST(run("proc", "exact", file.c_str()) == 0);
+}
+
 BOOST_FIXTURE_TEST_CASE(a_program_that_ends_leaves_nothing_taken, Trial) {
   const Ledger ledger = make(share());
   BOOST_TEST(run("linked", "captured", file.c_str()) == 0);

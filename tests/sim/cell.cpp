@@ -147,6 +147,7 @@ void Cell::heal() {
 // What an admin does from time to time.
 void Cell::tend() {
   clients_.front()->resume_nodes();
+  clients_.front()->release_devices();
   clients_.front()->remove_quotas();
   clients_.front()->remove_reservations();
   clients_.front()->reset_policy();

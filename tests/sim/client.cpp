@@ -41,7 +41,10 @@ void Client::act() {
     case 1: cancel(); break;
     case 2: ask(); break;
     case 3: ask(); break;
-    case 4: change_node(); break;
+    case 4:
+      world_.plan.quarantines&& world_.random.one_in(2) ? change_device()
+                                                        : change_node();
+      break;
     case 5: give_up(); break;
     case 6:
       if (world_.plan.quotas) change_quota();
@@ -236,6 +239,32 @@ void Client::change_node() {
       return command(builder, next_id(),
                      schema::CreateResumeNode(builder, name));
   }
+}
+
+void Client::change_device() {
+  const auto node =
+      fmt::format("node-{}", world_.random.below(world_.plan.nodes));
+  const auto device =
+      fmt::format("{}", world_.random.below(world_.plan.devices_per_node));
+  Builder builder;
+  if (world_.random.one_in(3))
+    return command(builder, next_id(),
+                   schema::CreateReleaseDeviceDirect(builder, node.c_str(),
+                                                     device.c_str(), true));
+  command(builder, next_id(),
+          schema::CreateQuarantineDeviceDirect(builder, node.c_str(),
+                                               device.c_str(), "hot"));
+}
+
+void Client::release_devices() {
+  for (const auto& node : world_.oracle.truth().nodes())
+    for (const auto& [uuid, quarantine] : node.quarantined) {
+      if (node.removed) continue;
+      Builder builder;
+      command(builder, next_id(),
+              schema::CreateReleaseDeviceDirect(builder, node.name.c_str(),
+                                                uuid.c_str(), true));
+    }
 }
 
 void Client::change_quota() {

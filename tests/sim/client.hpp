@@ -23,6 +23,7 @@ class Client {
   void declare_simulated_nodes();
   // All nodes may be used again, and as much as there is.
   void resume_nodes();
+  void release_devices();
   void remove_quotas();
   // Nothing is kept for anybody, and nobody has to make room.
   void remove_reservations();
@@ -53,6 +54,7 @@ class Client {
   void cancel();
   void cancel(std::uint64_t session, bool array);
   void change_node();
+  void change_device();
   void change_reservation();
   void remove_reservation(const std::string& name);
   void change_policy();

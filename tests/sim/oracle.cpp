@@ -169,6 +169,7 @@ void Oracle::count(const schema::Event& event) {
       check_wishes(placed);
       check_quotas(placed, now);
       check_array(placed);
+      check_quarantines(placed);
       return check_reservations(placed, now);
     }
     case EventBody::ReservationSet: return probes_.hit(Probe::reservation_set);
@@ -185,6 +186,9 @@ void Oracle::count(const schema::Event& event) {
     case EventBody::NodeReturned: return probes_.hit(Probe::node_returned);
     case EventBody::NodeDrained: return probes_.hit(Probe::node_drained);
     case EventBody::NodeRemoved: return probes_.hit(Probe::node_removed);
+    case EventBody::DeviceQuarantined:
+      return probes_.hit(Probe::device_quarantined);
+    case EventBody::DeviceReleased: return probes_.hit(Probe::device_released);
     case EventBody::SessionRequeued:
       return probes_.hit(Probe::session_requeued);
     case EventBody::SessionWarned: return probes_.hit(Probe::session_warned);

@@ -93,6 +93,7 @@ class Oracle {
   void check_wishes(const schema::SessionPlaced& body) const;
   void check_quotas(const schema::SessionPlaced& body, Time now) const;
   void check_array(const schema::SessionPlaced& body) const;
+  void check_quarantines(const schema::SessionPlaced& body) const;
   void check_reservations(const schema::SessionPlaced& body, Time now) const;
   void look_at_stopping(const schema::SessionStopping& body) const;
   void look_at_requeued(const schema::SessionRequeued& body);

@@ -181,6 +181,21 @@ void Oracle::check_array(const schema::SessionPlaced& body) const {
   if (holding == spec.array_running_max) probes_.hit(Probe::array_full);
 }
 
+// Neither the device nor the card it is a part of is in quarantine.
+void Oracle::check_quarantines(const schema::SessionPlaced& body) const {
+  const auto& session = *truth_.session(SessionId{body.session()});
+  for (const cluster::Task& task : session.tasks) {
+    const cluster::Node& node = *truth_.node(task.node);
+    for (const auto& share : task.devices) {
+      const auto& device = node.devices.at(share.device());
+      for (const auto& [uuid, quarantine] : node.quarantined)
+        SIM_CHECK(uuid != device.uuid && uuid != device.mig_of,
+                  "s-{} is placed on device {} of {}, in quarantine: {}",
+                  body.session(), share.device(), node.name, quarantine.reason);
+    }
+  }
+}
+
 // What is kept now is given to those only who named it; and they get nothing
 // else.
 void Oracle::check_reservations(const schema::SessionPlaced& body,

@@ -102,6 +102,8 @@ void draw_wishes(Random& random, Plan& plan) {
         std::min<std::uint64_t>(plan.waiting_max, random.between(8, 30));
   }
   if (plan.patience) be_patient(random, plan);
+  plan.quarantines = plan.devices_per_node > 0 && !plan.promises &&
+                     !plan.patience && random.one_in(2);
 }
 
 }  // namespace

@@ -37,6 +37,7 @@ struct Plan {
   bool wishes = false;        // constraints, company, gangs over many nodes
   bool limits = false;        // each session has a time limit
   bool crowded = false;       // sessions as large as nodes, and long
+  bool quarantines = false;   // of devices
   // Promises to those that wait: policies, limits and crowded nodes, and
   // nothing else that holds sessions back.
   bool promises = false;

@@ -61,6 +61,8 @@ namespace reeve::sim {
   X(node_returned, "node returned")                                  \
   X(node_drained, "node drained")                                    \
   X(node_removed, "node removed")                                    \
+  X(device_quarantined, "device quarantined")                        \
+  X(device_released, "device released")                              \
   X(session_requeued, "session requeued")                            \
   X(session_warned, "warning before a time limit")                   \
   X(session_lost, "session whose end is unknown")                    \

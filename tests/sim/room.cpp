@@ -30,6 +30,7 @@ std::int64_t memory_of(const Ask& ask, std::int64_t all_memory_bytes) {
 }
 
 bool serves(const Room::Device& device, const Ask& ask) {
+  if (!device.offered) return false;
   if (ask.spec.gpu_milli >= milli_per_device) return device.whole();
   return device.milli >= ask.spec.gpu_milli &&
          device.memory_bytes >= memory_of(ask, device.all_memory_bytes);
@@ -96,7 +97,8 @@ Rooms rooms_of(const cluster::State& state, bool idle) {
     room.memory_bytes = static_cast<std::int64_t>(node.memory_bytes);
     for (const auto& device : node.devices) {
       const auto memory = static_cast<std::int64_t>(device.memory_bytes);
-      room.devices.push_back({milli_per_device, memory, memory});
+      room.devices.push_back({milli_per_device, memory, memory,
+                              node.quarantine_of(device) == nullptr});
     }
     if (idle) continue;
     room.cpu_milli -= static_cast<std::int64_t>(node.used_cpu_milli);

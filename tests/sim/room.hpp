@@ -35,6 +35,7 @@ struct Room {
     std::int64_t milli = 0;
     std::int64_t memory_bytes = 0;
     std::int64_t all_memory_bytes = 0;
+    bool offered = true;  // it is not in quarantine
     bool whole() const {
       return milli == milli_per_device && memory_bytes == all_memory_bytes;
     }

@@ -71,6 +71,8 @@ class WrongUsageTest(CellTest):
     def test_an_unknown_node_is_not_found(self):
         self.refused(4, "node", "show", "nowhere", says=["nowhere"])
         self.refused(4, "node", "drain", "nowhere", says=["nowhere"])
+        self.refused(4, "gpu", "quarantine", "nowhere", "0", says=["nowhere"])
+        self.refused(4, "gpu", "release", "nowhere", "0", says=["nowhere"])
         self.refused(4, "submit", "--on-node", "nowhere", "--", "true",
                      says=["nowhere"])
 

@@ -111,6 +111,38 @@ class GpuTest(CellTest):
         self.cell.reeve("cancel", one)
         self.cell.reeve("wait", two)
 
+    def test_a_gpu_in_quarantine_is_offered_to_nobody(self):
+        self.addCleanup(self.cell.reeve, "gpu", "release", "small", "1",
+                        code=None)
+        done = self.cell.reeve("gpu", "quarantine", "small", "1", "--reason",
+                               "runs hot", "--json").json()
+        self.assertEqual(("small", "1"), (done["node"], done["gpu"]))
+        gpu = self.gpus()["small", 1]
+        self.assertEqual(0, gpu["free_milli"])
+        self.assertEqual("runs hot", gpu["quarantine"]["reason"])
+        self.assertFalse(gpu["quarantine"]["by_agent"])
+        self.assertNotIn("quarantine", self.gpus()["small", 0])
+        for command in (["gpus"], ["node", "show", "small"]):
+            text = self.cell.reeve(*command).out
+            self.assertIn("QUARANTINED", text)
+            self.assertIn("runs hot", text)
+        both = self.simulate("--gpus", "T4:2", "--cpus", "1")
+        self.assertIn("quarantined", self.cell.reeve("why", both).out)
+        self.assertEqual("pending", self.cell.show(both)["state"])
+        again = self.cell.reeve("gpu", "quarantine", "small", gpu["uuid"],
+                                code=3)
+        self.assertIn("runs hot", again.err)
+        none = self.cell.reeve("gpu", "quarantine", "small", "2", code=4)
+        self.assertIn("it has 2", none.err)
+        self.cell.reeve("gpu", "release", "small", gpu["uuid"])
+        self.cell.await_state(both, "running")
+        told = self.cell.reeve(
+            "log", "cat", "--filter",
+            "kind=device_quarantined,device_released and node=small").out
+        self.assertIn(f"({gpu['uuid']}): runs hot", told)
+        self.assertEqual(2, told.count("GPU 1 of node"))
+        self.cell.reeve("gpu", "release", "small", "1", code=3)
+
     def test_a_gang_of_gpu_tasks_spreads_over_nodes_when_asked(self):
         one = self.simulate("--gpus", "1", "--tasks", "2", "--nodes", "2",
                             "--cpus", "1")

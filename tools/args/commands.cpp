@@ -142,6 +142,13 @@ constexpr Option nodes_options[] = {
     {"--limit", "N", "at most so many (1000)", 'n'},
     then_options[0],
     then_options[1]};
+constexpr Option gpus_options[] = {
+    nodes_options[0],
+    nodes_options[1],
+    nodes_options[2],
+    {"--live", "", "what they do, drawn again each second until Ctrl-C"}};
+constexpr std::string_view gpus_examples[] = {"reeve gpus", "reeve gpus --live",
+                                              "reeve gpus --live --json"};
 constexpr std::string_view nodes_examples[] = {
     "reeve nodes", "reeve nodes --at \"2026-11-20 14:00\""};
 constexpr Option drain_options[] = {
@@ -149,6 +156,16 @@ constexpr Option drain_options[] = {
     {"--deadline", "D", "end what still runs after this long: 30m"}};
 constexpr std::string_view drain_examples[] = {
     "reeve node drain host-7 --reason \"new memory\" --deadline 1h"};
+
+constexpr Option quarantine_options[] = {
+    {"--reason", "TEXT", "why, for those who wonder"}};
+constexpr std::string_view quarantine_examples[] = {
+    "reeve gpu quarantine host-7 3 --reason \"hot since Monday\"",
+    "reeve gpu quarantine host-7 GPU-5c1f66a2-93d4-9f2c-1a5e-2f0b7e0c4d11"};
+constexpr Option release_options[] = {
+    {"--force", "", "also what its agent found unfit, without a passed test"}};
+constexpr std::string_view release_examples[] = {
+    "reeve gpu release host-7 3", "reeve gpu release host-7 3 --force"};
 
 constexpr Option weight_option = {"--weight", "X",
                                   "its share beside others': 0.5, 2 (1)"};
@@ -462,7 +479,13 @@ constexpr CommandSpec commands[] = {
      1,
      1,
      Complete::node},
-    {"gpus", cluster, "", "list GPUs and who holds them", nodes_options, {}},
+    {"gpus", cluster, "", "list GPUs and who holds them", gpus_options,
+     gpus_examples},
+    {"gpu quarantine", cluster, "NODE GPU",
+     "offer a GPU to nobody, by its index or uuid", quarantine_options,
+     quarantine_examples, 2, 2, Complete::node},
+    {"gpu release", cluster, "NODE GPU", "offer a quarantined GPU again",
+     release_options, release_examples, 2, 2, Complete::node},
     {"user list", cluster, "", "list users and what they hold", {}, {}},
     {"user set", cluster, "NAME", "make or change a user", user_options,
      user_examples, 1, 1},

@@ -160,6 +160,14 @@ string node_name(std::uint32_t node) {
   return fmt::format("node {}", node);
 }
 
+// "GPU 3 of node 1 (GPU-...), by its agent".
+template <class Body>
+string device(const Body& body) {
+  return fmt::format("GPU {} of {} ({}){}", body.device(),
+                     node_name(body.node()), schema::text(body.uuid()),
+                     body.by_agent() ? ", by its agent" : "");
+}
+
 }  // namespace
 
 string event_sentence(const Event& event) {
@@ -229,6 +237,12 @@ string event_sentence(const Event& event) {
       return reservation(*event.body_as_ReservationSet()->reservation());
     case EventBody::ReservationRemoved:
       return "reservation " + text(event.body_as_ReservationRemoved()->name());
+    case EventBody::DeviceQuarantined:
+      return with_detail(device(*event.body_as_DeviceQuarantined()),
+                         event.body_as_DeviceQuarantined()->reason());
+    case EventBody::DeviceReleased:
+      return device(*event.body_as_DeviceReleased()) +
+             (event.body_as_DeviceReleased()->forced() ? ", forced" : "");
     case EventBody::NONE: break;
   }
   return "an event that this program does not know";

@@ -76,6 +76,26 @@ BOOST_AUTO_TEST_CASE(a_drain_tells_its_deadline) {
              "node 4 until 1970-01-01T02:00:00.000000000Z: new disk");
 }
 
+BOOST_AUTO_TEST_CASE(a_quarantine_tells_the_device_who_and_why) {
+  const auto quarantined = [](const char* reason, bool by_agent) {
+    return sentence<schema::DeviceQuarantined>([=](Builder& b) {
+      return schema::CreateDeviceQuarantinedDirect(b, 4, 1, "GPU-x", reason,
+                                                   by_agent);
+    });
+  };
+  BOOST_TEST(quarantined(nullptr, false) == "GPU 1 of node 4 (GPU-x)");
+  BOOST_TEST(quarantined("Xid 79", true) ==
+             "GPU 1 of node 4 (GPU-x), by its agent: Xid 79");
+  const auto released = [](bool by_agent, bool forced) {
+    return sentence<schema::DeviceReleased>([=](Builder& b) {
+      return schema::CreateDeviceReleasedDirect(b, 4, 1, "GPU-x", by_agent,
+                                                forced);
+    });
+  };
+  BOOST_TEST(released(true, false) == "GPU 1 of node 4 (GPU-x), by its agent");
+  BOOST_TEST(released(false, true) == "GPU 1 of node 4 (GPU-x), forced");
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace

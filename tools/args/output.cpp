@@ -86,7 +86,10 @@ Terminal Terminal::of_process() {
   out.colour = (no_colour == nullptr || *no_colour == '\0') &&
                term != nullptr && string_view(term) != "dumb";
   winsize size{};
-  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) out.width = size.ws_col;
+  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) {
+    out.width = size.ws_col;
+    out.height = size.ws_row;
+  }
   return out;
 }
 

@@ -17,7 +17,8 @@ namespace reeve::tools {
 struct Terminal {
   bool is_terminal = false;
   bool colour = false;
-  std::size_t width = 0;  // 0: unlimited
+  std::size_t width = 0;   // 0: unlimited
+  std::size_t height = 0;  // 0: not known
   static Terminal of_process();
 };
 

@@ -1,9 +1,12 @@
 // show, nodes, node show, gpus: of the running cell, or, with --at or --log,
 // of a moment in a log.
+#include <fmt/format.h>
+
 #include "tools/cli/answers.hpp"
 #include "tools/cli/cell.hpp"
 #include "tools/cli/handlers.hpp"
 #include "tools/cli/log_tool.hpp"
+#include "tools/cli/node/gpus_live.hpp"
 
 namespace reeve::tools {
 namespace {
@@ -62,6 +65,12 @@ Result command_node_show(const Context& context, const Arguments& arguments) {
   return show(context, arguments, show_node);
 }
 Result command_gpus(const Context& context, const Arguments& arguments) {
+  if (arguments.has("--live")) {
+    for (const char* other : {"--limit", "--at", "--log"})
+      if (arguments.has(other))
+        return fail(Errc::usage, fmt::format("--live goes without {}", other));
+    return watch_gpus(context);
+  }
   return show(context, arguments, list_gpus);
 }
 

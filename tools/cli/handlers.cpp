@@ -50,6 +50,8 @@ Handler find_handler(std::string_view path) {
       {"node resume", command_node_resume},
       {"node remove", command_node_remove},
       {"gpus", command_gpus},
+      {"gpu quarantine", command_gpu_quarantine},
+      {"gpu release", command_gpu_release},
       {"trace run", command_trace_run},
       {"events", command_events},
       {"state", command_state},

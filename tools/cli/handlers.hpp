@@ -37,6 +37,8 @@ Result command_node_drain(const Context&, const Arguments&);
 Result command_node_resume(const Context&, const Arguments&);
 Result command_node_remove(const Context&, const Arguments&);
 Result command_gpus(const Context&, const Arguments&);
+Result command_gpu_quarantine(const Context&, const Arguments&);
+Result command_gpu_release(const Context&, const Arguments&);
 Result command_user_list(const Context&, const Arguments&);
 Result command_user_set(const Context&, const Arguments&);
 Result command_user_remove(const Context&, const Arguments&);

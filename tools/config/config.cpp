@@ -1,5 +1,6 @@
 #include "tools/config/config.hpp"
 
+#include <arpa/inet.h>
 #include <fmt/format.h>
 
 #include <boost/json/value.hpp>
@@ -86,6 +87,27 @@ Status take_path(string& out, const string& text) {
                                          "\"/var/lib/reeve\"",
                                          text));
   out = text;
+  return {};
+}
+
+// An address in digits: whoever names it knows who can reach it.
+Status take_listen(string& out, const string& text) {
+  out.clear();
+  if (text.empty()) return {};
+  const std::size_t colon = std::min(text.rfind(':'), text.size() - 1);
+  string address = text.substr(0, colon);
+  const auto port = parse_count(text.substr(colon + 1), "port", 1, 65'535);
+  const bool six =
+      address.size() > 2 && address.front() == '[' && address.back() == ']';
+  if (six) address = address.substr(1, address.size() - 2);
+  in6_addr unused{};
+  if (!port ||
+      ::inet_pton(six ? AF_INET6 : AF_INET, address.c_str(), &unused) != 1)
+    return fail(Errc::usage,
+                fmt::format("\"{}\" is no address with a port, such as "
+                            "\"127.0.0.1:9400\" or \"[::1]:9400\"",
+                            text));
+  out = fmt::format("{}:{}", text.substr(0, colon), *port);
   return {};
 }
 
@@ -256,6 +278,14 @@ const Key keys[] = {
        return take(c.log.snapshots_bytes_max, parse_bytes(t));
      },
      [](const Config& c) { return sized(c.log.snapshots_bytes_max); }},
+    {"metrics.listen",
+     "Where figures are for Prometheus to read, at /metrics; nowhere without. "
+     "Everyone who reaches the address may read them.",
+     "\"127.0.0.1:9400\"",
+     [](Config& c, const string& t) {
+       return take_listen(c.metrics.listen, t);
+     },
+     [](const Config& c) { return quoted(c.metrics.listen); }},
 };
 
 const Key* find_key(string_view path) {

@@ -41,6 +41,10 @@ struct Config {
     std::uint64_t snapshot_every_events = 125'000;
     std::uint64_t snapshots_bytes_max = 1ull << 30;
   } log;
+
+  struct Metrics {
+    std::string listen;  // "127.0.0.1:9400"; empty: nowhere
+  } metrics;
 };
 
 inline constexpr std::size_t config_bytes_max = 1 << 20;

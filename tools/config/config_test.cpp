@@ -35,7 +35,8 @@ BOOST_AUTO_TEST_CASE(each_key_sets_its_field) {
       "cpus = 1.5\nmemory = \"4G\"\n"
       "runtime_dir = \"/r\"\noutput_bytes_max = \"1M\"\n"
       "kept_output_bytes_max = \"2G\"\n"
-      "[log]\nfloor = 1024\nsnapshot_every = 5000\n",
+      "[log]\nfloor = 1024\nsnapshot_every = 5000\n"
+      "[metrics]\nlisten = \"127.0.0.1:9400\"\n",
       "f.toml");
   BOOST_REQUIRE(config);
   BOOST_TEST(config->data == "/d");
@@ -54,6 +55,20 @@ BOOST_AUTO_TEST_CASE(each_key_sets_its_field) {
   BOOST_TEST(config->agent.kept_output_bytes_max == 2ull << 30);
   BOOST_TEST(config->log.floor_bytes == 1024u);
   BOOST_TEST(config->log.snapshot_every_events == 5000u);
+  BOOST_TEST(config->metrics.listen == "127.0.0.1:9400");
+}
+
+BOOST_AUTO_TEST_CASE(metrics_are_served_at_an_address_in_digits_or_nowhere) {
+  const auto listen = [](const std::string& text) {
+    return "[metrics]\nlisten = \"" + text + "\"\n";
+  };
+  for (const char* good : {"", "127.0.0.1:1", "0.0.0.0:65535", "[::1]:9400"})
+    BOOST_TEST(parse_config(listen(good), "f.toml").has_value(), good);
+  for (const char* bad :
+       {"9400", ":9400", "127.0.0.1", "127.0.0.1:", "127.0.0.1:0",
+        "127.0.0.1:65536", "localhost:9400", "::1:9400", "[127.0.0.1]:9400",
+        "127.0.0.1:9400,127.0.0.1:9401", "127.0.0.1:9400s", "+9400", "[]:1"})
+    BOOST_TEST(contains(refusal(listen(bad)), "no address with a port"), bad);
 }
 
 BOOST_AUTO_TEST_CASE(so_many_schedulers_and_not_one_more) {

@@ -23,6 +23,7 @@
 #include "bus/server.hpp"
 #include "cluster/project.hpp"
 #include "tools/daemon/ingress.hpp"
+#include "tools/daemon/metrics_server.hpp"
 
 namespace reeve::tools {
 namespace {
@@ -68,10 +69,12 @@ struct Daemon::Impl {
   std::unique_ptr<bus::Quarantine> quarantine;
   actors::Gate log_reads{journal::log_reads_waiting_max};
   std::unique_ptr<Ingress> ingress;
+  NewestStats stats;
   // In the order of need: connections end before what their handlers use.
   std::unique_ptr<bus::Connection> events;
   std::unique_ptr<bus::Connection> answers;
   std::unique_ptr<bus::Connection> requests;
+  std::unique_ptr<MetricsServer> metrics;
 
   std::shared_ptr<manager::Core> core;
   std::optional<ActorConfig> config;
@@ -87,6 +90,7 @@ struct Daemon::Impl {
   void spawn_actors();
   Status spawn_agents();
   Status spawn_agent(agent::ShellOptions shell);
+  Status serve_metrics();
   keeper::ClientConfig keeper_config() const;
   void end_keeper();
   void finish(Leave leave);
@@ -255,6 +259,24 @@ Status Daemon::Impl::spawn_agents() {
   return spawn_agent(std::move(real));
 }
 
+Status Daemon::Impl::serve_metrics() {
+  if (options.config.metrics.listen.empty()) return {};
+  MetricsServerOptions how;
+  how.listen = options.config.metrics.listen;
+  how.connection = answers.get();
+  how.subjects = *subjects;
+  how.principal = server->credentials(bus::Role::daemon).principal;
+  how.connections = {{"events", events.get()},
+                     {"answers", answers.get()},
+                     {"requests", requests.get()}};
+  how.stats = &stats;
+  auto started = MetricsServer::start(std::move(how));
+  if (!started) return tl::unexpected(started.error());
+  metrics = std::move(*started);
+  spdlog::info("metrics at http://{}/metrics", options.config.metrics.listen);
+  return {};
+}
+
 // Ends the keeper and whatever still runs under it.
 void Daemon::Impl::end_keeper() {
   if (!options.config.agent.enabled) return;
@@ -268,6 +290,7 @@ void Daemon::Impl::end_keeper() {
 }
 
 void Daemon::Impl::finish(Leave leave) {
+  metrics.reset();
   requests.reset();
   // An actor with a thread of its own ends with the last who names it.
   ingress.reset();
@@ -320,10 +343,14 @@ Expected<std::unique_ptr<Daemon>> Daemon::start(DaemonOptions options) {
         *impl->requests, *impl->answers, *impl->quarantine, *impl->subjects,
         impl->server->credentials(bus::Role::daemon).principal, impl->manager,
         impl->journal.reader, impl->log_reads,
-        impl->options.config.manager.mailbox_messages_max});
+        impl->options.config.manager.mailbox_messages_max,
+        [stats = &impl->stats](const bus::Message& message) {
+          stats->take(message, std::chrono::steady_clock::now());
+        }});
     status = open_ingress(*impl->ingress);
   }
   if (status) status = impl->spawn_agents();
+  if (status) status = impl->serve_metrics();
   if (status) {
     actors::introduce(impl->manager,
                       {impl->journal.committer, impl->schedulers});

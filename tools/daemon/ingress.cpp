@@ -90,6 +90,18 @@ void on_log_read(const Ingress& ingress, const schema::LogRead&,
                  FromBus{FromBus::Kind::log_read, {}, message.hold()});
 }
 
+// Heartbeats, and the figures of GPUs, which do not concern the manager.
+void on_stat(const Ingress& ingress, const bus::Message& message) {
+  if (schema::verified<schema::NodeStats>(message.data) != nullptr) {
+    if (ingress.on_node_stats) ingress.on_node_stats(message);
+  } else if (schema::verified<schema::Heartbeat>(message.data) != nullptr) {
+    caf::anon_send(ingress.manager,
+                   FromBus{FromBus::Kind::heartbeat, {}, message.hold()});
+  } else {
+    bus::quarantine_message<schema::Heartbeat>(ingress.quarantine, message);
+  }
+}
+
 }  // namespace
 
 std::uint64_t unread_max(schema::CommandBody kind,
@@ -108,11 +120,6 @@ Status open_ingress(const Ingress& ingress) {
           handle(ingress, table, message);
         });
   };
-  const auto heartbeat = [](const Ingress& to, const schema::Heartbeat&,
-                            const bus::Message& message) {
-    caf::anon_send(to.manager,
-                   FromBus{FromBus::Kind::heartbeat, {}, message.hold()});
-  };
   const bus::Subjects& subjects = ingress.subjects;
   Status status = subscribe(subjects.commands(), on_command,
                             static_cast<schema::Command*>(nullptr));
@@ -120,8 +127,9 @@ Status open_ingress(const Ingress& ingress) {
     status = subscribe(subjects.queries(), on_query,
                        static_cast<schema::Query*>(nullptr));
   if (status)
-    status = subscribe(subjects.stats(), heartbeat,
-                       static_cast<schema::Heartbeat*>(nullptr));
+    status = ingress.requests.subscribe(
+        subjects.stats(),
+        [&ingress](const bus::Message& m) { on_stat(ingress, m); });
   if (status)
     status = subscribe(subjects.log_read(), on_log_read,
                        static_cast<schema::LogRead*>(nullptr));

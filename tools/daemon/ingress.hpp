@@ -4,6 +4,7 @@
 #include <atomic>
 #include <caf/actor.hpp>
 #include <cstdint>
+#include <functional>
 
 #include "actors/system/gate.hpp"
 #include "bus/connection.hpp"
@@ -26,6 +27,8 @@ struct Ingress {
   actors::Gate& log_reads;
   // Commands and queries that may wait for the manager.
   std::uint64_t mailbox_messages_max;
+  // A verified schema::NodeStats, on a thread of the bus; may be null.
+  std::function<void(const bus::Message&)> on_node_stats = nullptr;
 };
 
 // Facts and cancels free what others wait for: they are taken until this many

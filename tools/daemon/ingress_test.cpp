@@ -1,5 +1,6 @@
 #include "tools/daemon/ingress.hpp"
 
+#include <atomic>
 #include <boost/test/unit_test.hpp>
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
@@ -59,7 +60,8 @@ struct BehindManager {
                                                may_read.get_future().share());
     ingress.reset(new Ingress{*requests, *answers, quarantine, cell.subjects,
                               "reeved", manager, manager, log_reads,
-                              mailbox_messages_max});
+                              mailbox_messages_max,
+                              [this](const bus::Message&) { ++node_stats; }});
     BOOST_REQUIRE(open_ingress(*ingress).has_value());
     BOOST_REQUIRE(requests->flush(patience).has_value());
   }
@@ -122,6 +124,7 @@ struct BehindManager {
   std::mutex mutex;
   std::vector<bus::Message> replies;
   std::uint64_t ids = 0;
+  std::atomic<int> node_stats{0};
 };
 
 BOOST_AUTO_TEST_CASE(submissions_to_a_manager_that_is_behind_are_refused) {
@@ -140,6 +143,38 @@ BOOST_AUTO_TEST_CASE(cancels_get_through_where_submissions_do_not) {
   BOOST_TEST(behind.refused_of(100, CommandBody::CancelSession,
                                "cancel_session",
                                bound) == 100 - (bound - mailbox_messages_max));
+}
+
+BOOST_AUTO_TEST_CASE(figures_and_heartbeats_are_told_apart_on_one_subject) {
+  BehindManager behind;
+  const std::string subject = behind.cell.subjects.stat("n1");
+  const auto waiting = [&] {
+    auto* actor = caf::actor_cast<caf::abstract_actor*>(behind.manager);
+    return dynamic_cast<actors::TracedActor&>(*actor).record()->enqueued.load();
+  };
+  const auto before = waiting();
+  flatbuffers::FlatBufferBuilder stats;
+  const std::vector<flatbuffers::Offset<schema::DeviceStats>> none;
+  BOOST_REQUIRE(
+      behind.answers
+          ->publish(subject,
+                    schema::finish(stats, schema::CreateNodeStatsDirect(
+                                              stats, "n1", "n1", 1, &none)))
+          .has_value());
+  BOOST_TEST(bus::testing::eventually([&] { return behind.node_stats == 1; }));
+  BOOST_TEST(waiting() == before);
+  flatbuffers::FlatBufferBuilder beat;
+  BOOST_REQUIRE(
+      behind.answers
+          ->publish(subject, schema::finish(beat, schema::CreateHeartbeatDirect(
+                                                      beat, "n1")))
+          .has_value());
+  BOOST_TEST(bus::testing::eventually([&] { return waiting() > before; }));
+  BOOST_TEST(behind.quarantine.count() == 0u);
+  BOOST_REQUIRE(behind.answers->publish(subject, {}).has_value());
+  BOOST_TEST(
+      bus::testing::eventually([&] { return behind.quarantine.count() == 1; }));
+  BOOST_TEST(behind.node_stats == 1);
 }
 
 }  // namespace

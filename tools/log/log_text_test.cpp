@@ -126,6 +126,16 @@ BOOST_AUTO_TEST_CASE(a_session_that_takes_a_device_changes_node_and_device) {
   BOOST_TEST(sums.changes == 3u);
 }
 
+BOOST_AUTO_TEST_CASE(a_quarantine_is_a_change_of_its_device) {
+  Cell cell;
+  cell.add({.devices = 2});
+  const State before = now_of(cell);
+  cell.quarantine("n0", "1");
+  DiffSums sums;
+  BOOST_TEST(differences(before, cell.state, &sums) ==
+             "changed device n0/1 quarantined=->hot\n");
+}
+
 BOOST_AUTO_TEST_CASE(new_and_removed_nodes_and_sessions_are_told_as_such) {
   Cell cell;
   cell.add({});

@@ -52,6 +52,13 @@ string holders_text(const State& state, const Node& node,
   return out;
 }
 
+string quarantine_text(const Node& node, const cluster::Device& device) {
+  const auto* found = node.quarantine_of(device);
+  if (found == nullptr) return {};
+  const string& reason = found->second.reason;
+  return reason.empty() ? "yes" : reason;
+}
+
 // The nodes of its tasks that still hold something.
 string places_text(const State& state, const Session& session) {
   string out;
@@ -232,6 +239,8 @@ class Differ {
                     {}};
       compare(change, "model", was.model, is.model);
       compare(change, "uuid", was.uuid, is.uuid);
+      compare(change, "quarantined", quarantine_text(before, was),
+              quarantine_text(after, is));
       compare(change, "used_milli", number(was.used_milli),
               number(is.used_milli));
       compare(change, "used_memory_bytes", number(was.used_memory_bytes),

@@ -18,6 +18,7 @@
 #include <cstdlib>
 
 #include "actors/agent/keeper/command.hpp"
+#include "actors/agent/keeper/gpu_share.hpp"
 #include "actors/agent/keeper/sandbox.hpp"
 
 namespace reeve::keeper {
@@ -181,8 +182,12 @@ StepResult mount_own(const TaskSpec& spec, const LaunchSetting& setting) {
   return {};
 }
 
+// The /dev of the template has nothing that was granted.
+bool needs_own_dev(const TaskSpec& spec) {
+  return !spec.device_paths.empty() || !spec.share_library.empty();
+}
+
 StepResult clone_devices(const TaskSpec& spec, std::vector<int>& trees) {
-  if (spec.device_paths.empty()) return {};
   auto step = clone_standard_nodes(trees);
   for (const auto& path : spec.device_paths) {
     if (!step.ok()) return step;
@@ -191,6 +196,29 @@ StepResult clone_devices(const TaskSpec& spec, std::vector<int>& trees) {
     trees.push_back(tree);
   }
   return step;
+}
+
+// What its own /dev is made of; to be taken from the host's.
+struct Granted {
+  std::vector<int> devices;
+  int share_library = -1;
+};
+
+StepResult clone_granted(const TaskSpec& spec, Granted& granted) {
+  if (!needs_own_dev(spec)) return {};
+  auto step = clone_devices(spec, granted.devices);
+  if (!step.ok() || spec.share_library.empty()) return step;
+  granted.share_library = clone_share_library(spec.share_library);
+  return granted.share_library < 0 ? failed(Step::share) : step;
+}
+
+StepResult place_granted(const TaskSpec& spec, const Granted& granted) {
+  if (!needs_own_dev(spec)) return {};
+  auto step = make_dev(granted.devices, spec.device_paths);
+  if (step.ok() && granted.share_library >= 0) {
+    step = place_share(spec, granted.share_library);
+  }
+  return step.ok() ? seal_dev() : step;
 }
 
 StepResult enter_groups(const std::vector<std::string>& entries) {
@@ -207,17 +235,14 @@ StepResult enter_root(const LaunchSetting& setting, const LaunchOrder& order,
   const auto& spec = order.spec;
   auto step = find_workdir(setting, order, workdir);
   if (!step.ok()) return step;
-  std::vector<int> devices;
-  step = clone_devices(spec, devices);
+  Granted granted;
+  step = clone_granted(spec, granted);
   if (!step.ok()) return step;
   if (::setns(mounts_fd, CLONE_NEWNS) != 0 || ::unshare(CLONE_NEWNS) != 0) {
     return failed(Step::root);
   }
-  if (!spec.device_paths.empty()) {
-    step = make_dev(devices, spec.device_paths);
-    if (!step.ok()) return step;
-  }
-  step = mount_own(spec, setting);
+  step = place_granted(spec, granted);
+  if (step.ok()) step = mount_own(spec, setting);
   if (!step.ok()) return step;
   return enter_workdir(setting, workdir);
 }

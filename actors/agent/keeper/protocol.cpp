@@ -21,6 +21,15 @@ const char* to_string(TaskState state) {
 
 namespace {
 
+using gpu::share::DeviceShare;
+
+template <class V>
+void fields(V& visit, auto& share) requires
+    std::is_same_v<std::remove_cvref_t<decltype(share)>, DeviceShare> {
+  visit(share.uuid), visit(share.memory_bytes), visit(share.compute_milli);
+  visit(share.begin_milli), visit(share.period_ns);
+}
+
 // One list of fields per type serves both directions.
 struct Put {
   Writer out;
@@ -33,6 +42,9 @@ struct Put {
     } else if constexpr (std::is_same_v<T, std::vector<std::uint32_t>>) {
       out.number(static_cast<std::uint32_t>(value.size()));
       for (auto item : value) out.number(item);
+    } else if constexpr (std::is_same_v<T, std::vector<DeviceShare>>) {
+      out.number(static_cast<std::uint32_t>(value.size()));
+      for (const auto& item : value) fields(*this, item);
     } else {
       out.number(value);
     }
@@ -52,6 +64,9 @@ struct Get {
       while (in.ok() && count-- > 0) {
         value.push_back(in.number<std::uint32_t>());
       }
+    } else if constexpr (std::is_same_v<T, std::vector<DeviceShare>>) {
+      auto count = in.number<std::uint32_t>();
+      while (in.ok() && count-- > 0) fields(*this, value.emplace_back());
     } else if constexpr (std::is_same_v<T, bool>) {
       value = in.number<std::uint8_t>() != 0;
     } else {
@@ -75,7 +90,7 @@ void fields(V&& visit, auto& spec) requires
   visit(spec.uid), visit(spec.gid), visit(spec.groups);
   visit(spec.memory_bytes), visit(spec.cpu_milli), visit(spec.pids_max);
   visit(spec.open_files_max), visit(spec.device_paths);
-  visit(spec.output_bytes_max);
+  visit(spec.output_bytes_max), visit(spec.gpus), visit(spec.share_library);
 }
 
 template <class V>
@@ -93,7 +108,7 @@ void fields(V&& visit, auto& status) requires
   fields(visit, status.key);
   visit(status.state), visit(status.pid), visit(status.started_at);
   fields(visit, status.exit);
-  visit(status.error), visit(status.note);
+  visit(status.error), visit(status.note), visit(status.gpus);
 }
 
 template <class V, class M>

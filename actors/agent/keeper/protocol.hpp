@@ -15,7 +15,7 @@
 
 namespace reeve::keeper {
 
-inline constexpr std::uint32_t protocol_version = 3;
+inline constexpr std::uint32_t protocol_version = 4;
 // A frame above this is refused on both sides: the stream is out of step.
 inline constexpr std::size_t frame_bytes_max = 4u << 20;
 // argv and env of one task together, below the kernel's own limit of 2 MiB.

@@ -24,6 +24,8 @@ TaskSpec full_spec() {
   spec.open_files_max = 1024;
   spec.device_paths = {"/dev/nvidia0"};
   spec.output_bytes_max = 12345;
+  spec.gpus = {{"GPU-a", 1ull << 33, 300, 100, 7'000'000}, {"GPU-b", 9}};
+  spec.share_library = "/lib/share.so";
   return spec;
 }
 
@@ -34,7 +36,8 @@ ExitFacts full_facts() {
 // Every kind of message, with no field at its default where that matters.
 std::vector<Message> all_messages() {
   TaskKey key{1, 2, 3};
-  TaskStatus status{key, TaskState::exited, 7, 8, full_facts(), "e", "n"};
+  TaskStatus status{key, TaskState::exited, 7, 8, full_facts(), "e",
+                    "n", full_spec().gpus};
   return {Hello{3},
           Launch{full_spec()},
           Stop{key, 500},
@@ -86,6 +89,8 @@ BOOST_AUTO_TEST_CASE(a_launch_keeps_each_field) {
   BOOST_CHECK(spec.device_paths == expected.device_paths);
   BOOST_CHECK_EQUAL(spec.memory_bytes, expected.memory_bytes);
   BOOST_CHECK_EQUAL(spec.output_bytes_max, expected.output_bytes_max);
+  BOOST_CHECK(spec.gpus == expected.gpus);
+  BOOST_CHECK_EQUAL(spec.share_library, expected.share_library);
 }
 
 BOOST_AUTO_TEST_CASE(frames_are_found_in_whatever_pieces_they_come) {

@@ -217,6 +217,80 @@ BOOST_AUTO_TEST_CASE(an_allocated_device_is_there_and_nothing_else) {
   BOOST_CHECK(run(wrong).refusal_code == Errc::usage);
 }
 
+// A program that asks the fake driver for what a session with 1,000,000,000
+// bytes may have, and no more.
+TaskSpec sharing(TaskSpec spec) {
+  spec.argv = {REEVE_SHARE_PROGRAM, "proc", "plain"};
+  spec.env.push_back(std::string("LD_PRELOAD=") + share_library_path);
+  spec.env.push_back(std::string("REEVE_GPU_LEDGER=") + share_ledger_path);
+  spec.uid = spec.gid = 0;  // others may not reach where it was built
+  spec.share_library = REEVE_SHARE_LIBRARY;
+  spec.gpus = {
+      {"GPU-00010203-0405-0607-0809-0a0b0c0d0e0f", 1'000'000'000, 500, 500}};
+  return spec;
+}
+
+BOOST_AUTO_TEST_CASE(a_task_with_a_share_of_a_gpu_is_held_to_it) {
+  const auto spec = sharing(script(""));
+  BOOST_CHECK_EQUAL(run(spec).facts.exit_code, 0);
+  BOOST_CHECK_EQUAL(output(spec.key, Stream::err), "");
+  auto larger = sharing(script(""));
+  larger.gpus[0].memory_bytes *= 2;
+  BOOST_CHECK_EQUAL(run(larger).facts.exit_code, 1);
+  auto of_others = sharing(script(""));
+  of_others.gpus[0].uuid = "GPU-of-others";
+  BOOST_CHECK_EQUAL(run(of_others).facts.exit_code, 1);
+}
+
+BOOST_AUTO_TEST_CASE(the_ledger_of_a_share_is_the_users_and_the_library_not) {
+  auto spec = script(
+      "cd /dev/reeve; stat -c '%u %a' ledger; ls; touch more; rm ledger");
+  spec.share_library = REEVE_SHARE_LIBRARY;
+  spec.gpus = {{"GPU-a", 1, 500}};
+  BOOST_CHECK_NE(run(spec).facts.exit_code, 0);
+  BOOST_CHECK_EQUAL(output(spec.key),
+                    "65534 600\nledger\nlibreeve-gpu-share.so\n");
+  auto as_root = sharing(script(""));
+  as_root.argv = {
+      "sh", "-c",
+      std::string("chmod 777 ") + share_library_path + "; touch /dev/more"};
+  BOOST_CHECK_NE(run(as_root).facts.exit_code, 0);
+  const auto errors = output(as_root.key, Stream::err);
+  std::size_t denials = 0;
+  for (std::size_t at = 0;
+       (at = errors.find("Read-only file system", at)) != errors.npos; ++at) {
+    ++denials;
+  }
+  BOOST_CHECK_MESSAGE(denials == 2, errors);
+}
+
+BOOST_AUTO_TEST_CASE(what_a_task_was_given_is_listed_until_it_has_ended) {
+  auto spec = sharing(script(""));
+  spec.argv = {"sleep", "600"};
+  BOOST_REQUIRE(client().launch(spec));
+  await_started(spec.key);
+  const auto gpus = status(spec.key).gpus;
+  BOOST_REQUIRE_EQUAL(gpus.size(), 1);
+  BOOST_CHECK_EQUAL(gpus[0].uuid, spec.gpus[0].uuid);
+  BOOST_CHECK_EQUAL(gpus[0].begin_milli, 500);
+  BOOST_REQUIRE(client().stop(spec.key, 0));
+  await(spec.key);
+  BOOST_CHECK(status(spec.key).gpus.empty());
+}
+
+BOOST_AUTO_TEST_CASE(a_share_that_cannot_be_does_not_start) {
+  auto many = sharing(script(""));
+  many.gpus.resize(gpu::share::share_devices_max + 1, many.gpus[0]);
+  BOOST_CHECK_EQUAL(run(many).refusal,
+                    "a session shares from 1 to 16 GPUs, not 17");
+  auto gone = sharing(script(""));
+  gone.share_library = directory() + "/gone.so";
+  BOOST_CHECK_EQUAL(run(gone).start_error,
+                    "placing what a share of a GPU needs: No such file or "
+                    "directory");
+  BOOST_CHECK(status(gone.key).gpus.empty());
+}
+
 BOOST_AUTO_TEST_CASE(the_keepers_directory_is_hidden) {
   auto spec = script("ls -A " + directory() + "/run 2>&1");
   spec.uid = spec.gid = 0;

@@ -31,16 +31,6 @@ StepResult failed(Step step) {
   return {step, errno};
 }
 
-// A mount point for a node below /dev, in directories of its own if need be.
-bool make_node_file(const std::string& path) {
-  auto slash = path.rfind('/');
-  if (slash != 0 && !make_directories(path.substr(0, slash))) return false;
-  int fd = ::open(path.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
-  if (fd < 0) return false;
-  ::close(fd);
-  return true;
-}
-
 StepResult enter_own_copy_of_root() {
   int root = clone_tree(AT_FDCWD, "/");
   if (root < 0) return failed(Step::root);
@@ -89,6 +79,7 @@ StepResult build_template(const std::vector<std::string>& hidden) {
     return failed(Step::root);
   }
   step = make_dev(nodes, {});
+  if (step.ok()) step = seal_dev();
   if (!step.ok()) return step;
   for (const auto& path : hidden) {
     if (hide(path) != 0) return failed(Step::root);
@@ -108,6 +99,7 @@ std::string describe(StepResult failure) {
     case Step::proc: what = "mounting /proc"; break;
     case Step::tmp: what = "mounting /tmp"; break;
     case Step::device: what = "placing the device nodes"; break;
+    case Step::share: what = "placing what a share of a GPU needs"; break;
     case Step::workdir: what = "entering the working directory"; break;
     case Step::limits: what = "setting resource limits"; break;
     case Step::identity: what = "taking the user's identity"; break;
@@ -135,6 +127,15 @@ bool make_directories(const std::string& path) {
   if (slash == std::string::npos || slash == 0) return false;
   return make_directories(path.substr(0, slash)) &&
          (::mkdir(path.c_str(), 0755) == 0 || errno == EEXIST);
+}
+
+bool make_mount_file(const std::string& path) {
+  auto slash = path.rfind('/');
+  if (slash != 0 && !make_directories(path.substr(0, slash))) return false;
+  int fd = ::open(path.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
+  if (fd < 0) return false;
+  ::close(fd);
+  return true;
 }
 
 int clone_tree(int directory, const char* path) {
@@ -169,7 +170,7 @@ StepResult make_dev(const std::vector<int>& trees,
   std::size_t next = 0;
   auto place = [&](const std::string& path) {
     int tree = trees[next++];
-    bool placed = make_node_file(path) && move_tree(tree, path.c_str()) == 0;
+    bool placed = make_mount_file(path) && move_tree(tree, path.c_str()) == 0;
     int error = errno;
     ::close(tree);
     errno = error;
@@ -191,6 +192,10 @@ StepResult make_dev(const std::vector<int>& trees,
               "newinstance,ptmxmode=0666,mode=620") != 0) {
     return failed(Step::device);
   }
+  return {};
+}
+
+StepResult seal_dev() {
   mount_attr read_only{};
   read_only.attr_set = MOUNT_ATTR_RDONLY;
   if (::mount_setattr(AT_FDCWD, "/dev", 0, &read_only, sizeof read_only) != 0) {

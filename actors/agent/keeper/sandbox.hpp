@@ -42,11 +42,16 @@ int move_tree(int tree, const char* target);
 // No device nodes and no setuid programs below a detached tree.
 int forbid_devices(int tree);
 
+// A mount point for one file, in directories of its own if need be.
+bool make_mount_file(const std::string& path);
+
 // A fresh /dev with the standard nodes, pseudo terminals and `devices`, in the
 // current mount namespace. `trees` holds a clone_tree of each standard node,
 // then one of each device.
 StepResult make_dev(const std::vector<int>& trees,
                     const std::vector<std::string>& devices);
+// Nothing can be made in /dev any more.
+StepResult seal_dev();
 // clone_tree of the standard nodes, in the order make_dev wants them.
 StepResult clone_standard_nodes(std::vector<int>& trees);
 

@@ -15,6 +15,7 @@ enum class Step : std::int32_t {
   proc,
   tmp,
   device,
+  share,  // the ledger and the library of a share of a GPU
   workdir,
   limits,    // rlimits
   identity,  // uid, gid, groups

@@ -152,6 +152,11 @@ Status Supervisor::admit(const TaskSpec& spec) const {
       return fail(Errc::usage, "a device is a path below /dev, not " + path);
     }
   }
+  if (!spec.share_library.empty()) {
+    if (auto wrong = gpu::share::wrong_shares(spec.gpus); !wrong.empty()) {
+      return fail(Errc::usage, wrong);
+    }
+  }
   if (tasks_.size() >= tasks_max) {
     return fail(Errc::busy, "this node already keeps " +
                                 std::to_string(tasks_max) +
@@ -262,8 +267,8 @@ void Supervisor::remove_scratch(const TaskKey& key) {
 }
 
 TaskStatus Supervisor::status_of(const Task& task) const {
-  return {task.spec.key, task.state, task.pid, task.started_at,
-          task.exit,     task.error, task.note};
+  return {task.spec.key, task.state, task.pid,  task.started_at,
+          task.exit,     task.error, task.note, task.spec.gpus};
 }
 
 std::vector<TaskStatus> Supervisor::statuses() const {

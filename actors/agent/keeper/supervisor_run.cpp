@@ -158,6 +158,7 @@ void Supervisor::fail_start(Task& task, std::string error) {
   task.state = TaskState::start_failed;
   task.error = std::move(error);
   task.drop_strings();
+  task.spec.gpus = {};
   journal_->start_failed(task.spec.key, task.error);
   emit_(StartFailed{task.spec.key, task.error});
 }
@@ -329,6 +330,7 @@ void Supervisor::let_go(Task& task) {
   by_pid_.erase(task.pid);
   by_id_[task.id] = nullptr;
   free_ids_.push_back(task.id);
+  task.spec.gpus = {};
   task.process.reset();
   task.out.reset();
   task.err.reset();

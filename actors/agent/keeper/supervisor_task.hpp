@@ -22,6 +22,7 @@ struct Supervisor::Task {
     spec.argv = {};
     spec.env = {};
     spec.device_paths = {};
+    spec.share_library = {};
   }
 
   TaskSpec spec;

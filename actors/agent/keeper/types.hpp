@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "gpu/share/share.hpp"
+
 namespace reeve::keeper {
 
 // Names one try at running one task. A key is started at most once, ever.
@@ -46,7 +48,16 @@ struct TaskSpec {
   std::uint64_t open_files_max = 0;       // 0: the host's own limit
   std::vector<std::string> device_paths;  // below /dev, bound into the task
   std::uint64_t output_bytes_max = 0;     // per stream; 0: the keeper's default
+  std::vector<gpu::share::DeviceShare> gpus;  // all that it was given
+  // Host path of the library that holds it to its shares; empty: it has whole
+  // devices alone.
+  std::string share_library;
 };
+
+// Where a task with a share of a GPU finds its ledger and that library.
+inline constexpr const char* share_ledger_path = "/dev/reeve/ledger";
+inline constexpr const char* share_library_path =
+    "/dev/reeve/libreeve-gpu-share.so";
 
 struct ExitFacts {
   int exit_code = 0;  // as returned; 128 + signal when a signal ended it
@@ -72,6 +83,7 @@ struct TaskStatus {
   ExitFacts exit;     // meaningful when exited
   std::string error;  // meaningful when start_failed
   std::string note;   // what differs from the order, e.g. another workdir
+  std::vector<gpu::share::DeviceShare> gpus = {};  // until it has ended
 };
 
 enum class Stream : std::uint8_t { out = 1, err = 2 };

@@ -83,6 +83,7 @@ string holders_text(const schema::DeviceView& device) {
 Table gpu_table() {
   return Table({{"NODE"},
                 {"GPU", Align::right},
+                {"STATE"},
                 {"MODEL", Align::left, 3},
                 {"FREE", Align::right, 1},
                 {"FREE MEMORY", Align::right, 4},
@@ -90,13 +91,52 @@ Table gpu_table() {
                 {"HELD BY", Align::left, 2}});
 }
 
+// A GPU is as its node is, unless it is in quarantine.
 void add_gpu(Table& table, const schema::NodeView& node,
              const schema::DeviceView& device) {
-  table.add(
-      {string(schema::text(node.name())), fmt::format("{}", device.index()),
-       string(schema::text(device.model())), format_milli(device.free_milli()),
-       format_bytes(device.free_memory_bytes()),
-       format_bytes(device.memory_bytes()), holders_text(device)});
+  const bool out = device.quarantine() != nullptr;
+  const auto state =
+      out ? std::string_view("QUARANTINED") : schema::text(node.state());
+  table.add({string(schema::text(node.name())),
+             fmt::format("{}", device.index()), string(state),
+             string(schema::text(device.model())),
+             format_milli(device.free_milli()),
+             format_bytes(device.free_memory_bytes()),
+             format_bytes(device.memory_bytes()), holders_text(device)});
+  table.tone(2, out ? Tone::bad : tone_of(state));
+}
+
+Table quarantine_table() {
+  return Table({{"NODE"},
+                {"GPU IN QUARANTINE"},
+                {"SINCE", Align::left, 2},
+                {"BY", Align::left, 3},
+                {"REASON", Align::left, 1}});
+}
+
+void add_quarantine(Table& table, const schema::NodeView& node, string gpu,
+                    const schema::DeviceQuarantine& quarantine) {
+  table.add({string(schema::text(node.name())), std::move(gpu),
+             local_time(quarantine.since_at()),
+             quarantine.by_agent() ? "agent" : "hand",
+             string(schema::text(quarantine.reason()))});
+}
+
+// Also of cards that are away.
+void add_quarantines(Table& table, const schema::NodeView& node) {
+  if (node.devices() != nullptr)
+    for (const auto* device : *node.devices())
+      if (device->quarantine() != nullptr)
+        add_quarantine(table, node, fmt::format("{}", device->index()),
+                       *device->quarantine());
+  if (node.quarantined_away() != nullptr)
+    for (const auto* away : *node.quarantined_away())
+      add_quarantine(table, node, away->uuid()->str() + " (away)", *away);
+}
+
+// Below the list of GPUs, where there are any.
+string quarantines_text(const Table& table, const Context& context) {
+  return table.empty() ? string() : '\n' + table.text(context.terminal);
 }
 
 string gpu_json(const schema::NodeView& node,
@@ -158,9 +198,11 @@ Shown list_gpus(const Context& context, const Arguments& arguments,
   const auto limit = limit_of(arguments);
   if (!limit) return tl::unexpected(limit.error());
   Table table = gpu_table();
+  Table quarantines = quarantine_table();
   std::vector<string> documents;
   const auto more =
       each_node(answers, *limit, [&](const schema::NodeView& node) {
+        add_quarantines(quarantines, node);
         if (node.devices() == nullptr) return;
         for (const auto* device : *node.devices()) {
           if (context.json)
@@ -183,6 +225,7 @@ Shown list_gpus(const Context& context, const Arguments& arguments,
     return 0;
   }
   print(table.text(context.terminal));
+  print(quarantines_text(quarantines, context));
   tell_more(context, *more, *limit);
   return 0;
 }
@@ -246,6 +289,9 @@ Shown show_node(const Context& context, const Arguments& arguments,
     for (const auto* device : *node.devices()) add_gpu(table, node, *device);
     out += '\n' + table.text(context.terminal);
   }
+  Table quarantines = quarantine_table();
+  add_quarantines(quarantines, node);
+  out += quarantines_text(quarantines, context);
   print(out);
   return 0;
 }

@@ -1,0 +1,322 @@
+#include "actors/agent/core_gpus.hpp"
+
+#include <boost/test/unit_test.hpp>
+#include <map>
+
+#include "actors/agent/core.hpp"
+#include "actors/agent/test_orders.hpp"
+
+namespace reeve::agent {
+namespace {
+
+using gpu::share::DeviceShare;
+using testing::Heard;
+using testing::Orders;
+
+constexpr std::uint64_t gib = 1ull << 30;
+constexpr Time noon{1'000 * second_ns};
+const TaskKey one{5, 1, 0};
+const TaskKey two{6, 1, 0};
+const TaskKey three{7, 1, 0};
+
+DeviceShare share(const char* uuid, std::uint32_t milli,
+                  std::uint64_t memory_bytes) {
+  return {uuid, memory_bytes, milli};
+}
+
+// ---- when each share has its time
+
+struct Grants : GpuGrants {
+  Grants() : GpuGrants({{"GPU-a", "A100", 80 * gib, 0, {}}}) {}
+  std::uint32_t begin_of(const TaskKey& task, std::uint32_t milli,
+                         const char* uuid = "GPU-a") {
+    Shares shares{share(uuid, milli, gib)};
+    give(task, shares);
+    return shares[0].begin_milli;
+  }
+};
+
+BOOST_FIXTURE_TEST_CASE(shares_of_one_device_take_turns, Grants) {
+  BOOST_TEST(begin_of(one, 300) == 0u);
+  BOOST_TEST(begin_of(two, 300) == 300u);
+  BOOST_TEST(begin_of({8, 1, 0}, 500, "GPU-b") == 0u);
+  BOOST_TEST(begin_of(three, 400) == 600u);
+  take_back(two);
+  BOOST_TEST(begin_of({9, 1, 0}, 200) == 300u);
+}
+
+BOOST_FIXTURE_TEST_CASE(what_the_runtime_remembers_is_taken, Grants) {
+  auto first = share("GPU-a", 300, gib);
+  first.begin_milli = 100;
+  take_up(one, {first});
+  take_up(two, {});
+  BOOST_TEST(!holds(two));
+  BOOST_TEST(begin_of(two, 300) == 400u);
+}
+
+BOOST_FIXTURE_TEST_CASE(who_has_the_whole_device_waits_for_nobody, Grants) {
+  BOOST_TEST(begin_of(one, 1000) == 0u);
+  BOOST_TEST(begin_of(two, 1000, "GPU-b") == 0u);
+}
+
+// ---- who uses more
+
+struct Looks {
+  explicit Looks(const std::vector<NodeDevice>& devices = {})
+      : grants(devices) {}
+
+  // Pids are those of their task, times ten.
+  std::vector<TaskKey> look(const std::vector<GpuUse>& uses) {
+    return grants.look(uses, [](int pid) -> std::optional<TaskKey> {
+      if (pid < 10) return std::nullopt;
+      return TaskKey{static_cast<std::uint64_t>(pid / 10), 1, 0};
+    });
+  }
+
+  GpuGrants grants;
+};
+
+BOOST_FIXTURE_TEST_CASE(a_task_may_hold_its_share_and_what_processes_need,
+                        Looks) {
+  grants.take_up(one, {share("GPU-a", 300, 8 * gib)});
+  const std::uint64_t most = 8 * gib + 2 * process_extra_bytes_max;
+  std::vector<GpuUse> uses{{"GPU-a", {{50, gib}, {51, most - gib}, {1, most}}}};
+  for (unsigned i = 0; i < 2 * overuse_looks_max; ++i)
+    BOOST_TEST(look(uses).empty());
+  ++uses[0].processes[1].memory_bytes.value();
+  for (unsigned i = 1; i < overuse_looks_max; ++i)
+    BOOST_TEST(look(uses).empty());
+  BOOST_TEST(grants.overuse(one) == "");
+  BOOST_REQUIRE(look(uses).size() == 1u);
+  BOOST_TEST(grants.overuse(one) ==
+             "it held 10.0 GiB of GPU-a in 2 programs; its share is 8 GiB, and "
+             "1 GiB more for each program");
+}
+
+BOOST_FIXTURE_TEST_CASE(who_holds_too_much_at_one_look_alone_goes_on, Looks) {
+  grants.take_up(one, {share("GPU-a", 300, gib)});
+  for (unsigned i = 0; i < 2 * overuse_looks_max; ++i)
+    BOOST_TEST(look({{"GPU-a", {{50, i % overuse_looks_max ? gib : 9 * gib}}}})
+                   .empty());
+}
+
+BOOST_FIXTURE_TEST_CASE(a_device_of_others_is_for_nobody_else, Looks) {
+  grants.take_up(one, {share("GPU-a", 1000, gib)});
+  const std::vector<GpuUse> uses{{"GPU-a", {{50, 70 * gib}}},
+                                 {"GPU-b", {{51, std::nullopt}, {60, gib}}}};
+  BOOST_TEST(look(uses).empty());
+  const auto stopped = look(uses);
+  BOOST_REQUIRE(stopped.size() == 2u);
+  BOOST_TEST((stopped[0] == one && stopped[1] == two));
+  BOOST_TEST(grants.overuse(one) ==
+             "it used GPU-b, which it was not given: 1 program with 0 B");
+  grants.take_back(one);
+  BOOST_TEST(grants.overuse(one) == "");
+}
+
+BOOST_AUTO_TEST_CASE(an_instance_is_counted_to_the_device_it_is_cut_from) {
+  NodeDevice instance;
+  instance.uuid = "MIG-1";
+  instance.mig_of = "GPU-a";
+  Looks looks({instance});
+  looks.grants.take_up(one, {share("MIG-1", 1000, gib)});
+  looks.grants.take_up(two, {share("MIG-1", 500, gib)});
+  const std::vector<GpuUse> uses{{"GPU-a", {{50, 9 * gib}, {60, 9 * gib}}}};
+  BOOST_TEST(looks.look(uses).empty());
+  const auto stopped = looks.look(uses);
+  BOOST_REQUIRE(stopped.size() == 1u);
+  BOOST_TEST((stopped[0] == two));
+}
+
+// ---- the agent
+
+struct Sharing {
+  explicit Sharing(std::string library = "/lib/share.so")
+      : core(options(std::move(library))) {
+    ready();
+  }
+
+  static Options options(std::string library) {
+    Options all;
+    all.agent = "n1";
+    all.node.name = "n1";
+    all.node.devices = {{"GPU-a", "A100", 80 * gib, 0, {"/dev/nvidia3"}}};
+    all.node.share_library = std::move(library);
+    return all;
+  }
+  void ready(const std::vector<keeper::TaskStatus>& tasks = {}) {
+    core.on_runtime_ready(tasks, {}, {}, noon);
+    step();
+  }
+  void order(const Orders& orders, const TaskKey& key) {
+    core.on_order(testing::order_of(orders.launch({key})), noon);
+    step();
+  }
+  void start(const TaskKey& key, int pid) {
+    order(Orders(1).with_share(300, 8 * gib), key);
+    core.on_started(key, pid, 10, "");
+    step();
+  }
+  // Process 40 + n is a child of process 30 + n, that one of 20 + n.
+  void look(std::uint32_t pid, std::uint64_t bytes) {
+    core.on_gpu_use({{"GPU-a", {{pid, bytes}}}},
+                    [](int of) { return of >= 30 ? of - 10 : 0; });
+    step();
+  }
+  void step() {
+    Effects now = core.take_effects(noon);
+    core.check_invariants();
+    for (auto& command : now.commands) heard.take(command);
+    for (auto& spec : now.launches) launched.push_back(std::move(spec));
+    for (auto& each : now.stops) stopped.push_back(each);
+    for (auto& text : now.messages) messages.push_back(std::move(text));
+  }
+
+  Core core;
+  Heard heard;
+  std::vector<TaskSpec> launched;
+  std::vector<StopTask> stopped;
+  std::vector<std::string> messages;
+};
+
+std::map<std::string, std::string> env_of(const TaskSpec& spec) {
+  std::map<std::string, std::string> all;
+  for (const std::string& line : spec.env)
+    all[line.substr(0, line.find('='))] = line.substr(line.find('=') + 1);
+  return all;
+}
+
+BOOST_FIXTURE_TEST_CASE(a_share_comes_with_its_limits_and_the_library,
+                        Sharing) {
+  order(Orders(1).with_share(300, 8 * gib), one);
+  order(Orders(1).with_share(200, gib).with_env("LD_PRELOAD", "/x.so /y.so"),
+        two);
+  BOOST_REQUIRE(launched.size() == 2u);
+  const TaskSpec& spec = launched[0];
+  BOOST_TEST(spec.share_library == "/lib/share.so");
+  BOOST_REQUIRE(spec.gpus.size() == 1u);
+  BOOST_TEST(spec.gpus[0].uuid == "GPU-a");
+  BOOST_TEST(spec.gpus[0].memory_bytes == 8 * gib);
+  BOOST_TEST(spec.gpus[0].compute_milli == 300u);
+  BOOST_TEST(spec.gpus[0].begin_milli == 0u);
+  BOOST_TEST(launched[1].gpus.at(0).begin_milli == 300u);
+  auto env = env_of(spec);
+  BOOST_TEST(env["REEVE_GPU_LEDGER"] == keeper::share_ledger_path);
+  BOOST_TEST(env["LD_PRELOAD"] == keeper::share_library_path);
+  BOOST_TEST(env["CUDA_VISIBLE_DEVICES"] == "GPU-a");
+  BOOST_TEST(env_of(launched[1])["LD_PRELOAD"] ==
+             std::string(keeper::share_library_path) + ":/x.so /y.so");
+}
+
+BOOST_FIXTURE_TEST_CASE(a_whole_device_comes_without_the_library, Sharing) {
+  order(Orders(1).with_env("LD_PRELOAD", "/x.so"), one);
+  BOOST_REQUIRE(launched.size() == 1u);
+  BOOST_TEST(launched[0].share_library == "");
+  BOOST_TEST(launched[0].gpus.size() == 1u);
+  auto env = env_of(launched[0]);
+  BOOST_TEST(env.count("REEVE_GPU_LEDGER") == 0u);
+  BOOST_TEST(env["LD_PRELOAD"] == "/x.so");
+}
+
+BOOST_AUTO_TEST_CASE(without_the_library_a_share_does_not_start) {
+  Sharing bare("");
+  bare.order(Orders(1).with_share(300, gib), one);
+  BOOST_TEST(bare.launched.empty());
+  BOOST_REQUIRE(bare.heard.facts.size() == 1u);
+  BOOST_TEST((bare.heard.facts[0].kind == schema::FactKind::start_failed));
+  BOOST_TEST(bare.heard.facts[0].detail ==
+             "0.3 GPU of GPU-a was granted, but node n1 gives GPUs whole: the "
+             "library for shares is not installed beside its programs");
+  bare.order(Orders(1), two);
+  BOOST_TEST(bare.launched.size() == 1u);
+}
+
+BOOST_FIXTURE_TEST_CASE(an_agent_that_comes_back_knows_whose_time_it_is,
+                        Sharing) {
+  keeper::TaskStatus kept;
+  kept.key = one;
+  kept.state = keeper::TaskState::running;
+  kept.pid = 20;
+  kept.gpus = {share("GPU-a", 300, gib)};
+  keeper::TaskStatus over = kept;
+  over.key = three;
+  over.state = keeper::TaskState::exited;
+  ready({kept, over});
+  order(Orders(1).with_share(300, gib), two);
+  BOOST_TEST(launched.at(0).gpus.at(0).begin_milli == 300u);
+  look(20, 9 * gib);
+  look(20, 9 * gib);
+  BOOST_REQUIRE(stopped.size() == 1u);
+  BOOST_TEST((stopped[0].key == one));
+}
+
+BOOST_FIXTURE_TEST_CASE(the_time_of_a_task_is_free_when_it_ends, Sharing) {
+  start(one, 20);
+  start(two, 21);
+  core.on_exited(one, {});
+  core.on_start_failed({8, 1, 0}, "");
+  step();
+  order(Orders(1).with_share(300, gib), three);
+  BOOST_TEST(launched.at(1).gpus.at(0).begin_milli == 300u);
+  BOOST_TEST(launched.at(2).gpus.at(0).begin_milli == 0u);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_launch_that_never_arrived_has_no_time, Sharing) {
+  order(Orders(1).with_share(300, gib), one);
+  ready();
+  order(Orders(1).with_share(300, gib), two);
+  BOOST_TEST(launched.at(1).gpus.at(0).begin_milli == 0u);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_task_that_goes_round_its_share_is_ended_and_told_why,
+                        Sharing) {
+  start(one, 20);
+  start(two, 21);
+  look(40, 20 * gib);  // a grandchild of the first
+  BOOST_TEST(stopped.empty());
+  look(40, 20 * gib);
+  BOOST_REQUIRE(stopped.size() == 1u);
+  BOOST_TEST((stopped[0].key == one));
+  BOOST_TEST(stopped[0].grace_ms == 0u);
+  BOOST_TEST(core.counters().overuse_stopped == 1u);
+  const std::string why =
+      "it held 20 GiB of GPU-a in 1 program; its share is 8 GiB, and 1 GiB "
+      "more for each program";
+  BOOST_TEST(messages.back() == "task 5.1.0 is ended: " + why);
+  const auto bytes = testing::make_reply(heard.report_id, true);
+  core.on_reply(testing::reply_of(bytes), noon);
+  keeper::ExitFacts killed;
+  killed.signal = 9;
+  killed.exit_code = 137;
+  killed.detail = "killed by order, at the end of its time to stop";
+  core.on_exited(one, killed);
+  step();
+  BOOST_REQUIRE(!heard.facts.empty());
+  BOOST_TEST(heard.facts.back().detail == why);
+  BOOST_TEST((heard.facts.back().reason == schema::EndReason::signalled));
+}
+
+BOOST_FIXTURE_TEST_CASE(processes_of_no_task_are_nobodys, Sharing) {
+  start(one, 20);
+  for (int i = 0; i < 4; ++i) look(35, 70 * gib);
+  BOOST_TEST(stopped.empty());
+}
+
+BOOST_FIXTURE_TEST_CASE(ancestors_are_looked_for_so_far_and_no_further,
+                        Sharing) {
+  start(one, 20);
+  const auto look_up = [&](int distance) {
+    for (unsigned i = 0; i < overuse_looks_max; ++i) {
+      int steps = 0;
+      core.on_gpu_use({{"GPU-a", {{99, 70 * gib}}}},
+                      [&](int) { return ++steps < distance ? 99 : 20; });
+    }
+    step();
+    return !stopped.empty();
+  };
+  BOOST_TEST(!look_up(ancestors_max + 1));
+  BOOST_TEST(look_up(ancestors_max));
+}
+
+}  // namespace
+}  // namespace reeve::agent

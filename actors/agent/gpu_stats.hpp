@@ -1,0 +1,19 @@
+// What the watch of the GPUs found, as the message for `stat.`. Pure.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "actors/agent/gpu_watch.hpp"
+#include "actors/agent/node.hpp"
+#include "cluster/types.hpp"
+
+namespace reeve::agent {
+
+// A finished schema::NodeStats of at most `devices_per_node_max` devices.
+std::vector<std::byte> node_stats(const std::string& agent, const Node& node,
+                                  const std::vector<WatchedGpu>& gpus,
+                                  Time now);
+
+}  // namespace reeve::agent

@@ -1,0 +1,62 @@
+// The agent's thread at the GPU driver: nothing of the agent waits for the
+// driver. It samples the devices, looks again at what there is, and hands over
+// plain values.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "gpu/changes.hpp"
+#include "gpu/telemetry.hpp"
+
+namespace reeve::agent {
+
+// One device of this host, whether it is offered or not.
+struct WatchedGpu {
+  gpu::Sample now;
+  gpu::Sample thorough;    // the newest of all that the driver tells
+  std::uint64_t xids = 0;  // since the watch began
+  std::optional<std::uint64_t> last_xid;
+  std::string model;
+  std::optional<std::uint32_t> minor;  // of /dev/nvidia<minor>
+};
+
+struct GpuReport {
+  std::vector<WatchedGpu> gpus;
+  bool thorough = false;             // `thorough` of each is of this moment
+  std::vector<gpu::Change> changes;  // since the last thorough one
+};
+
+struct GpuWatchOptions {
+  gpu::Sources sources;
+  // A sample of the load of a device takes 0.1 ms of CPU, one of all 9 ms.
+  std::chrono::milliseconds sample_every{2'000};
+  std::chrono::milliseconds thorough_every{60'000};
+  // How long the end of the watch waits for a driver that does not answer.
+  std::chrono::milliseconds leave_after{1'000};
+};
+
+class GpuWatch {
+ public:
+  // Called on the watch's thread; it must not wait.
+  using Handler = std::function<void(GpuReport)>;
+
+  // Without a driver the log says so in a sentence, and the thread ends.
+  GpuWatch(GpuWatchOptions options, Handler handler);
+  // No call follows. A thread that stands in the driver beyond `leave_after`
+  // is left behind; it ends when the driver lets it go.
+  ~GpuWatch();
+  GpuWatch(const GpuWatch&) = delete;
+  GpuWatch& operator=(const GpuWatch&) = delete;
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace reeve::agent

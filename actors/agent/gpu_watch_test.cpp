@@ -1,0 +1,150 @@
+#include "actors/agent/gpu_watch.hpp"
+
+#include <boost/test/unit_test.hpp>
+#include <condition_variable>
+#include <filesystem>
+#include <iterator>
+#include <mutex>
+#include <thread>
+
+#include "gpu/fake_machine.hpp"
+
+namespace reeve::agent {
+namespace {
+
+using namespace std::chrono_literals;
+using gpu::FakeMachine;
+
+constexpr auto patience = 60s;
+
+class Heard {
+ public:
+  GpuWatch::Handler handler() {
+    return [this](GpuReport report) {
+      const std::lock_guard lock(mutex_);
+      std::vector<gpu::Change> changes = std::move(last_.changes);
+      changes.insert(changes.end(), report.changes.begin(),
+                     report.changes.end());
+      last_ = std::move(report);
+      last_.changes = std::move(changes);
+      ++count_;
+      more_.notify_all();
+    };
+  }
+  // The next report that is as wanted, with all changes so far.
+  template <class Wanted>
+  GpuReport wait(Wanted wanted) {
+    std::unique_lock lock(mutex_);
+    std::size_t seen = count_;
+    const auto deadline = std::chrono::steady_clock::now() + patience;
+    do {
+      BOOST_REQUIRE(
+          more_.wait_until(lock, deadline, [&] { return count_ > seen; }));
+      seen = count_;
+    } while (!wanted(last_));
+    return last_;
+  }
+  std::size_t count() {
+    const std::lock_guard lock(mutex_);
+    return count_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable more_;
+  GpuReport last_;
+  std::size_t count_ = 0;
+};
+
+std::ptrdiff_t threads() {
+  return std::distance(std::filesystem::directory_iterator("/proc/self/task"),
+                       std::filesystem::directory_iterator());
+}
+
+bool threads_become(std::ptrdiff_t count) {
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  while (threads() != count) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    std::this_thread::sleep_for(1ms);
+  }
+  return true;
+}
+
+BOOST_FIXTURE_TEST_CASE(the_load_is_sampled_often_and_the_rest_is_kept,
+                        FakeMachine) {
+  write(
+      "device uuid=a model=NVIDIA_H100 minor=3 gpu=97 energy=5 pcie_tx=1\n"
+      "process 0 42 1\n");
+  Heard heard;
+  const GpuWatch watch({sources(), 1ms, 1h, patience}, heard.handler());
+  const auto report =
+      heard.wait([](const GpuReport& next) { return !next.thorough; });
+  BOOST_REQUIRE_EQUAL(report.gpus.size(), 1u);
+  const WatchedGpu& gpu = report.gpus[0];
+  BOOST_TEST(gpu.model == "NVIDIA H100");
+  BOOST_TEST(gpu.minor.value() == 3u);
+  BOOST_TEST(gpu.now.gpu_percent.value() == 97u);
+  BOOST_TEST(!gpu.now.energy_mj.has_value());
+  BOOST_TEST(gpu.thorough.energy_mj.value() == 5u);
+  BOOST_TEST(gpu.thorough.pcie_sent_bytes_per_s.value() == 1'024u);
+  BOOST_TEST(gpu.thorough.processes.size() == 1u);
+  BOOST_TEST(report.changes.empty());
+}
+
+BOOST_FIXTURE_TEST_CASE(what_is_different_is_told_with_a_thorough_look,
+                        FakeMachine) {
+  write("device uuid=a\ndevice uuid=b\n");
+  Heard heard;
+  const GpuWatch watch({sources(), 1ms, 1ms, patience}, heard.handler());
+  (void)heard.wait([](const GpuReport& report) { return report.thorough; });
+  write("device uuid=a\n");
+  const auto changes =
+      heard
+          .wait([](const GpuReport& report) { return !report.changes.empty(); })
+          .changes;
+  BOOST_REQUIRE_EQUAL(changes.size(), 1u);
+  BOOST_TEST((changes[0].kind == gpu::ChangeKind::gone));
+  BOOST_TEST(changes[0].uuid == "b");
+}
+
+BOOST_FIXTURE_TEST_CASE(errors_are_counted_and_the_last_is_kept, FakeMachine) {
+  write("device uuid=a\ndevice uuid=b\n");
+  Heard heard;
+  const GpuWatch watch({sources(), 1ms, 1h, patience}, heard.handler());
+  (void)heard.wait([](const GpuReport&) { return true; });
+  write("device uuid=a\ndevice uuid=b\nlost 1\nxid 1 48\nxid 1 79\n");
+  const auto report = heard.wait(
+      [](const GpuReport& next) { return next.gpus.at(1).xids == 2; });
+  BOOST_TEST(report.gpus[1].last_xid.value() == 79u);
+  BOOST_TEST(report.gpus[1].now.uuid == "b");
+  BOOST_TEST(!report.gpus[1].now.lost.empty());
+  BOOST_TEST(!report.gpus[0].last_xid.has_value());
+  const auto later = heard.wait([](const GpuReport&) { return true; });
+  BOOST_TEST(later.gpus.at(1).xids == 2u);
+  BOOST_TEST(later.gpus[1].last_xid.value() == 79u);
+}
+
+BOOST_AUTO_TEST_CASE(without_a_driver_nothing_is_told_and_no_thread_stays) {
+  const auto before = threads();
+  Heard heard;
+  const GpuWatch watch(
+      {{"libreeve-no-such-driver.so.1", "/", "/"}, 1ms, 1ms, patience},
+      heard.handler());
+  BOOST_TEST(threads_become(before));
+  BOOST_TEST(heard.count() == 0u);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_driver_that_hangs_does_not_hold_up_the_end,
+                        FakeMachine) {
+  const auto before = threads();
+  write("device\nhang nvmlDeviceGetUUID\n");
+  Heard heard;
+  { const GpuWatch watch({sources(), 1ms, 1ms, 10ms}, heard.handler()); }
+  BOOST_TEST(threads() == before + 1);
+  write("device\n");
+  BOOST_TEST(threads_become(before));
+  BOOST_TEST(heard.count() == 0u);
+}
+
+}  // namespace
+}  // namespace reeve::agent

@@ -1,0 +1,161 @@
+#include "tools/daemon/metrics.hpp"
+
+#include <prometheus/text_serializer.h>
+
+#include <boost/test/unit_test.hpp>
+#include <sstream>
+
+namespace reeve::tools {
+namespace {
+
+using namespace std::chrono_literals;
+using flatbuffers::FlatBufferBuilder;
+
+std::string text_of(const MetricFamilies& families) {
+  std::ostringstream out;
+  prometheus::TextSerializer().Serialize(out, families);
+  return out.str();
+}
+
+bool has_line(const std::string& text, const std::string& line) {
+  return ("\n" + text).find("\n" + line + "\n") != std::string::npos;
+}
+
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+bus::Message stats_of(const std::string& agent, bool lost = false) {
+  FlatBufferBuilder builder;
+  const auto uuid = builder.CreateString("GPU-a");
+  const auto model = builder.CreateString("NVIDIA H100");
+  const auto why = builder.CreateString("it does not answer");
+  const auto throttles = builder.CreateVectorOfStrings({"power limit"});
+  schema::DeviceStatsBuilder device(builder);
+  device.add_uuid(uuid);
+  device.add_model(model);
+  device.add_index(1);
+  device.add_minor(3);
+  device.add_xids(2);
+  device.add_xid_last(79);
+  if (lost) {
+    device.add_lost(why);
+  } else {
+    device.add_throttles(throttles);
+    device.add_gpu_percent(97);
+    device.add_memory_used_bytes(3ull << 20);
+    device.add_memory_total_bytes(8ull << 20);
+    device.add_power_mw(650'500);
+    device.add_temperature_c(61);
+    device.add_sm_clock_mhz(1'755);
+    device.add_memory_clock_mhz(2'619);
+    device.add_ecc_uncorrected(0);
+    device.add_pcie_sent_bytes_per_s(10'240);
+    device.add_row_remap_failed(true);
+    device.add_processes(2);
+  }
+  const auto done = device.Finish();
+  const std::vector<flatbuffers::Offset<schema::DeviceStats>> devices = {done};
+  return bus::Message::copy(
+      "", "",
+      schema::finish(builder,
+                     schema::CreateNodeStatsDirect(builder, agent.c_str(),
+                                                   "host-7", 1, &devices)));
+}
+
+std::string gpu_text(const bus::Message& message) {
+  const auto* stats = schema::verified<schema::NodeStats>(message.data);
+  BOOST_REQUIRE(stats != nullptr);
+  return text_of(gpu_metrics({stats}));
+}
+
+const std::string labels =
+    R"({gpu="1",UUID="GPU-a",device="nvidia3",modelName="NVIDIA H100",)"
+    R"(Hostname="host-7"})";
+
+BOOST_AUTO_TEST_CASE(a_gpu_has_the_names_labels_and_units_of_dcgm_s_exporter) {
+  const std::string text = gpu_text(stats_of("a"));
+  for (const char* line :
+       {"DCGM_FI_DEV_GPU_UTIL* 97", "DCGM_FI_DEV_FB_USED* 3",
+        "DCGM_FI_DEV_FB_FREE* 5", "DCGM_FI_DEV_POWER_USAGE* 650.5",
+        "DCGM_FI_DEV_GPU_TEMP* 61", "DCGM_FI_DEV_SM_CLOCK* 1755",
+        "DCGM_FI_DEV_MEM_CLOCK* 2619", "DCGM_FI_DEV_XID_ERRORS* 79",
+        "DCGM_FI_DEV_ECC_DBE_VOL_TOTAL* 0",
+        "DCGM_FI_DEV_PCIE_TX_THROUGHPUT* 10",
+        "DCGM_FI_DEV_ROW_REMAP_FAILURE* 1", "reeve_gpu_xids_total* 2",
+        "reeve_gpu_processes* 2", "reeve_gpu_lost* 0"}) {
+    std::string wanted = line;
+    wanted.replace(wanted.find('*'), 1, labels);
+    BOOST_TEST(has_line(text, wanted), wanted << " is not in\n" << text);
+  }
+  BOOST_TEST(has_line(text, "# TYPE DCGM_FI_DEV_GPU_UTIL gauge"));
+  BOOST_TEST(has_line(text, "# TYPE DCGM_FI_DEV_ECC_DBE_VOL_TOTAL counter"));
+  BOOST_TEST(contains(text, "reason=\"power limit\"} 1"));
+}
+
+BOOST_AUTO_TEST_CASE(what_the_driver_does_not_tell_is_no_metric) {
+  const std::string text = gpu_text(stats_of("a"));
+  BOOST_TEST(!contains(text, "DCGM_FI_DEV_MEMORY_TEMP"));
+  BOOST_TEST(!contains(text, "DCGM_FI_DEV_ECC_SBE_VOL_TOTAL"));
+  const std::string lost = gpu_text(stats_of("a", true));
+  BOOST_TEST(!contains(lost, "DCGM_FI_DEV_GPU_UTIL"));
+  BOOST_TEST(has_line(lost, "DCGM_FI_DEV_XID_ERRORS" + labels + " 79"));
+  BOOST_TEST(has_line(lost, "reeve_gpu_lost" + labels + " 1"));
+  BOOST_TEST(gpu_metrics({}).empty());
+}
+
+BOOST_AUTO_TEST_CASE(the_cell_tells_sessions_nodes_events_and_counters) {
+  FlatBufferBuilder builder;
+  const std::vector<flatbuffers::Offset<schema::StateCount>> sessions = {
+      schema::CreateStateCount(builder, schema::SessionState::pending, 5),
+      schema::CreateStateCount(builder, schema::SessionState::running, 3)};
+  const std::vector<flatbuffers::Offset<schema::Counter>> counters = {
+      schema::CreateCounterDirect(builder, "placements", 8),
+      schema::CreateCounterDirect(builder, "keeper_pid", 4'242)};
+  builder.Finish(schema::CreateStatusAnswerDirect(builder, "c", 1, 2, 7, 4, 3,
+                                                  true, &sessions, &counters));
+  const std::string text = text_of(cell_metrics(
+      *flatbuffers::GetRoot<schema::StatusAnswer>(builder.GetBufferPointer()),
+      1'234));
+  for (const char* line :
+       {"reeve_sessions{state=\"pending\"} 5",
+        "reeve_sessions{state=\"running\"} 3",
+        "reeve_events_committed_total 1234", "reeve_epoch 7", "reeve_nodes 4",
+        "reeve_nodes_up 3", "reeve_admission_open 1",
+        "reeve_placements_total 8"})
+    BOOST_TEST(has_line(text, line), line << " is not in\n" << text);
+  BOOST_TEST(!contains(text, "pid"));
+}
+
+BOOST_AUTO_TEST_CASE(each_connection_to_the_bus_has_its_counters) {
+  bus::Stats stats;
+  stats.received = 9;
+  const std::string text =
+      text_of(bus_metrics({{"events", {}}, {"answers", stats}}));
+  BOOST_TEST(
+      has_line(text, "reeve_bus_received_total{connection=\"answers\"} 9"));
+  BOOST_TEST(
+      has_line(text, "reeve_bus_received_total{connection=\"events\"} 0"));
+}
+
+BOOST_AUTO_TEST_CASE(figures_go_when_their_agent_falls_silent) {
+  NewestStats newest;
+  const NewestStats::Moment begun{};
+  newest.take(stats_of("a"), begun);
+  newest.take(stats_of("b"), begun + 1s);
+  newest.take(stats_of("b"), begun + 1s);
+  BOOST_TEST(newest.fresh(begun + stats_age_max).size() == 2u);
+  BOOST_TEST(newest.fresh(begun + stats_age_max + 1s).size() == 1u);
+  BOOST_TEST(newest.fresh(begun + stats_age_max + 2s).empty());
+}
+
+BOOST_AUTO_TEST_CASE(figures_of_so_many_agents_are_kept_and_not_of_one_more) {
+  NewestStats newest;
+  const NewestStats::Moment now{};
+  for (std::size_t i = 0; i < stats_agents_max + 1; ++i)
+    newest.take(stats_of("agent-" + std::to_string(i)), now);
+  BOOST_TEST(newest.fresh(now).size() == stats_agents_max);
+}
+
+}  // namespace
+}  // namespace reeve::tools
