@@ -1,6 +1,8 @@
 // Serves metrics to Prometheus by HTTP at /metrics.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
@@ -11,6 +13,11 @@
 #include "tools/daemon/metrics.hpp"
 
 namespace reeve::tools {
+
+// Of a request, its headers included; more is not answered.
+inline constexpr std::uint32_t metrics_request_bytes_max = 8 << 10;
+// Connections at a time; more are closed unheard.
+inline constexpr std::size_t metrics_visits_max = 16;
 
 struct MetricsServerOptions {
   std::string listen;  // "127.0.0.1:9400"
@@ -28,7 +35,7 @@ class MetricsServer {
   // Errc::io when nothing can listen there.
   static Expected<std::unique_ptr<MetricsServer>> start(
       MetricsServerOptions options);
-  // Waits for answers that are being written; the library takes up to 2 s.
+  // Waits for a look at the cell that is under way, up to 2 s.
   ~MetricsServer();
 
  private:

@@ -38,13 +38,16 @@ struct Port {
   std::uint16_t number = 0;
 };
 
-std::string get(std::uint16_t port) {
+int connected(std::uint16_t port) {
   const int file = ::socket(AF_INET, SOCK_STREAM, 0);
   const sockaddr_in to = loopback(port);
   BOOST_REQUIRE(
       ::connect(file, reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0);
-  const std::string request =
-      "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+  return file;
+}
+
+std::string said(std::uint16_t port, const std::string& request) {
+  const int file = connected(port);
   BOOST_REQUIRE(::write(file, request.data(), request.size()) ==
                 static_cast<ssize_t>(request.size()));
   std::string answer;
@@ -53,6 +56,10 @@ std::string get(std::uint16_t port) {
     answer.append(part, static_cast<std::size_t>(n));
   ::close(file);
   return answer;
+}
+
+std::string get(std::uint16_t port, const std::string& what = "/metrics") {
+  return said(port, "GET " + what + " HTTP/1.1\r\nHost: x\r\n\r\n");
 }
 
 struct Served {
@@ -128,6 +135,33 @@ BOOST_FIXTURE_TEST_CASE(a_manager_that_does_not_answer_is_told_as_down,
   const std::string text = get(port);
   BOOST_TEST(text.find("reeve_up 0\n") != std::string::npos, text);
   BOOST_TEST(text.find("reeve_sessions") == std::string::npos);
+}
+
+BOOST_FIXTURE_TEST_CASE(what_is_no_question_for_metrics_is_told_so, Served) {
+  std::uint16_t port = Port().number;
+  const auto server = start(port);
+  BOOST_REQUIRE_MESSAGE(server.has_value(), server.error().text);
+  BOOST_TEST(get(port, "/").starts_with("HTTP/1.1 404"));
+  BOOST_TEST(get(port, "/metrics?x=1").starts_with("HTTP/1.1 200"));
+  BOOST_TEST(said(port, "DELETE /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+                 .starts_with("HTTP/1.1 405"));
+  const std::string long_line(metrics_request_bytes_max, 'x');
+  BOOST_TEST(get(port, "/" + long_line).empty());
+  BOOST_TEST(get(port).starts_with("HTTP/1.1 200"));
+}
+
+BOOST_FIXTURE_TEST_CASE(connections_that_say_nothing_are_bounded, Served) {
+  std::uint16_t port = Port().number;
+  const auto server = start(port);
+  BOOST_REQUIRE_MESSAGE(server.has_value(), server.error().text);
+  std::vector<int> silent;
+  for (std::size_t i = 0; i < metrics_visits_max; ++i)
+    silent.push_back(connected(port));
+  BOOST_TEST(get(port).empty());
+  for (const int file : silent) ::close(file);
+  std::string text;
+  for (int i = 0; i < 100 && text.empty(); ++i) text = get(port);
+  BOOST_TEST(text.starts_with("HTTP/1.1 200"));
 }
 
 BOOST_FIXTURE_TEST_CASE(an_address_that_is_taken_is_refused, Served) {
