@@ -71,7 +71,7 @@ void Core::on_runtime_ready(const std::vector<keeper::TaskStatus>& tasks,
   effects_.forgets.clear();
   newest_.epoch = std::max(newest_.epoch, newest.epoch);
   newest_.session = std::max(newest_.session, newest.session);
-  options_.node.limits = std::move(limits);
+  runtime_limits_ = std::move(limits);
   std::unordered_set<TaskKey, TaskKeyHash> there;
   for (const auto& status : tasks) {
     there.insert(status.key);
@@ -307,7 +307,7 @@ void Core::on_exited(const TaskKey& key, const keeper::ExitFacts& facts) {
   fact.reason = facts.lost ? EndReason::none : reason_of(facts);
   fact.facts = facts_of(facts);
   fact.detail = facts.detail;
-  if (auto why = gpus_.overuse(key); facts.signal != 0 && !why.empty())
+  if (auto why = gpus_.why_stopped(key); facts.signal != 0 && !why.empty())
     fact.detail = std::move(why);
   end(key, task, std::move(fact));
 }
@@ -328,10 +328,68 @@ void Core::on_gpu_use(const std::vector<GpuUse>& uses,
   };
   for (const TaskKey& key : gpus_.look(uses, task_of)) {
     ++counters_.overuse_stopped;
-    effects_.messages.push_back(fmt::format(
-        "task {} is ended: {}", keeper::to_string(key), gpus_.overuse(key)));
-    effects_.stops.push_back({key, 0});
+    kill_for_gpu(key);
   }
+}
+
+void Core::on_gpu_health(const std::vector<GpuFinding>& findings) {
+  for (const auto& [uuid, finding] : findings) {
+    switch (finding.action) {
+      case gpu::Action::nothing: break;
+      case gpu::Action::fail_session:
+        for (const TaskKey& key : gpus_.fail(
+                 uuid,
+                 fmt::format("an error of {}: {}", uuid, finding.reason))) {
+          ++counters_.failed_stopped;
+          kill_for_gpu(key);
+        }
+        break;
+      // An agent may not drain its node: the reason asks people to.
+      case gpu::Action::drain:
+      case gpu::Action::quarantine: {
+        if (!offers(uuid)) break;
+        WantedQuarantine& wanted = quarantines_[uuid];
+        if (!wanted.command.waiting && finding.action > wanted.finding.action)
+          wanted.finding = finding;
+        break;
+      }
+    }
+  }
+}
+
+void Core::kill_for_gpu(const TaskKey& key) {
+  effects_.messages.push_back(fmt::format(
+      "task {} is ended: {}", keeper::to_string(key), gpus_.why_stopped(key)));
+  effects_.stops.push_back({key, 0});
+}
+
+void Core::on_node(Node node) {
+  if (!gpus_.keep(options_.node.devices, node.devices))
+    effects_.messages.push_back(
+        "the GPUs of this host have changed; the cell is told when the tasks "
+        "that hold what changed have ended");
+  next_node_ = std::move(node);
+}
+
+// The manager refuses what would move a device under a task, and knows devices
+// to be put into quarantine while the node has them.
+void Core::take_node() {
+  if (!next_node_ || !quarantines_.empty() ||
+      !gpus_.keep(options_.node.devices, next_node_->devices))
+    return;
+  options_.node = std::move(*next_node_);
+  next_node_.reset();
+  gpus_.offer(options_.node.devices);
+  begin_registration();
+}
+
+bool Core::offers(const std::string& uuid) const {
+  if (uuid.empty()) return false;  // a driver did not tell it
+  const auto& devices = options_.node.devices;
+  return std::any_of(devices.begin(), devices.end(),
+                     [&](const NodeDevice& device) {
+                       return device.uuid == uuid || device.mig_of == uuid;
+                     });
 }
 
 void Core::on_refused(const TaskKey& key, Errc code, std::string text) {

@@ -6,6 +6,9 @@
 // that outlives it (actors/agent/keeper). The agent of simulated nodes runs
 // none: its tasks start at once and end when their time is over.
 //
+// For a GPU that is found unfit the agent asks for quarantine once the node is
+// registered, and again until the manager has answered.
+//
 // Facts leave in reports, one in flight, sent again until answered; a task is
 // forgotten once its end was accepted. A registration goes in four steps, so
 // that nothing wanted is stopped and nothing unwanted is kept:
@@ -28,6 +31,8 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -41,6 +46,7 @@
 #include "cluster/error.hpp"
 #include "cluster/steady_time.hpp"
 #include "cluster/types.hpp"
+#include "gpu/health_policy.hpp"
 #include "schema/agent_generated.h"
 #include "schema/command_generated.h"
 
@@ -102,6 +108,8 @@ struct Counters {
   std::uint64_t signals = 0;
   std::uint64_t surplus_stopped = 0;
   std::uint64_t overuse_stopped = 0;  // for their use of GPUs
+  std::uint64_t failed_stopped = 0;   // for errors of their GPUs
+  std::uint64_t quarantines = 0;      // asked for
   std::uint64_t facts = 0;
   std::uint64_t reports = 0;
   std::uint64_t resends = 0;
@@ -122,6 +130,12 @@ struct StopTask {
 struct SignalTask {
   TaskKey key;
   int signo = 0;
+};
+
+// What is wrong with a device of this host.
+struct GpuFinding {
+  std::string uuid;
+  gpu::Finding finding;
 };
 
 // A finished schema::Command, to be sent on the subject of its kind.
@@ -146,8 +160,9 @@ class Core {
  public:
   explicit Core(Options options);
 
-  // The runtime is there (again): all it knows. A simulated agent calls it
-  // once with nothing, to begin.
+  // The runtime is there (again): all it knows, and what it does not give
+  // beside what the node does not. A simulated agent calls it once with
+  // nothing, to begin.
   void on_runtime_ready(const std::vector<keeper::TaskStatus>& tasks,
                         Newest newest, std::vector<std::string> limits,
                         Time now);
@@ -170,6 +185,12 @@ class Core {
   void on_gpu_use(const std::vector<GpuUse>& uses,
                   const std::function<int(int pid)>& parent);
 
+  // The host has other devices than before: `node` is taken up, and registered,
+  // as soon as no task holds what changed.
+  void on_node(Node node);
+  // What is new of the devices' health, each finding once.
+  void on_gpu_health(const std::vector<GpuFinding>& findings);
+
   // The answer to a command; answers to others are ignored.
   void on_reply(const schema::Reply& reply, Time now);
   // The bus is there again after an interruption.
@@ -185,6 +206,7 @@ class Core {
   // Whether nothing more will be written by the task: it has ended, or is not
   // known here.
   bool ended(const TaskKey& key) const;
+  const Node& node() const { return options_.node; }
   bool registered() const { return registered_; }
   std::size_t tasks() const { return tasks_.size(); }
   std::size_t facts_waiting() const {
@@ -215,6 +237,11 @@ class Core {
     std::string note;  // what differs from the order
     Fact end;
   };
+  // Of the gravest finding until it is sent.
+  struct WantedQuarantine {
+    gpu::Finding finding;
+    PendingCommand command;
+  };
   struct QueuedFact {
     TaskKey key;
     bool is_end = false;
@@ -236,6 +263,9 @@ class Core {
   void on_stop(const schema::StopOrder& order, Time now);
   void on_signal(const schema::SignalOrder& order);
   void stop(const TaskKey& key, std::uint32_t grace_ms, Time now);
+  void kill_for_gpu(const TaskKey& key);
+  bool offers(const std::string& uuid) const;  // the device or parts of it
+  void take_node();
   void take_up(const keeper::TaskStatus& status);
   void end(const TaskKey& key, Task& task, Fact fact);
   // Reports a task that is not here as unknown, and will never start it.
@@ -259,8 +289,16 @@ class Core {
   void registration_complete(Time now);
   void check_launches(const schema::ReconcileOrder& order, Time now);
   void send_heartbeat(Time now);
+  template <class Body>
+  void make(PendingCommand& command, const char* kind,
+            flatbuffers::FlatBufferBuilder& builder,
+            flatbuffers::Offset<Body> body);
+  void send(PendingCommand& command, Time now);
   void send_again(PendingCommand& command, Time now);
   bool rejected(PendingCommand& command, const schema::Reply& reply, Time now);
+  void send_quarantines(Time now);
+  void make_quarantine(const std::string& uuid, WantedQuarantine& wanted);
+  void on_quarantine_reply(const schema::Reply& reply, Time now);
   schema::Id128 next_command_id();
   schema::Id128 boot() const { return {options_.run, registration_number_}; }
 
@@ -285,6 +323,8 @@ class Core {
   std::unordered_set<TaskKey, TaskKeyHash> tombstones_;
   std::deque<TaskKey> tombstones_by_age_;
   GpuGrants gpus_;
+  std::optional<Node> next_node_;  // waits until it may be taken up
+  std::vector<std::string> runtime_limits_;
 
   std::deque<QueuedFact> facts_;       // not in a report
   std::vector<QueuedFact> in_report_;  // in the one in flight
@@ -299,6 +339,8 @@ class Core {
   PendingCommand registering_;
   Time list_due_;
   Time next_registration_;
+
+  std::map<std::string, WantedQuarantine> quarantines_;  // not answered
 
   std::vector<SimulatedEnd> simulated_;  // a heap, earliest first
   cluster::SteadyTime clock_;

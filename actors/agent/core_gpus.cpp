@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "cluster/units.hpp"
@@ -11,9 +12,26 @@ namespace reeve::agent {
 
 using keeper::TaskKey;
 
-GpuGrants::GpuGrants(const std::vector<NodeDevice>& devices) {
+void GpuGrants::offer(const std::vector<NodeDevice>& devices) {
+  mig_of_.clear();
   for (const NodeDevice& device : devices)
     if (!device.mig_of.empty()) mig_of_[device.uuid] = device.mig_of;
+}
+
+bool GpuGrants::keep(const std::vector<NodeDevice>& before,
+                     const std::vector<NodeDevice>& after) const {
+  const auto same = [](const NodeDevice& a, const NodeDevice& b) {
+    return a.uuid == b.uuid && a.model == b.model &&
+           a.memory_bytes == b.memory_bytes && a.numa_node == b.numa_node &&
+           a.mig_of == b.mig_of;
+  };
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    if (i < after.size() && same(before[i], after[i])) continue;
+    for (const auto& [task, held] : held_)
+      for (const auto& share : held.devices)
+        if (share.uuid == before[i].uuid) return false;
+  }
+  return true;
 }
 
 const std::string& GpuGrants::whole_of(const std::string& uuid) const {
@@ -38,9 +56,24 @@ void GpuGrants::take_up(const TaskKey& task, Shares devices) {
   if (!devices.empty()) held_[task].devices = std::move(devices);
 }
 
-std::string GpuGrants::overuse(const TaskKey& task) const {
+std::string GpuGrants::why_stopped(const TaskKey& task) const {
   const auto found = held_.find(task);
-  return found == held_.end() ? "" : found->second.overuse;
+  return found == held_.end() ? "" : found->second.why_stopped;
+}
+
+std::vector<TaskKey> GpuGrants::fail(const std::string& uuid,
+                                     const std::string& why) {
+  std::vector<TaskKey> stopped;
+  for (auto& [task, held] : held_) {
+    const bool holds_it = std::any_of(
+        held.devices.begin(), held.devices.end(), [&](const auto& share) {
+          return share.uuid == uuid || whole_of(share.uuid) == uuid;
+        });
+    if (!holds_it) continue;
+    held.why_stopped = why;
+    stopped.push_back(task);
+  }
+  return stopped;
 }
 
 std::string GpuGrants::judge(const TaskKey& task, const std::string& uuid,
@@ -87,7 +120,7 @@ std::vector<TaskKey> GpuGrants::look(const std::vector<GpuUse>& uses,
   for (auto& [task, why] : over) {
     Held& held = held_[task];
     if (++held.looks < overuse_looks_max) continue;
-    held.overuse = std::move(why);
+    held.why_stopped = std::move(why);
     stopped.push_back(task);
   }
   return stopped;

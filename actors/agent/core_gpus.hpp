@@ -1,5 +1,6 @@
 // Which GPUs the tasks of a node were given: when in a device's period each
-// share has its time, and who uses more than was given. Pure.
+// share has its time, who uses more than was given, and whom an error of one
+// ends. Pure.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +30,13 @@ class GpuGrants {
   // The task that a process belongs to, if it is one of this node.
   using TaskOf = std::function<std::optional<keeper::TaskKey>(int pid)>;
 
-  explicit GpuGrants(const std::vector<NodeDevice>& devices);
+  explicit GpuGrants(const std::vector<NodeDevice>& devices) { offer(devices); }
+
+  // What the node has from now on.
+  void offer(const std::vector<NodeDevice>& devices);
+  // Whether all that tasks hold is the same in both, and in the same place.
+  bool keep(const std::vector<NodeDevice>& before,
+            const std::vector<NodeDevice>& after) const;
 
   // Gives a task its devices; each share gets its span of the period.
   void give(const keeper::TaskKey& task, Shares& devices);
@@ -43,14 +50,17 @@ class GpuGrants {
   // used a device that is not theirs. `uses` has all devices of the host.
   std::vector<keeper::TaskKey> look(const std::vector<GpuUse>& uses,
                                     const TaskOf& task_of);
-  // Why it was to be stopped, with the numbers; empty: it was not.
-  std::string overuse(const keeper::TaskKey& task) const;
+  // Tasks to be stopped: all that hold the device or a part of it.
+  std::vector<keeper::TaskKey> fail(const std::string& uuid,
+                                    const std::string& why);
+  // Why it was to be stopped; empty: it was not.
+  std::string why_stopped(const keeper::TaskKey& task) const;
 
  private:
   struct Held {
     Shares devices;
     unsigned looks = 0;
-    std::string overuse;
+    std::string why_stopped;
   };
   struct Use {
     std::uint64_t processes = 0;

@@ -86,9 +86,9 @@ BOOST_FIXTURE_TEST_CASE(a_task_may_hold_its_share_and_what_processes_need,
   ++uses[0].processes[1].memory_bytes.value();
   for (unsigned i = 1; i < overuse_looks_max; ++i)
     BOOST_TEST(look(uses).empty());
-  BOOST_TEST(grants.overuse(one) == "");
+  BOOST_TEST(grants.why_stopped(one) == "");
   BOOST_REQUIRE(look(uses).size() == 1u);
-  BOOST_TEST(grants.overuse(one) ==
+  BOOST_TEST(grants.why_stopped(one) ==
              "it held 10.0 GiB of GPU-a in 2 programs; its share is 8 GiB, and "
              "1 GiB more for each program");
 }
@@ -108,10 +108,10 @@ BOOST_FIXTURE_TEST_CASE(a_device_of_others_is_for_nobody_else, Looks) {
   const auto stopped = look(uses);
   BOOST_REQUIRE(stopped.size() == 2u);
   BOOST_TEST((stopped[0] == one && stopped[1] == two));
-  BOOST_TEST(grants.overuse(one) ==
+  BOOST_TEST(grants.why_stopped(one) ==
              "it used GPU-b, which it was not given: 1 program with 0 B");
   grants.take_back(one);
-  BOOST_TEST(grants.overuse(one) == "");
+  BOOST_TEST(grants.why_stopped(one) == "");
 }
 
 BOOST_AUTO_TEST_CASE(an_instance_is_counted_to_the_device_it_is_cut_from) {
@@ -126,6 +126,46 @@ BOOST_AUTO_TEST_CASE(an_instance_is_counted_to_the_device_it_is_cut_from) {
   const auto stopped = looks.look(uses);
   BOOST_REQUIRE(stopped.size() == 1u);
   BOOST_TEST((stopped[0] == two));
+}
+
+BOOST_AUTO_TEST_CASE(an_error_ends_all_that_hold_a_part_of_the_device) {
+  NodeDevice instance;
+  instance.uuid = "MIG-1";
+  instance.mig_of = "GPU-b";
+  GpuGrants grants({instance});
+  grants.take_up(one, {share("GPU-a", 300, gib)});
+  grants.take_up(two, {share("GPU-a", 300, gib), share("GPU-c", 1000, gib)});
+  grants.take_up(three, {share("MIG-1", 1000, gib)});
+  BOOST_TEST((grants.fail("GPU-a", "a") == std::vector{one, two}));
+  BOOST_TEST((grants.fail("GPU-b", "b") == std::vector{three}));
+  BOOST_TEST(grants.fail("GPU-d", "d").empty());
+  BOOST_TEST(grants.why_stopped(two) == "a");
+  BOOST_TEST(grants.why_stopped(three) == "b");
+}
+
+BOOST_AUTO_TEST_CASE(what_is_held_is_kept_where_it_is_and_as_it_is) {
+  const std::vector<NodeDevice> before = {{"GPU-a", "A100", gib, 0, {}},
+                                          {"GPU-b", "A100", gib, 0, {}}};
+  auto after = before;
+  GpuGrants grants(before);
+  grants.take_up(one, {share("GPU-a", 300, gib)});
+  after.pop_back();
+  BOOST_TEST(grants.keep(before, after));
+  after = {before[1], before[0]};
+  BOOST_TEST(!grants.keep(before, after));
+  for (const auto change : {+[](NodeDevice& of) { of.model = "H100"; },
+                            +[](NodeDevice& of) { of.memory_bytes = 1; },
+                            +[](NodeDevice& of) { of.numa_node = 1; },
+                            +[](NodeDevice& of) { of.mig_of = "GPU-c"; },
+                            +[](NodeDevice& of) { of.uuid = "GPU-c"; }}) {
+    after = before;
+    change(after[1]);
+    BOOST_TEST(grants.keep(before, after));
+    change(after[0]);
+    BOOST_TEST(!grants.keep(before, after));
+  }
+  grants.take_back(one);
+  BOOST_TEST(grants.keep(before, {}));
 }
 
 // ---- the agent
@@ -148,8 +188,36 @@ struct Sharing {
     core.on_runtime_ready(tasks, {}, {}, noon);
     step();
   }
+  void registered() {
+    answer(heard.registration_id);
+    core.on_order(testing::order_of(Orders(1).list(heard.boot, {})), now);
+    step();
+    answer(heard.registration_id);
+    BOOST_REQUIRE(core.registered());
+  }
+  void answer(const schema::Id128& id) { reply(testing::make_reply(id, true)); }
+  void reply(const std::vector<std::byte>& bytes) {
+    core.on_reply(testing::reply_of(bytes), now);
+    step();
+  }
+  void tick(std::uint64_t ns) {
+    now.value += ns;
+    core.on_tick(now);
+    step();
+  }
   void order(const Orders& orders, const TaskKey& key) {
-    core.on_order(testing::order_of(orders.launch({key})), noon);
+    core.on_order(testing::order_of(orders.launch({key})), now);
+    step();
+  }
+  void find(gpu::Action action, const char* reason,
+            const char* uuid = "GPU-a") {
+    core.on_gpu_health({{uuid, {action, reason}}});
+    step();
+  }
+  void has(std::vector<NodeDevice> devices) {
+    Node node = core.node();
+    node.devices = std::move(devices);
+    core.on_node(std::move(node));
     step();
   }
   void start(const TaskKey& key, int pid) {
@@ -164,14 +232,15 @@ struct Sharing {
     step();
   }
   void step() {
-    Effects now = core.take_effects(noon);
+    Effects effects = core.take_effects(now);
     core.check_invariants();
-    for (auto& command : now.commands) heard.take(command);
-    for (auto& spec : now.launches) launched.push_back(std::move(spec));
-    for (auto& each : now.stops) stopped.push_back(each);
-    for (auto& text : now.messages) messages.push_back(std::move(text));
+    for (auto& command : effects.commands) heard.take(command);
+    for (auto& spec : effects.launches) launched.push_back(std::move(spec));
+    for (auto& each : effects.stops) stopped.push_back(each);
+    for (auto& text : effects.messages) messages.push_back(std::move(text));
   }
 
+  Time now = noon;
   Core core;
   Heard heard;
   std::vector<TaskSpec> launched;
@@ -316,6 +385,188 @@ BOOST_FIXTURE_TEST_CASE(ancestors_are_looked_for_so_far_and_no_further,
   };
   BOOST_TEST(!look_up(ancestors_max + 1));
   BOOST_TEST(look_up(ancestors_max));
+}
+
+// ---- what is wrong with a device
+
+using enum gpu::Action;
+
+struct Registered : Sharing {
+  Registered() { registered(); }
+  std::size_t asked() const { return heard.quarantines.size(); }
+  void refuse(schema::RejectCode code, const char* rule) {
+    reply(testing::make_refusal(heard.quarantine_id, code, rule));
+  }
+};
+
+BOOST_FIXTURE_TEST_CASE(an_unfit_device_is_asked_into_quarantine, Registered) {
+  start(one, 20);
+  find(quarantine, "Xid 48: an ECC error");
+  BOOST_REQUIRE(asked() == 1u);
+  BOOST_TEST(heard.quarantines[0].node == "n1");
+  BOOST_TEST(heard.quarantines[0].device == "GPU-a");
+  BOOST_TEST(heard.quarantines[0].reason == "Xid 48: an ECC error");
+  BOOST_TEST(messages.back() ==
+             "GPU-a goes into quarantine: Xid 48: an ECC error");
+  BOOST_TEST(core.counters().quarantines == 1u);
+  BOOST_TEST(stopped.empty());  // what runs there goes on
+}
+
+BOOST_FIXTURE_TEST_CASE(what_calls_for_nothing_is_left_alone, Registered) {
+  start(one, 20);
+  find(nothing, "Xid 13: an exception");
+  find(quarantine, "Xid 48: an ECC error", "GPU-of-no-node");
+  find(quarantine, "the driver cannot reach it", "");
+  BOOST_TEST(asked() == 0u);
+  BOOST_TEST(stopped.empty());
+}
+
+BOOST_FIXTURE_TEST_CASE(a_quarantine_is_asked_for_until_it_is_answered,
+                        Registered) {
+  find(quarantine, "too hot");
+  const auto id = heard.quarantine_id;
+  find(quarantine, "Xid 48: an ECC error");  // it is on its way already
+  BOOST_TEST(asked() == 1u);
+  tick(0);
+  BOOST_TEST(core.wait_ns() <= retry_first_ns);
+  tick(retry_first_ns);
+  BOOST_TEST(asked() == 2u);
+  BOOST_TEST(heard.quarantine_id.low() == id.low());
+  BOOST_TEST(heard.quarantines[1].reason == "too hot");
+  answer(id);
+  for (int i = 0; i < 10; ++i) tick(retry_longest_ns / 2);
+  BOOST_TEST(asked() == 2u);
+  // Somebody may have released it meanwhile.
+  find(quarantine, "Xid 48: an ECC error");
+  BOOST_TEST(asked() == 3u);
+  BOOST_TEST(heard.quarantine_id.low() != id.low());
+}
+
+BOOST_FIXTURE_TEST_CASE(a_refused_quarantine_is_not_asked_for_again,
+                        Registered) {
+  const auto before = messages.size();
+  find(quarantine, "too hot");
+  refuse(schema::RejectCode::wrong_state, "device_quarantined");
+  BOOST_TEST(messages.size() == before + 1);
+  find(quarantine, "too hot");
+  refuse(schema::RejectCode::not_found, "device_unknown");
+  BOOST_TEST(messages.back() ==
+             "the manager refuses quarantine_device of agent n1: "
+             "device_unknown");
+  for (int i = 0; i < 10; ++i) tick(retry_longest_ns / 2);
+  BOOST_TEST(asked() == 2u);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_manager_without_room_is_asked_again_by_another_id,
+                        Registered) {
+  find(quarantine, "too hot");
+  for (const auto code :
+       {schema::RejectCode::no_space, schema::RejectCode::try_again}) {
+    const auto id = heard.quarantine_id;
+    const auto before = asked();
+    refuse(code, "no_room");
+    BOOST_TEST(asked() == before);
+    tick(retry_longest_ns);
+    BOOST_TEST(asked() == before + 1);
+    BOOST_TEST(heard.quarantine_id.low() != id.low());
+    BOOST_TEST(heard.quarantines.back().reason == "too hot");
+  }
+  answer(heard.quarantine_id);
+  tick(retry_longest_ns);
+  BOOST_TEST(asked() == 3u);
+}
+
+BOOST_FIXTURE_TEST_CASE(an_unfit_device_waits_until_its_node_is_known,
+                        Sharing) {
+  find(quarantine, "the driver cannot reach it");
+  find(drain, "Xid 79: restart the host");
+  find(quarantine, "too hot");
+  tick(retry_first_ns);
+  BOOST_TEST(heard.quarantines.empty());
+  registered();
+  BOOST_REQUIRE(heard.quarantines.size() == 1u);
+  // The gravest of them.
+  BOOST_TEST(heard.quarantines[0].reason == "Xid 79: restart the host");
+}
+
+BOOST_AUTO_TEST_CASE(a_card_that_is_cut_goes_into_quarantine_as_a_whole) {
+  Sharing cut;
+  NodeDevice instance;
+  instance.uuid = "MIG-1";
+  instance.mig_of = "GPU-b";
+  cut.registered();
+  cut.has({instance});
+  cut.find(quarantine, "too hot", "GPU-b");
+  BOOST_REQUIRE(cut.heard.quarantines.size() == 1u);
+  BOOST_TEST(cut.heard.quarantines[0].device == "GPU-b");
+}
+
+BOOST_FIXTURE_TEST_CASE(an_error_within_a_program_ends_who_holds_the_device,
+                        Registered) {
+  start(one, 20);
+  find(fail_session, "Xid 94: an ECC error");
+  BOOST_REQUIRE(stopped.size() == 1u);
+  BOOST_TEST((stopped[0].key == one));
+  BOOST_TEST(stopped[0].grace_ms == 0u);
+  BOOST_TEST(asked() == 0u);
+  BOOST_TEST(core.counters().failed_stopped == 1u);
+  const std::string why = "an error of GPU-a: Xid 94: an ECC error";
+  BOOST_TEST(messages.back() == "task 5.1.0 is ended: " + why);
+  answer(heard.report_id);
+  keeper::ExitFacts killed;
+  killed.signal = 9;
+  core.on_exited(one, killed);
+  step();
+  BOOST_REQUIRE(!heard.facts.empty());
+  BOOST_TEST(heard.facts.back().detail == why);
+}
+
+// ---- other devices than before
+
+struct Changing : Registered {
+  NodeDevice device(const char* uuid) {
+    return {uuid, "A100", 80 * gib, 0, {"/dev/nvidia4"}};
+  }
+  using Uuids = std::vector<std::string>;
+};
+
+BOOST_FIXTURE_TEST_CASE(a_device_that_appeared_is_offered_at_once, Changing) {
+  start(one, 20);
+  answer(heard.report_id);
+  const auto before = heard.registrations;
+  has({core.node().devices[0], device("GPU-b")});
+  BOOST_TEST(heard.registrations == before + 1);
+  BOOST_TEST((heard.devices == Uuids{"GPU-a", "GPU-b"}));
+  order(Orders(1).with_device("GPU-b"), two);
+  BOOST_TEST(launched.back().gpus.at(0).uuid == "GPU-b");
+}
+
+BOOST_FIXTURE_TEST_CASE(a_device_that_a_task_holds_is_offered_until_its_end,
+                        Changing) {
+  start(one, 20);
+  answer(heard.report_id);
+  const auto before = heard.registrations;
+  has({device("GPU-b")});
+  tick(second_ns);
+  BOOST_TEST(heard.registrations == before);
+  core.on_exited(one, {});
+  step();
+  answer(heard.report_id);
+  BOOST_TEST(heard.registrations == before + 1);
+  BOOST_TEST((heard.devices == Uuids{"GPU-b"}));
+}
+
+BOOST_FIXTURE_TEST_CASE(a_device_is_in_quarantine_before_it_is_gone, Changing) {
+  const auto before = heard.registrations;
+  Node empty = core.node();
+  empty.devices.clear();
+  core.on_node(std::move(empty));
+  find(quarantine, "the driver cannot reach it");
+  BOOST_TEST(asked() == 1u);
+  BOOST_TEST(heard.registrations == before);
+  answer(heard.quarantine_id);
+  BOOST_TEST(heard.registrations == before + 1);
+  BOOST_TEST(heard.devices.empty());
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// What the manager must hear: facts, registrations, heartbeats.
+// What the manager must hear: facts, registrations, unfit devices, heartbeats.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -22,8 +22,9 @@ flatbuffers::Offset<flatbuffers::String> optional_text(
   return text.empty() ? 0 : builder.CreateString(text);
 }
 
-flatbuffers::Offset<schema::NodeSpec> build_node(Builder& builder,
-                                                 const Node& node) {
+flatbuffers::Offset<schema::NodeSpec> build_node(
+    Builder& builder, const Node& node,
+    const std::vector<std::string>& runtime_limits) {
   std::vector<flatbuffers::Offset<schema::DeviceSpec>> devices;
   for (const NodeDevice& device : node.devices) {
     const auto uuid = builder.CreateString(device.uuid);
@@ -38,8 +39,11 @@ flatbuffers::Offset<schema::NodeSpec> build_node(Builder& builder,
   const auto name = builder.CreateString(node.name);
   const auto group = optional_text(builder, node.group);
   const auto list = devices.empty() ? 0 : builder.CreateVector(devices);
+  auto all_limits = node.limits;
+  all_limits.insert(all_limits.end(), runtime_limits.begin(),
+                    runtime_limits.end());
   const auto limits =
-      node.limits.empty() ? 0 : builder.CreateVectorOfStrings(node.limits);
+      all_limits.empty() ? 0 : builder.CreateVectorOfStrings(all_limits);
   std::vector<flatbuffers::Offset<schema::KeyValue>> labels;
   for (const auto& [key, value] : node.labels)
     labels.push_back(
@@ -50,11 +54,36 @@ flatbuffers::Offset<schema::NodeSpec> build_node(Builder& builder,
                                 label_list);
 }
 
+// Whether the same may be accepted later, under another id: the manager
+// remembers what it refused.
+bool passes(const schema::Rejection& rejection) {
+  return rejection.code() == schema::RejectCode::try_again ||
+         rejection.code() == schema::RejectCode::no_space;
+}
+
 }  // namespace
 
 schema::Id128 Core::next_command_id() {
   ++commands_;
   return {options_.run, options_.seed + commands_};
+}
+
+// Given an id of its own, and not sent yet.
+template <class Body>
+void Core::make(PendingCommand& command, const char* kind, Builder& builder,
+                flatbuffers::Offset<Body> body) {
+  command.waiting = true;
+  command.id = next_command_id();
+  command.kind = kind;
+  const auto root = schema::CreateCommand(
+      builder, &command.id, schema::CommandBodyTraits<Body>::enum_value,
+      body.Union());
+  command.bytes = bytes_of(schema::finish(builder, root));
+}
+
+void Core::send(PendingCommand& command, Time now) {
+  command.wait(now, jitter_);
+  effects_.commands.push_back({command.id, command.kind, command.bytes});
 }
 
 // ---- facts
@@ -104,14 +133,8 @@ void Core::build_report(Time now) {
   const auto agent = builder.CreateString(options_.agent);
   const auto body = schema::CreateReportFacts(builder, agent, facts);
   report_ = {};
-  report_.waiting = true;
-  report_.id = next_command_id();
-  report_.kind = "report_facts";
-  const auto command = schema::CreateCommand(
-      builder, &report_.id, schema::CommandBody::ReportFacts, body.Union());
-  report_.bytes = bytes_of(schema::finish(builder, command));
-  report_.wait(now, jitter_);
-  effects_.commands.push_back({report_.id, report_.kind, report_.bytes});
+  make(report_, "report_facts", builder, body);
+  send(report_, now);
 }
 
 void Core::on_report_accepted() {
@@ -151,6 +174,8 @@ void Core::on_reply(const schema::Reply& reply, Time now) {
   } else if (registering_.is(*id)) {
     if (rejected(registering_, reply, now)) return;
     on_registration_accepted(now);
+  } else {
+    on_quarantine_reply(reply, now);
   }
 }
 
@@ -172,8 +197,44 @@ bool Core::rejected(PendingCommand& command, const schema::Reply& reply,
 
 void Core::send_again(PendingCommand& command, Time now) {
   ++counters_.resends;
-  command.wait(now, jitter_);
-  effects_.commands.push_back({command.id, command.kind, command.bytes});
+  send(command, now);
+}
+
+// ---- unfit devices
+
+// An unregistered node has no devices that the manager knows.
+void Core::send_quarantines(Time now) {
+  if (!registered_) return;
+  for (auto& [uuid, wanted] : quarantines_) {
+    if (wanted.command.waiting) continue;
+    ++counters_.quarantines;
+    effects_.messages.push_back(fmt::format("{} goes into quarantine: {}", uuid,
+                                            wanted.finding.reason));
+    make_quarantine(uuid, wanted);
+    send(wanted.command, now);
+  }
+}
+
+void Core::make_quarantine(const std::string& uuid, WantedQuarantine& wanted) {
+  Builder builder(512);
+  const auto body = schema::CreateQuarantineDeviceDirect(
+      builder, options_.node.name.c_str(), uuid.c_str(),
+      wanted.finding.reason.c_str());
+  make(wanted.command, "quarantine_device", builder, body);
+}
+
+void Core::on_quarantine_reply(const schema::Reply& reply, Time now) {
+  const auto found = std::find_if(
+      quarantines_.begin(), quarantines_.end(), [&](const auto& one) {
+        return one.second.command.is(*reply.command_id());
+      });
+  if (found == quarantines_.end()) return;
+  auto& [uuid, wanted] = *found;
+  const auto* no = reply.rejection();
+  const bool is_there = no && schema::text(no->rule()) == "device_quarantined";
+  if (!is_there && rejected(wanted.command, reply, now) && passes(*no))
+    return make_quarantine(uuid, wanted);
+  quarantines_.erase(found);
 }
 
 // ---- registration
@@ -202,7 +263,8 @@ void Core::advance_registration(Time now) {
 void Core::send_registration(bool reconciled, Time now) {
   Builder builder(1024);
   std::vector<flatbuffers::Offset<schema::NodeSpec>> nodes;
-  if (!options_.simulated) nodes.push_back(build_node(builder, options_.node));
+  if (!options_.simulated)
+    nodes.push_back(build_node(builder, options_.node, runtime_limits_));
   const auto list = builder.CreateVector(nodes);
   const auto agent = builder.CreateString(options_.agent);
   const schema::Id128 run = boot();
@@ -210,16 +272,8 @@ void Core::send_registration(bool reconciled, Time now) {
       schema::CreateRegisterNodes(builder, agent, &run, list, reconciled,
                                   newest_.epoch.value, newest_.session.value);
   registering_ = {};
-  registering_.waiting = true;
-  registering_.id = next_command_id();
-  registering_.kind = "register_nodes";
-  const auto command =
-      schema::CreateCommand(builder, &registering_.id,
-                            schema::CommandBody::RegisterNodes, body.Union());
-  registering_.bytes = bytes_of(schema::finish(builder, command));
-  registering_.wait(now, jitter_);
-  effects_.commands.push_back(
-      {registering_.id, registering_.kind, registering_.bytes});
+  make(registering_, "register_nodes", builder, body);
+  send(registering_, now);
 }
 
 void Core::on_registration_accepted(Time now) {
@@ -317,6 +371,9 @@ void Core::tick(Time now) {
   if (report_.waiting && now >= report_.due) send_again(report_, now);
   if (registering_.waiting && now >= registering_.due)
     send_again(registering_, now);
+  for (auto& [uuid, wanted] : quarantines_)
+    if (wanted.command.waiting && now >= wanted.command.due)
+      send_again(wanted.command, now);
   if (now >= next_heartbeat_) send_heartbeat(now);
 }
 
@@ -337,14 +394,18 @@ std::uint64_t Core::wait_ns() const {
   if (!simulated_.empty()) due = std::min(due, simulated_.front().due);
   if (report_.waiting) due = std::min(due, report_.due);
   if (registering_.waiting) due = std::min(due, registering_.due);
+  for (const auto& [uuid, wanted] : quarantines_)
+    if (wanted.command.waiting) due = std::min(due, wanted.command.due);
   const Time now = clock_.now();
   return due > now ? due.value - now.value : 0;
 }
 
 Effects Core::take_effects(Time now) {
   now = clock_.at(now);
+  take_node();
   advance_registration(now);
   build_report(now);
+  send_quarantines(now);
   return std::exchange(effects_, {});
 }
 

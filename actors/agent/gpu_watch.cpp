@@ -22,6 +22,15 @@ const gpu::Device* find(const gpu::Inventory& inventory,
   return nullptr;
 }
 
+// Health is told by thorough samples alone: what the last one had stands.
+std::vector<gpu::Finding> judge(const gpu::Sample& now, const WatchedGpu& gpu) {
+  gpu::Sample before = gpu.now;
+  before.ecc_uncorrected = gpu.thorough.ecc_uncorrected;
+  before.row_remap_pending = gpu.thorough.row_remap_pending;
+  before.row_remap_failed = gpu.thorough.row_remap_failed;
+  return gpu::judge_sample(now, &before);
+}
+
 // What is known of the devices, by their index at the driver.
 class Watched {
  public:
@@ -31,6 +40,7 @@ class Watched {
     for (std::size_t i = 0; i < samples.size(); ++i) {
       WatchedGpu& gpu = gpus_[i];
       if (gpu.now.uuid != samples[i].uuid) gpu = {};
+      gpu.findings = judge(samples[i], gpu);
       gpu.now = std::move(samples[i]);
       if (thorough && gpu.now.lost.empty()) gpu.thorough = gpu.now;
       gpu.xids += gpu.now.xids.size();
@@ -102,6 +112,7 @@ void GpuWatch::State::watch() {
       thorough_due = Clock::now() + options.thorough_every;
       gpu::Inventory found = gpu::read_inventory(options.sources);
       if (inventory) report.changes = gpu::changes(*inventory, found);
+      if (!report.changes.empty()) report.inventory = found;
       inventory = std::move(found);
       // Errors of a device are told to those who asked when it was there.
       if (std::any_of(report.changes.begin(), report.changes.end(),

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "gpu/changes.hpp"
+#include "gpu/health_policy.hpp"
 #include "gpu/telemetry.hpp"
 
 namespace reeve::agent {
@@ -22,6 +23,7 @@ struct WatchedGpu {
   gpu::Sample thorough;    // the newest of all that the driver tells
   std::uint64_t xids = 0;  // since the watch began
   std::optional<std::uint64_t> last_xid;
+  std::vector<gpu::Finding> findings;  // what `now` tells that is new
   std::string model;
   std::optional<std::uint32_t> minor;  // of /dev/nvidia<minor>
 };
@@ -30,6 +32,7 @@ struct GpuReport {
   std::vector<WatchedGpu> gpus;
   bool thorough = false;             // `thorough` of each is of this moment
   std::vector<gpu::Change> changes;  // since the last thorough one
+  std::optional<gpu::Inventory> inventory;  // where something has changed
 };
 
 struct GpuWatchOptions {

@@ -5,7 +5,9 @@
 #include <filesystem>
 #include <iterator>
 #include <mutex>
+#include <string>
 #include <thread>
+#include <utility>
 
 #include "gpu/fake_machine.hpp"
 
@@ -25,8 +27,12 @@ class Heard {
       std::vector<gpu::Change> changes = std::move(last_.changes);
       changes.insert(changes.end(), report.changes.begin(),
                      report.changes.end());
+      if (!report.inventory) report.inventory = std::move(last_.inventory);
       last_ = std::move(report);
       last_.changes = std::move(changes);
+      for (const WatchedGpu& gpu : last_.gpus)
+        for (const gpu::Finding& one : gpu.findings)
+          findings_ += gpu.now.uuid + ": " + one.reason + '\n';
       ++count_;
       more_.notify_all();
     };
@@ -44,6 +50,11 @@ class Heard {
     } while (!wanted(last_));
     return last_;
   }
+  // Those since the last call, a line each.
+  std::string take_findings() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(findings_, {});
+  }
   std::size_t count() {
     const std::lock_guard lock(mutex_);
     return count_;
@@ -53,6 +64,7 @@ class Heard {
   std::mutex mutex_;
   std::condition_variable more_;
   GpuReport last_;
+  std::string findings_;
   std::size_t count_ = 0;
 };
 
@@ -98,10 +110,10 @@ BOOST_FIXTURE_TEST_CASE(what_is_different_is_told_with_a_thorough_look,
   const GpuWatch watch({sources(), 1ms, 1ms, patience}, heard.handler());
   (void)heard.wait([](const GpuReport& report) { return report.thorough; });
   write("device uuid=a\n");
-  const auto changes =
-      heard
-          .wait([](const GpuReport& report) { return !report.changes.empty(); })
-          .changes;
+  const auto report = heard.wait(
+      [](const GpuReport& next) { return next.inventory.has_value(); });
+  BOOST_REQUIRE_EQUAL(report.inventory->devices.size(), 1u);
+  const auto& changes = report.changes;
   BOOST_REQUIRE_EQUAL(changes.size(), 1u);
   BOOST_TEST((changes[0].kind == gpu::ChangeKind::gone));
   BOOST_TEST(changes[0].uuid == "b");
@@ -122,6 +134,33 @@ BOOST_FIXTURE_TEST_CASE(errors_are_counted_and_the_last_is_kept, FakeMachine) {
   const auto later = heard.wait([](const GpuReport&) { return true; });
   BOOST_TEST(later.gpus.at(1).xids == 2u);
   BOOST_TEST(later.gpus[1].last_xid.value() == 79u);
+}
+
+BOOST_FIXTURE_TEST_CASE(what_is_wrong_is_found_once, FakeMachine) {
+  Heard heard;
+  write("device uuid=a ecc_uncorrected=2\ndevice uuid=b rows_corrected=1\n");
+  const GpuWatch watch({sources(), 1ms, 5ms, patience}, heard.handler());
+  // For so long that samples of all kinds have followed.
+  const auto found = [&] {
+    for (int i = 0; i < 20; ++i)
+      (void)heard.wait([](const GpuReport&) { return true; });
+    return heard.take_findings();
+  };
+  BOOST_TEST(found() == "");
+  write("device uuid=a ecc_uncorrected=3\ndevice uuid=b rows_corrected=1\n");
+  BOOST_TEST(found() ==
+             "a: ECC errors in memory that could not be corrected\n");
+  const std::string pending =
+      "device uuid=a ecc_uncorrected=3\n"
+      "device uuid=b rows_corrected=1 remap_pending=1\n";
+  write(pending);
+  BOOST_TEST(found() ==
+             "b: a bad row of memory is to be replaced by the next reset\n");
+  write(pending + "xid 1 48\n");
+  BOOST_TEST(found() ==
+             "b: Xid 48: an ECC error in memory that could not be corrected\n");
+  write(pending + "lost 0\n");
+  BOOST_TEST(found() == "a: the driver cannot reach the GPU any more\n");
 }
 
 BOOST_AUTO_TEST_CASE(without_a_driver_nothing_is_told_and_no_thread_stays) {

@@ -48,24 +48,6 @@ Expected<fs::path> programs_directory() {
   return self.parent_path();
 }
 
-void add_gpus(Node& node) {
-  add_devices(gpu::read_inventory(), node);
-  if (node.devices.empty()) return;
-  auto library = programs_directory().and_then([](const fs::path& programs) {
-    return share_library(programs.string());
-  });
-  if (library)
-    node.share_library = std::move(*library);
-  else
-    node.limits.push_back("GPUs are given whole, not in shares: " +
-                          library.error().text);
-  for (const char* path : {"/dev/nvidiactl", "/dev/nvidia-uvm",
-                           "/dev/nvidia-uvm-tools", "/dev/nvidia-modeset"}) {
-    std::error_code error;
-    if (fs::exists(path, error)) node.common_device_paths.push_back(path);
-  }
-}
-
 }  // namespace
 
 Expected<Node> read_host(const HostOptions& options) {
@@ -80,8 +62,30 @@ Expected<Node> read_host(const HostOptions& options) {
   node.cpu_milli = options.cpu_milli ? options.cpu_milli : host_cpu_milli();
   node.memory_bytes =
       options.memory_bytes ? options.memory_bytes : host_memory_bytes();
-  add_gpus(node);
+  set_gpus(gpu::read_inventory(), node);
   return node;
+}
+
+void set_gpus(const gpu::Inventory& found, Node& node) {
+  node.devices.clear();
+  node.common_device_paths.clear();
+  node.share_library.clear();
+  node.limits.clear();
+  add_devices(found, node);
+  if (node.devices.empty()) return;
+  auto library = programs_directory().and_then([](const fs::path& programs) {
+    return share_library(programs.string());
+  });
+  if (library)
+    node.share_library = std::move(*library);
+  else
+    node.limits.push_back("GPUs are given whole, not in shares: " +
+                          library.error().text);
+  for (const char* path : {"/dev/nvidiactl", "/dev/nvidia-uvm",
+                           "/dev/nvidia-uvm-tools", "/dev/nvidia-modeset"}) {
+    std::error_code error;
+    if (fs::exists(path, error)) node.common_device_paths.push_back(path);
+  }
 }
 
 Expected<std::string> keeper_program() {

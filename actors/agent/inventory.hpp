@@ -6,6 +6,7 @@
 
 #include "actors/agent/node.hpp"
 #include "cluster/error.hpp"
+#include "gpu/inventory.hpp"
 
 namespace reeve::agent {
 
@@ -19,6 +20,10 @@ struct HostOptions {
 // What is wrong with a device is in `limits`. A host without a GPU driver has
 // no devices.
 Expected<Node> read_host(const HostOptions& options);
+
+// In the place of the GPUs that the node had, with all that is particular to a
+// node with GPUs. `limits` become those that these bring about.
+void set_gpus(const gpu::Inventory& found, Node& node);
 
 // The path of the keeper's program: beside that of this process.
 Expected<std::string> keeper_program();

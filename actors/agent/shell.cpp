@@ -14,6 +14,7 @@
 
 #include "actors/agent/gpu_stats.hpp"
 #include "actors/agent/gpu_use.hpp"
+#include "actors/agent/inventory.hpp"
 #include "actors/agent/keeper_link.hpp"
 #include "actors/agent/output_service.hpp"
 #include "actors/system/gate.hpp"
@@ -261,11 +262,9 @@ void AgentShell::on_keeper(const KeeperEvent& event) {
   if (const auto* ready = std::get_if<KeeperReady>(&event)) {
     keeper_pid_ = ready->keeper_pid;
     connection_ = ready->connection;
-    auto limits = options_.node.limits;
-    limits.insert(limits.end(), ready->limits.begin(), ready->limits.end());
     spdlog::info("agent {}: tasks that the keeper (pid {}) holds: {}",
                  options_.agent, ready->keeper_pid, ready->tasks.size());
-    core_.on_runtime_ready(ready->tasks, ready->newest, std::move(limits),
+    core_.on_runtime_ready(ready->tasks, ready->newest, ready->limits,
                            wall_clock());
   } else if (const auto* lost = std::get_if<KeeperLost>(&event)) {
     keeper_pid_ = 0;
@@ -306,16 +305,25 @@ void AgentShell::on_output_asked(const OutputAsked& asked) {
 void AgentShell::on_gpus(const GpuReport& report) {
   for (const gpu::Change& change : report.changes)
     spdlog::warn("agent {}: {}", options_.agent, change.text);
+  if (report.inventory) {
+    Node node = core_.node();
+    set_gpus(*report.inventory, node);
+    core_.on_node(std::move(node));
+  }
   if (!report.gpus.empty())
     (void)bus().publish(
         options_.subjects.stat(options_.agent),
-        node_stats(options_.agent, options_.node, report.gpus, wall_clock()));
-  // The processes are asked for then alone.
-  if (!report.thorough) return;
+        node_stats(options_.agent, core_.node(), report.gpus, wall_clock()));
+  std::vector<GpuFinding> findings;
   std::vector<GpuUse> uses;
-  for (const WatchedGpu& gpu : report.gpus)
+  for (const WatchedGpu& gpu : report.gpus) {
+    for (const gpu::Finding& finding : gpu.findings)
+      findings.push_back({gpu.now.uuid, finding});
     uses.push_back({gpu.now.uuid, gpu.now.processes});
-  core_.on_gpu_use(uses, parent_of);
+  }
+  core_.on_gpu_health(findings);
+  // The processes are asked for then alone.
+  if (report.thorough) core_.on_gpu_use(uses, parent_of);
   perform_soon();
 }
 

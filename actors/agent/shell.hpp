@@ -48,8 +48,7 @@ struct ShellOptions {
   std::string agent;
   // Without tasks of its own: the host of simulated nodes.
   bool simulated = false;
-  // Of a real node. `node.limits` is added to what the keeper says.
-  Node node;
+  Node node;  // of a real agent, at its start
   keeper::ClientConfig keeper;
   GpuWatchOptions gpu_watch;
   std::uint64_t output_bytes_max = 0;  // per stream of a task; 0: the keeper's

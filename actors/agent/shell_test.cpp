@@ -50,6 +50,10 @@ class Manager {
     const std::lock_guard lock(mutex_);
     return reconciled_;
   }
+  testing::Heard heard() {
+    const std::lock_guard lock(mutex_);
+    return heard_;
+  }
 
  private:
   void on_command(const bus::Message& message) {
@@ -145,6 +149,13 @@ struct OneGpu : gpu::FakeMachine {
 struct NodeWithGpu : OneGpu, Node {
   NodeWithGpu() : Node({OneGpu::sources(), 10ms, 10ms, patience}) {}
 };
+
+// On a GPU without device files: there is none below /dev.
+Orders gpu_order() {
+  Orders orders(1);
+  orders.command({"/bin/sh", "-c", "exec sleep 1000"}).with_device("GPU-a");
+  return orders;
+}
 
 Orders shell_order(const std::string& script) {
   Orders orders(1);
@@ -252,6 +263,48 @@ BOOST_FIXTURE_TEST_CASE(a_task_at_a_gpu_that_is_not_its_own_is_ended,
         std::to_string(manager.facts().back().pid) + " 1048576\n");
   BOOST_REQUIRE(eventually([&] { return manager.has(key, FactKind::exited); }));
   BOOST_TEST(gpu::contains(manager.facts().back().detail, "GPU-a"));
+}
+
+BOOST_FIXTURE_TEST_CASE(a_gpu_that_is_unfit_goes_into_quarantine, NodeWithGpu) {
+  BOOST_REQUIRE(eventually([&] { return manager.reconciled() > 0; }));
+  write("device uuid=GPU-a\nxid 0 48\n");
+  BOOST_REQUIRE(
+      eventually([&] { return !manager.heard().quarantines.empty(); }));
+  const auto asked = manager.heard().quarantines.front();
+  BOOST_TEST(asked.node == "n1");
+  BOOST_TEST(asked.device == "GPU-a");
+  BOOST_TEST(asked.reason ==
+             "Xid 48: an ECC error in memory that could not be corrected");
+}
+
+BOOST_FIXTURE_TEST_CASE(an_error_kept_within_a_program_ends_its_task,
+                        NodeWithGpu) {
+  BOOST_REQUIRE(eventually([&] { return manager.reconciled() > 0; }));
+  const TaskKey key{1, 1, 0};
+  manager.order(gpu_order().launch({key}));
+  BOOST_REQUIRE(
+      eventually([&] { return manager.has(key, FactKind::started); }));
+  write("device uuid=GPU-a\nxid 0 94\n");
+  BOOST_REQUIRE(eventually([&] { return manager.has(key, FactKind::exited); }));
+  BOOST_TEST(manager.facts().back().detail ==
+             "an error of GPU-a: Xid 94: an ECC error that could not be "
+             "corrected, kept within one program");
+  BOOST_TEST(manager.heard().quarantines.empty());
+}
+
+BOOST_FIXTURE_TEST_CASE(a_gpu_that_appears_is_offered, NodeWithGpu) {
+  // The watch has looked when it tells figures.
+  const auto looked = std::make_shared<std::atomic<bool>>(false);
+  const auto good = manager_connection->subscribe(
+      cell.subjects.stats(), [looked](const auto& m) {
+        if (schema::verified<schema::NodeStats>(m.data)) *looked = true;
+      });
+  BOOST_REQUIRE(good.has_value());
+  BOOST_REQUIRE(
+      eventually([&] { return *looked && manager.reconciled() > 0; }));
+  write("device uuid=GPU-a\ndevice uuid=GPU-b\n");
+  const std::vector<std::string> both = {"GPU-a", "GPU-b"};
+  BOOST_REQUIRE(eventually([&] { return manager.heard().devices == both; }));
 }
 
 }  // namespace

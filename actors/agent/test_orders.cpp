@@ -147,13 +147,17 @@ std::vector<std::byte> Orders::list(
 }
 
 std::vector<std::byte> make_reply(const schema::Id128& id, bool accepted) {
+  if (!accepted)
+    return make_refusal(id, schema::RejectCode::try_again, "try again");
   Builder builder;
-  flatbuffers::Offset<schema::Rejection> rejection;
-  if (!accepted) {
-    const auto text = builder.CreateString("try again");
-    rejection = schema::CreateRejection(builder, schema::RejectCode::try_again,
-                                        0, text);
-  }
+  return finished(builder, schema::CreateReply(builder, &id, 1, 0));
+}
+
+std::vector<std::byte> make_refusal(const schema::Id128& id,
+                                    schema::RejectCode code, const char* rule) {
+  Builder builder;
+  const auto rejection =
+      schema::CreateRejectionDirect(builder, code, rule, rule);
   return finished(builder, schema::CreateReply(builder, &id, 1, 0, rejection));
 }
 
@@ -177,6 +181,7 @@ void Heard::take(const SendCommand& sent) {
     newest_epoch = body->newest_epoch();
     newest_session = body->newest_session();
     node.clear();
+    devices.clear();
     limits.clear();
     labels.clear();
     for (const auto* spec : *body->nodes()) {
@@ -184,13 +189,22 @@ void Heard::take(const SendCommand& sent) {
       if (spec->labels())
         for (const auto* label : *spec->labels())
           labels += label->key()->str() + "=" + label->value()->str() + " ";
+      if (spec->devices())
+        for (const auto* device : *spec->devices())
+          devices.push_back(device->uuid()->str());
       if (!spec->limits()) continue;
       for (const auto* limit : *spec->limits()) limits.push_back(limit->str());
     }
     return;
   }
+  if (const auto* body = command.body_as_QuarantineDevice()) {
+    quarantine_id = *command.id();
+    quarantines.push_back({body->node()->str(), body->device()->str(),
+                           std::string(schema::text(body->reason()))});
+    return;
+  }
   const auto* body = command.body_as_ReportFacts();
-  REEVE_CHECK(body != nullptr, "neither a registration nor a report");
+  REEVE_CHECK(body != nullptr, "the agent sent a command of another kind");
   ++reports;
   const schema::Id128& id = *command.id();
   if (id.high() == report_id.high() && id.low() == report_id.low()) return;

@@ -57,6 +57,8 @@ class Orders {
 };
 
 std::vector<std::byte> make_reply(const schema::Id128& id, bool accepted);
+std::vector<std::byte> make_refusal(const schema::Id128& id,
+                                    schema::RejectCode code, const char* rule);
 
 // Verified; ends the program otherwise: these are called on threads of the bus
 // too, where Boost.Test must not be.
@@ -78,6 +80,12 @@ struct HeardFact {
   TaskKey key() const { return {session, attempt, rank}; }
 };
 
+struct HeardQuarantine {
+  std::string node;
+  std::string device;
+  std::string reason;
+};
+
 struct Heard {
   // A report sent again adds no facts.
   void take(const SendCommand& command);
@@ -91,8 +99,11 @@ struct Heard {
   std::uint64_t newest_epoch = 0;
   std::uint64_t newest_session = 0;
   std::string node;
+  std::vector<std::string> devices;
   std::vector<std::string> limits;
   std::string labels;
+  schema::Id128 quarantine_id;
+  std::vector<HeardQuarantine> quarantines;  // as often as they are sent
   std::vector<HeardFact> facts;
 };
 

@@ -1,5 +1,6 @@
-"""What GPUs do, as people get it: a live table, samples as JSON, and metrics
-for Prometheus. The driver's library is the tests' own."""
+"""What GPUs do, as people get it: a live table, samples as JSON, metrics for
+Prometheus, and what follows from their errors. The driver's library is the
+tests' own."""
 import fcntl
 import json
 import os
@@ -63,6 +64,23 @@ class GpuTelemetryTest(CellTest):
         with urllib.request.urlopen(url, timeout=cells.PATIENCE_S) as answer:
             return answer.read().decode().splitlines()
 
+    def figures(self, name):
+        """Of the first GPU, wherever it stands in the list."""
+        names = (f"reeve_gpu_{name}{{", f"DCGM_FI_DEV_{name.upper()}{{")
+        return [line.split()[-1] for line in self.metrics()
+                if line.startswith(names) and 'UUID="GPU-a"' in line]
+
+    def gpus(self):
+        listed = self.cell.reeve("gpus", "--json").json()["gpus"]
+        return {gpu["uuid"]: gpu for gpu in listed}
+
+    def await_quarantine(self, uuid, reason):
+        self.addCleanup(self.cell.reeve, "gpu", "release", "host-1", uuid,
+                        "--force", code=None)
+        told = f"({uuid}), by its agent: {reason}"
+        wait_until(told, lambda: told in self.cell.reeve(
+            "log", "cat", "--filter", "kind=device_quarantined").out)
+
     def await_metric(self, line):
         return wait_until(line, lambda: line in self.metrics())
 
@@ -124,12 +142,30 @@ class GpuTelemetryTest(CellTest):
     def test_a_lost_gpu_and_its_error_are_told(self):
         self.await_metric(f"DCGM_FI_DEV_GPU_TEMP{LABELS} 61")
         self.machine(TWO + "lost 0\nxid 0 79\n")
-        self.await_metric(f"reeve_gpu_lost{LABELS} 1")
-        found = self.metrics()
-        self.assertIn(f"DCGM_FI_DEV_XID_ERRORS{LABELS} 79", found)
-        self.assertNotIn(f"DCGM_FI_DEV_GPU_TEMP{LABELS} 61", found)
+        # Once the agent has looked what there is, it is no GPU of the node.
+        wait_until("GPU-a is lost", lambda: "1" in self.figures("lost"))
+        self.assertIn("79", self.figures("xid_errors"))
+        self.assertEqual([], self.figures("gpu_temp"))
+        self.await_quarantine("GPU-a", "Xid 79: the GPU has fallen off the "
+                              "bus: the host is to be restarted")
         self.machine(TWO)
         self.await_metric(f"reeve_gpu_lost{LABELS} 0")
+        wait_until("GPU-a is offered again", lambda: "GPU-a" in self.gpus())
+
+    def test_an_error_of_a_gpu_puts_it_into_quarantine(self):
+        self.assertNotIn("quarantine", self.gpus()["GPU-b"])
+        self.machine(TWO + "xid 1 48\n")
+        reason = "Xid 48: an ECC error in memory that could not be corrected"
+        self.await_quarantine("GPU-b", reason)
+        quarantine = self.gpus()["GPU-b"]["quarantine"]
+        self.assertEqual(reason, quarantine["reason"])
+        self.assertTrue(quarantine["by_agent"])
+        self.assertIn("QUARANTINED", self.cell.reeve("gpus").out)
+        refused = self.cell.reeve("gpu", "release", "host-1", "GPU-b", code=3)
+        self.assertIn("--force", refused.err)
+        self.cell.reeve("gpu", "release", "host-1", "GPU-b", "--force")
+        self.assertNotIn("quarantine", self.gpus()["GPU-b"])
+        self.machine(TWO)
 
 
 if __name__ == "__main__":
