@@ -415,4 +415,21 @@ BOOST_AUTO_TEST_CASE(a_snapshot_keeps_accounts_quotas_and_what_was_used) {
   BOOST_TEST(replayed_digest(cell) == cell.state.digest_hex());
 }
 
+// A snapshot forgets below which project one was that is gone.
+BOOST_AUTO_TEST_CASE(one_that_comes_back_counts_no_time_of_those_above_it) {
+  Quota hours;
+  hours.gpu_milli_hours = 9'000;
+  hours.period = QuotaPeriod::week;
+  set({.name = "b"});
+  quota(AccountKind::project, "b", hours);
+  set({.name = "a", .parent = "b"});
+  BOOST_TEST(remove(AccountKind::project, "a") == "accepted");
+  auto copy = State::decode_snapshot(cell.state.encode_snapshot());
+  BOOST_REQUIRE(copy.has_value());
+  cell.pass(hour_ns);
+  set({.name = "a", .parent = "b"});
+  replay(*copy, cell, Sequence{copy->last_sequence().value + 1});
+  BOOST_TEST(copy->digest_hex() == cell.state.digest_hex());
+}
+
 BOOST_AUTO_TEST_SUITE_END()

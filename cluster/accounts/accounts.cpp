@@ -237,18 +237,20 @@ void Accounts::change(const schema::AccountSpec& spec) {
   const AccountIndex above =
       parent.empty() ? no_account : intern(AccountKind::project, parent);
   Account& account = accounts_[index];
-  if (account.parent != above) {
-    // What it holds moves with it; what was used stays where it was used.
+  // What it holds moves with it; what was used stays where it was used. A
+  // snapshot forgets below what one was that is gone, so nothing that moves
+  // changes nothing.
+  if (account.parent != above && account.held != Amounts{}) {
     for (const AccountIndex old : with_parents(account.parent)) {
       count_time(accounts_[old]);
       change_amounts(accounts_[old].held, account.held, take_from);
     }
-    account.parent = above;
     for (const AccountIndex now : with_parents(above)) {
       count_time(accounts_[now]);
       change_amounts(accounts_[now].held, account.held, add_to);
     }
   }
+  account.parent = above;
   account.removed = false;
   account.weight_milli = spec.weight_milli();
   account.priority_max = spec.priority_max();
