@@ -217,6 +217,21 @@ BOOST_AUTO_TEST_CASE(an_allocated_device_is_there_and_nothing_else) {
   BOOST_CHECK(run(wrong).refusal_code == Errc::usage);
 }
 
+// CUDA does not start where it cannot.
+BOOST_AUTO_TEST_CASE(
+    root_with_a_device_names_threads_and_nothing_of_the_kernel) {
+  auto spec = script(
+      "printf renamed > /proc/$$/task/$$/comm; cat /proc/$$/comm; "
+      "for f in /proc/sys /proc/irq /proc/bus /proc/driver /proc/fs "
+      "/proc/sysrq-trigger /proc/mtrr /proc/pressure; do "
+      "find $f -type f -writable 2>/dev/null | head -n 1; done");
+  spec.uid = spec.gid = 0;
+  spec.device_paths = {"/dev/full"};
+  BOOST_CHECK_EQUAL(run(spec).facts.exit_code, 0);
+  BOOST_CHECK_EQUAL(output(spec.key, Stream::out), "renamed\n");
+  BOOST_CHECK_EQUAL(output(spec.key, Stream::err), "");
+}
+
 // A program that asks the fake driver for what a session with 1,000,000,000
 // bytes may have, and no more.
 TaskSpec sharing(TaskSpec spec) {

@@ -1,5 +1,6 @@
 #include "actors/agent/keeper/sandbox.hpp"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
@@ -193,6 +194,30 @@ StepResult make_dev(const std::vector<int>& trees,
     return failed(Step::device);
   }
   return {};
+}
+
+StepResult seal_proc() {
+  DIR* entries = ::opendir("/proc");
+  if (!entries) return failed(Step::proc);
+  StepResult step;
+  while (const auto* entry = step.ok() ? ::readdir(entries) : nullptr) {
+    const char first = entry->d_name[0];
+    const std::string path = std::string("/proc/") + entry->d_name;
+    struct stat info {};
+    if (first == '.' || (first >= '0' && first <= '9') ||
+        ::lstat(path.c_str(), &info) != 0 || S_ISLNK(info.st_mode)) {
+      continue;
+    }
+    if (!S_ISDIR(info.st_mode) && (info.st_mode & 0222) == 0) continue;
+    const int tree = clone_tree(AT_FDCWD, path.c_str());
+    if (tree < 0 || set_attributes(tree, "", MOUNT_ATTR_RDONLY) != 0 ||
+        move_tree(tree, path.c_str()) != 0) {
+      step = failed(Step::proc);
+    }
+    if (tree >= 0) ::close(tree);
+  }
+  ::closedir(entries);
+  return step;
 }
 
 StepResult seal_dev() {

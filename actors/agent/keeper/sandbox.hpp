@@ -52,6 +52,9 @@ StepResult make_dev(const std::vector<int>& trees,
                     const std::vector<std::string>& devices);
 // Nothing can be made in /dev any more.
 StepResult seal_dev();
+// In /proc only what belongs to processes can be written any more, as the names
+// of threads; what is the kernel's cannot.
+StepResult seal_proc();
 // clone_tree of the standard nodes, in the order make_dev wants them.
 StepResult clone_standard_nodes(std::vector<int>& trees);
 
