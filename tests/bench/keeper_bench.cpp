@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "actors/agent/keeper/client.hpp"
+#include "tests/bench/report.hpp"
 
 namespace {
 
@@ -149,17 +150,24 @@ Options parse(int argc, char** argv) {
   return options;
 }
 
-double median(const std::vector<Result>& results, double Result::*part) {
+std::vector<double> all(const std::vector<Result>& results,
+                        double Result::*part) {
   std::vector<double> values;
   for (const auto& result : results) values.push_back(result.*part);
+  return values;
+}
+
+double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   return values[values.size() / 2];
 }
 
-void print(const char* name, const std::vector<Result>& results) {
-  std::printf("%-8s median %.0f/s, %.2f ms of cpu each\n", name,
-              median(results, &Result::per_second),
-              median(results, &Result::cpu_ms));
+void report(const char* name, const char* unit, double Result::*part,
+            const std::vector<Result>& kepts,
+            const std::vector<Result>& plains) {
+  reeve::bench::report(
+      name, unit, all(kepts, part),
+      {"plain vfork, exec and wait", median(all(plains, part))});
 }
 
 }  // namespace
@@ -172,7 +180,7 @@ int main(int argc, char** argv) {
       Client::open({std::string(directory) + "/run", REEVE_KEEPER, {}});
   if (!client) give_up(client.error().text);
   for (const auto& limit : client->limits()) {
-    std::printf("not had here: %s\n", limit.c_str());
+    std::fprintf(stderr, "not had here: %s\n", limit.c_str());
   }
   std::vector<Result> plains, kepts;
   std::uint64_t first = 1;
@@ -180,12 +188,9 @@ int main(int argc, char** argv) {
     plains.push_back(plain(options.tasks));
     kepts.push_back(kept(*client, options, first));
     first += options.tasks;
-    std::printf("round %u: plain %.0f/s, kept %.0f/s, ratio %.2f\n", round + 1,
-                plains.back().per_second, kepts.back().per_second,
-                kepts.back().per_second / plains.back().per_second);
   }
-  print("plain", plains);
-  print("kept", kepts);
+  report("isolated_task_starts", "1/s", &Result::per_second, kepts, plains);
+  report("cpu_per_isolated_task", "ms", &Result::cpu_ms, kepts, plains);
   (void)client->shutdown(0);
   while (client->dispatch({}, 10'000)) {
   }
