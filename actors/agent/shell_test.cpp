@@ -99,6 +99,8 @@ struct Node {
     }
     connection.reset();
     system.reset();
+    // No message for a manager that is gone.
+    manager_connection.reset();
   }
 
   keeper::ClientConfig keeper_config() const {
