@@ -68,6 +68,12 @@ Status Reserve::allow(std::uint64_t bytes) {
   const auto fits = [&] {
     return free_bytes >= bytes && free_bytes - bytes >= kept_bytes_;
   };
+  // Nothing is refused while there is something to give up.
+  if (!fits() && ballast_held_) {
+    drop_ballast();
+    admission_open_ = false;
+    free_bytes = this->free_bytes();
+  }
   if (!fits() && drop_reserve()) free_bytes = this->free_bytes();
   if (fits()) return {};
   return fail(Errc::no_space,
