@@ -6,6 +6,7 @@
 #include "cluster/check.hpp"
 #include "cluster/scheduling/core.hpp"
 #include "schema/event_generated.h"
+#include "schema/wire.hpp"
 
 namespace reeve::cluster {
 
@@ -186,14 +187,6 @@ void Scheduler::Core::set_standing(Session& session,
   if (auto* after = counter(standing)) ++*after;
 }
 
-namespace {
-
-const char* text_of(const flatbuffers::String* text) {
-  return text ? text->c_str() : "";
-}
-
-}  // namespace
-
 // A session as its spec has it, in the class of its request.
 Session Scheduler::Core::session_of(std::uint64_t id,
                                     const schema::SessionSpec& spec, Time at) {
@@ -204,8 +197,9 @@ Session Scheduler::Core::session_of(std::uint64_t id,
   session.time_limit_ns = spec.time_limit_ns();
   session.array = spec.array_session();
   session.array_running_max = spec.array_running_max();
-  session.owners = accounts.owners(
-      text_of(spec.user()), text_of(spec.project()), text_of(spec.group()));
+  session.owners =
+      accounts.owners(schema::text(spec.user()), schema::text(spec.project()),
+                      schema::text(spec.group()));
   session.likeness =
       spec.name() ? std::hash<std::string_view>{}(spec.name()->string_view()) ^
                         (session.owners.user * 0x9E3779B97F4A7C15ULL)
