@@ -73,10 +73,10 @@ std::uint64_t default_of(const fb::TypeTable* type, std::string_view field) {
   return 0;
 }
 
-// The generated type tables do not tell which numbers may be null. Of this
-// table all may; a test compares that with the schemas.
+// The generated type tables do not tell which numbers may be null. Of these
+// tables all may; a test compares that with the schemas.
 bool may_be_null(const fb::TypeTable* type) {
-  return type == DeviceStatsTypeTable();
+  return type == DeviceStatsTypeTable() || type == ProgramStatsTypeTable();
 }
 
 // Walks one table and writes it. The key of the field at hand decides how a

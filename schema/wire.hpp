@@ -26,6 +26,10 @@ inline constexpr std::size_t event_bytes_max = 512 << 10;
 inline constexpr std::size_t query_bytes_max = 64 << 10;
 inline constexpr std::size_t snapshot_bytes_max = std::size_t{2} << 30;
 
+// The rule of a rejection of what is decided and could not be kept: it may
+// take effect later, so it is neither done nor refused.
+inline constexpr const char* not_kept_rule = "not_kept";
+
 template <class Table>
 struct Wire;
 
@@ -46,6 +50,7 @@ REEVE_WIRE(OutputRead, "RVP1", query_bytes_max)
 REEVE_WIRE(OutputChunk, "RVT1", message_bytes_max)
 REEVE_WIRE(Heartbeat, "RVH1", query_bytes_max)
 REEVE_WIRE(NodeStats, "RVG1", query_bytes_max)
+REEVE_WIRE(MemberBeat, "RVB1", query_bytes_max)
 REEVE_WIRE(LogRead, "RVL1", query_bytes_max)
 REEVE_WIRE(LogChunk, "RVK1", message_bytes_max)
 REEVE_WIRE(StateSnapshot, "RVS1", snapshot_bytes_max)

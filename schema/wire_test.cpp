@@ -52,6 +52,7 @@ BOOST_AUTO_TEST_CASE(cut_and_foreign_messages_are_refused) {
   check_refusals<OutputChunk>();
   check_refusals<Heartbeat>();
   check_refusals<NodeStats>();
+  check_refusals<MemberBeat>();
   check_refusals<LogRead>();
   check_refusals<LogChunk>();
   check_refusals<StateSnapshot>();
