@@ -243,6 +243,14 @@ BOOST_AUTO_TEST_CASE(an_admin_may_administer_and_others_may_not) {
   BOOST_TEST(!cell.state.may_administer("ann"));
 }
 
+BOOST_AUTO_TEST_CASE(no_new_user_has_a_name_that_the_bus_gives_to_others) {
+  for (const char* name : {"agent-n1", "manager-m2", "token-7", "reeved"})
+    BOOST_TEST(set({.kind = AccountKind::user, .name = name, .uid = 7}) ==
+                   "malformed user_reserved 0 0",
+               name);
+  BOOST_TEST(set({.name = "agent-n1"}) == "accepted");  // a project
+}
+
 Spec of_user(const char* user, std::uint32_t uid) {
   Spec spec = one_task();
   spec.user = user;

@@ -1,22 +1,17 @@
 // State::apply: one case for each kind of event. No decision is taken here.
+// What is told of devices is in apply_device.cpp.
+#include "cluster/apply.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <utility>
 
-#include "cluster/state.hpp"
+#include "cluster/device_tests.hpp"
 #include "schema/wire.hpp"
 
 namespace reeve::cluster {
 namespace {
-
-[[gnu::cold]] Status contradiction(const schema::Event& event,
-                                   std::string_view what) {
-  return fail(
-      Errc::damaged,
-      fmt::format("event {} ({}) contradicts the state: {}", event.seq(),
-                  schema::EnumNameEventBody(event.body_type()), what));
-}
 
 template <class Body>
 const Body& body_of(const schema::Event& event) {
@@ -24,6 +19,13 @@ const Body& body_of(const schema::Event& event) {
 }
 
 }  // namespace
+
+Status contradiction(const schema::Event& event, std::string_view what) {
+  return fail(
+      Errc::damaged,
+      fmt::format("event {} ({}) contradicts the state: {}", event.seq(),
+                  schema::EnumNameEventBody(event.body_type()), what));
+}
 
 Status State::apply(const schema::Event& event) {
   if (event.seq() != last_sequence_.value + 1)
@@ -66,6 +68,13 @@ Status State::apply(const schema::Event& event) {
     case EventBody::DeviceReleased:
       status = apply_released(event, body_of<schema::DeviceReleased>(event));
       break;
+    case EventBody::DeviceTestRequested:
+      status = apply_test_requested(
+          event, body_of<schema::DeviceTestRequested>(event));
+      break;
+    case EventBody::DeviceTested:
+      status = apply_tested(event, body_of<schema::DeviceTested>(event));
+      break;
     case EventBody::SessionSubmitted:
       status = apply_submitted(event, body_of<schema::SessionSubmitted>(event));
       break;
@@ -94,6 +103,17 @@ Status State::apply(const schema::Event& event) {
       break;
     case EventBody::ReservationSet:
     case EventBody::ReservationRemoved: reservations_.apply(event); break;
+    case EventBody::TokenCreated:
+    case EventBody::TokenRevoked:
+    case EventBody::IdentityAdded:
+    case EventBody::IdentityRemoved:
+      if (const Status taken = identities_.apply(event); !taken)
+        status = contradiction(event, taken.error().text);
+      break;
+    case EventBody::LogHealed:
+      healings_.set(healing_of(*body_of<schema::LogHealed>(event).healing()),
+                    Sequence{event.seq()}, Time{event.time_at()});
+      break;
     case EventBody::SessionEnded:
       status = apply_ended(event, body_of<schema::SessionEnded>(event));
       break;
@@ -159,6 +179,7 @@ void State::load_node(Node& node, std::string_view agent,
       for (const auto link : *from->links())
         device.links.push_back(static_cast<schema::DeviceLink>(link));
   }
+  mark_slow(node);
 }
 
 Status State::apply_node_registered(const schema::NodeRegistered& body) {
@@ -185,6 +206,8 @@ Status State::apply_node_registered(const schema::NodeRegistered& body) {
                               body.node(), i));
   uncount_shape(node);
   load_node(node, schema::text(body.agent()), *body.spec());
+  node.version = schema::text(body.version());
+  node.protocol = body.protocol();
   count_shape(node, shape_of(*body.spec()));
   return {};
 }
@@ -211,6 +234,7 @@ Status State::apply_node_change(const schema::Event& event) {
       node->draining = true;
       node->drain_reason = schema::text(body.reason());
       node->drain_deadline = Time{body.deadline_at()};
+      node->refused = body.refused();
       break;
     }
     case EventBody::NodeResumed:
@@ -219,6 +243,7 @@ Status State::apply_node_change(const schema::Event& event) {
       node->draining = false;
       node->drain_reason.clear();
       node->drain_deadline = Time{};
+      node->refused = false;
       // Removed it stays: who bears the name next is a new node.
       if (std::exchange(node->barred, false)) node_by_name_.erase(node->name);
       break;
@@ -231,28 +256,6 @@ Status State::apply_node_change(const schema::Event& event) {
       break;
   }
   if (!node) return contradiction(event, "there is no such node");
-  return {};
-}
-
-Status State::apply_quarantined(const schema::Event& event,
-                                const schema::DeviceQuarantined& body) {
-  if (body.node() >= nodes_.size())
-    return contradiction(event, "there is no such node");
-  const Quarantine made{body.device(), std::string(schema::text(body.reason())),
-                        Time{event.time_at()}, body.by_agent()};
-  if (!nodes_[body.node()]
-           .quarantined.try_emplace(body.uuid()->str(), made)
-           .second)
-    return contradiction(event, "the device is quarantined already");
-  return {};
-}
-
-Status State::apply_released(const schema::Event& event,
-                             const schema::DeviceReleased& body) {
-  if (body.node() >= nodes_.size())
-    return contradiction(event, "there is no such node");
-  if (nodes_[body.node()].quarantined.erase(body.uuid()->str()) == 0)
-    return contradiction(event, "the device is not quarantined");
   return {};
 }
 
@@ -409,7 +412,7 @@ Status State::apply_requeued(const schema::Event& event,
   session->tasks.clear();
   session->tasks_started = session->tasks_exited = 0;
   session->attempt = body.attempt();
-  if (body.reason() == EndReason::preempted) ++session->preemptions;
+  if (!counts_as_attempt(body.reason())) ++session->preemptions;
   session->warned = false;
   session->stopping_for = SessionId{};
   session->reason = body.reason();

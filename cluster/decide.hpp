@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "cluster/event_writer.hpp"
 #include "cluster/scheduling/scheduler.hpp"
@@ -38,6 +39,8 @@ using Decision = tl::expected<Accepted, Rejection>;
 struct Admission {
   bool open = true;  // the disk has room
   std::uint64_t waiting_max = sessions_waiting_max;
+  // Events of one decision, which are one commit.
+  std::size_t commit_bytes_max = ~std::size_t{0};
 };
 
 Decision decide_submit(const State& state, const schema::SubmitSession& command,
@@ -51,11 +54,23 @@ Decision decide_cancel(const State& state, const schema::CancelSession& command,
 std::optional<Rejection> check_place(const State& state, const Spec& spec,
                                      const schema::SessionSpec& packed);
 
+// What an agent tells of its program; empty and 0: nothing.
+struct AgentProgram {
+  std::string_view version;
+  std::uint32_t protocol = 0;
+};
 // One node of a RegisterNodes command. One that is new joins when it is
-// reconciled, one that was lost returns then.
+// reconciled, one that was lost returns then, and one that was drained for its
+// agent's program is resumed.
 Decision decide_register(const State& state, std::string_view agent,
                          const schema::NodeSpec& spec, bool reconciled,
-                         const Origin& origin, EventWriter& writer);
+                         const Origin& origin, EventWriter& writer,
+                         const AgentProgram& program = {});
+// The program of this agent is none that the cell understands: nothing new
+// starts on its nodes until that changes. Those that are drained stay so.
+void decide_refused(const State& state, std::string_view agent,
+                    std::string_view why, const Origin& origin,
+                    EventWriter& writer);
 Decision decide_drain(const State& state, const schema::DrainNode& command,
                       const Origin& origin, EventWriter& writer);
 Decision decide_resume(const State& state, const schema::ResumeNode& command,
@@ -72,6 +87,22 @@ Decision decide_quarantine(const State& state,
 Decision decide_release(const State& state,
                         const schema::ReleaseDevice& command,
                         const Origin& origin, EventWriter& writer);
+
+// A device that nobody holds is tested by its agent; the answer names the event
+// that asked for it. For admins and the node's own agent.
+Decision decide_test(const State& state, const schema::TestDevice& command,
+                     const Origin& origin, EventWriter& writer);
+// The agent's verdict. A passed test releases what was out for it alone, a full
+// one also what the agent had found unfit; one that failed keeps it out.
+Decision decide_tested(const State& state, const schema::ReportTest& command,
+                       const Origin& origin, EventWriter& writer);
+// What the node's agent wants tested by itself, see RegisterNodes.
+struct OwnTests {
+  bool of_new = false;
+  bool of_quarantined = false;
+};
+void decide_own_tests(const Node& node, OwnTests wanted, const Origin& origin,
+                      EventWriter& writer);
 
 // Who may ask is the caller's to check (State::may_administer).
 Decision decide_set_account(const State& state,
@@ -95,6 +126,43 @@ Decision decide_remove_reservation(const State& state,
 // It is over at `origin.now`: it goes.
 bool decide_reservation_over(const Reservation& reservation,
                              const Origin& origin, EventWriter& writer);
+
+// Names that processes of the manager's own host go by: nobody joins as them.
+struct LocalNames {
+  std::string manager;
+  std::vector<std::string> agents;
+};
+
+// Tokens and who joins by them (decide_identity.cpp). The first three are for
+// admins, which the caller checks.
+Decision decide_create_token(const State& state,
+                             const schema::CreateToken& command,
+                             const Origin& origin, EventWriter& writer);
+Decision decide_revoke_token(const State& state,
+                             const schema::RevokeToken& command,
+                             const Origin& origin, EventWriter& writer);
+// Its nodes are lost when their agent is found silent.
+Decision decide_remove_identity(const State& state,
+                                const schema::RemoveIdentity& command,
+                                const Origin& origin, EventWriter& writer);
+// `origin.principal` is that of a token. The same name and key by the same
+// token again changes nothing.
+Decision decide_join(const State& state, const schema::Join& command,
+                     const LocalNames& local, const Origin& origin,
+                     EventWriter& writer);
+// Of a member. The nodes of an agent that hold nothing go, and may join again;
+// with `force` those that hold something are lost.
+Decision decide_leave(const State& state, const schema::Leave& command,
+                      const Origin& origin, EventWriter& writer);
+
+// Of a manager, which the caller checks (decide_healing.cpp). What is known
+// already changes nothing.
+Decision decide_healing(const State& state,
+                        const schema::ReportHealing& command,
+                        const Origin& origin, EventWriter& writer);
+// The event alone, of a manager that leads.
+Sequence write_healing(const Healing& healing, const Origin& origin,
+                       EventWriter& writer);
 
 // The first events of a new cell.
 void decide_creation(std::string_view cell, std::string_view owner,
@@ -172,5 +240,11 @@ bool satisfied(schema::DependencyKind kind, SessionState ended);
 bool may_requeue(std::uint32_t attempt, std::uint32_t requeue_max,
                  EndReason reason);
 std::uint64_t requeue_delay(std::uint32_t attempt);
+// The same for a session whose tasks end for that reason, or for the one that
+// it is being stopped for.
+bool is_tried_again(const Session& session, EndReason reason);
+// How long the tasks of this attempt run on while their host hears nothing of
+// the cell; 0: without end. `wished` is its specification's.
+std::uint64_t cut_off_of(const Session& session, std::uint64_t wished);
 
 }  // namespace reeve::cluster

@@ -34,17 +34,8 @@ Rejection unknown(const State& state, AccountKind kind, std::string_view name) {
                   fmt::join(state.accounts().names(kind), ", ")));
 }
 
-// Names stand in subjects, commands and tables, so they are plain.
-bool is_plain(std::string_view name) {
-  return !name.empty() && name.front() != '-' &&
-         std::all_of(name.begin(), name.end(), [](char c) {
-           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                  (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
-         });
-}
-
 Check check_name(std::string_view name) {
-  if (name.size() <= name_bytes_max && is_plain(name)) return std::nullopt;
+  if (name.size() <= name_bytes_max && is_plain_name(name)) return std::nullopt;
   return reject(RejectCode::malformed, "account_name",
                 fmt::format("a name has 1 to {} letters, digits and -_. and "
                             "does not begin with -; this one is '{}'",
@@ -62,6 +53,10 @@ Check check_bounds(const schema::AccountSpec& spec) {
                               account_weight_milli_max / 1000,
                               spec.weight_milli() / 1000.0),
                   account_weight_milli_max, spec.weight_milli());
+  if (spec.gpu_sharing() > schema::GpuSharing::MAX)
+    return reject(RejectCode::malformed, "gpu_sharing",
+                  "this program does not know that way to share a GPU: it is "
+                  "older than the one that asks");
   const std::size_t members = spec.members() ? spec.members()->size() : 0;
   if (members > account_members_max)
     return reject(RejectCode::over_limit, "account_members_max",
@@ -90,6 +85,9 @@ Check check_fields(const schema::AccountSpec& spec) {
     return no;
   if (auto no =
           only(spec.admin() || spec.uid() != 0, "user id", AccountKind::user))
+    return no;
+  if (auto no = only(spec.gpu_sharing() != schema::GpuSharing::project,
+                     "setting of who shares a GPU", AccountKind::group))
     return no;
   if (kind == AccountKind::user && spec.members() && spec.members()->size() > 0)
     return reject(RejectCode::malformed, "account_field",
@@ -186,12 +184,40 @@ flatbuffers::Offset<schema::AccountSpec> copy_account(
   const auto parent = build_text(builder, schema::text(spec.parent()));
   const auto member_list = build_texts(builder, members);
   const auto policy = build_text(builder, schema::text(spec.policy()));
-  return schema::CreateAccountSpec(
-      builder, spec.kind(), name, parent, spec.weight_milli(),
-      spec.priority_max(), member_list, policy, spec.uid(), spec.admin());
+  return schema::CreateAccountSpec(builder, spec.kind(), name, parent,
+                                   spec.weight_milli(), spec.priority_max(),
+                                   member_list, policy, spec.uid(),
+                                   spec.admin(), 0, spec.gpu_sharing());
+}
+
+// The bus would take such a user for somebody else.
+Check check_reserved(const schema::AccountSpec& spec) {
+  const std::string_view name = schema::text(spec.name());
+  if (spec.kind() != AccountKind::user || !is_reserved_principal(name))
+    return std::nullopt;
+  return reject(RejectCode::malformed, "user_reserved",
+                fmt::format("the bus knows members of the cell by names like "
+                            "'{}': choose another for a user",
+                            name));
+}
+
+// Who may submit no more connects no more.
+void write_member_removed(const State& state, const Account& account,
+                          Sequence cause, EventWriter& writer) {
+  if (account.kind == AccountKind::user)
+    write_identity_removed(state, account.name, "the user was removed", cause,
+                           writer);
 }
 
 }  // namespace
+
+bool is_plain_name(std::string_view name) {
+  return !name.empty() && name.front() != '-' &&
+         std::all_of(name.begin(), name.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                  (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+         });
+}
 
 std::optional<Rejection> check_new_account(const State& state,
                                            std::string_view name) {
@@ -212,9 +238,11 @@ Decision decide_set_account(const State& state,
   if (auto no = check_parent(state, spec))
     return tl::unexpected(std::move(*no));
   if (auto no = check_policy(spec)) return tl::unexpected(std::move(*no));
-  if (!state.accounts().find(spec.kind(), schema::text(spec.name())))
+  if (!state.accounts().find(spec.kind(), schema::text(spec.name()))) {
+    if (auto no = check_reserved(spec)) return tl::unexpected(std::move(*no));
     if (auto no = check_new_account(state, schema::text(spec.name())))
       return tl::unexpected(std::move(*no));
+  }
   writer.begin(origin);
   auto& builder = writer.builder();
   return Accepted{writer.add(schema::CreateAccountChanged(
@@ -237,10 +265,10 @@ Decision decide_remove_account(const State& state,
   writer.begin(origin);
   auto& builder = writer.builder();
   const auto name = builder.CreateString(account->name);
-  return Accepted{
-      writer.add(schema::CreateAccountRemoved(builder, account->kind, name),
-                 Sequence{}),
-      {}};
+  const Sequence removed = writer.add(
+      schema::CreateAccountRemoved(builder, account->kind, name), Sequence{});
+  write_member_removed(state, *account, removed, writer);
+  return Accepted{removed, {}};
 }
 
 Decision decide_set_quota(const State& state, const schema::SetQuota& command,

@@ -26,7 +26,9 @@ TaskEnd end_of(const schema::Fact& fact, const Origin& origin) {
   if (end.facts.ended_at() == 0) end.facts.mutate_ended_at(origin.now.value);
   switch (fact.kind()) {
     case schema::FactKind::start_failed:
-      end.reason = EndReason::start_failed;
+      end.reason = fact.reason() == EndReason::device_unclean
+                       ? EndReason::device_unclean
+                       : EndReason::start_failed;
       break;
     case schema::FactKind::unknown: end.reason = EndReason::task_lost; break;
     default:

@@ -105,6 +105,38 @@ std::optional<Rejection> check_instances(const schema::NodeSpec& spec) {
   return std::nullopt;
 }
 
+bool is_member_agent(const State& state, std::string_view agent) {
+  return state.identities().find(principal_of(IdentityRole::agent, agent));
+}
+
+// The agent of a node that is to go has no other.
+bool is_last_node(const State& state, const Node& node) {
+  return std::none_of(state.nodes().begin(), state.nodes().end(),
+                      [&](const Node& other) {
+                        return other.id != node.id && !other.removed &&
+                               other.agent == node.agent;
+                      });
+}
+
+// A host that joined is one node, by the name in its token, and real: it takes
+// no name that another may want and offers nothing that is not there.
+std::optional<Rejection> check_member(const State& state,
+                                      std::string_view agent,
+                                      const schema::NodeSpec& spec,
+                                      const Origin& origin) {
+  const std::string_view name = schema::text(spec.name());
+  if (origin.principal == state.owner() || !is_member_agent(state, agent) ||
+      (name == agent && !spec.simulated()))
+    return std::nullopt;
+  return reject(
+      RejectCode::forbidden, "node_of_member",
+      fmt::format("agent {0} joined as the node {0} and declares {1} node {2}: "
+                  "another host joins by a token of its own (reeve token "
+                  "create --role agent), and the owner of the cell declares "
+                  "simulated ones",
+                  agent, spec.simulated() ? "a simulated" : "the", name));
+}
+
 std::optional<Rejection> check_spec(const State& state, const Node* known,
                                     std::string_view agent,
                                     const schema::NodeSpec& spec,
@@ -135,6 +167,7 @@ std::optional<Rejection> check_spec(const State& state, const Node* known,
                               "are possible",
                               name, bytes, node_spec_bytes_max),
                   node_spec_bytes_max, bytes);
+  if (auto no = check_member(state, agent, spec, origin)) return no;
   if (auto no = check_labels(spec)) return no;
   if (auto no = check_links(spec)) return no;
   if (auto no = check_instances(spec)) return no;
@@ -155,10 +188,14 @@ std::optional<Rejection> check_spec(const State& state, const Node* known,
                   fmt::format("node {} is {}; a node cannot turn into the "
                               "other kind",
                               name, known->simulated ? "simulated" : "real"));
-  if (known && known->agent != agent && !known->lost)
+  if (known && known->agent != agent &&
+      (!known->lost || is_member_agent(state, known->agent)))
     return reject(
         RejectCode::wrong_state, "node_taken",
-        fmt::format("node {} is run by agent {}", name, known->agent));
+        fmt::format("node {0} is run by agent {1}: give the node of agent {2} "
+                    "another name, or take that one out first (reeve node "
+                    "remove {0})",
+                    name, known->agent, agent));
   if (known) return check_held_devices(*known, spec);
   return std::nullopt;
 }
@@ -196,7 +233,8 @@ void decide_epoch(std::string_view manager, const Origin& origin,
 
 Decision decide_register(const State& state, std::string_view agent,
                          const schema::NodeSpec& spec, bool reconciled,
-                         const Origin& origin, EventWriter& writer) {
+                         const Origin& origin, EventWriter& writer,
+                         const AgentProgram& program) {
   const Node* known = state.node(schema::text(spec.name()));
   if (auto no = check_spec(state, known, agent, spec, origin))
     return tl::unexpected(std::move(*no));
@@ -209,17 +247,38 @@ Decision decide_register(const State& state, std::string_view agent,
   const auto id = known ? known->id.value
                         : static_cast<std::uint32_t>(state.nodes().size());
   Sequence cause;
-  if (!known || !same_inventory(*known, agent, spec)) {
+  if (!known || !same_inventory(*known, agent, spec) ||
+      known->version != program.version ||
+      known->protocol != program.protocol) {
     auto& builder = writer.builder();
     const auto agent_text = build_text(builder, agent);
     const auto copy = copy_node(builder, spec);
     cause =
-        writer.add(schema::CreateNodeRegistered(builder, id, agent_text, copy),
+        writer.add(schema::CreateNodeRegistered(
+                       builder, id, agent_text, copy,
+                       build_text(builder, program.version), program.protocol),
                    Sequence{});
   }
+  if (known && known->refused)
+    writer.add(schema::CreateNodeResumed(writer.builder(), id), cause);
   if (known && known->lost && reconciled)
     writer.add(schema::CreateNodeReturned(writer.builder(), id), cause);
   return Accepted{writer.next() == first ? state.last_sequence() : first, {}};
+}
+
+void decide_refused(const State& state, std::string_view agent,
+                    std::string_view why, const Origin& origin,
+                    EventWriter& writer) {
+  for (const Node& node : state.nodes()) {
+    if (node.agent != agent || node.removed || node.simulated) continue;
+    if (node.draining && (!node.refused || node.drain_reason == why)) continue;
+    writer.begin(origin);
+    auto& builder = writer.builder();
+    const auto reason = build_text(builder, why);
+    writer.add(
+        schema::CreateNodeDrained(builder, node.id.value, reason, 0, true),
+        Sequence{});
+  }
 }
 
 Decision decide_drain(const State& state, const schema::DrainNode& command,
@@ -275,10 +334,13 @@ Decision decide_remove(const State& state, const schema::RemoveNode& command,
                     node->holders.front().value),
         0, node->holders.size()));
   writer.begin(origin);
-  return Accepted{
-      writer.add(schema::CreateNodeRemoved(writer.builder(), node->id.value),
-                 Sequence{}),
-      {}};
+  const Sequence removed = writer.add(
+      schema::CreateNodeRemoved(writer.builder(), node->id.value), Sequence{});
+  if (is_last_node(state, *node))
+    write_identity_removed(
+        state, principal_of(IdentityRole::agent, node->agent),
+        fmt::format("node {} was removed", node->name), removed, writer);
+  return Accepted{removed, {}};
 }
 
 void decide_node_lost(const State&, const Node& node, std::uint64_t silent_ns,

@@ -9,6 +9,15 @@
 namespace reeve::cluster {
 namespace {
 
+std::string sharing_text(const Account& group) {
+  if (group.gpu_sharing == GpuSharing::none)
+    return fmt::format("group {} gives no shares of a GPU", group.name);
+  return fmt::format(
+      "its shares are of another {0}, and in group {1} one {0} "
+      "at a time shares a GPU",
+      schema::EnumNameGpuSharing(group.gpu_sharing), group.name);
+}
+
 Rejection stale(std::string text) {
   return {RejectCode::wrong_state, "placement_stale", std::move(text), 0, 0};
 }
@@ -22,6 +31,33 @@ std::optional<Rejection> in_quarantine(const Node& node,
     return Rejection{RejectCode::wrong_state, "device_quarantined",
                      fmt::format("device {} of node {} is quarantined: {}",
                                  grant.device, node.name, found->second.reason),
+                     0, grant.device};
+  }
+  return std::nullopt;
+}
+
+// Whether the other shares of a GPU are of those that the group lets together.
+bool may_share(const Device& device, GpuSharing setting, const Owners& owners) {
+  const AccountIndex sharer = sharer_of(setting, owners);
+  if (sharer == any_sharer || sharer == no_sharer) return sharer == any_sharer;
+  const bool by_user = setting == GpuSharing::user;
+  return (by_user ? device.users : device.projects).all_are(sharer);
+}
+
+std::optional<Rejection> shared_by_others(const State& state,
+                                          const Session& session,
+                                          const Node& node,
+                                          const TaskProposal& task) {
+  const Account& group = state.accounts().at(session.owners.group);
+  for (const DeviceGrant& grant : task.devices) {
+    const bool share = grant.milli < milli_per_device;
+    if (!share || grant.device >= node.devices.size()) continue;
+    if (may_share(node.devices[grant.device], group.gpu_sharing,
+                  session.owners))
+      continue;
+    return Rejection{RejectCode::wrong_state, "gpu_sharing",
+                     fmt::format("device {} of node {}: {}", grant.device,
+                                 node.name, sharing_text(group)),
                      0, grant.device};
   }
   return std::nullopt;
@@ -209,6 +245,8 @@ Decision decide_place(const State& state, const Proposal& proposal,
     const Node* node = state.node(task.node);
     if (!node) return tl::unexpected(stale("there is no such node"));
     if (auto no = in_quarantine(*node, task))
+      return tl::unexpected(std::move(*no));
+    if (auto no = shared_by_others(state, *session, *node, task))
       return tl::unexpected(std::move(*no));
     if (auto why = take(*session, *node, taken_of(taken, *node), task))
       return tl::unexpected(stale(std::move(*why)));

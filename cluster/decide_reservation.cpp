@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "cluster/decide.hpp"
+#include "cluster/decide_internal.hpp"
 #include "cluster/rejecting.hpp"
 #include "cluster/units.hpp"
 #include "schema/json.hpp"
@@ -13,13 +13,7 @@ namespace reeve::cluster {
 namespace {
 
 Check check_name(std::string_view name) {
-  const bool plain =
-      !name.empty() && name.front() != '-' &&
-      std::all_of(name.begin(), name.end(), [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-               (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
-      });
-  if (plain && name.size() <= name_bytes_max) return std::nullopt;
+  if (is_plain_name(name) && name.size() <= name_bytes_max) return std::nullopt;
   return reject(RejectCode::malformed, "reservation_name",
                 fmt::format("a name has 1 to {} letters, digits and -_. and "
                             "does not begin with -; this one is '{}'",

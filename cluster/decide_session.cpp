@@ -49,7 +49,7 @@ Outcome outcome_of(const Session& session, std::uint32_t exiting_rank,
   return outcome;
 }
 
-// Attempts that had to make room for another session do not count.
+// See counts_as_attempt.
 std::uint32_t counted_attempt(const Session& session) {
   return session.attempt - session.preemptions;
 }
@@ -57,6 +57,8 @@ std::uint32_t counted_attempt(const Session& session) {
 bool may_requeue(const Session& session, EndReason reason) {
   if (reason == EndReason::preempted)
     return session.on_preempt == schema::OnPreempt::requeue;
+  // That GPU is in quarantine: another is found, and each fails one only once.
+  if (reason == EndReason::device_unclean) return true;
   return cluster::may_requeue(counted_attempt(session), session.requeue_max,
                               reason);
 }
@@ -116,6 +118,19 @@ bool may_requeue(std::uint32_t attempt, std::uint32_t requeue_max,
     case EndReason::reservation_gone: return false;
     default: return true;
   }
+}
+
+bool is_tried_again(const Session& session, EndReason reason) {
+  return may_requeue(session, session.state == SessionState::stopping
+                                  ? session.reason
+                                  : reason);
+}
+
+std::uint64_t cut_off_of(const Session& session, std::uint64_t wished) {
+  if (session.simulated) return 0;
+  if (wished != 0) return wished;
+  return counted_attempt(session) <= session.requeue_max ? cut_off_ns_default
+                                                         : 0;
 }
 
 std::uint64_t requeue_delay(std::uint32_t attempt) {

@@ -84,6 +84,8 @@ Check check_bounds(const Spec& spec, Time now) {
       bound("prefer_count_max", "the number of preferences", spec.prefer.size(),
             prefer_count_max),
       bound_time("grace_ns_max", "the grace", spec.grace_ns, grace_ns_max),
+      bound_time("cut_off_ns_max", "the time to be cut off", spec.cut_off_ns,
+                 cut_off_ns_max),
       bound("requeue_count_max", "the number of requeues", spec.requeue_max,
             requeue_count_max),
       bound_time("time_limit_ns_max", "the time limit", spec.time_limit_ns,
@@ -95,6 +97,13 @@ Check check_bounds(const Spec& spec, Time now) {
   };
   for (const Check& check : checks)
     if (check) return check;
+  if (spec.cut_off_ns != 0 && spec.cut_off_ns < cut_off_ns_min)
+    return reject(RejectCode::malformed, "cut_off_ns_min",
+                  fmt::format("its tasks may be cut off for {}: it is found "
+                              "after {} at the earliest",
+                              format_duration(spec.cut_off_ns),
+                              format_duration(cut_off_ns_min)),
+                  cut_off_ns_min, spec.cut_off_ns);
   if (spec.gpus > 1 && spec.gpu_milli < milli_per_device)
     return reject(RejectCode::malformed, "gpu_share_single",
                   fmt::format("{} GPUs with a share of {} thousandths each: a "
@@ -139,6 +148,18 @@ Check check_uid(const State& state, const Spec& spec,
                             spec.user, state.owner()));
 }
 
+Check check_sharing(const Account& group, const Spec& spec) {
+  const bool share = spec.gpus > 0 && spec.gpu_milli < milli_per_device;
+  if (!share || group.gpu_sharing != GpuSharing::none) return std::nullopt;
+  return reject(
+      RejectCode::impossible, "gpu_sharing",
+      fmt::format("group {} gives no shares of a GPU, and this session asks "
+                  "for {} of one: ask for a whole GPU (--gpus 1), for a MIG "
+                  "instance by the name of its model, or in another group",
+                  group.name, format_milli(spec.gpu_milli)),
+      milli_per_device, spec.gpu_milli);
+}
+
 Check check_names(const State& state, const Spec& spec,
                   std::string_view principal) {
   const Accounts& accounts = state.accounts();
@@ -171,6 +192,7 @@ Check check_names(const State& state, const Spec& spec,
         RejectCode::forbidden, "group_members",
         fmt::format("project {} may not use group {}; it is for: {}",
                     spec.project, spec.group, fmt::join(group->members, ", ")));
+  if (auto no = check_sharing(*group, spec)) return no;
   if (!spec.on_node.empty() && !state.node(spec.on_node))
     return reject(RejectCode::not_found, "node_unknown",
                   fmt::format("there is no node '{}' (reeve nodes lists them)",
@@ -198,6 +220,25 @@ Check check_array(const schema::SubmitSession& command, const Spec& spec) {
   return bound("array_bytes_max",
                "the length of all texts of all sessions of the array together",
                size * text_bytes(spec), array_bytes_max);
+}
+
+// As they will be written, the largest of them; one more for their user.
+Check check_commit(const Admission& admission, const Origin& origin,
+                   const EventWriter& writer, Spec spec, SessionId first,
+                   const schema::SubmitSession& command) {
+  if (!command.array()) return std::nullopt;
+  spec.array_session = first.value;
+  spec.array_index = command.array_to();
+  EventWriter one(writer.next(), writer.epoch());
+  one.begin(origin);
+  const auto packed = build_spec(one.builder(), spec);
+  one.add(schema::CreateSessionSubmitted(one.builder(), first.value, packed),
+          writer.next());
+  const std::uint64_t events = command.array_to() - command.array_from() + 2;
+  return bound("commit_bytes_max",
+               "the length of the events of all sessions of the array (submit "
+               "it in parts)",
+               events * one.bytes().size(), admission.commit_bytes_max);
 }
 
 // Of a reservation it names: that there is one, and for them.
@@ -371,6 +412,9 @@ Decision decide_submit(const State& state, const schema::SubmitSession& command,
     return tl::unexpected(*no);
   if (auto no = check_place(state, spec, *command.spec()))
     return tl::unexpected(*no);
+  const SessionId session = state.next_session();
+  if (auto no = check_commit(admission, origin, writer, spec, session, command))
+    return tl::unexpected(*no);
 
   writer.begin(origin);
   const Sequence first = writer.next();
@@ -380,7 +424,6 @@ Decision decide_submit(const State& state, const schema::SubmitSession& command,
     cause = writer.add(schema::CreateUserCreated(
                            builder, build_text(builder, spec.user), spec.uid),
                        Sequence{});
-  const SessionId session = state.next_session();
   if (command.array()) spec.array_session = session.value;
   for (std::uint32_t i = 0; i < sessions; ++i) {
     if (command.array()) spec.array_index = command.array_from() + i;

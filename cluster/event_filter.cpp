@@ -132,6 +132,9 @@ std::uint32_t node_of(const Event& event) {
       return event.body_as_DeviceQuarantined()->node();
     case EventBody::DeviceReleased:
       return event.body_as_DeviceReleased()->node();
+    case EventBody::DeviceTestRequested:
+      return event.body_as_DeviceTestRequested()->node();
+    case EventBody::DeviceTested: return event.body_as_DeviceTested()->node();
     default: return no_node;
   }
 }

@@ -48,6 +48,9 @@ void fill(Cell& cell) {
   cell.drain("n1", second_ns);
   cell.quarantine("n0", "3");
   cell.quarantine("n1", "0", "agent-n1");
+  cell.test("n0", "2");
+  cell.tested("n0", "GPU-n0-2", DeviceVerdict::slow, "80 % of its model");
+  cell.test("n0", "3");
   Spec spec = tasks_of(2);
   spec.requeue_max = 2;
   spec.labels = {{"team", "vision"}};
@@ -115,6 +118,7 @@ BOOST_AUTO_TEST_CASE(what_contradicts_the_state_is_refused) {
       EventBody::NodeLost,
       [](Builder& b) { return schema::CreateNodeLost(b, 7); }, "no such node");
   quarantine("n0", "0");
+  test("n0", "0");
   for (const std::uint32_t node : {0u, 7u}) {
     no(
         EventBody::DeviceQuarantined,
@@ -128,7 +132,37 @@ BOOST_AUTO_TEST_CASE(what_contradicts_the_state_is_refused) {
           return schema::CreateDeviceReleasedDirect(b, node, 0, "GPU-n0-1");
         },
         node == 0 ? "not quarantined" : "no such node");
+    no(
+        EventBody::DeviceTested,
+        [&](Builder& b) {
+          return schema::CreateDeviceTestedDirect(b, node, 0, "GPU-n0-0", 1);
+        },
+        node == 0 ? "nobody asked for this test" : "no such node");
+    no(
+        EventBody::DeviceTestRequested,
+        [&](Builder& b) {
+          return schema::CreateDeviceTestRequestedDirect(b, node, 0,
+                                                         "GPU-n0-0");
+        },
+        node == 0 ? "being tested already" : "no such node");
   }
+  no(
+      EventBody::TokenCreated,
+      [](Builder& b) {
+        return schema::CreateTokenCreatedDirect(
+            b, 2, schema::IdentityRole::agent, "U");
+      },
+      "the next new one is 1");
+  no(
+      EventBody::TokenRevoked,
+      [](Builder& b) { return schema::CreateTokenRevoked(b, 1); },
+      "no such token");
+  no(
+      EventBody::IdentityRemoved,
+      [](Builder& b) {
+        return schema::CreateIdentityRemovedDirect(b, "agent-n0");
+      },
+      "no such identity");
   no(
       EventBody::TaskStarted,
       [&](Builder& b) { return schema::CreateTaskStarted(b, id.value, 1, 0); },

@@ -9,6 +9,8 @@ namespace {
 struct DeviceUse {
   std::uint64_t milli = 0;
   std::uint64_t memory_bytes = 0;
+  Sharers users;
+  Sharers projects;
 };
 
 struct NodeUse {
@@ -23,8 +25,12 @@ void add(NodeUse& use, const Session& session, const Task& task) {
   use.memory_bytes += session.memory_bytes;
   ++use.holders;
   for (const auto& share : task.devices) {
-    use.devices[share.device()].milli += share.milli();
-    use.devices[share.device()].memory_bytes += share.memory_bytes();
+    DeviceUse& device = use.devices[share.device()];
+    device.milli += share.milli();
+    device.memory_bytes += share.memory_bytes();
+    if (share.milli() == milli_per_device) continue;
+    device.users.add(session.owners.user);
+    device.projects.add(session.owners.project);
   }
 }
 
@@ -41,6 +47,11 @@ Status check_device(const Node& node, std::size_t index, const DeviceUse& use) {
         "booked",
         index, node.name, use.milli, use.memory_bytes, device.used_milli,
         device.used_memory_bytes));
+  if (use.users != device.users || use.projects != device.projects)
+    return broken(fmt::format(
+        "device {} of node {}: {} shares are held, {} are booked, or not those "
+        "of the same users and projects",
+        index, node.name, use.users.count(), device.users.count()));
   if (use.milli > milli_per_device || use.memory_bytes > device.memory_bytes)
     return broken(fmt::format(
         "device {} of node {} is over-committed: {} of {} milli, {} of {} "
@@ -59,6 +70,8 @@ Status check_node(const Node& node, const NodeUse& use) {
         "are booked",
         node.name, use.cpu_milli, use.memory_bytes, use.holders,
         node.used_cpu_milli, node.used_memory_bytes, node.holders.size()));
+  if (node.refused && !node.draining)
+    return broken(fmt::format("node {} is refused and offered", node.name));
   for (std::size_t i = 0; i < node.devices.size(); ++i)
     if (auto status = check_device(node, i, use.devices[i]); !status)
       return status;
@@ -78,6 +91,22 @@ Status check_quarantine(const Node& node, const Session& session,
           session.id.value, session.placed_at.value, share.device(), node.name,
           found->second.since.value));
   }
+  return {};
+}
+
+// A device is out while it is tested, and not longer.
+Status check_tests(const Node& node) {
+  for (const auto& [uuid, test] : node.testing)
+    if (!node.quarantined.contains(uuid))
+      return broken(fmt::format(
+          "{} of node {} is offered while it is tested, as event {} asked for",
+          uuid, node.name, test.id.value));
+  for (const auto& [uuid, one] : node.quarantined)
+    if (one.for_test && !node.testing.contains(uuid))
+      return broken(
+          fmt::format("{} of node {} is in quarantine for a test that nobody "
+                      "asked for",
+                      uuid, node.name));
   return {};
 }
 
@@ -149,12 +178,15 @@ Status State::check_invariants() const {
           "{} sessions are {}, {} are counted", counts[i],
           schema::EnumNameSessionState(static_cast<SessionState>(i)),
           counts_[i]));
-  for (std::size_t i = 0; i < nodes_.size(); ++i)
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
     if (status = check_node(nodes_[i], uses[i]); !status) return status;
+    if (status = check_tests(nodes_[i]); !status) return status;
+  }
   for (std::size_t i = 0; i < accounts_.all().size(); ++i)
     if (status = check_account(accounts_.all()[i], accounts.all()[i]); !status)
       return status;
-  return {};
+  if (status = identities_.check(); !status) return status;
+  return healings_.check(last_sequence_);
 }
 
 }  // namespace reeve::cluster

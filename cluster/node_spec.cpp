@@ -118,9 +118,9 @@ flatbuffers::Offset<schema::DeviceQuarantine> build_quarantine(
     Builder& builder, std::string_view uuid, const Quarantine& quarantine) {
   const auto text = builder.CreateString(uuid.data(), uuid.size());
   const auto reason = build_text(builder, quarantine.reason);
-  return schema::CreateDeviceQuarantine(builder, quarantine.device, text,
-                                        reason, quarantine.since.value,
-                                        quarantine.by_agent);
+  return schema::CreateDeviceQuarantine(
+      builder, quarantine.device, text, reason, quarantine.since.value,
+      quarantine.by_agent, quarantine.for_test);
 }
 
 flatbuffers::Offset<

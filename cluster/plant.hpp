@@ -11,6 +11,7 @@ enum class Plant {
   epoch_unchecked,     // an agent obeys an older leader
   release_twice,       // what a task held is given back twice
   repeat_executed,     // a command that is sent again is carried out again
+  given_up_early,      // what runs on a lost node is given up at once
   snapshot_off_by_one  // a snapshot says it is one event older than it is
 };
 

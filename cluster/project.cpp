@@ -54,6 +54,14 @@ class Teller {
                                           text, reason, one.by_agent),
           one.since);
     }
+    // Which are slow; the rest of their tests concerns nobody here.
+    for (std::uint32_t i = 0; i < node.devices.size(); ++i) {
+      if (!node.devices[i].slow) continue;
+      const auto text = builder.CreateString(node.devices[i].uuid);
+      say(schema::CreateDeviceTested(builder, node.id.value, i, text, 0, false,
+                                     DeviceVerdict::slow),
+          state_.last_time());
+    }
   }
 
   void reservation(const Reservation& reservation) {

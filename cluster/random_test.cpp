@@ -1,9 +1,10 @@
 // Random commands, facts and times against a small cell. Fault model: facts
 // are repeated, stale or from the wrong agent; nodes are lost, change, drain
-// and come back, devices are quarantined and released at any moment; deadlines
-// pass anywhere. Every invariant holds after each step, and a replay from the
-// first event, or from a snapshot taken anywhere, is the same state. Repeat one
-// seed with REEVE_SEED=<n>; the number of runs is REEVE_RUNS.
+// and come back, devices are quarantined, released and tested at any moment;
+// members join, leave and are removed, by tokens good and bad; deadlines pass
+// anywhere. Every invariant holds after each step, and a replay from the first
+// event, or from a snapshot taken anywhere, is the same state. Repeat one seed
+// with REEVE_SEED=<n>; the number of runs is REEVE_RUNS.
 #include <boost/test/unit_test.hpp>
 #include <cstdlib>
 #include <optional>
@@ -61,7 +62,7 @@ class Run {
   void step() {
     cell_.pass(below(3) * second_ns / 2);
     if (below(200) == 0) cell_.pass(start_ns_max);
-    switch (below(20)) {
+    switch (below(22)) {
       case 0:
       case 1:
       case 2: return submit();
@@ -81,6 +82,7 @@ class Run {
       case 16: return change_reservations();
       case 17: cell_.preempt(any(), any()); return;
       case 18: return warn();
+      case 19: return change_members();
       default: return report();
     }
   }
@@ -99,6 +101,8 @@ class Run {
     const std::string project = project_name();
     if (below(2) == 0) spec.project = project;
     if (below(4) == 0) spec.grace_ns = below(100) * second_ns;
+    if (below(4) == 0)
+      spec.cut_off_ns = cut_off_ns_min + below(100) * second_ns;
     if (below(4) == 0) spec.on_preempt = schema::OnPreempt::end;
     if (spec.time_limit_ns && below(2)) {
       spec.warn_signal = 10;
@@ -136,6 +140,27 @@ class Run {
     if (cell_.state.session(id)) cell_.warn(id);
   }
 
+  // Agents of some of the nodes, and tokens of any number.
+  void change_members() {
+    const std::string name = node_name(below(node_count + 2));
+    const auto& tokens = cell_.state.identities();
+    const std::uint64_t token = 1 + random_() % tokens.next_token();
+    switch (below(6)) {
+      case 0:
+        if (below(20) == 0) cell_.pass(token_kept_ns);
+        cell_.create_token({.uses = 1 + below(3),
+                            .expires_ns = token_ns_min * (1 + below(9))});
+        return;
+      case 1: cell_.revoke_token(token); return;
+      case 2: cell_.leave("agent-" + name, below(2)); return;
+      case 3: cell_.remove_identity("agent-" + name); return;
+      default:
+        cell_.join({.token = token,
+                    .name = name,
+                    .key = key_of(name + std::to_string(below(3)))});
+    }
+  }
+
   std::string project_name() { return "p" + std::to_string(below(4)); }
 
   template <class Table, class Decide>
@@ -148,8 +173,22 @@ class Run {
     cell_.settle();
   }
 
+  // Who may share a GPU from now on.
+  void change_sharing() {
+    flatbuffers::FlatBufferBuilder builder;
+    const auto name = builder.CreateString(default_group);
+    schema::AccountSpecBuilder spec(builder);
+    spec.add_kind(schema::AccountKind::group);
+    spec.add_name(name);
+    spec.add_gpu_sharing(static_cast<schema::GpuSharing>(below(4)));
+    const auto made = spec.Finish();
+    decide(builder, schema::CreateSetAccount(builder, made),
+           decide_set_account);
+  }
+
   // Projects come, move and go, and so do their quotas.
   void change_accounts() {
+    if (below(8) == 0) return change_sharing();
     flatbuffers::FlatBufferBuilder builder;
     const auto kind = schema::AccountKind::project;
     const std::string name = project_name();
@@ -236,7 +275,7 @@ class Run {
     const std::string name = node_name(below(node_count));
     if (!cell_.state.node(name)) return;
     const std::string device = std::to_string(below(4));
-    switch (below(8)) {
+    switch (below(12)) {
       case 0: cell_.drain(name, below(2) * second_ns); return;
       case 1:
       case 2: cell_.resume(name); return;
@@ -245,6 +284,16 @@ class Run {
         cell_.quarantine(name, device, below(2) ? "root" : "agent-" + name);
         return;
       case 5: cell_.release(name, device, "root", true); return;
+      case 6:
+        cell_.test(name, device, below(2) == 0,
+                   below(2) ? "root" : "agent-" + name);
+        return;
+      case 7: cell_.own_tests(name, {below(2) == 0, below(2) == 0}); return;
+      case 8:
+      case 9:
+        cell_.tested(name, "GPU-" + name + "-" + device,
+                     static_cast<DeviceVerdict>(below(5)), "as it is");
+        return;
       default:
         if (!cell_.state.node(name)->lost) cell_.lose(name);
     }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "cluster/device_tests.hpp"
 #include "cluster/node_spec.hpp"
 #include "cluster/plant.hpp"
 #include "cluster/proved_snapshot.hpp"
@@ -22,10 +23,13 @@ fb::Offset<schema::NodeRecord> encode_node(Builder& builder, const Node& node) {
   const auto agent = build_text(builder, node.agent);
   const auto reason = build_text(builder, node.drain_reason);
   const auto quarantined = build_quarantines(builder, node.quarantined);
-  return schema::CreateNodeRecord(builder, node.id.value, agent, spec,
-                                  node.lost, node.removed, node.draining,
-                                  reason, node.drain_deadline.value,
-                                  node.barred, quarantined);
+  const auto testing = build_tests(builder, node.testing);
+  const auto tested = build_tests(builder, node.tested);
+  const auto version = build_text(builder, node.version);
+  return schema::CreateNodeRecord(
+      builder, node.id.value, agent, spec, node.lost, node.removed,
+      node.draining, reason, node.drain_deadline.value, node.barred,
+      quarantined, testing, tested, version, node.protocol, node.refused);
 }
 
 fb::Offset<schema::AccountRecord> encode_account(Builder& builder,
@@ -66,6 +70,33 @@ fb::Offset<schema::SessionRecord> encode_session(Builder& builder,
       session.stopping_for.value);
 }
 
+template <class Record>
+using List = fb::Offset<fb::Vector<fb::Offset<Record>>>;
+
+List<schema::TokenRecord> build_tokens(Builder& builder,
+                                       const Identities& identities) {
+  std::vector<fb::Offset<schema::TokenRecord>> list;
+  for (const auto& [id, token] : identities.tokens())
+    list.push_back(build_token(builder, token));
+  return list.empty() ? 0 : builder.CreateVector(list);
+}
+
+List<schema::IdentityRecord> build_identities(Builder& builder,
+                                              const Identities& identities) {
+  std::vector<fb::Offset<schema::IdentityRecord>> list;
+  for (const auto& [principal, identity] : identities.all())
+    list.push_back(build_identity(builder, identity));
+  return list.empty() ? 0 : builder.CreateVector(list);
+}
+
+List<schema::HealingRecord> build_healings(Builder& builder,
+                                           const Healings& healings) {
+  std::vector<fb::Offset<schema::HealingRecord>> list;
+  for (const auto& [key, kept] : healings.all())
+    list.push_back(build_record(builder, kept));
+  return list.empty() ? 0 : builder.CreateVector(list);
+}
+
 [[gnu::cold]] tl::unexpected<Error> broken(std::string_view what) {
   return fail(Errc::damaged, fmt::format("snapshot: {}", what));
 }
@@ -98,10 +129,14 @@ std::vector<std::byte> State::encode_snapshot() const {
       });
   const auto command_list = builder.CreateVectorOfStructs(commands);
   const auto reservations = reservations_.build(builder);
+  const auto tokens = build_tokens(builder, identities_);
+  const auto identities = build_identities(builder, identities_);
+  const auto healings = build_healings(builder, healings_);
   const auto root = schema::CreateStateSnapshot(
       builder, last_sequence_.value - snapshot_lag(), last_time_.value,
       epoch_.value, cell, owner, next_session_, 0, 0, 0, node_list,
-      session_list, command_list, ended_evicted_, account_list, reservations);
+      session_list, command_list, ended_evicted_, account_list, reservations,
+      identities_.last_token(), tokens, identities, healings);
   const auto bytes = schema::finish(builder, root);
   return {bytes.begin(), bytes.end()};
 }
@@ -122,6 +157,11 @@ struct SnapshotReader {
     if (from.reservations())
       for (const auto* one : *from.reservations())
         state.reservations_.set(*one);
+    identities();
+    if (from.healings())
+      for (const auto* one : *from.healings())
+        state.healings_.set(healing_of(*one->healing()), Sequence{one->seq()},
+                            Time{one->at()});
     if (auto status = nodes(); !status) return status;
     if (auto status = sessions(); !status) return status;
     state.next_session_ = from.next_session();
@@ -131,6 +171,16 @@ struct SnapshotReader {
             {command->id().high(), command->id().low()},
             {Sequence{command->seq()}, SessionId{command->session()}});
     return {};
+  }
+
+  void identities() {
+    state.identities_.restore(from.last_token());
+    if (from.tokens())
+      for (const auto* token : *from.tokens())
+        state.identities_.restore(*token);
+    if (from.identities())
+      for (const auto* identity : *from.identities())
+        state.identities_.restore(*identity);
   }
 
   void accounts() {
@@ -191,13 +241,19 @@ struct SnapshotReader {
       node.drain_reason = schema::text(record->drain_reason());
       node.drain_deadline = Time{record->drain_deadline_at()};
       node.barred = record->barred();
+      node.version = schema::text(record->version());
+      node.protocol = record->protocol();
+      node.refused = record->refused();
       if (record->quarantined())
         for (const auto* one : *record->quarantined())
           node.quarantined.emplace(
               one->uuid()->str(),
-              Quarantine{one->device(),
-                         std::string(schema::text(one->reason())),
-                         Time{one->since_at()}, one->by_agent()});
+              Quarantine{
+                  one->device(), std::string(schema::text(one->reason())),
+                  Time{one->since_at()}, one->by_agent(), one->for_test()});
+      node.testing = tests_of(record->testing());
+      node.tested = tests_of(record->tested());
+      mark_slow(node);
       if (!node.removed || node.barred)
         state.node_by_name_[node.name] = record->node();
       if (node.removed) continue;

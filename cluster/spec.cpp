@@ -179,6 +179,7 @@ void pack_context(const schema::SessionSpec& spec, std::string& out) {
   put(out, spec.on_preempt());
   put(out, spec.array_session());
   put(out, spec.array_running_max());
+  put(out, spec.cut_off_ns());
   put(out, spec.after() ? spec.after()->size() : 0u);
   if (!spec.after()) return;
   for (const auto* dependency : *spec.after()) {
@@ -204,6 +205,7 @@ void unpack_context(std::string_view packed, Spec& spec) {
   spec.on_preempt = source.get<schema::OnPreempt>();
   spec.array_session = source.get<std::uint64_t>();
   spec.array_running_max = source.get<std::uint32_t>();
+  spec.cut_off_ns = source.get<std::uint64_t>();
   const auto count = source.get<std::uint32_t>();
   for (std::uint32_t i = 0; i < count; ++i) {
     const auto session = source.get<std::uint64_t>();
@@ -278,6 +280,7 @@ Spec spec_of(const schema::SessionSpec& from) {
   spec.array_session = from.array_session();
   spec.array_index = from.array_index();
   spec.array_running_max = from.array_running_max();
+  spec.cut_off_ns = from.cut_off_ns();
   return spec;
 }
 
@@ -346,7 +349,8 @@ fb::Offset<schema::SessionSpec> build_spec(fb::FlatBufferBuilder& builder,
       spec.gid, spec.simulated, spec.sim_duration_ns, spec.workdir_optional,
       constraint, prefer, together, apart, within, spec.grace_ns,
       spec.warn_signal, spec.warn_ns, spec.on_preempt, reservation,
-      spec.array_session, spec.array_index, spec.array_running_max);
+      spec.array_session, spec.array_index, spec.array_running_max,
+      spec.cut_off_ns);
 }
 
 }  // namespace reeve::cluster

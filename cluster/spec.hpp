@@ -58,6 +58,7 @@ struct Spec {
   std::uint64_t array_session = 0;
   std::uint32_t array_index = 0;
   std::uint32_t array_running_max = 0;
+  std::uint64_t cut_off_ns = 0;
 };
 
 // `out` is cleared first. The request and the context are what sessions tend

@@ -130,6 +130,9 @@ void State::hold(Session& session, Task& task) {
     Device& device = node.devices[share.device()];
     device.used_milli += share.milli();
     device.used_memory_bytes += share.memory_bytes();
+    if (share.milli() == milli_per_device) continue;
+    device.users.add(session.owners.user);
+    device.projects.add(session.owners.project);
   }
   node.holders.push_back(session.id);
   accounts_.add(session.owners, amounts_of(session, task));
@@ -152,6 +155,9 @@ void State::release(Session& session, Task& task) {
                             session.id.value, share.device(), node.name));
     device.used_milli -= share.milli();
     device.used_memory_bytes -= share.memory_bytes();
+    if (share.milli() == milli_per_device) continue;
+    device.users.remove(session.owners.user);
+    device.projects.remove(session.owners.project);
   }
   // Recent holders end first as often as not: look from the back.
   const auto found =

@@ -20,9 +20,12 @@
 
 #include "cluster/accounts/accounts.hpp"
 #include "cluster/accounts/reservation.hpp"
+#include "cluster/accounts/sharers.hpp"
 #include "cluster/command_ring.hpp"
 #include "cluster/constraint.hpp"
 #include "cluster/error.hpp"
+#include "cluster/healing.hpp"
+#include "cluster/identities/identities.hpp"
 #include "cluster/interner.hpp"
 #include "cluster/limits.hpp"
 #include "cluster/scheduling/capacity.hpp"
@@ -32,6 +35,7 @@
 
 namespace reeve::cluster {
 
+using schema::DeviceVerdict;
 using schema::EndReason;
 using schema::SessionState;
 
@@ -39,6 +43,12 @@ inline constexpr std::size_t session_states = 9;
 
 constexpr bool has_ended(SessionState state) {
   return state >= SessionState::succeeded;
+}
+
+// Whether an attempt that ended so uses up one of those that a session may
+// have: making room, and a GPU in nobody's order, are no fault of its own.
+constexpr bool counts_as_attempt(EndReason reason) {
+  return reason != EndReason::preempted && reason != EndReason::device_unclean;
 }
 
 struct Device {
@@ -50,6 +60,10 @@ struct Device {
   std::string mig_of;
   std::uint32_t used_milli = 0;
   std::uint64_t used_memory_bytes = 0;
+  // Whose shares it holds, by either: the setting of its group may change.
+  Sharers users;
+  Sharers projects;
+  bool slow = false;  // its last test found it slower than its model
 };
 
 // Why a device is offered to nobody; see DeviceQuarantine in schema/types.fbs.
@@ -58,8 +72,26 @@ struct Quarantine {
   std::string reason;
   Time since;
   bool by_agent = false;
+  bool for_test = false;
 };
 using Quarantines = std::map<std::string, Quarantine, std::less<>>;  // by uuid
+
+// See DeviceFigure and DeviceTest in schema/types.fbs.
+struct TestFigure {
+  std::string name;
+  std::uint64_t per_second = 0;
+  std::uint32_t share_milli = 0;
+};
+struct DeviceTest {
+  Sequence id;
+  bool full = false;
+  Time asked_at;
+  Time told_at;
+  DeviceVerdict verdict = DeviceVerdict::not_tested;
+  std::string text;
+  std::vector<TestFigure> figures;
+};
+using DeviceTests = std::map<std::string, DeviceTest, std::less<>>;  // by uuid
 
 struct Node {
   NodeId id;
@@ -72,6 +104,8 @@ struct Node {
   bool simulated = false;
   std::vector<std::string> limits;
   Labels labels;
+  std::string version;  // of its agent's program; empty and 0: not told
+  std::uint32_t protocol = 0;
 
   bool lost = false;
   bool removed = false;
@@ -79,7 +113,10 @@ struct Node {
   bool draining = false;
   std::string drain_reason;
   Time drain_deadline;
+  bool refused = false;     // drained for the program of its agent
   Quarantines quarantined;  // also of cards that are away
+  DeviceTests testing;      // asked for, not answered; each in quarantine
+  DeviceTests tested;       // the last of each, also of those that are away
 
   std::uint64_t used_cpu_milli = 0;
   std::uint64_t used_memory_bytes = 0;
@@ -128,7 +165,7 @@ struct Session {
   bool warns = false;     // wants a signal before its time limit
   bool warned = false;    // and got it in this attempt
   schema::OnPreempt on_preempt = schema::OnPreempt::requeue;
-  std::uint32_t preemptions = 0;  // attempts that do not count
+  std::uint32_t preemptions = 0;  // attempts that do not count, of any cause
   std::int32_t exit_code = 0;
   std::int32_t signal = 0;
   std::uint64_t time_limit_ns = 0;
@@ -217,6 +254,8 @@ class State {
 
   const Accounts& accounts() const { return accounts_; }
   const Reservations& reservations() const { return reservations_; }
+  const Identities& identities() const { return identities_; }
+  const Healings& healings() const { return healings_; }
   // The owner, and users who were made admins.
   bool may_administer(std::string_view principal) const;
   std::optional<CommandAnswer> answered(const schema::Id128& command) const;
@@ -271,6 +310,10 @@ class State {
                            const schema::DeviceQuarantined& body);
   Status apply_released(const schema::Event& event,
                         const schema::DeviceReleased& body);
+  Status apply_test_requested(const schema::Event& event,
+                              const schema::DeviceTestRequested& body);
+  Status apply_tested(const schema::Event& event,
+                      const schema::DeviceTested& body);
   void count_shape(Node& node, Shape shape);
   void uncount_shape(Node& node);
   void load_spec(Session& session, const schema::SessionSpec& spec);
@@ -291,6 +334,8 @@ class State {
   std::string owner_;
   Accounts accounts_;
   Reservations reservations_;
+  Identities identities_;
+  Healings healings_;
 
   std::vector<Node> nodes_;
   std::vector<Shape> shapes_;

@@ -42,6 +42,16 @@ struct Fixture : Cell {
 
 BOOST_FIXTURE_TEST_SUITE(submit, Fixture)
 
+BOOST_AUTO_TEST_CASE(a_session_may_be_cut_off_neither_too_short_nor_too_long) {
+  for (const std::uint64_t ns :
+       {std::uint64_t{0}, cut_off_ns_min, cut_off_ns_max})
+    accepts([&](Spec& spec) { spec.cut_off_ns = ns; });
+  refuses("malformed cut_off_ns_min 10000000000 9999999999",
+          [](Spec& spec) { spec.cut_off_ns = cut_off_ns_min - 1; });
+  refuses("over_limit cut_off_ns_max 2592000000000000 2592000000000001",
+          [](Spec& spec) { spec.cut_off_ns = cut_off_ns_max + 1; });
+}
+
 BOOST_AUTO_TEST_CASE(counts_are_accepted_at_their_bound_and_not_beyond) {
   const std::string name(name_bytes_max + 1, 'n');
   accepts([&](Spec& spec) { spec.name = std::string_view(name).substr(1); });
@@ -231,6 +241,28 @@ BOOST_AUTO_TEST_CASE(what_no_node_could_ever_run_is_refused_at_once) {
   spec.cpu_milli = many * 1000 + 1;
   const auto no = try_submit(spec);
   BOOST_CHECK(no.error().text.find("10000") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(a_share_of_what_no_device_has_is_refused_at_once) {
+  const auto never = [&](std::uint64_t memory_bytes, const char* model) {
+    return submit_of([&](Spec& spec) {
+             spec.gpus = 1, spec.gpu_milli = 500;
+             spec.gpu_memory_bytes = memory_bytes;
+             if (*model != '\0') spec.gpu_models = {model};
+           })
+        .starts_with("impossible never_fits");
+  };
+  BOOST_TEST(!never(80 * gib, ""));
+  BOOST_TEST(never(80 * gib + 1, ""));
+  // No card is cut so.
+  add({.name = "cut",
+       .devices = 2,
+       .device_memory_bytes = 10 * gib,
+       .model = "H100 MIG 1g.10gb",
+       .mig_of = "GPU-x"});
+  BOOST_TEST(!never(10 * gib, "H100 MIG 1g.10gb"));
+  BOOST_TEST(never(10 * gib + 1, "H100 MIG 1g.10gb"));
+  BOOST_TEST(never(10 * gib, "H100 MIG 3g.40gb"));
 }
 
 BOOST_AUTO_TEST_CASE(a_removed_node_makes_nothing_possible_any_more) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "cluster/check.hpp"
+#include "cluster/nkey.hpp"
 #include "schema/wire.hpp"
 
 namespace reeve::cluster::testing {
@@ -66,6 +67,13 @@ Spec tasks_of(std::uint32_t count) {
   return spec;
 }
 
+std::string key_of(std::string_view word) {
+  KeyBytes bytes{};
+  for (std::size_t i = 0; i < word.size(); ++i)
+    bytes[i % bytes.size()] ^= static_cast<std::byte>(word[i]);
+  return user_key_text(bytes);
+}
+
 schema::Id128 id_of(std::uint64_t number) {
   return {77, number};
 }
@@ -73,6 +81,80 @@ schema::Id128 id_of(std::uint64_t number) {
 Cell::Cell(Time begun) : writer(Sequence{1}, Epoch{1}), now(begun) {
   decide_creation("cell", "root", 0, origin(), writer);
   decide_epoch("m0", origin(), writer);
+  settle();
+}
+
+Decision Cell::create_token(const TokenOptions& token,
+                            std::string_view principal) {
+  Builder builder;
+  const std::string key =
+      token.key.empty()
+          ? key_of(token_principal(state.identities().next_token()))
+          : token.key;
+  auto decision = decide_create_token(
+      state,
+      *root(builder, schema::CreateCreateTokenDirect(
+                         builder, token.role, key.c_str(), token.expires_ns,
+                         token.uses, token.name.c_str())),
+      origin(principal), writer);
+  settle();
+  return decision;
+}
+
+Decision Cell::revoke_token(std::uint64_t token) {
+  Builder builder;
+  auto decision = decide_revoke_token(
+      state, *root(builder, schema::CreateRevokeToken(builder, token)),
+      origin("root"), writer);
+  settle();
+  return decision;
+}
+
+Decision Cell::join(const JoinOptions& options) {
+  Builder builder;
+  const std::string key =
+      options.key.empty() ? key_of(options.name) : options.key;
+  const std::string principal = token_principal(options.token);
+  auto decision = decide_join(
+      state,
+      *root(builder,
+            schema::CreateJoinDirect(builder, options.name.c_str(), key.c_str(),
+                                     options.address.c_str())),
+      local, origin(principal), writer);
+  settle();
+  return decision;
+}
+
+Decision Cell::leave(std::string_view principal, bool force) {
+  Builder builder;
+  auto decision =
+      decide_leave(state, *root(builder, schema::CreateLeave(builder, force)),
+                   origin(principal), writer);
+  settle();
+  return decision;
+}
+
+Decision Cell::remove_identity(std::string_view principal,
+                               std::string_view reason) {
+  Builder builder;
+  const auto name = builder.CreateString(principal.data(), principal.size());
+  const auto why = build_text(builder, reason);
+  auto decision = decide_remove_identity(
+      state, *root(builder, schema::CreateRemoveIdentity(builder, name, why)),
+      origin("root"), writer);
+  settle();
+  return decision;
+}
+
+void Cell::add_user(std::string_view name) {
+  Builder builder;
+  const auto text = builder.CreateString(name.data(), name.size());
+  const auto spec = schema::CreateAccountSpec(
+      builder, AccountKind::user, text, 0, 1000, any_priority, 0, 0, 1001);
+  const auto decision = decide_set_account(
+      state, *root(builder, schema::CreateSetAccount(builder, spec)),
+      origin("root"), writer);
+  REEVE_CHECK(decision.has_value(), decision.error().text);
   settle();
 }
 
@@ -167,6 +249,49 @@ Decision Cell::quarantine(std::string_view node, std::string_view device,
       origin(principal), writer);
   settle();
   return decision;
+}
+
+Decision Cell::test(std::string_view node, std::string_view device, bool full,
+                    std::string_view principal) {
+  Builder builder;
+  const auto name = builder.CreateString(node.data(), node.size());
+  const auto word = builder.CreateString(device.data(), device.size());
+  auto decision = decide_test(
+      state,
+      *root(builder, schema::CreateTestDevice(builder, name, word, full)),
+      origin(principal), writer);
+  settle();
+  return decision;
+}
+
+Decision Cell::tested(std::string_view node, std::string_view uuid,
+                      DeviceVerdict verdict, std::string_view text, Sequence id,
+                      std::string_view principal) {
+  const Node* there = state.node(node);
+  if (there && id.value == 0)
+    if (const auto asked = there->testing.find(uuid);
+        asked != there->testing.end())
+      id = asked->second.id;
+  Builder builder;
+  const auto name = builder.CreateString(node.data(), node.size());
+  const auto word = builder.CreateString(uuid.data(), uuid.size());
+  const auto said = build_text(builder, text);
+  const auto figures = builder.CreateVector(std::vector{
+      schema::CreateDeviceFigureDirect(builder, "memory_read", 3'000, 940)});
+  const std::string agent = there ? "agent-" + there->agent : "agent";
+  auto decision = decide_tested(
+      state,
+      *root(builder, schema::CreateReportTest(builder, name, word, id.value,
+                                              verdict, said, figures)),
+      origin(principal.empty() ? std::string_view(agent) : principal), writer);
+  settle();
+  return decision;
+}
+
+void Cell::own_tests(std::string_view node, OwnTests wanted) {
+  const Node& there = *state.node(node);
+  decide_own_tests(there, wanted, origin("agent-" + there.agent), writer);
+  settle();
 }
 
 Decision Cell::release(std::string_view node, std::string_view device,

@@ -49,6 +49,25 @@ struct FactOptions {
   std::string detail{};
 };
 
+// A token that admins make.
+struct TokenOptions {
+  IdentityRole role = IdentityRole::agent;
+  std::string name{};
+  std::uint32_t uses = 1;
+  std::uint64_t expires_ns = 3600 * second_ns;
+  std::string key{};  // empty: that of the token's number
+};
+
+struct JoinOptions {
+  std::uint64_t token = 1;
+  std::string name = "n1";
+  std::string key{};  // empty: that of the name
+  std::string address{};
+};
+
+// A public key that belongs to the word.
+std::string key_of(std::string_view word);
+
 // One task of a command: 1 CPU, 1 GiB.
 Spec one_task();
 Spec tasks_of(std::uint32_t count);
@@ -63,6 +82,7 @@ class Cell {
   EventWriter writer;
   Time now;
   Admission admission;
+  LocalNames local{"m0", {"sim"}};
 
   void pass(std::uint64_t duration_ns) { now.value += duration_ns; }
   Origin origin(std::string_view principal = {}, schema::Id128 id = {}) const {
@@ -82,6 +102,14 @@ class Cell {
                       std::string_view reason = "hot");
   Decision release(std::string_view node, std::string_view device,
                    std::string_view principal = "root", bool force = false);
+  Decision test(std::string_view node, std::string_view device,
+                bool full = true, std::string_view principal = "root");
+  // The verdict of the test of that uuid that is asked for, or of number `id`.
+  Decision tested(std::string_view node, std::string_view uuid,
+                  DeviceVerdict verdict, std::string_view text = {},
+                  Sequence id = {}, std::string_view principal = {});
+  // As at a registration of the node.
+  void own_tests(std::string_view node, OwnTests wanted);
 
   // A fresh command id when none is given.
   Decision try_submit(const Spec& spec, std::string_view principal = "root",
@@ -113,6 +141,16 @@ class Cell {
   // Drops those that are over.
   void tick_reservations();
   bool unreserved(SessionId waiting, const ReservationChange& change = {});
+
+  Decision create_token(const TokenOptions& token = {},
+                        std::string_view principal = "root");
+  Decision revoke_token(std::uint64_t token);
+  Decision join(const JoinOptions& options);
+  Decision leave(std::string_view principal, bool force = false);
+  Decision remove_identity(std::string_view principal,
+                           std::string_view reason = "");
+  // A user account.
+  void add_user(std::string_view name);
 
   // Submitted, placed on n0 and started.
   SessionId running(const Spec& spec);

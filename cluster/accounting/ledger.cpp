@@ -82,6 +82,13 @@ Status Ledger::apply(const schema::Event& event) {
     case EventBody::ReservationRemoved:
     case EventBody::DeviceQuarantined:
     case EventBody::DeviceReleased:
+    case EventBody::TokenCreated:
+    case EventBody::TokenRevoked:
+    case EventBody::IdentityAdded:
+    case EventBody::IdentityRemoved:
+    case EventBody::DeviceTestRequested:
+    case EventBody::DeviceTested:
+    case EventBody::LogHealed:
     case EventBody::SessionWarned:
     case EventBody::DeadlinePassed: break;
     case EventBody::NONE:

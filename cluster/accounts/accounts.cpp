@@ -261,6 +261,7 @@ void Accounts::change(const schema::AccountSpec& spec) {
   account.policy = schema::text(spec.policy());
   account.uid = spec.uid();
   account.admin = spec.admin();
+  account.gpu_sharing = spec.gpu_sharing();
   if (!spec.usage()) return;
   account.usage.restore(*spec.usage());
   account.usage_at = now_;
@@ -397,9 +398,10 @@ flatbuffers::Offset<schema::AccountSpec> build_account(
                            : builder.CreateVectorOfStrings(account.members);
   const auto policy =
       account.policy.empty() ? 0 : builder.CreateString(account.policy);
-  return schema::CreateAccountSpec(
-      builder, account.kind, name, parent, account.weight_milli,
-      account.priority_max, members, policy, account.uid, account.admin, usage);
+  return schema::CreateAccountSpec(builder, account.kind, name, parent,
+                                   account.weight_milli, account.priority_max,
+                                   members, policy, account.uid, account.admin,
+                                   usage, account.gpu_sharing);
 }
 
 }  // namespace reeve::cluster

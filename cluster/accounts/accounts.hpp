@@ -42,6 +42,8 @@ struct Account {
   std::string policy;
   std::uint32_t uid = 0;
   bool admin = false;
+  // Of a group: whose shares one of its GPUs may hold at a time.
+  schema::GpuSharing gpu_sharing = schema::GpuSharing::project;
   std::optional<Quota> quota;
 
   Amounts held;

@@ -1,7 +1,8 @@
 // Random small cases against the obvious scheduler, for every order, backfill,
 // packing and word about preemption. Fault model: sessions end, are cancelled,
 // requeued and lose tasks at any moment; nodes are lost and return, devices are
-// quarantined and released; quotas change. A case that fails is made smaller
+// quarantined and released, and found slow; quotas change, and who may share a
+// GPU. A case that fails is made smaller
 // and printed; it reads like those of examples.txt. Repeat one seed with
 // REEVE_SEED=<n>; the number of seeds of each policy is REEVE_RUNS.
 #include <fmt/format.h>
@@ -53,6 +54,7 @@ class Maker {
     const auto nodes = 1 + below(4);
     for (std::uint32_t i = 0; i < nodes; ++i) node(i, devices);
     if (below(2) == 0) accounts();
+    if (devices && below(3) == 0) add(sharing());
     array_ = below(3) == 0;
     const auto steps = 10 + below(30);
     for (std::uint32_t i = 0; i < steps; ++i) step(nodes, devices);
@@ -85,6 +87,11 @@ class Maker {
     if (below(3) == 0) add(quota());
   }
 
+  std::string sharing() {
+    return fmt::format("sharing {}",
+                       one_of({"project", "user", "user", "anyone", "none"}));
+  }
+
   std::string quota() {
     const auto whose = one_of(
         {"user ann", "user bob", "project a", "project b", "group default"});
@@ -113,7 +120,7 @@ class Maker {
     if (below(3) == 0) line += fmt::format(" memory={}", 2 + below(14));
     if (devices && below(3) > 0) {
       line += fmt::format(" gpus={}", 1 + below(3));
-      if (below(4) == 0) line += fmt::format(" share={}", 100 * (1 + below(9)));
+      if (below(3) == 0) line += fmt::format(" share={}", 100 * (1 + below(9)));
       if (below(5) == 0) line += fmt::format(" model={}", one_of({"A", "B"}));
     }
     if (below(4) == 0) {
@@ -151,9 +158,11 @@ class Maker {
     if (kind < 91) return add("cancel " + any());
     if (kind < 93) return add("exit " + any() + " 0");
     if (kind < 95) return add("requeue " + any());
+    if (devices && kind < 96 && below(3) == 0) return add(sharing());
     if (kind < 96) return add(quota());
     if (devices && kind < 98)
-      return add(fmt::format("{} n{} {}", one_of({"quarantine", "release"}),
+      return add(fmt::format("{} n{} {}",
+                             one_of({"quarantine", "release", "slow", "fast"}),
                              below(nodes), below(3)));
     add(fmt::format("{} n{}", one_of({"lost", "returned", "returned"}),
                     below(nodes)));

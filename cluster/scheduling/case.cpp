@@ -121,10 +121,11 @@ class Run {
     const auto policy = parse_policy(text);
     if (!policy) wrong("no policy: " + text);
     cell_.scheduler.set_policy("default", *policy);
-    obvious_.policy = *policy;
+    obvious_.policy = policy_ = *policy;
     if (options_.plant) options_.plant(obvious_.policy);
   }
 
+  void sharing(const Words& words);
   TestSession session_of(const Words& words) const;
   void submit(const Words& words);
   void account(const Words& words);
@@ -145,6 +146,7 @@ class Run {
   }
 
   CaseOptions options_;
+  Policy policy_;
   TestCell cell_;
   ObviousScheduler obvious_;
   std::map<std::string, std::uint64_t> ids_;
@@ -244,6 +246,15 @@ void Run::account(const Words& words) {
     spec.add_weight_milli(static_cast<std::uint32_t>(1000 * known.weight));
     return schema::CreateAccountChanged(builder, spec.Finish()).Union();
   });
+}
+
+void Run::sharing(const Words& words) {
+  for (const auto setting : schema::EnumValuesGpuSharing()) {
+    if (words.at(1) != schema::EnumNameGpuSharing(setting)) continue;
+    cell_.shared_by("default", setting, policy_);
+    return obvious_.cell.shared_by("default", setting);
+  }
+  wrong(words[1] + " is no way to share");
 }
 
 void Run::quota(const Words& words) {
@@ -381,9 +392,17 @@ void Run::device_step(const Words& words) {
     if (options_.lenient) return;
     wrong("there is no such device");
   }
-  auto& out = it->second.devices[device].quarantined;
-  out = words[0] == "quarantine";
-  out ? cell_.quarantined(node, device) : cell_.released(node, device);
+  using schema::DeviceVerdict;
+  auto& known = it->second.devices[device];
+  if (words[0] == "slow" || words[0] == "fast") {
+    known.slow = words[0] == "slow";
+    return cell_.tested(
+        node, device,
+        known.slow ? DeviceVerdict::slow : DeviceVerdict::healthy);
+  }
+  known.quarantined = words[0] == "quarantine";
+  known.quarantined ? cell_.quarantined(node, device)
+                    : cell_.released(node, device);
 }
 
 void Run::line(const Words& words) {
@@ -418,8 +437,11 @@ void Run::line(const Words& words) {
     starts(words);
   else if (what == "lost" || what == "returned")
     node_step(words);
-  else if (what == "quarantine" || what == "release")
+  else if (what == "quarantine" || what == "release" || what == "slow" ||
+           what == "fast")
     device_step(words);
+  else if (what == "sharing")
+    sharing(words);
   else if (what == "end" || what == "cancel" || what == "requeue" ||
            what == "exit")
     session_step(words);

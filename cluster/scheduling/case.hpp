@@ -17,6 +17,8 @@
 //   starts s2 in 60m                  what is promised to one that waits
 //   end s1; cancel s1; exit s1 0; requeue s1; lost n0; returned n0
 //   quarantine n0 1; release n0 1     a device of the node
+//   slow n0 1; fast n0 1              what a test of it says
+//   sharing user                      or project, anyone, none
 //
 // What is left out has a default: one CPU, no memory, a task. A session is
 // known by its name. Empty lines and those that begin with "#" say nothing.

@@ -48,8 +48,9 @@ std::uint32_t Scheduler::Core::kind_of(Pool& pool, const Node& node) {
 
 std::uint32_t Scheduler::Core::demand_of(Pool& pool, const Class& wanted) {
   const auto& need = wanted.need;
-  DemandKey key{need.gpus,   need.gpu_milli,         need.gpu_memory_bytes,
-                need.models, wanted.request.on_node, wanted.owner};
+  DemandKey key{need.gpus,   need.gpu_milli, need.gpu_memory_bytes,
+                need.models, need.sharer,    wanted.request.on_node,
+                wanted.owner};
   if (const auto it = pool.demand_numbers.find(key);
       it != pool.demand_numbers.end()) {
     return it->second;
@@ -86,7 +87,8 @@ ClassId Scheduler::Core::class_of(ClassKey key) {
   auto& made = classes[id];
   const auto& request = key.request;
   made.need = {request.cpu_milli, request.memory_bytes,     request.gpus,
-               request.gpu_milli, request.gpu_memory_bytes, {}};
+               request.gpu_milli, request.gpu_memory_bytes, {},
+               key.sharer};
   for (const auto& model : request.gpu_models) {
     made.need.models.push_back(model_of(model));
   }
@@ -110,8 +112,8 @@ void Scheduler::Core::leave_class(ClassId id) {
   if (--left.sessions > 0) return;
   REEVE_CHECK(left.waiting.empty(), fmt::format("class {} has a queue", id));
   leave_companies(id);
-  class_numbers.erase(
-      {std::move(left.request), left.owner, left.length_ns, left.limit_ns});
+  class_numbers.erase({std::move(left.request), left.owner, left.length_ns,
+                       left.limit_ns, left.need.sharer});
   leave_demand(pools[left.pool], left.demand);
   left = Class{};
   classes_unused.push_back(id);
@@ -123,7 +125,7 @@ void Scheduler::Core::leave_demand(Pool& pool, std::uint32_t number) {
   const auto& devices = demand.devices;
   pool.demand_numbers.erase({devices.gpus, devices.gpu_milli,
                              devices.gpu_memory_bytes, devices.models,
-                             demand.on_node, demand.owner});
+                             devices.sharer, demand.on_node, demand.owner});
   demand = Demand{};
   pool.demands_unused.push_back(number);
 }
@@ -250,13 +252,14 @@ void Scheduler::Core::head_changed(ClassId id) {
   list(id, standing);
 }
 
-// Into the class of its request, with the key and the rank that the policy of
-// its pool gives it.
+// Into the class of its request and its expected length, with the key and the
+// rank that the policy of its pool gives it.
 void Scheduler::Core::join_class(Session& session, Request request) {
   auto& pool = pools[pool_of(request.group, request.simulated)];
-  session.length_ns = expected_length(session, pool.policy);
   set_rank(session, pool, request);
   ClassKey key{std::move(request), {}, 0, 0};
+  if (key.request.gpus > 0 && key.request.gpu_milli < milli_per_device)
+    key.sharer = sharer_of(pool.gpu_sharing, session.owners);
   if (pool.policy.by_account()) {
     key.owner.user = session.owners.user;
     if (pool.policy.order == Order::fair_share)
@@ -273,7 +276,20 @@ void Scheduler::Core::change_pool(std::uint32_t number, const Policy& policy) {
   rebuild_pool(number, [&](Pool& pool) {
     pool.policy = policy;
     pool.fair_at = Time{};
+    for (auto& [id, session] : sessions)
+      if (classes[session.request_class].pool == number)
+        session.length_ns = expected_length(session, policy);
   });
+}
+
+// What runs goes on, whoever shares its devices.
+void Scheduler::Core::change_sharing(std::uint32_t number, GpuSharing to) {
+  if (pools[number].gpu_sharing == to) return;
+  rebuild_pool(number, [&](Pool& pool) { pool.gpu_sharing = to; });
+  recount_sharers(pools[number].nodes);
+  // It learned whose shares come by the setting before.
+  pools[number].outlook.reset();
+  look_ahead(number);
 }
 
 // Everything of the pool is taken out and comes back by its new rules.

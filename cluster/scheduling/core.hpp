@@ -42,9 +42,11 @@ struct Owner {
   auto operator<=>(const Owner&) const = default;
 };
 
-// GPUs of a task, milli and memory of each, models, named node, owner.
-using DemandKey = std::tuple<std::uint32_t, std::uint32_t, std::uint64_t,
-                             std::vector<ModelId>, std::string, Owner>;
+// GPUs of a task, milli and memory of each, models, whose shares these are,
+// named node, owner.
+using DemandKey =
+    std::tuple<std::uint32_t, std::uint32_t, std::uint64_t,
+               std::vector<ModelId>, AccountIndex, std::string, Owner>;
 
 // Of a session whose end nobody knows.
 inline constexpr std::uint64_t no_length = UINT64_MAX;
@@ -52,9 +54,10 @@ inline constexpr Time no_time{UINT64_MAX};
 
 struct ClassKey {
   Request request;
-  Owner owner;                  // where the order looks at accounts
-  std::uint64_t length_ns = 0;  // where the backfill looks at lengths
-  std::uint64_t limit_ns = 0;   // where nodes are reserved at times
+  Owner owner;                       // where the order looks at accounts
+  std::uint64_t length_ns = 0;       // where the backfill looks at lengths
+  std::uint64_t limit_ns = 0;        // where nodes are reserved at times
+  AccountIndex sharer = any_sharer;  // of a share, by the group's setting
   bool operator==(const ClassKey&) const = default;
 };
 
@@ -63,7 +66,8 @@ struct ClassKeyHash {
     const std::size_t rest = (key.owner.user * 0x9E3779B97F4A7C15ULL) ^
                              (key.owner.project * 0xC2B2AE3D27D4EB4FULL) ^
                              (key.length_ns * 0x165667B19E3779F9ULL) ^
-                             (key.limit_ns * 0x27D4EB2F165667C5ULL);
+                             (key.limit_ns * 0x27D4EB2F165667C5ULL) ^
+                             (key.sharer * 0x2545F4914F6CDD1DULL);
     return std::hash<Request>{}(key.request) ^ rest ^ (rest >> 31);
   }
 };
@@ -90,6 +94,7 @@ struct Narrowing {
   std::size_t prefer = 0;  // so many of the class's preferences hold
   std::string label;       // of its value `place`, unless that is empty
   std::string place;
+  bool no_slow = false;  // of devices
 };
 
 // Sessions with equal requests (and owners, and lengths, where these count).
@@ -146,6 +151,7 @@ struct Pool {
   bool simulated = false;
   bool ours = true;  // its sessions are for this scheduler to place
   Policy policy;
+  GpuSharing gpu_sharing = GpuSharing::project;
   std::vector<FreeIndex> kinds;
   std::vector<std::uint32_t> nodes;
   std::map<std::string, std::uint32_t> labels;  // with how many nodes
@@ -165,6 +171,7 @@ struct Pool {
 
   // What its nodes have, and what users hold of it (order.cpp).
   Amounts capacity;
+  std::uint32_t slow_devices = 0;
   std::unordered_map<AccountIndex, Amounts> held;
   bool ranks_eased = false;  // some may be less than when they were listed
   Time fair_at;              // when use was last summed up
@@ -181,7 +188,7 @@ struct Pool {
   std::set<std::pair<Time, std::uint64_t>> ends;
   std::vector<Planned> plan;
   bool plan_stale = false;
-  bool plan_due = false;        // another head: it cannot wait
+  bool plan_due = false;        // whatever `plan_rest` is
   std::uint64_t plan_rest = 0;  // changes to pass before it is made again
 };
 
@@ -308,6 +315,7 @@ struct Scheduler::Core {
   void offer_changed(Node& node, bool was_offered);
   void change_node(const schema::Event& event);
   void change_device(const schema::Event& event);
+  void device_tested(const schema::Event& event);
   Session session_of(std::uint64_t id, const schema::SessionSpec& spec,
                      Time at);
   void submit(const schema::Event& event);
@@ -328,6 +336,10 @@ struct Scheduler::Core {
   void look_ahead(std::uint32_t pool_number);
 
   // Holdings (scheduler.cpp).
+  AccountIndex sharer_on(const Node& node, const Session& session) const;
+  void give_back(Node& node, const Session& session,
+                 const std::vector<DeviceGrant>& devices) const;
+  void recount_sharers(const std::vector<std::uint32_t>& numbers);
   void set_standing(Session& session, Session::Standing standing);
   void leave_queue(std::uint64_t id, Session& session);
   void hold(Session& session, const Tasks& tasks);
@@ -355,6 +367,7 @@ struct Scheduler::Core {
   void head_changed(ClassId id);
   void join_class(Session& session, Request request);
   void change_pool(std::uint32_t pool, const Policy& policy);
+  void change_sharing(std::uint32_t pool, GpuSharing to);
   void rebuild_pool(std::uint32_t pool, const std::function<void(Pool&)>& to);
 
   // Ranks (order.cpp).
@@ -407,10 +420,12 @@ struct Scheduler::Core {
   std::uint32_t slots_later(const Node& node, const Class& wanted,
                             std::uint32_t limit, Time from) const;
   void plan_changed(Pool& pool);
+  void plan_broken(Pool& pool);
   void refused_in_plan(Pool& pool, const OrderKey& key);
   void leave_plan(Pool& pool, const OrderKey& key);
   bool takes_planned(const Pool& pool, const Tasks& tasks,
                      const OrderKey& key) const;
+  bool awaits_unknown_end(const Pool& pool) const;
   bool plan_is_old(const Pool& pool) const;
   bool is_stuck(const Class& wanted) const;
   std::pair<OrderKey, ClassId> first_hopeful(
@@ -441,7 +456,7 @@ struct Scheduler::Core {
   bool may_preempt(const Pool& pool, const Session& head, const Session& victim,
                    Time now) const;
   scheduling::Cost cost_of(const Session& victim, Time now) const;
-  void give_back(Node& node, const Session& session) const;
+  void give_all_back(Node& node, const Session& session) const;
   scheduling::Eviction eviction_for(const Pool& pool, const Session& head,
                                     Time now) const;
   double share_after(const Pool& pool, AccountIndex user, const Amounts& less,
@@ -471,6 +486,7 @@ struct Scheduler::Core {
   bool usable(const Node& node, const Class& wanted, std::uint32_t times,
               const OrderKey& key) const;
   Node* find(Class& wanted, std::uint32_t times, const OrderKey& key);
+  Node* find_any(Class& wanted, std::uint32_t times, const OrderKey& key);
   Node* find_in(const scheduling::Shelf& shelf, const Class& wanted,
                 std::uint32_t times, const OrderKey& key);
   bool is_named(const Node& node, const std::string& name) const;

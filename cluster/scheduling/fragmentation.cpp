@@ -17,7 +17,7 @@ bool alike(const Room::Devices& a, const Room::Devices& b) {
   return a.free_milli == b.free_milli && a.model == b.model &&
          a.whole == b.whole && a.share_milli == b.share_milli &&
          a.memory_bytes == b.memory_bytes &&
-         a.free_memory_bytes == b.free_memory_bytes;
+         a.free_memory_bytes == b.free_memory_bytes && a.sharer == b.sharer;
 }
 
 void add(Room& room, const Room::Devices& one) {
@@ -34,6 +34,7 @@ bool serve(const Room::Devices& devices, const Need& need) {
   if (!need.share()) {
     return devices.whole && devices.memory_bytes >= need.gpu_memory_bytes;
   }
+  if (!need.admits(devices.sharer)) return false;
   if (need.gpu_memory_bytes == 0) return need.gpu_milli <= devices.share_milli;
   return need.gpu_milli <= devices.free_milli &&
          need.gpu_memory_bytes <= devices.free_memory_bytes;
@@ -52,7 +53,8 @@ void look(const Node& node, Room& room) {
     room.idle_milli += free;
     if (node.overcommitted()) continue;
     add(room, {device.model, device.whole(), 1, free, share_of(device),
-               device.memory_bytes, device.free_memory_bytes()});
+               device.memory_bytes, device.free_memory_bytes(),
+               device.sharers.only()});
   }
 }
 

@@ -24,6 +24,7 @@ struct Room {
     std::uint32_t share_milli = 0;
     std::uint64_t memory_bytes = 0;
     std::uint64_t free_memory_bytes = 0;
+    AccountIndex sharer = any_sharer;  // that all are who share them
   };
   std::uint64_t cpu_milli = 0;
   std::uint64_t memory_bytes = 0;

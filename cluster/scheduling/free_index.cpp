@@ -65,20 +65,34 @@ void FreeIndex::update_device(std::vector<Node>& nodes, Node& node,
   auto& device = node.devices[number];
   const auto free = device.whole() ? 0 : device.free_milli();
   const bool wanted = free > 0 && free < milli_per_device;
+  const auto sharer = wanted ? device.sharers.only() : any_sharer;
   auto& spot = device.spot;
   if (spot.position != Spot::nowhere) {
-    if (wanted && spot.level == free && spot.cell == cell) return;
-    const auto level = spot.level;
-    auto& shelf = *shares_[level];
-    take_off(nodes, shelf, spot);
-    if (shelf.filled == 0) share_filled_.reset(level);
+    if (wanted && spot.level == free && spot.cell == cell &&
+        spot.sharer == sharer)
+      return;
+    take_off_share(nodes, spot);
   }
   if (!wanted) return;
-  auto& shelf = shares_[free];
+  auto& shares = shares_[sharer];
+  if (!shares) shares = std::make_unique<Shares>();
+  auto& shelf = shares->shelves[free];
   if (!shelf) shelf = std::make_unique<Shelf>();
+  spot.sharer = sharer;
   place(nodes, *shelf, spot, {node.id.value, number},
         static_cast<std::uint16_t>(free), cell);
-  share_filled_.set(free);
+  shares->filled.set(free);
+}
+
+void FreeIndex::take_off_share(std::vector<Node>& nodes, Spot& spot) {
+  const auto found = shares_.find(spot.sharer);
+  auto& shares = *found->second;
+  const auto level = spot.level;
+  auto& shelf = *shares.shelves[level];
+  take_off(nodes, shelf, spot);
+  if (shelf.filled != 0) return;
+  shares.filled.reset(level);
+  if (shares.filled.none()) shares_.erase(found);
 }
 
 void FreeIndex::update(std::vector<Node>& nodes, Node& node) {
@@ -108,18 +122,19 @@ void FreeIndex::remove(std::vector<Node>& nodes, Node& node) {
   take_off(nodes, whole_[node.spot.level], node.spot);
   node.whole_devices = 0;
   for (auto& device : node.devices) {
-    if (device.spot.position == Spot::nowhere) continue;
-    const auto level = device.spot.level;
-    take_off(nodes, *shares_[level], device.spot);
-    if (shares_[level]->filled == 0) share_filled_.reset(level);
+    if (device.spot.position != Spot::nowhere)
+      take_off_share(nodes, device.spot);
   }
 }
 
-std::uint32_t FreeIndex::next_share_level(std::uint32_t milli) const {
-  if (milli == 0) return next_share_level(1);
-  if (milli >= milli_per_device) return milli_per_device;
-  if (share_filled_.test(milli)) return milli;
-  return static_cast<std::uint32_t>(share_filled_._Find_next(milli));
+std::uint32_t FreeIndex::next_share_level(AccountIndex sharer,
+                                          std::uint32_t milli) const {
+  const auto found = shares_.find(sharer);
+  if (found == shares_.end() || milli >= milli_per_device)
+    return milli_per_device;
+  const auto& filled = found->second->filled;
+  if (filled.test(milli)) return milli;
+  return static_cast<std::uint32_t>(filled._Find_next(milli));
 }
 
 }  // namespace reeve::cluster::scheduling

@@ -1,12 +1,14 @@
 // Free capacity of the nodes of one kind (one set of device models) in one
 // pool. Nodes stand on shelves by the number of whole free devices, partly
-// used devices on shelves by their free thousandths; each shelf is cut into
-// 8 x 8 cells by the magnitude of the node's free CPU and free memory. A search
-// visits only cells whose magnitudes suffice, and checks exactly there.
+// used devices on shelves by whose shares they hold and by their free
+// thousandths; each shelf is cut into 8 x 8 cells by the magnitude of the
+// node's free CPU and free memory. A search visits only cells whose magnitudes
+// suffice, and checks exactly there.
 #pragma once
 
 #include <array>
 #include <bitset>
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -56,9 +58,13 @@ class FreeIndex {
   }
   const Shelf& whole(std::uint32_t level) const { return whole_[level]; }
 
-  // The first non-empty shelf of shares at or above `milli`; 1000 is none.
-  std::uint32_t next_share_level(std::uint32_t milli) const;
-  const Shelf& share(std::uint32_t milli) const { return *shares_[milli]; }
+  // The first non-empty shelf of devices with this one's shares, at or above
+  // `milli`; 1000 is none.
+  std::uint32_t next_share_level(AccountIndex sharer,
+                                 std::uint32_t milli) const;
+  const Shelf& share(AccountIndex sharer, std::uint32_t milli) const {
+    return *shares_.find(sharer)->second->shelves[milli];
+  }
 
  private:
   void place(std::vector<Node>& nodes, Shelf& shelf, Spot& spot, Entry entry,
@@ -66,11 +72,17 @@ class FreeIndex {
   void take_off(std::vector<Node>& nodes, Shelf& shelf, Spot& spot);
   void update_device(std::vector<Node>& nodes, Node& node, std::uint32_t device,
                      std::uint8_t cell);
+  void take_off_share(std::vector<Node>& nodes, Spot& spot);
+
+  struct Shares {
+    std::array<std::unique_ptr<Shelf>, milli_per_device> shelves;
+    std::bitset<milli_per_device> filled;
+  };
 
   std::vector<ModelId> models_;
   std::vector<Shelf> whole_ = std::vector<Shelf>(1);
-  std::array<std::unique_ptr<Shelf>, milli_per_device> shares_;
-  std::bitset<milli_per_device> share_filled_;
+  // Of those that hold any.
+  boost::unordered_flat_map<AccountIndex, std::unique_ptr<Shares>> shares_;
   std::uint64_t whole_devices_ = 0;
 };
 

@@ -1,8 +1,8 @@
 // Random events against the slow model. Fault model: tasks end in any order,
-// nodes come, go and change, devices are quarantined and released, proposals
-// are confirmed, refused or left open, sessions are cancelled and requeued at
-// any moment. Repeat one seed with REEVE_SEED=<n>; the number of runs is
-// REEVE_RUNS.
+// nodes come, go and change, devices are quarantined and released, it changes
+// who may share a GPU, proposals are confirmed, refused or left open, sessions
+// are cancelled and requeued at any moment. Repeat one seed with
+// REEVE_SEED=<n>; the number of runs is REEVE_RUNS.
 #include <boost/test/unit_test.hpp>
 #include <cstdlib>
 #include <random>
@@ -47,6 +47,17 @@ class Run {
          Packing::fragmentation, Packing::fragmentation});
     for (const char* group : {"main", "other"})
       cell_.scheduler.set_policy(group, policy_of(packing));
+    packing_ = packing;
+  }
+
+  void set_sharing() {
+    using schema::GpuSharing;
+    const auto setting = one_of<GpuSharing>(
+        {GpuSharing::project, GpuSharing::project, GpuSharing::user,
+         GpuSharing::anyone, GpuSharing::none});
+    const auto* group = one_of<const char*>({"main", "main", "other"});
+    cell_.shared_by(group, setting, policy_of(packing_));
+    naive_.shared_by(group, setting);
   }
 
   void add_node(std::uint32_t number) {
@@ -85,6 +96,8 @@ class Run {
     session.tasks = one_of<std::uint32_t>({1, 1, 1, 1, 2, 3, 5});
     if (below(3) == 0) session.nodes = 1 + below(session.tasks);
     session.priority = static_cast<std::int32_t>(below(3));
+    session.project = one_of<const char*>({"p", "p", "q"});
+    session.user = one_of<const char*>({"ann", "bob"});
     session.group = below(6) == 0 ? "other" : "main";
     session.simulated = below(8) == 0;
     if (below(10) == 0) session.on_node = "n" + std::to_string(below(6));
@@ -118,7 +131,7 @@ class Run {
     if (kind < 85) return end(any_session(Standing::proposed));
     if (kind < 89) return requeue();
     if (kind < 93) return answer_open();
-    if (kind < 94) return set_packing();
+    if (kind < 94) return below(2) == 0 ? set_packing() : set_sharing();
     if (kind < 96) return change_device();
     change_node();
   }
@@ -258,6 +271,7 @@ class Run {
   std::mt19937_64 random_;
   bool patience_;
   bool company_;
+  Packing packing_ = Packing::best_fit;
   TestCell cell_;
   NaiveCell naive_;
   std::map<std::uint64_t, Proposal> open_;

@@ -51,6 +51,11 @@ std::int64_t memory_taken(const NaiveCell::Node& node,
   return whole / 1000 * spec.gpu_milli + whole % 1000 * spec.gpu_milli / 1000;
 }
 
+void hold_share(NaiveCell::Node::Device& device, const TestSession& spec) {
+  if (spec.gpu_milli < 1000)
+    device.sharers.emplace_back(spec.user, spec.project);
+}
+
 }  // namespace
 
 bool NaiveCell::usable(const Node& node, const TestSession& spec) {
@@ -72,9 +77,36 @@ bool NaiveCell::serves(const Node::Device& device, const Node& node,
                            models.end()) {
     return false;
   }
-  return device.milli >= spec.gpu_milli &&
+  return may_share(device, node, spec) && device.milli >= spec.gpu_milli &&
          device.memory_bytes >= memory_taken(node, spec) &&
          node.spec.device_memory_bytes >= spec.gpu_memory_bytes;
+}
+
+bool NaiveCell::may_share(const Node::Device& device, const Node& node,
+                          const TestSession& spec) {
+  using schema::GpuSharing;
+  if (spec.gpu_milli == 1000 || node.sharing == GpuSharing::anyone) return true;
+  if (node.sharing == GpuSharing::none) return false;
+  return std::all_of(
+      device.sharers.begin(), device.sharers.end(), [&](const auto& one) {
+        return node.sharing == GpuSharing::user ? one.first == spec.user
+                                                : one.second == spec.project;
+      });
+}
+
+bool NaiveCell::needs_slow(const Node& node, const TestSession& spec) {
+  const auto others = std::count_if(
+      node.devices.begin(), node.devices.end(), [&](const auto& device) {
+        return !device.slow && serves(device, node, spec);
+      });
+  return others < spec.gpus;
+}
+
+void NaiveCell::shared_by(const std::string& group,
+                          schema::GpuSharing setting) {
+  sharing_[group] = setting;
+  for (auto& [number, node] : nodes)
+    if (node.spec.group == group) node.sharing = setting;
 }
 
 bool NaiveCell::put(Node& node, const TestSession& spec) {
@@ -90,6 +122,7 @@ bool NaiveCell::put(Node& node, const TestSession& spec) {
     if (!serves(device, node, spec)) continue;
     device.milli -= spec.gpu_milli;
     device.memory_bytes -= memory_taken(node, spec);
+    hold_share(device, spec);
     --left;
   }
   return left == 0;
@@ -136,6 +169,8 @@ void NaiveCell::add(const TestNode& spec) {
                             static_cast<std::int64_t>(spec.device_memory_bytes),
                             false});
   }
+  if (const auto known = sharing_.find(spec.group); known != sharing_.end())
+    node.sharing = known->second;
   nodes[spec.number] = node;
 }
 
@@ -168,6 +203,7 @@ std::string NaiveCell::take(const Proposal& proposal) {
       if (memory != memory_taken(node, spec)) return "other device memory";
       device.milli -= grant.milli;
       device.memory_bytes -= memory;
+      hold_share(device, spec);
       distinct.insert(grant.device);
     }
     if (distinct.size() != spec.gpus) return "a device twice in one task";
@@ -197,9 +233,13 @@ void NaiveCell::free_task(Session& session, std::size_t rank) {
   node.cpu_milli += session.spec.cpu_milli;
   node.memory_bytes += static_cast<std::int64_t>(session.spec.memory_bytes);
   for (const auto& grant : task.devices) {
-    node.devices[grant.device].milli += grant.milli;
-    node.devices[grant.device].memory_bytes +=
-        static_cast<std::int64_t>(grant.memory_bytes);
+    auto& device = node.devices[grant.device];
+    device.milli += grant.milli;
+    device.memory_bytes += static_cast<std::int64_t>(grant.memory_bytes);
+    if (grant.milli == 1000) continue;
+    const auto& spec = session.spec;
+    device.sharers.erase(std::find(device.sharers.begin(), device.sharers.end(),
+                                   std::pair(spec.user, spec.project)));
   }
 }
 

@@ -25,8 +25,12 @@ class NaiveCell {
       std::int64_t milli = 1000;
       std::int64_t memory_bytes = 0;
       bool quarantined = false;
+      bool slow = false;
+      // Of each share of it, the user and the project.
+      std::vector<std::pair<std::string, std::string>> sharers{};
     };
     std::vector<Device> devices;
+    schema::GpuSharing sharing = schema::GpuSharing::project;
   };
 
   struct Session {
@@ -49,6 +53,8 @@ class NaiveCell {
 
   void add(const TestNode& spec);
   void submit(std::uint64_t id, const TestSession& spec);
+  // From now on, on all nodes of the group and those that come.
+  void shared_by(const std::string& group, schema::GpuSharing setting);
 
   // What is wrong with the proposal; empty when it is right, and then it holds.
   std::string take(const Proposal& proposal);
@@ -66,6 +72,11 @@ class NaiveCell {
   // Whether one task could have a share of the device, or all of it.
   static bool serves(const Node::Device& device, const Node& node,
                      const TestSession& spec);
+  // Whether the other shares of the device are of those that may be together.
+  static bool may_share(const Node::Device& device, const Node& node,
+                        const TestSession& spec);
+  // Whether a task that fits on the node cannot do without its slow devices.
+  static bool needs_slow(const Node& node, const TestSession& spec);
   // One task, on the devices with the most room; false: it does not fit.
   static bool put(Node& node, const TestSession& spec);
 
@@ -77,6 +88,8 @@ class NaiveCell {
   std::vector<std::uint64_t> queue(const TestSession& like) const;
   bool fits_on(const std::vector<const Node*>& nodes,
                const TestSession& spec) const;
+
+  std::map<std::string, schema::GpuSharing> sharing_;  // by group
 };
 
 }  // namespace reeve::cluster

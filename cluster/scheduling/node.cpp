@@ -13,7 +13,8 @@ constexpr std::uint32_t device_index_max = 4095;
 bool alike(const Device& a, const Device& b) {
   return a.model == b.model && a.memory_bytes == b.memory_bytes &&
          a.capacity_milli == b.capacity_milli && a.used_milli == b.used_milli &&
-         a.used_memory_bytes == b.used_memory_bytes;
+         a.used_memory_bytes == b.used_memory_bytes &&
+         a.sharers.only() == b.sharers.only() && a.slow == b.slow;
 }
 
 std::uint64_t device_memory(const Device& device, const Need& need) {
@@ -30,6 +31,7 @@ std::uint32_t device_slots(const Device& device, const Need& need,
     return device.whole() && device.memory_bytes >= need.gpu_memory_bytes ? 1
                                                                           : 0;
   }
+  if (!need.admits(device.sharers.only())) return 0;
   std::uint64_t count = device.free_milli() / need.gpu_milli;
   const auto memory_bytes = device_memory(device, need);
   if (memory_bytes > 0) {
@@ -48,6 +50,25 @@ bool devices_fit(const Node& node, const Need& need, std::uint32_t times) {
     if (found >= wanted) return true;
   }
   return false;
+}
+
+bool devices_fit_alone(const Node& node, const Need& need) {
+  if (need.sharer == no_sharer) return false;
+  std::uint32_t found = 0;
+  for (auto device : node.devices) {
+    device.sharers = {};
+    found += device_slots(device, need, 1);
+  }
+  return found >= need.gpus;
+}
+
+bool gives_slow(const Node& node, const Need& need, std::uint32_t times) {
+  if (need.gpus == 0 || node.slow_devices == 0) return false;
+  const auto wanted = std::uint64_t{need.gpus} * times;
+  std::uint64_t found = 0;
+  for (const auto& device : node.devices)
+    if (!device.slow) found += device_slots(device, need, times);
+  return found < wanted;
 }
 
 bool fits(const Node& node, const Need& need, std::uint32_t times) {
@@ -71,6 +92,7 @@ bool fits_alone(const Node& node, const Need& need, bool with_quarantined) {
     auto device = node.devices[i];
     device.used_milli = 0;
     device.used_memory_bytes = 0;
+    device.sharers = {};
     if (device.quarantined && with_quarantined)
       device.capacity_milli = milli_per_device;
     found += device_slots(device, need, 1);
@@ -90,16 +112,22 @@ bool fits_released(const Node& node, const Need& need) {
 
 namespace {
 
+// Of the device, or of the card that it is a part of.
+bool is_among(const std::set<std::string>& uuids, const DeviceName* name) {
+  return name && (uuids.contains(name->uuid) ||
+                  (!name->mig_of.empty() && uuids.contains(name->mig_of)));
+}
+
 void offer_devices(Node& node) {
+  node.slow_devices = 0;
   for (std::size_t i = 0; i < node.devices.size(); ++i) {
     auto& device = node.devices[i];
     const auto* name =
         i < node.device_names.size() ? &node.device_names[i] : nullptr;
-    device.quarantined =
-        name &&
-        (node.quarantined.contains(name->uuid) ||
-         (!name->mig_of.empty() && node.quarantined.contains(name->mig_of)));
+    device.quarantined = is_among(node.quarantined, name);
+    device.slow = is_among(node.slow, name);
     device.capacity_milli = name && !device.quarantined ? milli_per_device : 0;
+    node.slow_devices += device.slow && device.capacity_milli > 0 ? 1 : 0;
   }
 }
 
@@ -129,6 +157,14 @@ void set_quarantine(Node& node, const std::string& uuid, bool quarantined) {
   offer_devices(node);
 }
 
+void set_slow(Node& node, const std::string& uuid, bool slow) {
+  if (slow)
+    node.slow.insert(uuid);
+  else
+    node.slow.erase(uuid);
+  offer_devices(node);
+}
+
 std::uint32_t slots(const Node& node, const Need& need, std::uint32_t limit) {
   std::uint32_t low = 0;
   std::uint32_t high = limit;
@@ -151,6 +187,7 @@ Node bare(const Node& node) {
   copy.cpu_used_milli = node.cpu_used_milli;
   copy.memory_used_bytes = node.memory_used_bytes;
   copy.devices = node.devices;
+  copy.slow_devices = node.slow_devices;
   copy.links = node.links;
   return copy;
 }
@@ -162,9 +199,26 @@ Node emptied(const Node& node) {
   for (auto& device : empty.devices) {
     device.used_milli = 0;
     device.used_memory_bytes = 0;
+    device.sharers = {};
   }
   return empty;
 }
+
+namespace {
+
+// As few slow ones as do, at the lowest numbers.
+void leave_slow(const Node& node, const Need& need,
+                std::vector<std::uint32_t>& order) {
+  const auto slow = std::stable_partition(
+      order.begin(), order.end(),
+      [&](std::uint32_t i) { return !node.devices[i].slow; });
+  const auto others = static_cast<std::size_t>(slow - order.begin());
+  const auto kept = std::max<std::size_t>(others, need.gpus);
+  if (kept < order.size()) order.resize(kept);
+  std::sort(order.begin(), order.end());
+}
+
+}  // namespace
 
 std::vector<DeviceGrant> pick(const Node& node, const Need& need,
                               ShareFrom from) {
@@ -175,15 +229,19 @@ std::vector<DeviceGrant> pick(const Node& node, const Need& need,
     if (device_slots(node.devices[i], need, 1) > 0) order.push_back(i);
   }
   if (need.share()) {
-    const auto rank = [&](std::uint32_t i) -> std::pair<std::uint64_t, int> {
+    using Rank = std::tuple<bool, std::uint64_t, int>;
+    const auto rank = [&](std::uint32_t i) -> Rank {
       const auto& device = node.devices[i];
       const auto free = static_cast<int>(device.free_milli());
-      if (from == ShareFrom::tightest) return {0, free};
-      return {~std::uint64_t{device_slots(device, need, milli_per_device)},
+      if (from == ShareFrom::tightest) return {device.slow, 0, free};
+      return {device.slow,
+              ~std::uint64_t{device_slots(device, need, milli_per_device)},
               -free};
     };
     std::stable_sort(order.begin(), order.end(),
                      [&](auto a, auto b) { return rank(a) < rank(b); });
+  } else if (node.slow_devices > 0) {
+    leave_slow(node, need, order);
   }
   REEVE_CHECK(order.size() >= need.gpus,
               fmt::format("{} of {} GPUs picked on node {}", order.size(),
@@ -199,7 +257,7 @@ std::vector<DeviceGrant> pick(const Node& node, const Need& need,
 }
 
 void claim(Node& node, const Need& need,
-           const std::vector<DeviceGrant>& devices) {
+           const std::vector<DeviceGrant>& devices, AccountIndex sharer) {
   node.cpu_used_milli += need.cpu_milli;
   node.memory_used_bytes += need.memory_bytes;
   for (const auto& grant : devices) {
@@ -211,11 +269,12 @@ void claim(Node& node, const Need& need,
     auto& device = node.devices[grant.device];
     device.used_milli += grant.milli;
     device.used_memory_bytes += grant.memory_bytes;
+    if (grant.milli != milli_per_device) device.sharers.add(sharer);
   }
 }
 
 void release(Node& node, const Need& need,
-             const std::vector<DeviceGrant>& devices) {
+             const std::vector<DeviceGrant>& devices, AccountIndex sharer) {
   REEVE_CHECK(node.cpu_used_milli >= need.cpu_milli,
               fmt::format("node {} holds {} milli cpu, {} are released",
                           node.name, node.cpu_used_milli, need.cpu_milli));
@@ -235,6 +294,7 @@ void release(Node& node, const Need& need,
                     grant.device, node.name, device.used_milli, grant.milli));
     device.used_milli -= grant.milli;
     device.used_memory_bytes -= grant.memory_bytes;
+    if (grant.milli != milli_per_device) device.sharers.remove(sharer);
   }
 }
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "cluster/accounts/reservation.hpp"
+#include "cluster/accounts/sharers.hpp"
 #include "cluster/constraint.hpp"
 #include "cluster/scheduling/links.hpp"
 #include "cluster/scheduling/scheduler.hpp"
@@ -32,6 +33,7 @@ inline constexpr ModelId mig_model_bit = 0x8000;
 struct Spot {
   static constexpr std::uint32_t nowhere = 0xFFFFFFFF;
   std::uint32_t position = nowhere;
+  AccountIndex sharer = any_sharer;  // of a device
   std::uint16_t level = 0;
   std::uint8_t cell = 0;
 };
@@ -42,7 +44,9 @@ struct Device {
   std::uint32_t capacity_milli = 0;  // 0: not in the inventory, or quarantined
   std::uint32_t used_milli = 0;
   std::uint64_t used_memory_bytes = 0;
+  Sharers sharers;           // of the shares that are held, by Need::sharer
   bool quarantined = false;  // in the inventory, and offered to nobody
+  bool slow = false;         // its last test found it so: given last
   Spot spot;
 
   std::uint32_t free_milli() const {
@@ -93,6 +97,7 @@ struct Node {
   std::uint32_t whole_devices = 0;           // free ones, kept by the index
   std::shared_ptr<const Links> links;        // null: all are connected alike
   Amounts counted;                           // in its pool's capacity
+  std::uint32_t slow_counted = 0;            // of its slow devices
   std::vector<Tenant> tenants;               // in a pool with a plan
   std::vector<Hold> holds;                   // in the order of the plan
   std::vector<const Reservation*> bookings;  // that cover it or its devices
@@ -100,6 +105,8 @@ struct Node {
   std::vector<std::string> model_names;  // of its devices
   std::vector<DeviceName> device_names;  // of those in the inventory
   std::set<std::string> quarantined;     // uuids, also of cards that are away
+  std::set<std::string> slow;            // the same
+  std::uint32_t slow_devices = 0;        // that are offered
 
   bool known = false;
   bool lost = false;
@@ -144,11 +151,18 @@ struct Need {
   std::uint32_t gpu_milli = 0;
   std::uint64_t gpu_memory_bytes = 0;
   std::vector<ModelId> models;  // any of these; empty: any but MIG instances
+  // Of a share: whom all others on its GPU are of (accounts/sharers.hpp).
+  AccountIndex sharer = any_sharer;
 
   bool share() const { return gpus > 0 && gpu_milli < milli_per_device; }
   bool allows(ModelId model) const {
     if (models.empty()) return (model & mig_model_bit) == 0;
     return std::find(models.begin(), models.end(), model) != models.end();
+  }
+  // Beside others who are all that one; any_sharer: there are none.
+  bool admits(AccountIndex others) const {
+    return sharer == any_sharer ||
+           (sharer != no_sharer && (others == any_sharer || others == sharer));
   }
   bool operator==(const Need&) const = default;
 };
@@ -169,6 +183,12 @@ bool fits(const Node& node, const Need& need, std::uint32_t times = 1);
 // Only the device part of `fits`.
 bool devices_fit(const Node& node, const Need& need, std::uint32_t times = 1);
 
+// The same, were its free shares on GPUs that nobody else shares.
+bool devices_fit_alone(const Node& node, const Need& need);
+
+// Whether so many tasks that fit there get a slow device, at least one of them.
+bool gives_slow(const Node& node, const Need& need, std::uint32_t times);
+
 // Whether one would, were nothing held there.
 bool fits_emptied(const Node& node, const Need& need);
 
@@ -179,6 +199,8 @@ bool fits_released(const Node& node, const Need& need);
 // of a device stays held, whatever becomes of it.
 void list_devices(Node& node, const schema::NodeSpec& spec);
 void set_quarantine(Node& node, const std::string& uuid, bool quarantined);
+// What the last test of the device says.
+void set_slow(Node& node, const std::string& uuid, bool slow);
 
 // How many tasks of this need fit on the node together, at most `limit`.
 std::uint32_t slots(const Node& node, const Need& need, std::uint32_t limit);
@@ -188,9 +210,10 @@ std::uint32_t slots(const Node& node, const Need& need, std::uint32_t limit);
 Node emptied(const Node& node);
 Node bare(const Node& node);
 
-// The devices for one task on a node where it fits: whole ones by their links,
-// then by number; shares from the devices with the least room, so that whole
-// ones stay whole, or from the roomiest ones.
+// The devices for one task on a node where it fits, slow ones only where the
+// others do not suffice: whole ones by their links, then by number; shares from
+// the devices with the least room, so that whole ones stay whole, or from the
+// roomiest ones.
 enum class ShareFrom : std::uint8_t { tightest, roomiest };
 std::vector<DeviceGrant> pick(const Node& node, const Need& need,
                               ShareFrom from);
@@ -202,9 +225,18 @@ inline ShareFrom share_from(const Need& need, bool more_follow) {
                                       : ShareFrom::tightest;
 }
 
+// `sharer`: whose shares they are, by the setting of the node's group.
 void claim(Node& node, const Need& need,
-           const std::vector<DeviceGrant>& devices);
+           const std::vector<DeviceGrant>& devices, AccountIndex sharer);
 void release(Node& node, const Need& need,
-             const std::vector<DeviceGrant>& devices);
+             const std::vector<DeviceGrant>& devices, AccountIndex sharer);
+inline void claim(Node& node, const Need& need,
+                  const std::vector<DeviceGrant>& devices) {
+  claim(node, need, devices, need.sharer);
+}
+inline void release(Node& node, const Need& need,
+                    const std::vector<DeviceGrant>& devices) {
+  release(node, need, devices, need.sharer);
+}
 
 }  // namespace reeve::cluster::scheduling

@@ -39,12 +39,14 @@ double free_part(const Node& node, const TestSession& spec) {
   return free / all;
 }
 
-// Of one task on the node, with its first GPU on the device.
+// Of one task on the node, with its first GPU on the device. `within`: beside
+// another device of the same node.
 Score score(Packing packing, const TestSession& spec, const Node& node,
-            const Node::Device* device) {
+            const Node::Device* device, bool within) {
   const bool share = spec.gpus > 0 && spec.gpu_milli < 1000;
   const double room = share ? static_cast<double>(device->milli) : 0;
-  Score parts;
+  const bool slow = share ? device->slow : NaiveCell::needs_slow(node, spec);
+  Score parts{slow ? 1.0 : 0.0};
   if (spec.gpus == 0) parts.push_back(node.devices.empty() ? 0 : 1);
   switch (packing) {
     case Packing::best_fit:
@@ -53,12 +55,12 @@ Score score(Packing packing, const TestSession& spec, const Node& node,
     case Packing::pack:
       parts.push_back(idle(node) ? 1 : 0);
       parts.push_back(free_part(node, spec));
-      parts.push_back(room);
+      if (within) parts.push_back(room);
       break;
     case Packing::spread:
       parts.push_back(idle(node) ? 0 : 1);
       parts.push_back(-free_part(node, spec));
-      parts.push_back(-room);
+      if (within) parts.push_back(-room);
       break;
     case Packing::fragmentation: break;
   }
@@ -90,18 +92,19 @@ std::string ObviousScheduler::check_place(const Proposal& proposal) const {
   }
   if (spec.gpus > 1 && spec.gpu_milli < 1000) return "";
   const auto& chosen = cell.nodes.at(first.node.value);
-  const auto got =
-      score(policy.packing, spec, chosen,
-            first.devices.empty() ? nullptr
-                                  : &chosen.devices[first.devices[0].device]);
+  const auto* taken = first.devices.empty()
+                          ? nullptr
+                          : &chosen.devices[first.devices[0].device];
   for (const auto* node : fitting) {
+    const bool within = node == &chosen;
+    const auto got = score(policy.packing, spec, chosen, taken, within);
     std::vector<const Node::Device*> devices;
     for (const auto& device : node->devices)
       if (spec.gpus > 0 && NaiveCell::serves(device, *node, spec))
         devices.push_back(&device);
     if (devices.empty()) devices.push_back(nullptr);
     for (const auto* device : devices)
-      if (score(policy.packing, spec, *node, device) < got)
+      if (score(policy.packing, spec, *node, device, within) < got)
         return fmt::format("n{} is better than n{}", node->spec.number,
                            chosen.spec.number);
   }

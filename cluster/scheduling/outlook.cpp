@@ -166,9 +166,10 @@ std::vector<std::uint32_t> choices(const Node& node, const Need& need,
   return found;
 }
 
-void hold(Device& device, const DeviceGrant& grant) {
+void hold(Device& device, const DeviceGrant& grant, const Need& need) {
   device.used_milli += grant.milli;
   device.used_memory_bytes += grant.memory_bytes;
+  if (need.share()) device.sharers.add(need.sharer);
 }
 
 }  // namespace
@@ -183,12 +184,15 @@ std::uint32_t Outlook::best_device(Node& node, const Need& need,
   for (const auto i : all) {
     auto& device = node.devices[i];
     const auto before = device;
-    hold(device, {i, need.gpu_milli, device_memory(device, need)});
+    hold(device, {i, need.gpu_milli, device_memory(device, need)}, need);
     const auto left = worth(node);
     device = before;
-    if (best != no_device && std::pair(left, node.devices[best].free_milli()) <=
-                                 std::pair(most, device.free_milli()))
-      continue;
+    if (best != no_device) {
+      const auto& other = node.devices[best];
+      if (std::tuple(other.slow, left, other.free_milli()) <=
+          std::tuple(device.slow, most, device.free_milli()))
+        continue;
+    }
     best = i;
     most = left;
   }
@@ -204,7 +208,7 @@ double Outlook::place(Node& node, const Need& need,
     const auto number = best_device(node, need, devices);
     auto& device = node.devices[number];
     devices.push_back({number, need.gpu_milli, device_memory(device, need)});
-    hold(device, devices.back());
+    hold(device, devices.back(), need);
   }
   std::sort(devices.begin(), devices.end(),
             [](const auto& a, const auto& b) { return a.device < b.device; });

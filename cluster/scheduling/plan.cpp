@@ -7,7 +7,9 @@
 //
 // A plan is made anew when its sessions change, and when what runs has changed
 // as often as a fair share of the steps that the last one took; an old plan is
-// still kept, only perhaps later than need be.
+// still kept, only perhaps later than need be. Where that may keep nothing, it
+// is made anew before anybody passes: when what there is has changed, or who
+// may have it, and when something ended of which nobody knew when.
 #include "cluster/scheduling/core.hpp"
 #include "cluster/scheduling/gang_room.hpp"
 
@@ -77,7 +79,9 @@ void Scheduler::Core::move_out(Session& session, const Holding& holding) {
     tenant = tenants.back();
     tenants.pop_back();
     auto& pool = pools[classes[session.request_class].pool];
-    if (pool.policy.planned()) plan_changed(pool);
+    if (!pool.policy.planned()) return;
+    plan_changed(pool);
+    pool.plan_due |= session.ends_at == no_time && awaits_unknown_end(pool);
     return;
   }
 }
@@ -99,8 +103,7 @@ Node Scheduler::Core::later(const Node& node, Time at) const {
   for (const auto& tenant : node.tenants) {
     if (end_of(tenant.session) > at) continue;
     const auto& session = sessions.at(tenant.session);
-    release(then, classes[session.request_class].need,
-            session.holdings[tenant.rank].task.devices);
+    give_back(then, session, session.holdings[tenant.rank].task.devices);
   }
   return then;
 }
@@ -426,10 +429,16 @@ void Scheduler::Core::drop_plan(Pool& pool) {
   pool.plan.clear();
 }
 
-// What runs, or the nodes, changed.
+// What runs changed.
 void Scheduler::Core::plan_changed(Pool& pool) {
   pool.plan_stale = true;
   if (pool.plan_rest > 0) --pool.plan_rest;
+}
+
+// So did what there is, or who may have it: a place that is kept may be gone,
+// and who fitted nowhere may have one.
+void Scheduler::Core::plan_broken(Pool& pool) {
+  pool.plan_due |= pool.policy.planned();
 }
 
 // A session that waits found no place.
@@ -482,6 +491,14 @@ bool Scheduler::Core::takes_planned(const Pool& pool, const Tasks& tasks,
       return hold.session != key.session && key_of(hold) > key;
     });
   });
+}
+
+// Whether one would fit and is promised nothing, since nobody knows when what
+// is in its way will end.
+bool Scheduler::Core::awaits_unknown_end(const Pool& pool) const {
+  return std::any_of(
+      pool.plan.begin(), pool.plan.end(),
+      [](const Planned& one) { return one.start == no_time && !one.stuck; });
 }
 
 bool Scheduler::Core::plan_is_old(const Pool& pool) const {

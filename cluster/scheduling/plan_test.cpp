@@ -201,6 +201,89 @@ BOOST_AUTO_TEST_CASE(devices_are_planned_as_they_are_chosen) {
 
 namespace {
 
+// Two nodes of eight CPUs, and so many that are too small, that a plan in which
+// one fits nowhere takes steps enough to be kept for a few changes.
+TestCell cell_with_costly_plans() {
+  auto cell = cell_with("easy", 200, 1);
+  for (std::uint32_t i = 200; i < 202; ++i)
+    cell.add({.number = i, .cpu_milli = 8000});
+  return cell;
+}
+
+TestSession on(std::uint32_t node, TestSession session) {
+  session.on_node = "n" + std::to_string(node);
+  return session;
+}
+
+}  // namespace
+
+// With its second node back the gang starts in ten minutes: nothing that lasts
+// longer may take that node, though the plan was made a moment ago.
+BOOST_AUTO_TEST_CASE(a_node_that_returns_is_kept_for_who_fitted_nowhere) {
+  auto cell = cell_with_costly_plans();
+  cell.lost(200);
+  cell.submit(on(201, of(8, 10)));
+  check_started(cell, {1});
+  auto gang = of(8, 10);
+  gang.tasks = 2;
+  cell.submit(gang);
+  cell.submit(of(8, 60));
+  check_started(cell, {});
+  cell.returned(200);
+  check_started(cell, {});
+  BOOST_TEST(cell.scheduler.why(SessionId{2}).expected_start.value ==
+             cell.now.value + 10 * minute_ns);
+}
+
+// The head was to start on the node that is lost, and may yet do so on the
+// other, of which half was given back early.
+BOOST_AUTO_TEST_CASE(the_head_of_a_lost_node_is_kept_another) {
+  auto cell = cell_with_costly_plans();
+  cell.submit(on(200, of(8, 30)));
+  cell.submit(on(201, of(4, 20)));
+  cell.submit(on(201, of(4, 60)));
+  check_started(cell, {1, 2, 3});
+  cell.submit(of(64, 10));  // fits nowhere
+  cell.submit(of(8, 10));
+  check_started(cell, {});
+  BOOST_TEST(cell.scheduler.why(SessionId{5}).expected_start.value ==
+             cell.now.value + 30 * minute_ns);
+  cell.end(3);
+  check_started(cell, {});
+  cell.lost(200);
+  cell.submit(of(4, 90));
+  check_started(cell, {});
+  BOOST_TEST(cell.scheduler.why(SessionId{5}).expected_start.value ==
+             cell.now.value + 20 * minute_ns);
+}
+
+// Nothing could be promised to the head: nobody knew when the first would end,
+// or it wanted to be where that one was not. What still runs takes an hour.
+BOOST_AUTO_TEST_CASE(a_head_without_a_promise_has_one_before_others_pass) {
+  for (const std::string apart : {"", "db"}) {
+    auto cell = cell_with_costly_plans();
+    cell.lost(200);
+    auto first = on(201, of(4, apart.empty() ? 0 : 90));
+    first.apart = apart;
+    cell.submit(first);
+    cell.submit(on(201, of(4, 60)));
+    check_started(cell, {1, 2});
+    auto head = of(8, 10);
+    head.apart = apart;
+    cell.submit(head);
+    check_started(cell, {});
+    cell.submit(of(4, 90));
+    check_started(cell, {});
+    BOOST_TEST(cell.scheduler.why(SessionId{3}).expected_start.value == 0);
+    cell.end(1);
+    check_started(cell, {});
+    BOOST_TEST(cell.scheduler.why(SessionId{3}).expected_start.value ==
+               cell.now.value + 60 * minute_ns);
+  }
+}
+
+namespace {
+
 struct Promise {
   std::uint64_t start = 0;  // the latest it may start
 };

@@ -87,11 +87,10 @@ Cost Scheduler::Core::cost_of(const Session& victim, Time now) const {
 }
 
 // What `session` holds on the node, given back.
-void Scheduler::Core::give_back(Node& node, const Session& session) const {
-  const auto& need = classes[session.request_class].need;
+void Scheduler::Core::give_all_back(Node& node, const Session& session) const {
   for (const auto& holding : session.holdings)
     if (!holding.freed && holding.task.node == node.id)
-      release(node, need, holding.task.devices);
+      give_back(node, session, holding.task.devices);
 }
 
 // The nodes that the head may use, and the sessions on them that may go.
@@ -228,7 +227,7 @@ std::vector<Victim> Scheduler::Core::victims_on_one(
     const auto makes_room = [&, number = number](const Victims& gone) {
       Node node = eviction.nodes.at(number);
       for (const auto& victim : gone)
-        give_back(node, sessions.at(victim.session));
+        give_all_back(node, sessions.at(victim.session));
       const auto tasks = wanted.request.tasks;
       return slots_unreserved(std::move(node), nodes[number], wanted, tasks,
                               eviction.at) == tasks;
@@ -257,7 +256,7 @@ std::vector<Victim> Scheduler::Core::victims_on_several(
         held.insert(holding.task.node.value);
       for (const auto number : held)
         if (const auto it = free_nodes.find(number); it != free_nodes.end())
-          give_back(it->second, session);
+          give_all_back(it->second, session);
     }
     std::map<std::uint32_t, std::uint32_t> room;
     for (auto& [number, node] : free_nodes)

@@ -162,7 +162,10 @@ void Scheduler::Core::group_changed(const schema::AccountSpec& group) {
       group.policy() ? group.policy()->string_view() : "";
   const auto policy =
       text.empty() ? Expected<Policy>(Policy{}) : parse_policy(text);
-  if (policy) set_policy(group.name()->str(), *policy);
+  const auto name = group.name()->str();
+  if (policy) set_policy(name, *policy);
+  for (const bool simulated : {false, true})
+    change_sharing(pool_of(name, simulated), group.gpu_sharing());
 }
 
 void Scheduler::Core::account_changed(const schema::Event& event) {

@@ -54,12 +54,14 @@ void Scheduler::Core::register_node(const schema::Event& event) {
   if (number >= nodes.size()) nodes.resize(number + 1);
   auto& node = nodes[number];
   const bool was_offered = node.offered();
+  std::optional<std::uint32_t> was_in;  // the pool
   std::vector<ClassId> company;
   if (node.known) {
     if (labels_of(body.spec()->labels()) != node.labels)
       company = company_on(node);
     for (const auto id : company) leave_company(classes[id], node);
     auto& before = pools[node.pool];
+    was_in = node.pool;
     if (node.earmarked) drop_guard(before);
     before.kinds[node.kind].remove(nodes, node);
     if (before.outlook) before.outlook->left(node.id);
@@ -87,6 +89,7 @@ void Scheduler::Core::register_node(const schema::Event& event) {
   book(node);
   if (!node.bookings.empty() && !pools[node.pool].booked)
     rebuild_pool(node.pool, [](Pool& pool) { pool.booked = true; });
+  if (was_in && *was_in != node.pool) recount_sharers({number});
   offer_changed(node, was_offered);
 }
 
@@ -117,16 +120,18 @@ void Scheduler::Core::count_capacity(Node& node) {
   for (const auto& device : node.devices)
     node.counted.gpu_milli += device.capacity_milli;
   auto& pool = pools[node.pool];
+  pool.slow_devices += node.slow_counted = node.slow_devices;
   pool.capacity += node.counted;
   pool.ranks_eased = true;
 }
 
 void Scheduler::Core::uncount_capacity(Node& node) {
   auto& pool = pools[node.pool];
+  pool.slow_devices -= std::exchange(node.slow_counted, 0);
   pool.capacity -= node.counted;
   pool.ranks_eased = true;
   node.counted = {};
-  if (pool.policy.planned()) plan_changed(pool);
+  plan_broken(pool);
 }
 
 void Scheduler::Core::change_node(const schema::Event& event) {
@@ -159,14 +164,23 @@ void Scheduler::Core::change_device(const schema::Event& event) {
     auto* node = node_at(body.node());
     if (!node) return;
     set_quarantine(*node, body.uuid()->str(), quarantined);
-    auto& pool = pools[node->pool];
-    if (node->earmarked) drop_guard(pool);
-    // A place may be kept on the device: nobody is to wait behind that.
-    if (pool.policy.planned()) pool.plan_due = true;
+    if (node->earmarked) drop_guard(pools[node->pool]);
     offer_changed(*node, node->offered());
   };
   if (const auto* body = event.body_as_DeviceQuarantined()) change(*body, true);
   if (const auto* body = event.body_as_DeviceReleased()) change(*body, false);
+}
+
+// Only the order among devices depends on it.
+void Scheduler::Core::device_tested(const schema::Event& event) {
+  const auto& body = *event.body_as_DeviceTested();
+  auto* node = node_at(body.node());
+  if (!node) return;
+  set_slow(*node, body.uuid()->str(),
+           body.verdict() == schema::DeviceVerdict::slow);
+  auto& pool = pools[node->pool];
+  pool.slow_devices += node->slow_devices;
+  pool.slow_devices -= std::exchange(node->slow_counted, node->slow_devices);
 }
 
 void Scheduler::Core::set_standing(Session& session,
@@ -204,7 +218,10 @@ Session Scheduler::Core::session_of(std::uint64_t id,
       spec.name() ? std::hash<std::string_view>{}(spec.name()->string_view()) ^
                         (session.owners.user * 0x9E3779B97F4A7C15ULL)
                   : session.owners.user;
-  join_class(session, request_of(spec));
+  auto request = request_of(spec);
+  const auto pool = pool_of(request.group, request.simulated);
+  session.length_ns = expected_length(session, pools[pool].policy);
+  join_class(session, std::move(request));
   return session;
 }
 
@@ -263,9 +280,45 @@ void Scheduler::Core::release_dependents(std::uint64_t id, bool succeeded) {
 void Scheduler::Core::estimate_anew(Session& session) {
   const auto before = session.request_class;
   const auto& policy = pools[classes[before].pool].policy;
-  if (expected_length(session, policy) == session.length_ns) return;
+  const auto length_ns = expected_length(session, policy);
+  if (std::exchange(session.length_ns, length_ns) == length_ns) return;
   join_class(session, Request(classes[before].request));
   leave_class(before);
+}
+
+// Whose the session's shares are there. A node may have moved to another group
+// since they were placed, and its setting counts.
+AccountIndex Scheduler::Core::sharer_on(const Node& node,
+                                        const Session& session) const {
+  return sharer_of(pools[nodes[node.id.value].pool].gpu_sharing,
+                   session.owners);
+}
+
+// Of a node, or of a copy of it.
+void Scheduler::Core::give_back(Node& node, const Session& session,
+                                const std::vector<DeviceGrant>& devices) const {
+  release(node, classes[session.request_class].need, devices,
+          sharer_on(node, session));
+}
+
+// By the present settings of the groups of these nodes, which were others when
+// they were counted.
+void Scheduler::Core::recount_sharers(
+    const std::vector<std::uint32_t>& numbers) {
+  std::vector<bool> counted(nodes.size());
+  for (const auto number : numbers) {
+    counted[number] = true;
+    for (auto& device : nodes[number].devices) device.sharers = {};
+  }
+  for (const auto& [id, session] : sessions)
+    for (const auto& holding : session.holdings) {
+      auto& node = nodes[holding.task.node.value];
+      if (holding.freed || !counted[node.id.value]) continue;
+      for (const auto& grant : holding.task.devices)
+        if (grant.milli != milli_per_device)
+          node.devices[grant.device].sharers.add(sharer_on(node, session));
+    }
+  for (const auto number : numbers) node_freed(nodes[number]);
 }
 
 void Scheduler::Core::hold(Session& session, const Tasks& tasks) {
@@ -275,7 +328,7 @@ void Scheduler::Core::hold(Session& session, const Tasks& tasks) {
     auto* node = node_at(task.node.value);
     REEVE_CHECK(node, fmt::format("a task is placed on node {}, unknown",
                                   task.node.value));
-    claim(*node, need, task.devices);
+    claim(*node, need, task.devices, sharer_on(*node, session));
     capacity_changed(*node);
     session.holdings.push_back({task, false});
     join_company(classes[session.request_class], *node);
@@ -288,7 +341,7 @@ void Scheduler::Core::free_holding(Session& session, Holding& holding) {
   if (holding.freed) return;
   holding.freed = true;
   auto& node = nodes[holding.task.node.value];
-  release(node, classes[session.request_class].need, holding.task.devices);
+  give_back(node, session, holding.task.devices);
   node_freed(node);
   leave_company(classes[session.request_class], node);
   move_out(session, holding);
@@ -429,6 +482,7 @@ void Scheduler::Core::apply(const schema::Event& event) {
     case Body::NodeRemoved: return change_node(event);
     case Body::DeviceQuarantined:
     case Body::DeviceReleased: return change_device(event);
+    case Body::DeviceTested: return device_tested(event);
     case Body::SessionSubmitted: return submit(event);
     case Body::SessionPlaced: return placed(event);
     case Body::SessionRequeued: return requeue(event);

@@ -18,7 +18,9 @@
 // Placement (best fit). Tasks without GPUs go to nodes without GPUs, else to
 // those with the fewest free GPUs; whole GPUs to the node with the fewest free
 // ones that suffice; a share to the device with the least free share that
-// suffices. Ties go to the node with the least CPU left over. A gang starts
+// suffices, of those whose shares are of the same project or user where the
+// group has it so. Devices that their last test found slow come after all
+// others. Ties go to the node with the least CPU left over. A gang starts
 // whole or not at all; with `nodes` given, its tasks are spread over exactly
 // that many nodes, as evenly as they go, neighbouring ranks together.
 // A group's policy may ask for another packing than best fit (policy.hpp):
@@ -97,13 +99,15 @@ enum class WaitReason {
 
 // The nodes of the session's queue, each counted once, by the first that
 // applies. `devices_busy` counts nodes that have suitable devices, but too few
-// with enough free share or memory that are offered.
+// with enough free share or memory that are offered; `not_shared` those with
+// enough of both on GPUs that others share, and not with this session.
 struct NodeCounts {
   std::uint32_t total = 0;
   std::uint32_t away = 0;         // lost, drained or removed
   std::uint32_t other_node = 0;   // the session names another one
   std::uint32_t too_small = 0;    // would not fit on it even if it were empty
   std::uint32_t quarantined = 0;  // would not fit without its quarantined GPUs
+  std::uint32_t not_shared = 0;
   std::uint32_t devices_busy = 0;
   std::uint32_t cpu_short = 0;
   std::uint32_t memory_short = 0;

@@ -30,8 +30,19 @@ bool Scheduler::Core::suits(const Node& node, const Class& wanted,
 bool Scheduler::Core::usable(const Node& node, const Class& wanted,
                              std::uint32_t times, const OrderKey& key) const {
   return node.stamp != stamp && suits(node, wanted, times, key) &&
-         within_narrowing(wanted, node);
+         within_narrowing(wanted, node) &&
+         !(narrowing.no_slow && gives_slow(node, wanted.need, times));
 }
+
+namespace {
+
+// Whether this is the device that a share would be of. Its node stands on the
+// shelves of its other devices, too.
+bool has_share(const Device& device, const Need& need, bool no_slow) {
+  return device_slots(device, need, 1) > 0 && !(no_slow && device.slow);
+}
+
+}  // namespace
 
 Node* Scheduler::Core::find_in(const Shelf& shelf, const Class& wanted,
                                std::uint32_t times, const OrderKey& key) {
@@ -42,6 +53,9 @@ Node* Scheduler::Core::find_in(const Shelf& shelf, const Class& wanted,
     int looks = 0;
     for (const auto& entry : shelf.cells[std::countr_zero(cells)]) {
       auto& node = nodes[entry.node];
+      if (entry.device != Entry::no_device &&
+          !has_share(node.devices[entry.device], need, narrowing.no_slow))
+        continue;
       if (!usable(node, wanted, times, key)) continue;
       if (!best || tighter(node, *best)) best = &node;
       if (++looks == looks_max) break;
@@ -90,16 +104,17 @@ Node* Scheduler::Core::find_whole(Class& wanted, std::uint64_t least,
 Node* Scheduler::Core::find_share(Class& wanted, std::uint32_t times,
                                   const OrderKey& key) {
   const auto& kinds = pools[wanted.pool].kinds;
+  const auto sharer = wanted.need.sharer;
   auto level = wanted.need.gpu_milli;
   while (true) {
     std::uint32_t next = milli_per_device;
     for (const auto kind : kinds_for(wanted)) {
-      next = std::min(next, kinds[kind].next_share_level(level));
+      next = std::min(next, kinds[kind].next_share_level(sharer, level));
     }
     if (next == milli_per_device) break;
     for (const auto kind : wanted.kinds) {
-      if (kinds[kind].next_share_level(next) != next) continue;
-      auto* node = find_in(kinds[kind].share(next), wanted, times, key);
+      if (kinds[kind].next_share_level(sharer, next) != next) continue;
+      auto* node = find_in(kinds[kind].share(sharer, next), wanted, times, key);
       if (node) return node;
     }
     level = next + 1;
@@ -107,9 +122,21 @@ Node* Scheduler::Core::find_share(Class& wanted, std::uint32_t times,
   return find_whole(wanted, 1, times, key);
 }
 
-// The node for `times` tasks of this class together.
+// The node for `times` tasks of this class together: if there is one, one that
+// gives them no slow device.
 Node* Scheduler::Core::find(Class& wanted, std::uint32_t times,
                             const OrderKey& key) {
+  if (wanted.need.gpus > 0 && pools[wanted.pool].slow_devices > 0) {
+    narrowing.no_slow = true;
+    auto* node = find_any(wanted, times, key);
+    narrowing.no_slow = false;
+    if (node) return node;
+  }
+  return find_any(wanted, times, key);
+}
+
+Node* Scheduler::Core::find_any(Class& wanted, std::uint32_t times,
+                                const OrderKey& key) {
   if (!wanted.request.on_node.empty()) return find_named(wanted, times, key);
   const auto& pool = pools[wanted.pool];
   if (pool.outlook) pool.outlook->refresh(nodes);

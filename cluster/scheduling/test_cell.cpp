@@ -159,6 +159,30 @@ void TestCell::released(std::uint32_t node, std::uint32_t device) {
   });
 }
 
+void TestCell::tested(std::uint32_t node, std::uint32_t device,
+                      schema::DeviceVerdict verdict) {
+  event(EventBody::DeviceTested, [&](Builder& builder) {
+    return schema::CreateDeviceTestedDirect(builder, node, device,
+                                            uuid_of(node, device).c_str(), 1,
+                                            true, verdict)
+        .Union();
+  });
+}
+
+void TestCell::shared_by(const std::string& group, schema::GpuSharing setting,
+                         const Policy& policy) {
+  event(EventBody::AccountChanged, [&](Builder& builder) {
+    const auto name = builder.CreateString(group);
+    const auto text = builder.CreateString(to_text(policy));
+    schema::AccountSpecBuilder spec(builder);
+    spec.add_kind(schema::AccountKind::group);
+    spec.add_name(name);
+    spec.add_policy(text);
+    spec.add_gpu_sharing(setting);
+    return schema::CreateAccountChanged(builder, spec.Finish()).Union();
+  });
+}
+
 std::uint64_t TestCell::submit(const TestSession& session) {
   const auto id = ++last_session_;
   event(EventBody::SessionSubmitted, [&](Builder& builder) {

@@ -81,6 +81,11 @@ class TestCell {
   // The device with this index in the node as it was added.
   void quarantined(std::uint32_t node, std::uint32_t device);
   void released(std::uint32_t node, std::uint32_t device);
+  void tested(std::uint32_t node, std::uint32_t device,
+              schema::DeviceVerdict verdict);
+  // The setting of a group that has this policy.
+  void shared_by(const std::string& group, schema::GpuSharing setting,
+                 const Policy& policy = {});
 
   std::uint64_t submit(const TestSession& session);
   void confirm(const Proposal& proposal);

@@ -18,6 +18,7 @@ void TypicalRequests::add(const Need& need, std::uint64_t tasks) {
   auto& sum = sorts_[{need.gpus,
                       need.gpu_milli,
                       need.models,
+                      need.sharer,
                       {magnitude(need.cpu_milli), magnitude(need.memory_bytes),
                        magnitude(need.gpu_memory_bytes)}}];
   const auto count = static_cast<double>(tasks);
@@ -52,11 +53,11 @@ void TypicalRequests::renew() {
     const auto mean = [&](double amount) {
       return static_cast<std::uint64_t>(amount / sum.tasks + 0.5);
     };
-    const auto& [gpus, milli, models, magnitudes] = sort;
+    const auto& [gpus, milli, models, sharer, magnitudes] = sort;
     const double each = double{1} * gpus * milli;
     all.push_back({{static_cast<std::uint32_t>(mean(sum.cpu_milli)),
                     mean(sum.memory_bytes), gpus, milli,
-                    mean(sum.gpu_memory_bytes), models},
+                    mean(sum.gpu_memory_bytes), models, sharer},
                    sum.tasks,
                    each * sum.tasks / std::max(sum.cpu_milli, 1.0),
                    each * sum.tasks / std::max(sum.memory_bytes, 1.0)});

@@ -1,9 +1,10 @@
 // What the tasks of a queue usually ask for, learned from those submitted to
 // it. Only requests for GPUs count.
 //
-// Requests for the same GPUs whose CPUs, memory and device memory are within a
-// factor of two are one sort, and stand for themselves by their means. Counts
-// halve now and then, so the last tens of thousands of tasks decide. Pure.
+// Requests for the same GPUs (and of those who may share one) whose CPUs,
+// memory and device memory are within a factor of two are one sort, and stand
+// for themselves by their means. Counts halve now and then, so the last tens of
+// thousands of tasks decide. Pure.
 #pragma once
 
 #include <array>
@@ -46,9 +47,10 @@ class TypicalRequests {
   double memory_bytes_each() const { return memory_bytes_each_; }
 
  private:
-  // GPUs, thousandths, models; magnitudes of CPUs, memory and device memory.
+  // GPUs, thousandths, models, whose shares; magnitudes of CPUs, memory and
+  // device memory.
   using Sort = std::tuple<std::uint32_t, std::uint32_t, std::vector<ModelId>,
-                          std::array<std::uint8_t, 3>>;
+                          AccountIndex, std::array<std::uint8_t, 3>>;
   struct Sum {
     double tasks = 0;
     double cpu_milli = 0;

@@ -103,19 +103,20 @@ void Scheduler::Core::gather_whole(Candidates& found, Class& wanted,
 
 void Scheduler::Core::gather_share(Candidates& found, Class& wanted) {
   const auto& kinds = pools[wanted.pool].kinds;
+  const auto sharer = wanted.need.sharer;
   std::vector<std::pair<std::uint32_t, std::uint32_t>> shelves;
   for (const auto kind : kinds_for(wanted)) {
-    auto level = kinds[kind].next_share_level(wanted.need.gpu_milli);
+    auto level = kinds[kind].next_share_level(sharer, wanted.need.gpu_milli);
     while (level < milli_per_device) {
       shelves.emplace_back(level, kind);
-      level = kinds[kind].next_share_level(level + 1);
+      level = kinds[kind].next_share_level(sharer, level + 1);
     }
   }
   std::sort(shelves.begin(), shelves.end());
   if (found.emptiest_first) std::reverse(shelves.begin(), shelves.end());
   found.nodes_max = found.nodes.size() + candidates_max;
   for (const auto& [level, kind] : shelves) {
-    gather_in(found, kinds[kind].share(level), wanted);
+    gather_in(found, kinds[kind].share(sharer, level), wanted);
     if (found.nodes.size() == found.nodes_max) break;
   }
 }

@@ -166,7 +166,6 @@ void pass_ends(const Scheduler::Core& core,
     std::pop_heap(ends.begin(), rest);
     const auto& next = *std::prev(rest);
     for (auto* one : open) one->pass_windows(next.at);
-    const auto& need = core.classes[next.session->request_class].need;
     for (const auto& holding : next.session->holdings) {
       const auto number = holding.task.node.value;
       const auto counts = [&](auto* one) { return one->counts(number); };
@@ -175,7 +174,7 @@ void pass_ends(const Scheduler::Core& core,
       auto it = then.find(number);
       if (it == then.end())
         it = then.emplace(number, bare(core.nodes[number])).first;
-      release(it->second, need, holding.task.devices);
+      core.give_back(it->second, *next.session, holding.task.devices);
       for (auto* one : open)
         if (counts(one)) one->look(number, next.at);
     }
@@ -217,6 +216,8 @@ void Scheduler::Core::count_nodes(const Session& session, Why& answer) const {
       ++count.away;
     } else if (!named.empty() && !is_named(node, named)) {
       ++count.other_node;
+    } else if (need.sharer == no_sharer) {
+      ++count.not_shared;
     } else if (!fits_emptied(node, need)) {
       ++(fits_released(node, need) ? count.quarantined : count.too_small);
     } else if (!as_wished(wanted, node)) {
@@ -235,7 +236,9 @@ void Scheduler::Core::count_nodes(const Session& session, Why& answer) const {
           slots(now, need, answer.tasks));
     } else {
       const auto near = nearness(now, need);
-      ++(near.gpus_lacking > 0        ? count.devices_busy
+      const bool alone = near.gpus_lacking > 0 && devices_fit_alone(now, need);
+      ++(alone                        ? count.not_shared
+         : near.gpus_lacking > 0      ? count.devices_busy
          : near.cpu_lacking_milli > 0 ? count.cpu_short
                                       : count.memory_short);
       const auto away = distance(near, need);

@@ -87,6 +87,40 @@ void unreserve(TestCell& cell) {
 
 BOOST_AUTO_TEST_SUITE(windows)
 
+// The head was to start on n0 in half an hour, when the reservation begins that
+// is set now. On n1 it can in twenty minutes, for half of that is free since.
+BOOST_AUTO_TEST_CASE(a_head_whose_place_is_reserved_is_kept_another) {
+  TestCell cell;
+  cell.scheduler.set_policy("default", *parse_policy("easy"));
+  // So many that a plan in which one fits nowhere is kept for some changes.
+  for (std::uint32_t i = 0; i < 202; ++i)
+    cell.add({.number = i, .cpu_milli = i < 2 ? 8000u : 1000u});
+  const auto now = cell.now.value;
+  reserve(cell, {.name = "other", .nodes = {"n2"}, .to_at = now + day_ns});
+  const auto submit = [&](std::uint32_t cpus, std::uint64_t minutes,
+                          const char* node) {
+    cell.submit({.cpu_milli = 1000 * cpus,
+                 .on_node = node,
+                 .time_limit_ns = minutes * minute_ns});
+  };
+  submit(8, 30, "n0");
+  submit(4, 20, "n1");
+  submit(4, 60, "n1");
+  check_started(cell, {1, 2, 3});
+  submit(64, 10, "");
+  submit(8, 10, "");
+  check_started(cell, {});
+  BOOST_TEST(cell.scheduler.why(SessionId{5}).expected_start.value ==
+             now + 30 * minute_ns);
+  cell.end(3);
+  check_started(cell, {});
+  reserve(cell, {.from_at = now + 30 * minute_ns, .to_at = now + day_ns});
+  submit(4, 90, "");
+  check_started(cell, {});
+  BOOST_TEST(cell.scheduler.why(SessionId{5}).expected_start.value ==
+             now + 20 * minute_ns);
+}
+
 BOOST_AUTO_TEST_CASE(a_reservation_keeps_what_would_run_into_it_away) {
   auto cell = cell_with("greedy", 1);
   const auto now = cell.now.value;

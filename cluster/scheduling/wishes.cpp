@@ -146,6 +146,7 @@ void Scheduler::Core::leave_companies(ClassId id) {
 void Scheduler::Core::company_opened(const std::string& key) {
   for (const auto id : company_classes.at(key)) {
     if (classes[id].standing != Class::Standing::refused) continue;
+    plan_broken(pools[classes[id].pool]);
     unlist(id);
     list(id, Class::Standing::ready);
   }
@@ -405,7 +406,9 @@ void Scheduler::Core::reservations_changed(const schema::Event& event) {
     const bool before = !node.bookings.empty();
     book(node);
     if (!node.bookings.empty()) booked.insert(node.pool);
-    if (node.known && (before || !node.bookings.empty())) node_freed(node);
+    if (!node.known || (!before && node.bookings.empty())) continue;
+    plan_broken(pools[node.pool]);
+    node_freed(node);
   }
   for (std::uint32_t number = 0; number < pools.size(); ++number)
     if (pools[number].booked != booked.contains(number))
