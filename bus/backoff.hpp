@@ -26,7 +26,18 @@ class Backoff {
   std::chrono::milliseconds step_;
 };
 
-// A random number for `Backoff::next`; any thread.
+// The shortest wait before a connection is made again.
+inline constexpr std::chrono::milliseconds reconnect_wait{100};
+
+// Before the try `attempt`, counted from 1, to connect again: anything from
+// `reconnect_wait` to a step that doubles from `first` to `longest`. Spread
+// over all of it: who was cut off with many others, all at one moment, had no
+// moment of its own to begin with.
+std::chrono::milliseconds reconnect_after(int attempt,
+                                          const RetryOptions& options,
+                                          std::uint32_t random);
+
+// A random number for these; any thread.
 std::uint32_t random_jitter();
 
 }  // namespace reeve::bus

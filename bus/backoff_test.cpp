@@ -32,6 +32,25 @@ BOOST_AUTO_TEST_CASE(no_wait_is_zero) {
   BOOST_TEST(backoff.next(least).count() == 1);
 }
 
+BOOST_AUTO_TEST_CASE(connections_come_again_spread_over_all_of_a_step) {
+  const RetryOptions options{milliseconds(2'000), milliseconds(5'000)};
+  int attempt = 0;
+  for (const int step : {2'000, 4'000, 5'000, 5'000}) {
+    ++attempt;
+    BOOST_TEST(reconnect_after(attempt, options, least).count() ==
+               reconnect_wait.count());
+    BOOST_TEST(reconnect_after(attempt, options, most).count() == step - 1);
+  }
+  BOOST_TEST(reconnect_after(1'000'000, options, most).count() == 4'999);
+}
+
+BOOST_AUTO_TEST_CASE(no_connection_comes_again_sooner_than_the_shortest_wait) {
+  const RetryOptions options{milliseconds(1), milliseconds(1)};
+  for (const std::uint32_t random : {least, most})
+    BOOST_TEST(reconnect_after(1, options, random).count() ==
+               reconnect_wait.count());
+}
+
 BOOST_AUTO_TEST_CASE(jitter_reaches_both_halves) {
   std::set<bool> halves;
   for (int i = 0; i < 200; ++i) halves.insert(random_jitter() >> 31 != 0);

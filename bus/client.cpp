@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "bus/connection.hpp"
 #include "bus/retry.hpp"
 #include "schema/wire.hpp"
@@ -55,8 +57,17 @@ Expected<Buffer> Client::command(Bytes command, std::string_view kind,
 }
 
 Expected<Buffer> Client::query(Bytes query, std::chrono::milliseconds timeout) {
-  return request_until_answered(connection_, subjects_.query(principal_), query,
-                                timeout, retry_, is<schema::Answer>);
+  const auto first = std::min(timeout, leader_wait);
+  auto answer =
+      request_until_answered(connection_, subjects_.query(principal_), query,
+                             first, retry_, is<schema::Answer>);
+  if (answer || answer.error().code != Errc::unreachable || first == timeout)
+    return answer;
+  auto other =
+      request_until_answered(connection_, subjects_.standby(principal_), query,
+                             timeout - first, retry_, is<schema::Answer>);
+  if (!other) answer.error().text += " (nor does another manager)";
+  return other ? other : answer;
 }
 
 Expected<Buffer> Client::log_read(Bytes read,

@@ -16,6 +16,9 @@ namespace reeve::bus {
 
 class Connection;
 
+// How long a question waits for the leader before any manager is asked.
+inline constexpr std::chrono::milliseconds leader_wait{3'000};
+
 class Client {
  public:
   // `connection` outlives the client. `principal` is whom its credentials
@@ -30,7 +33,9 @@ class Client {
   Expected<Buffer> command(Bytes command, std::string_view kind,
                            std::chrono::milliseconds timeout);
 
-  // `query` is a finished schema::Query. Returns its schema::Answer, verified.
+  // `query` is a finished schema::Query. Returns its schema::Answer, verified:
+  // the leader's, or, where no leader answers, that of a manager which stands
+  // by and says so in it.
   Expected<Buffer> query(Bytes query, std::chrono::milliseconds timeout);
 
   // `read` is a finished schema::LogRead; returns a verified schema::LogChunk.

@@ -10,7 +10,9 @@
 #include <string>
 #include <string_view>
 
+#include "bus/backoff.hpp"
 #include "bus/buffer.hpp"
+#include "bus/credentials.hpp"
 #include "cluster/error.hpp"
 
 namespace reeve::bus {
@@ -21,24 +23,31 @@ inline constexpr std::size_t message_bytes_max = 1 << 20;
 inline constexpr int write_buffer_bytes_max = 4 << 20;
 // What `publish` may hold while the server is away; beyond it, Errc::busy.
 inline constexpr int reconnect_buffer_bytes = 8 << 20;
-inline constexpr std::chrono::milliseconds reconnect_wait{100};
-inline constexpr std::chrono::milliseconds reconnect_jitter{200};
+
+// With TLS, a server that neither says a word nor takes one for so long is
+// gone: the connection is made anew, maybe to another.
+inline constexpr std::chrono::milliseconds silence_max{40'000};
 
 enum class State { connected, disconnected, reconnected, closed };
 
 struct ConnectionOptions {
-  std::string url;
-  std::string user;  // the principal
-  std::string password;
+  // Where to, as whom, and what its servers are known by.
+  Credentials credentials;
   std::string name;  // what the server shows for this connection
   // Each publish is written at once by its own thread: for requests. Without
   // it the connection's thread writes, many small messages at a time.
   bool low_latency = false;
   // Handlers run on the thread that reads: one change of threads less for each
   // message. None may block then. Without it each subscription has a thread,
-  // which may be slow, and loses messages beyond its bounds.
+  // which may be slow, and loses messages beyond its bounds. With it, nobody is
+  // told that nobody listens (Delivery::no_responders).
   bool handlers_on_reader = false;
   std::chrono::milliseconds connect_timeout{5'000};
+  std::chrono::milliseconds silence = silence_max;  // with TLS
+  // When a lost connection is made again (reconnect_after). With several
+  // servers the others are tried at once, and this is between two rounds.
+  RetryOptions reconnect{std::chrono::milliseconds(300),
+                         std::chrono::milliseconds(300)};
   // Called on a library thread; `connected` on the one that connects.
   std::function<void(State)> on_state;
   std::function<void(const Error&)> on_error;
@@ -48,6 +57,9 @@ struct ConnectionOptions {
 struct SubscribeOptions {
   int pending_messages_max = 65'536;
   int pending_bytes_max = 64 << 20;
+  // Each message goes to one alone of those who subscribe with this name;
+  // empty: to all.
+  std::string queue;
 };
 
 struct Stats {
@@ -68,8 +80,9 @@ class Connection {
   using Handler = std::function<void(const Message&)>;
 
   // Errc::unreachable if no server answers there, Errc::rejected if it does
-  // not accept the credentials. A connection that was made once reconnects by
-  // itself for ever.
+  // not know the key or shows a certificate of another cell. A connection that
+  // was made once reconnects by itself, to any of the urls, until a server
+  // says twice that it does not know the key: it is closed then.
   static Expected<std::unique_ptr<Connection>> connect(
       const ConnectionOptions& options);
 
@@ -111,6 +124,7 @@ class Connection {
   Stats stats() const;
 
  private:
+  friend class JetStream;
   struct Impl;
   explicit Connection(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;

@@ -9,6 +9,7 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,7 +36,9 @@ struct Connection::Impl {
   explicit Impl(const ConnectionOptions& given);
   ~Impl();
 
+  Status check();  // of what the credentials say
   natsStatus configure(natsOptions* to);
+  natsStatus open(natsOptions* configured);
   Status subscribe(const std::string& pattern, Handler handler,
                    const SubscribeOptions& limits);
   Status ensure_inbox();
@@ -46,7 +49,18 @@ struct Connection::Impl {
   natsStatus hand_to_library(const std::string& subject, const char* reply,
                              Bytes data);
   void make_room();
-  natsStatus open_subscription(Subscription& to, const std::string& pattern);
+  // For who reads it by itself. It is unsubscribed by its reader and lives as
+  // long as the connection, as all do.
+  natsStatus open_inbox(const std::string& pattern, natsSubscription** to);
+  // One that nothing was asked to come to: for the next who wants one.
+  struct Inbox {
+    std::string name;
+    natsSubscription* handle = nullptr;
+  };
+  void give_back(Inbox inbox);
+  std::optional<Inbox> take_given_back();
+  natsStatus open_subscription(Subscription& to, const std::string& pattern,
+                               const std::string& queue);
   void run_handlers();
   void report(const Error& error) const {
     if (options.on_error) options.on_error(error);
@@ -59,12 +73,22 @@ struct Connection::Impl {
                        natsStatus status, void* closure) noexcept;
   static void on_disconnected(natsConnection*, void* closure) noexcept;
   static void on_reconnected(natsConnection*, void* closure) noexcept;
+  static std::int64_t on_reconnect_wait(natsConnection*, int attempt,
+                                        void* closure) noexcept;
+  static natsStatus on_sign(char** error, unsigned char** signature,
+                            int* signature_bytes, const char* nonce,
+                            void* closure) noexcept;
   static void on_closed(natsConnection*, void* closure) noexcept;
   void tell(State state) const {
     if (options.on_state) options.on_state(state);
   }
 
   const ConnectionOptions options;
+  const bool tls;
+  std::string public_key;
+  // The library cannot send a signature that begins with a zero byte: the
+  // server is asked for something else to sign.
+  std::atomic<bool> unlucky{false};
   Replies replies;
   natsConnection* handle = nullptr;
 
@@ -74,6 +98,7 @@ struct Connection::Impl {
   std::list<Subscription> subscriptions;  // addresses are the closures
   std::vector<Subscription*> read_here;   // those without a thread
   std::size_t live_subscriptions = 0;     // those with one
+  std::vector<Inbox> given_back;
   bool closed = false;
 
   std::mutex inbox_mutex;

@@ -1,10 +1,15 @@
 // How a connection is set up, subscribes and hears.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <climits>
+#include <cstdlib>
 #include <cstring>
 #include <random>
 
+#include "bus/connect_error.hpp"
 #include "bus/connection_impl.hpp"
+#include "bus/nkey.hpp"
 #include "bus/sanitizer.hpp"
 #include "bus/subject.hpp"
 #include "cluster/check.hpp"
@@ -14,6 +19,9 @@ namespace {
 
 constexpr std::int64_t ping_interval_ms = 10'000;
 constexpr int pings_unanswered_max = 3;
+// With TLS the loop at the socket ends a silent connection (SocketLoop).
+constexpr int pings_without_bound = INT_MAX / 2;
+constexpr int pings_per_silence = 4;
 
 std::string unique_inbox(std::string_view principal) {
   std::random_device random;
@@ -64,35 +72,63 @@ Error error_of(natsStatus status, const std::string& what) {
 
 Connection::Impl::Impl(const ConnectionOptions& given)
     : options(given),
-      replies(unique_inbox(given.user)),
+      tls(!given.credentials.urls.empty() &&
+          is_tls(given.credentials.urls.front())),
+      replies(unique_inbox(given.credentials.principal)),
       loop(std::make_unique<SocketLoop>([this] { run_handlers(); })) {}
+
+Status Connection::Impl::check() {
+  const auto& [urls, principal, seed, cell, ca] = options.credentials;
+  const bool alike =
+      std::all_of(urls.begin(), urls.end(), [this](const std::string& url) {
+        return valid_url(url) && is_tls(url) == tls;
+      });
+  if (urls.empty() || urls.size() > credentials_urls_max || !alike)
+    return fail(Errc::usage,
+                fmt::format("'{}' is not where a bus is: 1 to {} urls, all "
+                            "nats://HOST:PORT or all tls://HOST:PORT",
+                            fmt::join(urls, " "), credentials_urls_max));
+  auto key = public_key_of(seed);
+  if (!key) return tl::unexpected(key.error());
+  public_key = std::move(*key);
+  return {};
+}
 
 natsStatus Connection::Impl::configure(natsOptions* to) {
   natsStatus status = NATS_OK;
   const auto set = [&status](natsStatus next) {
     if (status == NATS_OK) status = next;
   };
-  set(natsOptions_SetURL(to, options.url.c_str()));
-  if (!options.user.empty())
-    set(natsOptions_SetUserInfo(to, options.user.c_str(),
-                                options.password.c_str()));
+  const Credentials& who = options.credentials;
+  std::vector<const char*> urls;
+  for (const std::string& url : who.urls) urls.push_back(url.c_str());
+  set(natsOptions_SetServers(to, urls.data(), static_cast<int>(urls.size())));
+  set(natsOptions_SetNoRandomize(to, true));
+  set(natsOptions_SetNKey(to, public_key.c_str(), on_sign, this));
+  set(natsOptions_SetCustomInboxPrefix(to,
+                                       inbox_prefix(who.principal).c_str()));
+  if (tls) {
+    set(natsOptions_SetSecure(to, true));
+    set(natsOptions_SetCATrustedCertificates(to, who.ca.c_str()));
+  }
   set(natsOptions_SetName(to, options.name.c_str()));
   set(natsOptions_SetTimeout(to, options.connect_timeout.count()));
   set(natsOptions_SetAllowReconnect(to, true));
   set(natsOptions_SetMaxReconnect(to, -1));
-  set(natsOptions_SetReconnectWait(to, reconnect_wait.count()));
-  set(natsOptions_SetReconnectJitter(to, reconnect_jitter.count(),
-                                     reconnect_jitter.count()));
+  set(natsOptions_SetCustomReconnectDelay(to, on_reconnect_wait, this));
   set(natsOptions_SetReconnectBufSize(to, reconnect_buffer_bytes));
-  set(natsOptions_SetPingInterval(to, ping_interval_ms));
-  set(natsOptions_SetMaxPingsOut(to, pings_unanswered_max));
+  set(natsOptions_SetPingInterval(
+      to,
+      tls ? options.silence.count() / pings_per_silence : ping_interval_ms));
+  set(natsOptions_SetMaxPingsOut(
+      to, tls ? pings_without_bound : pings_unanswered_max));
   set(natsOptions_SetIgnoreDiscoveredServers(to, true));
   set(natsOptions_SetSendAsap(to, true));
   set(natsOptions_SetErrorHandler(to, on_error, this));
   set(natsOptions_SetDisconnectedCB(to, on_disconnected, this));
   set(natsOptions_SetReconnectedCB(to, on_reconnected, this));
   set(natsOptions_SetClosedCB(to, on_closed, this));
-  loop->attach_to(to);
+  loop->attach_to(to, tls, options.silence);
   return status;
 }
 
@@ -101,6 +137,7 @@ natsStatus Connection::Impl::configure(natsOptions* to) {
 // threads said that they are done.
 Connection::Impl::~Impl() {
   if (handle == nullptr) return;
+  loop->leave();
   natsConnection_Close(handle);
   {
     std::unique_lock lock(mutex);
@@ -137,12 +174,13 @@ void Connection::Impl::on_complete(void* closure) noexcept {
   self.ended.notify_all();
 }
 
-void Connection::Impl::on_error(natsConnection* from, natsSubscription* sub,
+void Connection::Impl::on_error(natsConnection*, natsSubscription* sub,
                                 natsStatus status, void* closure) noexcept {
   take_over(closure);
   Impl& self = *static_cast<Impl*>(closure);
-  const char* last = nullptr;
-  natsConnection_GetLastError(from, &last);
+  // What this call is about; the connection's last error may be a later one.
+  natsStatus about = NATS_OK;
+  const char* last = nats_GetLastError(&about);
   const std::string text = last ? last : "";
   if (status == NATS_SLOW_CONSUMER && sub != nullptr) {
     self.slow_consumers.fetch_add(1);
@@ -159,12 +197,37 @@ void Connection::Impl::on_error(natsConnection* from, natsSubscription* sub,
   if (status == NATS_NOT_PERMITTED) {
     self.violations.fetch_add(1);
     self.replies.refuse(refused_subject(text));
-    self.report(
-        {Errc::rejected, fmt::format("{} may not do this on the bus: {}",
-                                     self.options.user, text)});
+    self.report({Errc::rejected,
+                 fmt::format("{} may not do this on the bus: {}",
+                             self.options.credentials.principal, text)});
+    return;
+  }
+  if (status == NATS_CONNECTION_AUTH_FAILED) {
+    self.report(unknown_key(self.options.credentials));
     return;
   }
   self.report(error_of(status, "bus connection: " + text));
+}
+
+// Proves to the server that the key is ours; the library frees what it gets.
+natsStatus Connection::Impl::on_sign(char**, unsigned char** signature,
+                                     int* signature_bytes, const char* nonce,
+                                     void* closure) noexcept {
+  take_over(closure);
+  auto& self = *static_cast<Impl*>(closure);
+  if (nonce == nullptr) return NATS_CONNECTION_AUTH_FAILED;
+  const auto made =
+      sign(self.options.credentials.seed,
+           {reinterpret_cast<const std::byte*>(nonce), std::strlen(nonce)});
+  if (!made) return NATS_INVALID_ARG;
+  self.unlucky = made->front() == std::byte{0};
+  if (self.unlucky) return NATS_ERR;
+  auto* copy = static_cast<unsigned char*>(std::malloc(made->size()));
+  if (copy == nullptr) return NATS_NO_MEMORY;
+  std::memcpy(copy, made->data(), made->size());
+  *signature = copy;
+  *signature_bytes = static_cast<int>(made->size());
+  return NATS_OK;
 }
 
 void Connection::Impl::on_disconnected(natsConnection*,
@@ -178,6 +241,14 @@ void Connection::Impl::on_reconnected(natsConnection*, void* closure) noexcept {
   Impl& self = *static_cast<Impl*>(closure);
   self.reconnects.fetch_add(1);
   self.tell(State::reconnected);
+}
+
+std::int64_t Connection::Impl::on_reconnect_wait(natsConnection*, int attempt,
+                                                 void* closure) noexcept {
+  take_over(closure);
+  const auto& self = *static_cast<Impl*>(closure);
+  return reconnect_after(attempt, self.options.reconnect, random_jitter())
+      .count();
 }
 
 void Connection::Impl::on_closed(natsConnection*, void* closure) noexcept {
@@ -196,7 +267,7 @@ Status Connection::Impl::subscribe(const std::string& pattern, Handler handler,
   const std::lock_guard lock(mutex);
   subscriptions.push_back({this, std::move(handler), nullptr});
   Subscription& made = subscriptions.back();
-  natsStatus status = open_subscription(made, pattern);
+  natsStatus status = open_subscription(made, pattern, limits.queue);
   if (status != NATS_OK) {
     subscriptions.pop_back();
     return failure(status, fmt::format("subscribe to {}", pattern));
@@ -210,18 +281,26 @@ Status Connection::Impl::subscribe(const std::string& pattern, Handler handler,
 
 // With `mutex` held.
 natsStatus Connection::Impl::open_subscription(Subscription& to,
-                                               const std::string& pattern) {
+                                               const std::string& pattern,
+                                               const std::string& queue) {
   const SocketLoop::Writing together;
   hand_over(&to);
   if (options.handlers_on_reader) {
     const natsStatus status =
-        natsConnection_SubscribeSync(&to.handle, handle, pattern.c_str());
+        queue.empty()
+            ? natsConnection_SubscribeSync(&to.handle, handle, pattern.c_str())
+            : natsConnection_QueueSubscribeSync(&to.handle, handle,
+                                                pattern.c_str(), queue.c_str());
     if (status == NATS_OK) read_here.push_back(&to);
     loop->wake();  // something may have come before it was in the list
     return status;
   }
-  natsStatus status = natsConnection_Subscribe(
-      &to.handle, handle, pattern.c_str(), on_message, &to);
+  natsStatus status =
+      queue.empty()
+          ? natsConnection_Subscribe(&to.handle, handle, pattern.c_str(),
+                                     on_message, &to)
+          : natsConnection_QueueSubscribe(&to.handle, handle, pattern.c_str(),
+                                          queue.c_str(), on_message, &to);
   if (status == NATS_OK) {
     ++live_subscriptions;
     status = natsSubscription_SetOnCompleteCB(to.handle, on_complete, &to);
@@ -229,6 +308,33 @@ natsStatus Connection::Impl::open_subscription(Subscription& to,
   }
   loop->write();
   return status;
+}
+
+natsStatus Connection::Impl::open_inbox(const std::string& pattern,
+                                        natsSubscription** to) {
+  const std::lock_guard lock(mutex);
+  const SocketLoop::Writing together;
+  subscriptions.push_back({this, {}, nullptr});
+  Subscription& made = subscriptions.back();
+  const natsStatus status =
+      natsConnection_SubscribeSync(&made.handle, handle, pattern.c_str());
+  if (status != NATS_OK) subscriptions.pop_back();
+  *to = status == NATS_OK ? made.handle : nullptr;
+  loop->write();
+  return status;
+}
+
+void Connection::Impl::give_back(Inbox inbox) {
+  const std::lock_guard lock(mutex);
+  given_back.push_back(std::move(inbox));
+}
+
+std::optional<Connection::Impl::Inbox> Connection::Impl::take_given_back() {
+  const std::lock_guard lock(mutex);
+  if (given_back.empty()) return std::nullopt;
+  Inbox inbox = std::move(given_back.back());
+  given_back.pop_back();
+  return inbox;
 }
 
 // On the loop's thread: what was read for the subscriptions without their own.

@@ -7,6 +7,7 @@
 #include <set>
 #include <thread>
 
+#include "bus/nkey.hpp"
 #include "bus/test_support.hpp"
 
 namespace reeve::bus {
@@ -124,14 +125,25 @@ BOOST_AUTO_TEST_CASE(what_is_no_subject_is_refused) {
 BOOST_AUTO_TEST_CASE(wrong_credentials_and_no_server_are_told_apart) {
   Cell cell;
   auto options = cell.options(Role::user);
-  options.password = "wrong";
+  options.credentials.seed = make_user_key().seed;
   const auto refused = Connection::connect(options);
   BOOST_REQUIRE(!refused.has_value());
   BOOST_TEST((refused.error().code == Errc::rejected), refused.error().text);
-  options.url = "nats://127.0.0.1:1";
+  BOOST_TEST(refused.error().text.find("does not know the key of local") !=
+             std::string::npos);
+  options.credentials.urls = {"nats://127.0.0.1:1"};
   const auto nobody = Connection::connect(options);
   BOOST_REQUIRE(!nobody.has_value());
   BOOST_TEST((nobody.error().code == Errc::unreachable));
+}
+
+// The library cannot send one signature in 256.
+BOOST_AUTO_TEST_CASE(a_thousand_connections_are_all_let_in) {
+  Cell cell;
+  for (int i = 0; i < 1'000; ++i) {
+    const auto made = Connection::connect(cell.options(Role::user));
+    BOOST_REQUIRE_MESSAGE(made, (made ? std::string() : made.error().text));
+  }
 }
 
 // Each of these is published as the user; none may arrive.
@@ -157,7 +169,7 @@ BOOST_AUTO_TEST_CASE(a_user_can_neither_make_events_nor_speak_for_others) {
       cell.subjects.query("other"),
       cell.subjects.agent("n1", "order"),
       cell.subjects.stat("n1"),
-      cell.subjects.output(1, 0),
+      cell.subjects.output("n1", 1, 0),
   };
   for (const std::string& subject : forbidden) {
     const auto answer = (*user)->request(subject, bytes_of("x"), patience);
@@ -211,10 +223,10 @@ BOOST_AUTO_TEST_CASE(a_slow_handler_loses_and_the_loss_is_counted) {
     eventually([&] { return go.load(); });
     ++seen;
   };
+  SubscribeOptions few_messages;
+  few_messages.pending_messages_max = 10;
   BOOST_REQUIRE(
-      server
-          ->subscribe(cell.subjects.stats(), slow, {.pending_messages_max = 10})
-          .has_value());
+      server->subscribe(cell.subjects.stats(), slow, few_messages).has_value());
   for (int i = 0; i < 100; ++i)
     BOOST_REQUIRE(server->publish(cell.subjects.stat("n"), {}).has_value());
   BOOST_TEST(eventually([&] { return server->stats().dropped >= 89; }));
@@ -232,10 +244,10 @@ BOOST_AUTO_TEST_CASE(messages_that_wait_are_bounded_by_their_bytes_too) {
     eventually([&] { return go.load(); });
     ++seen;
   };
-  BOOST_REQUIRE(server
-                    ->subscribe(cell.subjects.stats(), slow,
-                                {.pending_bytes_max = 10'000})
-                    .has_value());
+  SubscribeOptions few_bytes;
+  few_bytes.pending_bytes_max = 10'000;
+  BOOST_REQUIRE(
+      server->subscribe(cell.subjects.stats(), slow, few_bytes).has_value());
   const std::string block(1'000, 'x');
   for (int i = 0; i < 100; ++i)
     BOOST_REQUIRE(

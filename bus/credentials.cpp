@@ -2,59 +2,130 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
-#include <random>
 
 #include "bus/private_file.hpp"
+#include "bus/server_config.hpp"
+#include "cluster/nkey.hpp"
 
 namespace reeve::bus {
 namespace json = boost::json;
+namespace {
+
+constexpr std::string_view plain_scheme = "nats://";
+constexpr std::string_view tls_scheme = "tls://";
+
+// Nothing when it is no url of ours.
+std::optional<Address> parse_url(std::string_view url) {
+  const bool tls = is_tls(url);
+  if (!tls && !url.starts_with(plain_scheme)) return std::nullopt;
+  url.remove_prefix(tls ? tls_scheme.size() : plain_scheme.size());
+  auto address = parse_address(url);
+  if (!address || address->port == 0 || (tls && is_ipv6(address->host)))
+    return std::nullopt;
+  return address;
+}
+
+bool take(const json::object& object, const char* key, std::string& to) {
+  const json::value* found = object.if_contains(key);
+  const json::string* string = found ? found->if_string() : nullptr;
+  if (string != nullptr) to.assign(string->data(), string->size());
+  return string != nullptr;
+}
+
+bool take_urls(const json::object& object, std::vector<std::string>& to) {
+  const json::value* found = object.if_contains("urls");
+  const json::array* array = found ? found->if_array() : nullptr;
+  if (array == nullptr || array->empty() ||
+      array->size() > credentials_urls_max)
+    return false;
+  for (const json::value& one : *array) {
+    const json::string* url = one.if_string();
+    if (url == nullptr || !valid_url({url->data(), url->size()})) return false;
+    to.emplace_back(url->data(), url->size());
+  }
+  return true;
+}
+
+}  // namespace
+
+bool is_tls(std::string_view url) {
+  return url.starts_with(tls_scheme);
+}
+
+bool valid_url(std::string_view url) {
+  return parse_url(url).has_value();
+}
+
+Address address_of(std::string_view url) {
+  return parse_url(url).value_or(Address{});
+}
+
+std::string credentials_text(const Credentials& credentials) {
+  const json::object object{
+      {"urls", json::array(credentials.urls.begin(), credentials.urls.end())},
+      {"principal", credentials.principal},
+      {"seed", credentials.seed},
+      {"cell", credentials.cell},
+      {"ca", credentials.ca}};
+  return json::serialize(object) + "\n";
+}
+
+Expected<Credentials> parse_credentials(std::string_view text) {
+  json::error_code error;
+  const json::value value = json::parse({text.data(), text.size()}, error);
+  const json::object* object = error ? nullptr : value.if_object();
+  Credentials credentials;
+  const bool whole = object != nullptr &&
+                     take_urls(*object, credentials.urls) &&
+                     take(*object, "principal", credentials.principal) &&
+                     take(*object, "seed", credentials.seed) &&
+                     take(*object, "cell", credentials.cell) &&
+                     take(*object, "ca", credentials.ca);
+  if (!whole)
+    return fail(Errc::damaged,
+                "urls, principal, seed, cell and ca are not all there as JSON");
+  if (!valid_name(credentials.principal) || !valid_name(credentials.cell))
+    return fail(Errc::damaged, "the principal or the cell is no name");
+  if (!cluster::parse_user_seed(credentials.seed))
+    return fail(Errc::damaged, "the seed is not that of a bus key");
+  const auto encrypted =
+      std::count_if(credentials.urls.begin(), credentials.urls.end(), is_tls);
+  if (encrypted != 0 &&
+      (credentials.ca.empty() ||
+       encrypted != static_cast<std::ptrdiff_t>(credentials.urls.size())))
+    return fail(Errc::damaged,
+                "where one url is tls://, all are, and certificates to trust "
+                "are there");
+  return credentials;
+}
 
 Status save_credentials(const std::filesystem::path& file,
                         const Credentials& credentials) {
-  const json::object object{{"url", credentials.url},
-                            {"principal", credentials.principal},
-                            {"password", credentials.password},
-                            {"cell", credentials.cell}};
-  return write_private_file(file, json::serialize(object) + "\n");
+  return write_private_file(file, credentials_text(credentials));
 }
 
 Expected<Credentials> load_credentials(const std::filesystem::path& file) {
   auto text = read_private_file(file);
   if (!text) return tl::unexpected(text.error());
-  json::error_code error;
-  const json::value value = json::parse(*text, error);
-  Credentials credentials;
-  const auto take = [&](const char* key, std::string& to) {
-    const json::object* object = value.if_object();
-    const json::value* found = object ? object->if_contains(key) : nullptr;
-    const json::string* string = found ? found->if_string() : nullptr;
-    if (string != nullptr) to.assign(string->data(), string->size());
-    return string != nullptr;
-  };
-  if (error || !take("url", credentials.url) ||
-      !take("principal", credentials.principal) ||
-      !take("password", credentials.password) ||
-      !take("cell", credentials.cell))
+  auto credentials = parse_credentials(*text);
+  if (!credentials)
     return fail(Errc::damaged,
-                fmt::format("{} does not hold url, principal, password and "
-                            "cell as JSON: remove it and start the daemon "
-                            "again",
-                            file.string()));
+                fmt::format("{} holds no credentials: {}; remove it and start "
+                            "the daemon again, or join anew",
+                            file.string(), credentials.error().text));
   return credentials;
-}
-
-std::string make_password() {
-  std::random_device random;
-  std::string text;
-  for (int i = 0; i < 8; ++i)
-    fmt::format_to(std::back_inserter(text), "{:08x}", random());
-  return text;
 }
 
 std::filesystem::path client_credentials_path(
     const std::filesystem::path& data_directory) {
   return data_directory / "bus" / "client.json";
+}
+
+std::filesystem::path agent_credentials_path(
+    const std::filesystem::path& data_directory) {
+  return data_directory / "bus" / "agent.json";
 }
 
 }  // namespace reeve::bus

@@ -11,8 +11,6 @@
 namespace reeve::bus {
 namespace {
 
-constexpr std::size_t file_bytes_max = 64 << 10;
-
 auto os_error(const std::filesystem::path& file, const char* what) {
   return fail(
       errno == ENOENT ? Errc::not_found
@@ -31,7 +29,7 @@ struct Descriptor {
 
 Status write_private_file(const std::filesystem::path& file,
                           std::string_view text) {
-  const auto present = read_private_file(file);
+  const auto present = read_private_file(file, text.size());
   if (present && *present == text) return {};
   const std::string fresh = fmt::format("{}.{}", file.string(), ::getpid());
   const auto failed = [&](const char* what) {
@@ -56,14 +54,15 @@ Status write_private_file(const std::filesystem::path& file,
   return {};
 }
 
-Expected<std::string> read_private_file(const std::filesystem::path& file) {
+Expected<std::string> read_private_file(const std::filesystem::path& file,
+                                        std::size_t bytes_max) {
   const Descriptor in{::open(file.c_str(), O_RDONLY | O_CLOEXEC)};
   if (in.fd < 0) return os_error(file, "read");
   struct stat info {};
   if (::fstat(in.fd, &info) != 0) return os_error(file, "read");
   if ((info.st_mode & 077) != 0)
     return fail(Errc::rejected,
-                fmt::format("{} has mode {:o}, others may read the password "
+                fmt::format("{} has mode {:o}, others may read the secret "
                             "in it: chmod 600 it, or make new ones",
                             file.string(), info.st_mode & 07777));
   std::string text;
@@ -74,10 +73,10 @@ Expected<std::string> read_private_file(const std::filesystem::path& file) {
     if (n < 0) return os_error(file, "read");
     if (n == 0) return text;
     text.append(block, static_cast<std::size_t>(n));
-    if (text.size() > file_bytes_max)
+    if (text.size() > bytes_max)
       return fail(Errc::damaged,
                   fmt::format("{} is over {} bytes: not a file of ours",
-                              file.string(), file_bytes_max));
+                              file.string(), bytes_max));
   }
 }
 

@@ -3,38 +3,28 @@
 #include <arpa/inet.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
-#include <poll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
-#include <boost/json.hpp>
 #include <fstream>
-#include <thread>
-#include <vector>
 
-#include "bus/backoff.hpp"
-#include "bus/child.hpp"
 #include "bus/connection.hpp"
+#include "bus/nkey.hpp"
 #include "bus/private_file.hpp"
 #include "bus/server_config.hpp"
+#include "bus/server_impl.hpp"
+#include "bus/server_program.hpp"
 
 namespace reeve::bus {
 namespace {
 
 namespace fs = std::filesystem;
-namespace json = boost::json;
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
 constexpr milliseconds ready_timeout{20'000};
-constexpr milliseconds stop_grace{5'000};
-constexpr RetryOptions restart_waits{milliseconds(100), milliseconds(10'000)};
-constexpr milliseconds log_check_interval{60'000};
-constexpr std::size_t old_logs_max = 2;
 constexpr int free_port_tries = 5;
 
 int free_port() {
@@ -51,35 +41,6 @@ int free_port() {
   return port;
 }
 
-// What server.json says of the last server.
-struct Record {
-  ProcessIdentity process;
-  int port = 0;
-};
-
-Record read_record(const fs::path& file) {
-  const auto text = read_private_file(file);
-  if (!text) return {};
-  json::error_code error;
-  const json::value value = json::parse(*text, error);
-  const json::object* object = error ? nullptr : value.if_object();
-  const auto number = [&](const char* key) -> std::int64_t {
-    const json::value* found = object ? object->if_contains(key) : nullptr;
-    return found && found->is_int64() ? found->as_int64() : 0;
-  };
-  return {{static_cast<int>(number("pid")),
-           static_cast<std::uint64_t>(number("start_ticks"))},
-          static_cast<int>(number("port"))};
-}
-
-Status write_record(const fs::path& file, const Record& record) {
-  const json::object object{
-      {"pid", record.process.pid},
-      {"start_ticks", static_cast<std::int64_t>(record.process.start_ticks)},
-      {"port", record.port}};
-  return write_private_file(file, json::serialize(object) + "\n");
-}
-
 // The end of a small text file, for an error message.
 std::string tail_of(const fs::path& file) {
   constexpr std::size_t tail_bytes_max = 500;
@@ -89,128 +50,221 @@ std::string tail_of(const fs::path& file) {
   return text;
 }
 
+std::int64_t wall_seconds() {
+  return std::chrono::duration_cast<std::chrono::seconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+bool is_wildcard(std::string_view host) {
+  return host == "0.0.0.0" || host == "::";
+}
+
+// Where this host itself reaches a server that listens at `host`.
+std::string local_host(const std::string& host) {
+  if (!is_wildcard(host)) return host;
+  return is_ipv6(host) ? "localhost" : "127.0.0.1";
+}
+
+// `advertised` is a host, or a host and a port.
+Address advertised_address(const std::string& advertised, int port) {
+  const auto parsed = parse_address(advertised);
+  return parsed ? *parsed : Address{advertised, port};
+}
+
+// All that follows it differs when other users may connect, and nothing else.
+constexpr std::string_view users_begin = "authorization {";
+
+// And this line when there are other servers.
+constexpr std::string_view routes_begin = "\nroutes: ";
+
+// What a living server cannot be told.
+std::string fixed_part(std::string_view config) {
+  std::string text(config.substr(0, config.find(users_begin)));
+  const std::size_t at = text.find(routes_begin);
+  if (at != std::string::npos) text.erase(at, text.find('\n', at + 1) - at);
+  return text;
+}
+
 }  // namespace
 
-struct Server::Impl {
-  explicit Impl(const ServerOptions& given)
-      : options(given),
-        directory(fs::absolute(given.data_directory) / "bus"),
-        stop_event(::eventfd(0, EFD_CLOEXEC)) {}
-  ~Impl() { ::close(stop_event); }
-
-  Status prepare();
-  Status load_or_make(const std::string& principal, const char* file,
-                      Credentials& credentials);
-  std::string config_text() const;
-  bool adopt(const Record& record);
-  Status start();
-  Status start_on_some_port(int port_before);
-  Status launch();
-  Status wait_ready();
-  bool answers(milliseconds timeout) const;
-  Status save();
-  void watch();
-  void restart();
-  bool stop_requested(milliseconds timeout) const;
-  void end_watch();
-  void prune_logs() const;
-  void tell(const std::string& text) const {
-    if (options.on_event) options.on_event(text);
-  }
-
-  const ServerOptions options;
-  const fs::path directory;
-  const int stop_event;
-  std::string program;
-  int port = 0;
-  Credentials daemon;
-  Credentials user;
-  bool adopted = false;
-
-  Child child;  // the watcher's, while there is one
-  std::atomic<int> pid{0};
-  std::atomic<std::uint64_t> restarts{0};
-  std::thread watcher;
-};
-
-Status Server::Impl::load_or_make(const std::string& principal,
-                                  const char* file, Credentials& credentials) {
+Expected<std::string> Server::Impl::load_or_make(std::string_view principal,
+                                                 const char* file,
+                                                 Credentials& credentials) {
   auto loaded = load_credentials(directory / file);
   if (loaded && loaded->principal == principal &&
       loaded->cell == options.cell) {
     credentials = *loaded;
-    return {};
+    credentials.urls.clear();
+    credentials.ca.clear();
+  } else {
+    // A file that others could read, or that is broken, is replaced: what it
+    // held is void once the server has the new key.
+    credentials = {
+        {}, std::string(principal), make_user_key().seed, options.cell, {}};
   }
-  // A file that others could read, or that is broken, is replaced: what it
-  // held is void once the server has the new password.
-  credentials = {"", principal, make_password(), options.cell};
-  return {};
+  return public_key_of(credentials.seed);
 }
 
-Status Server::Impl::prepare() {
+Status Server::Impl::check_options() const {
   if (!valid_name(options.cell) || !valid_name(options.principal))
     return fail(Errc::usage,
                 fmt::format("cell '{}' and user '{}' must be 1 to 64 of "
                             "letters, digits, '.', '_', '@', '-'",
                             options.cell, options.principal));
-  if (options.principal == daemon_principal)
+  if (options.principal == daemon_principal ||
+      options.principal == system_principal)
     return fail(Errc::usage, fmt::format("the user name '{}' is the daemon's "
                                          "own: choose another",
-                                         daemon_principal));
+                                         options.principal));
   if (options.port < 0 || options.port > 65'535)
     return fail(Errc::usage,
                 fmt::format("port {} is not in 0 to 65535", options.port));
-  program = find_program(options.program);
-  if (program.empty())
-    return fail(Errc::unsupported,
-                fmt::format("{} was not found: apt-get install nats-server, "
-                            "or name its path",
-                            options.program));
+  if (!valid_host(options.host))
+    return fail(Errc::usage,
+                fmt::format("'{}' is no address to listen at", options.host));
+  if (options.advertised.size() >= credentials_urls_max)
+    return fail(
+        Errc::usage,
+        fmt::format("{} names for other hosts to reach the bus by: at "
+                    "most {}",
+                    options.advertised.size(), credentials_urls_max - 1));
+  for (const std::string& one : options.advertised)
+    if (!valid_url("tls://" + address_text(advertised_address(one, 1))))
+      return fail(
+          Errc::usage,
+          fmt::format("other hosts cannot reach the bus by '{}': give a "
+                      "name or an IPv4 address, maybe with a port",
+                      one));
+  if (options.cluster && !tls)
+    return fail(Errc::usage,
+                "servers on loopback make no cluster: listen at an address "
+                "that the others reach");
+  return {};
+}
+
+Status Server::Impl::prepare() {
+  if (auto good = check_options(); !good) return good;
+  auto found = find_server_program(options.program);
+  if (!found) return tl::unexpected(found.error());
+  program = std::move(*found);
   std::error_code error;
   fs::create_directories(directory, error);
   if (error || ::chmod(directory.c_str(), 0700) != 0)
     return fail(Errc::io, fmt::format("make {}: {}", directory.string(),
                                       error ? error.message() : "chmod 0700"));
-  auto status =
-      load_or_make(std::string(daemon_principal), "reeved.json", daemon);
-  if (status) status = load_or_make(options.principal, "client.json", user);
-  return status;
+  if (options.jetstream) {
+    auto good = check_jetstream_version(program, directory / "server.version");
+    if (!good) return good;
+  }
+  users = read_users(directory);
+  const auto own = load_or_make(daemon_principal, "reeved.json", daemon);
+  if (!own) return tl::unexpected(own.error());
+  const auto users_own = load_or_make(options.principal, "client.json", user);
+  if (!users_own) return tl::unexpected(users_own.error());
+  own_users = {{daemon.principal, Role::daemon, *own, {}},
+               {user.principal, Role::user, *users_own, {}}};
+  if (!options.jetstream) return {};
+  const auto of_system = load_or_make(system_principal, "system.json", system);
+  if (!of_system) return tl::unexpected(of_system.error());
+  system_key = *of_system;
+  return {};
+}
+
+std::vector<std::string> Server::Impl::certificate_names() const {
+  std::vector<std::string> names = {"localhost", "127.0.0.1",
+                                    local_host(options.host)};
+  for (const std::string& one : options.advertised)
+    names.push_back(advertised_address(one, 0).host);
+  return names;
+}
+
+// Whether it was made anew.
+Expected<bool> Server::Impl::keep_certificate(bool anew) {
+  if (!tls) return false;
+  const std::string name =
+      options.server_name.empty() ? options.cell : options.server_name;
+  auto kept = keep_certificates(directory, options.cell, name,
+                                certificate_names(), wall_seconds(), anew);
+  if (!kept) return tl::unexpected(kept.error());
+  if (daemon.ca.empty()) daemon.ca = user.ca = system.ca = kept->ca;
+  return kept->renewed;
+}
+
+// The user of client.json is known to this server alone: the cell's others
+// would send it away.
+void Server::Impl::set_urls() {
+  const char* scheme = tls ? "tls" : "nats";
+  const auto url = [&](const Address& address) {
+    return fmt::format("{}://{}", scheme, address_text(address));
+  };
+  daemon.urls = system.urls = {url({local_host(options.host), port})};
+  user.urls = daemon.urls;
+  if (!tls) return;
+  for (const std::string& one : options.advertised) {
+    const std::string next = url(advertised_address(one, port));
+    if (next != user.urls.front()) user.urls.push_back(next);
+  }
 }
 
 std::string Server::Impl::config_text() const {
-  return server_config(
-      options.cell, port, directory / "server.log",
-      {daemon_user(options.cell, daemon.password),
-       plain_user(options.cell, user.principal, user.password)});
+  ServerConfig config;
+  config.cell = options.cell;
+  config.server_name = options.server_name.empty() ? "reeve-" + options.cell
+                                                   : options.server_name;
+  config.listen = {options.host, port};
+  config.log_file = directory / "server.log";
+  config.users = own_users;
+  for (const ServerUser& one : users) {
+    const bool own = std::any_of(own_users.begin(), own_users.end(),
+                                 [&](const ServerUser& mine) {
+                                   return mine.public_key == one.public_key;
+                                 });
+    if (!own) config.users.push_back(one);
+  }
+  if (tls) config.tls = tls_files(directory);
+  config.system_key = system_key;
+  config.cluster = options.cluster;
+  if (config.cluster) config.cluster->routes = routes;
+  config.jetstream = options.jetstream;
+  config.jetstream_directory = directory / "jetstream";
+  return server_config(config);
 }
 
-bool Server::Impl::answers(milliseconds timeout) const {
+Status Server::Impl::answers(milliseconds timeout) const {
   ConnectionOptions to;
-  to.url = daemon.url;
-  to.user = daemon.principal;
-  to.password = daemon.password;
+  to.credentials = daemon;
   to.name = "reeved start";
   to.connect_timeout = timeout;
   const auto connection = Connection::connect(to);
-  return connection && (*connection)->flush(timeout);
+  if (!connection) return tl::unexpected(connection.error());
+  return (*connection)->flush(timeout);
 }
 
-// A server that is ours but differs in anything is ended, for the port.
-bool Server::Impl::adopt(const Record& record) {
+// A server that is ours and has the same settings is told who may connect now
+// and what its certificate is; one that differs is ended, for the port.
+Expected<bool> Server::Impl::adopt(const ServerRecord& record) {
   const fs::path config = directory / "server.conf";
   auto found = Child::find(record.process, config.string());
   if (!found) return false;
   port = record.port;
-  daemon.url = user.url = fmt::format("nats://127.0.0.1:{}", port);
-  const auto present = read_private_file(config);
-  if (present && *present == config_text() &&
-      (options.port == 0 || options.port == port) && answers(stop_grace)) {
-    child = std::move(*found);
-    pid = child.identity().pid;
+  set_urls();
+  const auto renewed = keep_certificate(false);
+  if (!renewed) return tl::unexpected(renewed.error());
+  const auto present = read_private_file(config, users_file_bytes_max);
+  const std::string text = config_text();
+  child = std::move(*found);
+  pid = child.identity().pid;
+  bool taken = present && fixed_part(*present) == fixed_part(text) &&
+               (options.port == 0 || options.port == port);
+  if (taken && (*renewed || *present != text))
+    taken = write_private_file(config, text) && reload();
+  if (taken && answers(server_stop_grace)) {
     adopted = true;
     return true;
   }
-  found->terminate(stop_grace);
+  child.terminate(server_stop_grace);
+  child = Child();
   return false;
 }
 
@@ -222,17 +276,18 @@ Status Server::Impl::launch() {
   child = std::move(*made);
   pid = child.identity().pid;
   // Before it answers, so that a crash of ours here leaves no orphan.
-  auto status =
-      write_record(directory / "server.json", {child.identity(), port});
+  auto status = write_server_record(directory, {child.identity(), port});
   if (status) status = wait_ready();
-  if (!status) child.terminate(stop_grace);
+  if (!status) child.terminate(server_stop_grace);
   return status;
 }
 
 Status Server::Impl::wait_ready() {
   const auto deadline = Clock::now() + ready_timeout;
+  Status last;
   while (Clock::now() < deadline) {
-    if (answers(milliseconds(1'000))) return {};
+    last = answers(milliseconds(1'000));
+    if (last) return {};
     if (stop_requested(milliseconds(0)))
       return fail(Errc::unreachable, "stopped while the bus server started");
     if (child.ended(milliseconds(10)))
@@ -243,14 +298,17 @@ Status Server::Impl::wait_ready() {
                               tail_of(directory / "server.log")));
   }
   return fail(Errc::unreachable,
-              fmt::format("the bus server (pid {}) does not answer at {} after "
-                          "{} ms; see {}",
-                          pid.load(), daemon.url, ready_timeout.count(),
+              fmt::format("the bus server (pid {}) did not answer within {} "
+                          "ms: {}; see {}",
+                          pid.load(), ready_timeout.count(),
+                          last ? "" : last.error().text,
                           (directory / "server.log").string()));
 }
 
 Status Server::Impl::start() {
-  daemon.url = user.url = fmt::format("nats://127.0.0.1:{}", port);
+  set_urls();
+  const auto made = keep_certificate(false);
+  if (!made) return tl::unexpected(made.error());
   auto status = write_private_file(directory / "server.conf", config_text());
   if (status) status = launch();
   if (status) status = save();
@@ -278,57 +336,9 @@ Status Server::Impl::start_on_some_port(int port_before) {
 Status Server::Impl::save() {
   auto status = save_credentials(directory / "reeved.json", daemon);
   if (status) status = save_credentials(directory / "client.json", user);
+  if (status && options.jetstream)
+    status = save_credentials(directory / "system.json", system);
   return status;
-}
-
-bool Server::Impl::stop_requested(milliseconds timeout) const {
-  pollfd watched{stop_event, POLLIN, 0};
-  return ::poll(&watched, 1, static_cast<int>(timeout.count())) > 0;
-}
-
-void Server::Impl::watch() {
-  for (;;) {
-    pollfd watched[] = {{stop_event, POLLIN, 0}, {child.pidfd(), POLLIN, 0}};
-    ::poll(watched, 2, static_cast<int>(log_check_interval.count()));
-    if (watched[0].revents != 0) return;
-    prune_logs();
-    if (watched[1].revents != 0) restart();
-  }
-}
-
-void Server::Impl::restart() {
-  child.ended(milliseconds(0));
-  tell(fmt::format("bus server (pid {}) ended: {}; starting it again",
-                   pid.load(), child.how_it_ended()));
-  Backoff backoff(restart_waits);
-  for (;;) {
-    if (stop_requested(backoff.next(random_jitter()))) return;
-    const auto status = launch();
-    if (status) break;
-    tell(status.error().text);
-  }
-  restarts.fetch_add(1);
-  tell(fmt::format("bus server is back (pid {})", pid.load()));
-}
-
-// The server sets a full log aside by itself and never removes it.
-void Server::Impl::prune_logs() const {
-  std::vector<fs::path> old;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(directory, error)) {
-    const std::string name = entry.path().filename().string();
-    if (name.rfind("server.log.", 0) == 0) old.push_back(entry.path());
-  }
-  if (old.size() <= old_logs_max) return;
-  std::sort(old.begin(), old.end());  // their names end in the time
-  old.resize(old.size() - old_logs_max);
-  for (const fs::path& file : old) fs::remove(file, error);
-}
-
-void Server::Impl::end_watch() {
-  if (!watcher.joinable()) return;
-  ::eventfd_write(stop_event, 1);
-  watcher.join();
 }
 
 Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {
@@ -345,8 +355,10 @@ Expected<std::unique_ptr<Server>> Server::start_or_adopt(
   auto impl = std::make_unique<Impl>(options);
   auto status = impl->prepare();
   if (!status) return tl::unexpected(status.error());
-  const Record record = read_record(impl->directory / "server.json");
-  if (impl->adopt(record))
+  const ServerRecord record = read_server_record(impl->directory);
+  const auto adopted = impl->adopt(record);
+  if (!adopted) return tl::unexpected(adopted.error());
+  if (*adopted)
     status = impl->save();
   else
     status = impl->start_on_some_port(record.port);
@@ -356,16 +368,16 @@ Expected<std::unique_ptr<Server>> Server::start_or_adopt(
 
 int Server::end_orphan(const fs::path& data_directory) {
   const fs::path directory = fs::absolute(data_directory) / "bus";
-  const Record record = read_record(directory / "server.json");
+  const ServerRecord record = read_server_record(directory);
   auto found =
       Child::find(record.process, (directory / "server.conf").string());
   if (!found) return 0;
-  found->terminate(stop_grace);
+  found->terminate(server_stop_grace);
   return record.process.pid;
 }
 
 std::string Server::url() const {
-  return impl_->daemon.url;
+  return impl_->daemon.urls.front();
 }
 int Server::port() const {
   return impl_->port;
@@ -376,6 +388,12 @@ int Server::pid() const {
 bool Server::adopted() const {
   return impl_->adopted;
 }
+bool Server::tls() const {
+  return impl_->tls;
+}
+std::uint64_t Server::reloads() const {
+  return impl_->reloads;
+}
 std::uint64_t Server::restarts() const {
   return impl_->restarts;
 }
@@ -384,14 +402,44 @@ Credentials Server::credentials(Role role) const {
   return role == Role::daemon ? impl_->daemon : impl_->user;
 }
 
+Credentials Server::system_credentials() const {
+  return impl_->system;
+}
+
+void Server::set_routes(std::vector<Address> routes) {
+  {
+    const std::lock_guard lock(impl_->mutex);
+    impl_->wanted.routes = std::move(routes);
+  }
+  ::eventfd_write(impl_->work_event, 1);
+}
+
+Status Server::set_users(std::vector<ServerUser> users) {
+  if (auto good = check_users(users); !good) return good;
+  {
+    const std::lock_guard lock(impl_->mutex);
+    impl_->wanted.users = std::move(users);
+  }
+  ::eventfd_write(impl_->work_event, 1);
+  return {};
+}
+
+void Server::renew_certificate() {
+  {
+    const std::lock_guard lock(impl_->mutex);
+    impl_->wanted.certificate = true;
+  }
+  ::eventfd_write(impl_->work_event, 1);
+}
+
 void Server::stop() {
   impl_->end_watch();
   if (!impl_->child.valid()) return;
-  impl_->child.terminate(stop_grace);
+  impl_->child.terminate(server_stop_grace);
   impl_->child = Child();
   std::error_code ignored;
   const Status cleared =
-      write_record(impl_->directory / "server.json", {{}, impl_->port});
+      write_server_record(impl_->directory, {{}, impl_->port});
   if (!cleared)
     std::filesystem::remove(impl_->directory / "server.json", ignored);
 }

@@ -3,12 +3,18 @@
 #include <signal.h>
 #include <sys/stat.h>
 
+#include <atomic>
 #include <boost/test/unit_test.hpp>
 #include <fstream>
+#include <thread>
 
 #include "bus/child.hpp"
+#include "bus/jetstream_support.hpp"
+#include "bus/nkey.hpp"
 #include "bus/private_file.hpp"
 #include "bus/server_config.hpp"
+#include "bus/server_files.hpp"
+#include "bus/server_program.hpp"
 #include "bus/test_support.hpp"
 #include "tests/paths.hpp"
 
@@ -39,9 +45,7 @@ bool alive(int pid) {
 
 bool connects(const Credentials& credentials) {
   ConnectionOptions to;
-  to.url = credentials.url;
-  to.user = credentials.principal;
-  to.password = credentials.password;
+  to.credentials = credentials;
   return Connection::connect(to).has_value();
 }
 
@@ -92,9 +96,7 @@ BOOST_AUTO_TEST_CASE(a_server_outlives_its_killed_daemon_and_is_adopted) {
       load_credentials(client_credentials_path(directory.path()));
   BOOST_REQUIRE(client.has_value());
   ConnectionOptions to;
-  to.url = client->url;
-  to.user = client->principal;
-  to.password = client->password;
+  to.credentials = *client;
   auto connection = Connection::connect(to);
   BOOST_REQUIRE(connection.has_value());
 
@@ -117,7 +119,7 @@ BOOST_AUTO_TEST_CASE(a_server_outlives_its_killed_daemon_and_is_adopted) {
 }
 
 BOOST_AUTO_TEST_CASE(the_server_is_told_its_bounds) {
-  const std::string text = server_config("c", 4222, "/d/server.log", {});
+  const std::string text = server_config({});
   const auto says = [&](const char* key, std::size_t value) {
     return text.find(std::string(key) + ": " + std::to_string(value) + "\n") !=
            std::string::npos;
@@ -139,13 +141,27 @@ BOOST_AUTO_TEST_CASE(a_server_that_a_dead_daemon_left_is_ended) {
   BOOST_TEST(Server::end_orphan(directory.path()) == 0);
 }
 
+// Nobody loses a connection for it.
+BOOST_AUTO_TEST_CASE(a_released_server_learns_who_its_user_is_now) {
+  const TemporaryDirectory directory;
+  auto first = start(options_for(directory));
+  const auto before = first->credentials(Role::user);
+  first->release();
+  auto options = options_for(directory);
+  options.principal = "ann";
+  auto second = start(options);
+  BOOST_TEST(second->adopted());
+  BOOST_TEST(connects(second->credentials(Role::user)));
+  BOOST_TEST(!connects(before));
+}
+
 BOOST_AUTO_TEST_CASE(a_released_server_with_other_settings_is_replaced) {
   const TemporaryDirectory directory;
   auto first = start(options_for(directory));
   const int pid = first->pid();
   first->release();
   auto options = options_for(directory);
-  options.principal = "ann";
+  options.server_name = "other";
   auto second = start(options);
   BOOST_TEST(!second->adopted());
   BOOST_TEST(second->pid() != pid);
@@ -174,7 +190,8 @@ BOOST_AUTO_TEST_CASE(a_foreign_process_in_the_record_is_left_alone) {
 BOOST_AUTO_TEST_CASE(a_broken_record_or_broken_credentials_do_not_stop_it) {
   const TemporaryDirectory directory;
   std::filesystem::create_directories(directory.path() / "bus");
-  for (const char* name : {"server.json", "client.json", "reeved.json"})
+  for (const char* name :
+       {"server.json", "client.json", "reeved.json", "users.json"})
     BOOST_REQUIRE(
         write_private_file(directory.path() / "bus" / name, "{").has_value());
   auto server = start(options_for(directory));
@@ -196,6 +213,252 @@ BOOST_AUTO_TEST_CASE(a_port_in_use_is_an_error_that_names_it) {
              server.error().text);
 }
 
+std::vector<ServerUser> agents(int count) {
+  std::vector<ServerUser> users;
+  for (int i = 0; i < count; ++i) {
+    const std::string name = "n" + std::to_string(i);
+    users.push_back(
+        {"agent-" + name, Role::agent, make_user_key().public_key, name});
+  }
+  return users;
+}
+
+BOOST_AUTO_TEST_CASE(who_is_admitted_may_connect_and_who_is_not_may_not) {
+  Cell cell;
+  auto unknown = cell.server->credentials(Role::user);
+  unknown.principal = "ann";
+  unknown.seed = make_user_key().seed;
+  BOOST_TEST(!connects(unknown));
+  const auto ann = cell.admit("ann", Role::user);
+  BOOST_TEST(connects(ann));
+  BOOST_TEST(connects(cell.server->credentials(Role::user)));
+}
+
+BOOST_AUTO_TEST_CASE(who_is_removed_is_sent_away_at_once_and_others_stay) {
+  Cell cell;
+  auto local = cell.connect(Role::user);
+  const auto bob = cell.admit("bob", Role::user);
+  const auto bobs = cell.users;
+  const auto ann = cell.admit("ann", Role::user);
+  std::atomic<int> closed{0};
+  std::atomic<int> told{0};
+  ConnectionOptions to;
+  to.credentials = ann;
+  to.on_state = [&](State state) {
+    if (state == State::closed) ++closed;
+  };
+  to.on_error = [&](const Error& error) {
+    if (error.text.find("does not know the key of ann") != std::string::npos)
+      ++told;
+  };
+  auto anns = Connection::connect(to);
+  BOOST_REQUIRE(anns.has_value());
+  ConnectionOptions to_bob;
+  to_bob.credentials = bob;
+  auto stays = Connection::connect(to_bob);
+  BOOST_REQUIRE_MESSAGE(stays, (stays ? std::string() : stays.error().text));
+  cell.set_users(bobs);
+  BOOST_TEST(eventually([&] { return closed == 1; }));
+  BOOST_TEST(told >= 1);
+  BOOST_TEST(!connects(ann));
+  for (const Connection* one : {local.get(), stays->get()}) {
+    BOOST_TEST(one->connected());
+    BOOST_TEST(one->stats().reconnects == 0u);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(the_next_server_knows_who_was_admitted_last) {
+  TemporaryDirectory directory;
+  auto server = start(options_for(directory));
+  const UserKey key = make_user_key();
+  BOOST_REQUIRE(
+      server->set_users({{"ann", Role::user, key.public_key, {}}}).has_value());
+  BOOST_REQUIRE(eventually([&] { return server->reloads() == 1; }));
+  auto ann = server->credentials(Role::user);
+  ann.principal = "ann";
+  ann.seed = key.seed;
+  server->stop();
+  auto again = start(options_for(directory));
+  BOOST_TEST(connects(ann));
+  again->release();
+  auto adopting = start(options_for(directory));
+  BOOST_TEST(adopting->adopted());
+  BOOST_TEST(connects(ann));
+}
+
+BOOST_AUTO_TEST_CASE(the_last_of_many_lists_is_what_counts) {
+  Cell cell;
+  const auto users = agents(20);
+  for (std::size_t some = 0; some <= users.size(); ++some)
+    BOOST_REQUIRE(
+        cell.server
+            ->set_users({users.begin(),
+                         users.begin() + static_cast<std::ptrdiff_t>(some)})
+            .has_value());
+  const auto ann = cell.admit("ann", Role::user);
+  BOOST_TEST(eventually([&] { return connects(ann); }));
+  const auto text =
+      read_private_file(cell.directory.path() / "bus" / "server.conf");
+  BOOST_REQUIRE(text.has_value());
+  BOOST_TEST(text->find("agent-n0") == std::string::npos);
+}
+
+// The server sends away whoever is in the middle of coming in just then.
+BOOST_AUTO_TEST_CASE(who_comes_while_the_list_changes_is_let_in) {
+  Cell cell;
+  const auto users = agents(2);
+  std::atomic<bool> over{false};
+  std::thread others([&] {
+    for (std::size_t turn = 0; !over; ++turn) {
+      (void)cell.server->set_users({users[turn % 2]});
+      std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    }
+  });
+  ConnectionOptions to;
+  to.credentials = cell.server->credentials(Role::user);
+  // However fast they come in, they come over several changes.
+  constexpr int connections_max = 100'000;
+  int i = 0;
+  for (; (i < 1'000 || cell.server->reloads() <= 5) && i < connections_max;
+       ++i) {
+    const auto in = Connection::connect(to);
+    BOOST_TEST(in.has_value(), i << ": " << in.error().text);
+  }
+  over = true;
+  others.join();
+  BOOST_TEST(cell.server->reloads() > 5u);
+}
+
+BOOST_AUTO_TEST_CASE(a_server_that_ended_its_streams_begins_anew,
+                     *testing::needs_jetstream()) {
+  Cell cell([](ServerOptions& options) {
+    options.jetstream = JetStreamOptions{1 << 20, 16 << 20};
+  });
+  const int pid = cell.server->pid();
+  // As it says itself when its disk is full.
+  std::ofstream(cell.directory.path() / "bus" / "server.log", std::ios::app)
+      << "[1] 2026/01/01 00:00:00.000000 [ERR] JetStream out of resources, "
+         "will be DISABLED\n";
+  BOOST_REQUIRE(eventually([&] { return cell.server->restarts() == 1; }));
+  BOOST_TEST(cell.server->pid() != pid);
+  BOOST_TEST(connects(cell.server->credentials(Role::user)));
+}
+
+BOOST_AUTO_TEST_CASE(a_server_that_dies_comes_back_with_who_was_admitted) {
+  Cell cell;
+  const auto ann = cell.admit("ann", Role::user);
+  ::kill(cell.server->pid(), SIGKILL);
+  BOOST_REQUIRE(eventually([&] { return cell.server->restarts() == 1; }));
+  BOOST_TEST(connects(ann));
+}
+
+BOOST_AUTO_TEST_CASE(a_list_that_cannot_stand_is_refused_as_a_whole) {
+  Cell cell;
+  const std::string key = make_user_key().public_key;
+  const std::vector<std::vector<ServerUser>> lists = {
+      {{"a b", Role::user, key, {}}},
+      {{"ann", Role::user, "U234", {}}},
+      {{std::string(daemon_principal), Role::user, key, {}}},
+      {{"ann", Role::daemon, key, {}}},
+      {{"agent-n1", Role::agent, key, {}}},
+      {{"ann", Role::user, key, "n1"}},
+      {{"ann", Role::user, key, {}}, {"bob", Role::user, key, {}}},
+  };
+  for (const auto& list : lists) {
+    const auto refused = cell.server->set_users(list);
+    BOOST_REQUIRE(!refused.has_value());
+    BOOST_TEST((refused.error().code == Errc::usage));
+  }
+  BOOST_TEST(cell.server->reloads() == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(the_most_principals_fit_into_the_files) {
+  const std::string name(64, 'A');  // three bytes each in a subject
+  const ServerUser longest{"agent-" + name, Role::agent,
+                           make_user_key().public_key, name};
+  const std::vector<ServerUser> users(server_users_max, longest);
+  BOOST_TEST(users_text(users).size() < users_file_bytes_max);
+  ServerConfig config;
+  config.users = users;
+  const std::string text = server_config(config);
+  BOOST_TEST(text.size() < users_file_bytes_max);
+  BOOST_TEST(text.find("max: " + std::to_string(responses_max) +
+                       ", expires: \"" + std::to_string(response_seconds_max) +
+                       "s\"") != std::string::npos);
+}
+
+// Keys are the same here, for making so many takes a while.
+BOOST_AUTO_TEST_CASE(more_principals_than_the_bound_are_refused) {
+  const ServerUser one{"ann", Role::user, make_user_key().public_key, {}};
+  const auto refused =
+      check_users(std::vector<ServerUser>(server_users_max + 1, one));
+  BOOST_REQUIRE(!refused.has_value());
+  BOOST_TEST(refused.error().text.find("20001 principals") !=
+             std::string::npos);
+  const auto passed =
+      check_users(std::vector<ServerUser>(server_users_max, one));
+  BOOST_REQUIRE(!passed.has_value());
+  BOOST_TEST(passed.error().text.find("another principal's") !=
+             std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(who_may_connect_comes_back_as_it_was_written) {
+  auto users = agents(3);
+  users.push_back({"ann", Role::user, make_user_key().public_key, {}});
+  users.push_back({"token-7", Role::token, make_user_key().public_key, {}});
+  users.push_back(
+      {"manager-m2", Role::manager, make_user_key().public_key, {}});
+  BOOST_TEST((parse_users(users_text(users)) == users));
+  for (const char* text : {"", "{", "{}", "[1]", "[{\"role\":\"user\"}]"})
+    BOOST_TEST(parse_users(text).empty(), text);
+}
+
+BOOST_AUTO_TEST_CASE(a_configuration_opens_no_other_door) {
+  ServerConfig config;
+  config.cell = "c";
+  config.listen = {"10.0.0.1", 4222};
+  config.tls = tls_files("/d");
+  config.cluster = ClusterOptions{{"10.0.0.1", 6222}, {{"10.0.0.2", 6222}}};
+  config.jetstream = JetStreamOptions{};
+  const std::string text = server_config(config);
+  for (const char* door :
+       {"http", "monitor", "mqtt", "websocket", "leafnodes", "gateway",
+        "no_auth_user", "profiling", "allow_non_tls", "password"})
+    BOOST_TEST(text.find(door) == std::string::npos, door);
+  for (const char* part :
+       {"verify: true", "sync_interval: always", "nats-route://10.0.0.2:6222"})
+    BOOST_TEST(text.find(part) != std::string::npos, part);
+}
+
+BOOST_AUTO_TEST_CASE(versions_are_compared_number_by_number) {
+  BOOST_TEST(version_in("nats-server: v2.10.27\n") == "2.10.27");
+  BOOST_TEST(version_in("nats-server: v2.11.0-dev") == "2.11.0");
+  BOOST_TEST(version_in("something else") == "");
+  BOOST_TEST(older("2.9.10", jetstream_server_version_min));
+  BOOST_TEST(older("2.10.22", jetstream_server_version_min));
+  BOOST_TEST(older("2", jetstream_server_version_min));
+  BOOST_TEST(!older("2.10.23", jetstream_server_version_min));
+  BOOST_TEST(!older("2.11", jetstream_server_version_min));
+  BOOST_TEST(!older("10.0", jetstream_server_version_min));
+}
+
+// Stands for an old server: a script that tells its version.
+BOOST_AUTO_TEST_CASE(streams_want_a_server_that_syncs_them) {
+  const TemporaryDirectory directory;
+  const auto old = directory.path() / "old-server";
+  std::ofstream(old) << "#!/bin/sh\necho 'nats-server: v2.9.10'\n";
+  ::chmod(old.c_str(), 0700);
+  auto options = options_for(directory);
+  options.program = old.string();
+  options.jetstream = JetStreamOptions{};
+  const auto refused = Server::start_or_adopt(options);
+  BOOST_REQUIRE(!refused.has_value());
+  BOOST_TEST((refused.error().code == Errc::unsupported));
+  for (const char* part : {"2.9.10", "2.10.23", "deploy/packages cluster"})
+    BOOST_TEST(refused.error().text.find(part) != std::string::npos,
+               refused.error().text);
+}
+
 BOOST_AUTO_TEST_CASE(a_missing_program_and_bad_names_are_explained) {
   const TemporaryDirectory directory;
   auto options = options_for(directory);
@@ -208,6 +471,12 @@ BOOST_AUTO_TEST_CASE(a_missing_program_and_bad_names_are_explained) {
   BOOST_TEST((Server::start_or_adopt(options).error().code == Errc::usage));
   options = options_for(directory);
   options.principal = std::string(daemon_principal);
+  BOOST_TEST((Server::start_or_adopt(options).error().code == Errc::usage));
+  options = options_for(directory);
+  options.advertised = {"a b"};
+  BOOST_TEST((Server::start_or_adopt(options).error().code == Errc::usage));
+  options = options_for(directory);
+  options.cluster = ClusterOptions{};
   BOOST_TEST((Server::start_or_adopt(options).error().code == Errc::usage));
 }
 

@@ -1,8 +1,12 @@
 #include "bus/socket_loop.hpp"
 
 #include <nats/nats.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <openssl/err.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -14,8 +18,34 @@
 namespace reeve::bus {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
+// How often a silence is looked for, and asked to end by the kernel.
+constexpr int looks_per_silence = 8;
+constexpr int keepalive_seconds = 10;
+constexpr int keepalives_unanswered = 3;
+
 // Writings alive on this thread: what is published need not wake the loop.
 thread_local int writings = 0;
+
+// The kernel gives up a peer whose host is gone, while this side reads and
+// while it writes: the library waits for both without an end.
+void bound_silence(int socket, std::chrono::milliseconds silence) {
+  const auto set = [&](int level, int name, int value) {
+    (void)::setsockopt(socket, level, name, &value, sizeof value);
+  };
+  set(SOL_SOCKET, SO_KEEPALIVE, 1);
+  set(IPPROTO_TCP, TCP_KEEPIDLE, keepalive_seconds);
+  set(IPPROTO_TCP, TCP_KEEPINTVL, keepalive_seconds);
+  set(IPPROTO_TCP, TCP_KEEPCNT, keepalives_unanswered);
+  set(IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(silence.count()));
+}
+
+// What an earlier failure on this thread left would be taken for the next's.
+void forget_errors() {
+  ::ERR_clear_error();
+  errno = 0;
+}
 
 }  // namespace
 
@@ -43,7 +73,10 @@ struct SocketLoop::State {
   void changed() const {
     if (std::this_thread::get_id() != thread.get_id()) ring();
   }
-  void write();
+  enum class Busy { wait, leave };
+  void write(Busy when_busy);
+  void read(natsConnection* from, int at);
+  void end_silence(int at);
   bool round();
   void run() {
     while (round()) {
@@ -52,12 +85,18 @@ struct SocketLoop::State {
 
   const std::function<void()> after_round;
   const int wake;
-  std::mutex writers;  // taken before the library's lock and `mutex`
+  bool tls = false;  // set before the connection is made, as is the next
+  std::chrono::milliseconds silence{};
+  // Taken before the library's lock and `mutex`. With TLS who reads has it,
+  // too: OpenSSL serves one thread at a time.
+  std::mutex writers;
   std::mutex mutex;
   natsConnection* connection = nullptr;
   int socket = -1;  // -1: not connected
   bool writing = false;
+  bool left = false;
   bool stopping = false;
+  Clock::time_point heard;  // the last word of the peer; with TLS
   std::thread thread;
 };
 
@@ -68,9 +107,11 @@ natsStatus SocketLoop::State::attach(void** data, void* loop,
   {
     const std::lock_guard lock(self.mutex);
     self.connection = to;
-    self.socket = socket;
+    self.socket = self.left ? -1 : static_cast<int>(socket);
     self.writing = false;
+    self.heard = Clock::now();
   }
+  if (self.tls) bound_silence(socket, self.silence);
   self.changed();
   return NATS_OK;
 }
@@ -105,15 +146,40 @@ natsStatus SocketLoop::State::detach(void* data) {
 
 // One thread at a time, and only with something to write: the library takes a
 // write of nothing for a broken connection.
-void SocketLoop::State::write() {
-  const std::lock_guard one(writers);
+void SocketLoop::State::write(Busy when_busy) {
+  std::unique_lock one(writers, std::defer_lock);
+  // Who reads with TLS may be waiting for the rest of a record.
+  if (!tls || when_busy == Busy::wait)
+    one.lock();
+  else if (!one.try_lock())
+    return;
   natsConnection* to = nullptr;
   {
     const std::lock_guard lock(mutex);
     if (!writing || socket < 0) return;
     to = connection;
   }
+  if (tls) forget_errors();
   natsConnection_ProcessWriteEvent(to);
+}
+
+void SocketLoop::State::read(natsConnection* from, int at) {
+  if (!tls) return natsConnection_ProcessReadEvent(from);
+  const std::lock_guard one(writers);
+  {
+    const std::lock_guard lock(mutex);
+    if (socket != at) return;
+    heard = Clock::now();
+  }
+  forget_errors();
+  natsConnection_ProcessReadEvent(from);
+}
+
+// A socket that is shut ends the next read, and the library connects anew.
+void SocketLoop::State::end_silence(int at) {
+  const std::lock_guard lock(mutex);
+  if (socket != at || at < 0 || Clock::now() - heard < silence) return;
+  ::shutdown(at, SHUT_RDWR);
 }
 
 bool SocketLoop::State::round() {
@@ -126,11 +192,15 @@ bool SocketLoop::State::round() {
     files[1].fd = socket;
     if (writing) files[1].events |= POLLOUT;
   }
-  if (::poll(files, 2, -1) <= 0) return true;
+  const int ready =
+      ::poll(files, 2,
+             tls ? static_cast<int>(silence.count()) / looks_per_silence : -1);
+  if (tls) end_silence(files[1].fd);
+  if (ready <= 0) return true;
   std::uint64_t count = 0;
   if (files[0].revents != 0) (void)!::read(wake, &count, sizeof count);
-  if ((files[1].revents & POLLOUT) != 0) write();
-  if ((files[1].revents & ~POLLOUT) != 0) natsConnection_ProcessReadEvent(to);
+  if ((files[1].revents & POLLOUT) != 0) write(Busy::wait);
+  if ((files[1].revents & ~POLLOUT) != 0) read(to, files[1].fd);
   after_round();
   return true;
 }
@@ -149,7 +219,10 @@ SocketLoop::~SocketLoop() {
   state_->thread.join();
 }
 
-void SocketLoop::attach_to(natsOptions* options) {
+void SocketLoop::attach_to(natsOptions* options, bool tls,
+                           std::chrono::milliseconds silence) {
+  state_->tls = tls;
+  state_->silence = silence;
   const auto status = natsOptions_SetEventLoop(
       options, state_.get(), State::attach, State::set_reading,
       State::set_writing, State::detach);
@@ -163,8 +236,21 @@ SocketLoop::Writing::~Writing() {
   --writings;
 }
 
+void SocketLoop::leave() {
+  if (!state_->tls) return;
+  state_->write(State::Busy::wait);
+  const std::lock_guard one(state_->writers);
+  const std::lock_guard lock(state_->mutex);
+  state_->left = true;
+  state_->socket = -1;
+}
+
+void SocketLoop::write_in_turn() {
+  state_->write(State::Busy::wait);
+}
+
 void SocketLoop::write() {
-  state_->write();
+  state_->write(State::Busy::leave);
   const std::lock_guard lock(state_->mutex);
   if (state_->writing && state_->socket >= 0) state_->changed();
 }

@@ -5,6 +5,7 @@
 // with one write of that thread; all else is written by this one.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 
@@ -23,8 +24,15 @@ class SocketLoop {
   SocketLoop(const SocketLoop&) = delete;
   SocketLoop& operator=(const SocketLoop&) = delete;
 
-  // Before the connection is made.
-  void attach_to(natsOptions* options);
+  // Before the connection is made. With `tls` one thread at a time is at the
+  // socket, and this loop ends a connection whose peer is gone: the library's
+  // timer, which must send pings without a bound, would free what is in use.
+  // Gone is who neither says a word nor takes one for `silence`.
+  void attach_to(natsOptions* options, bool tls,
+                 std::chrono::milliseconds silence);
+  // With TLS, before the connection is closed: writes what is waiting and
+  // keeps this loop from the socket for good.
+  void leave();
 
   // While one lives, what its thread publishes waits for `write`.
   class Writing {
@@ -36,6 +44,8 @@ class SocketLoop {
   };
   // Writes what is waiting. What the kernel does not take follows by itself.
   void write();
+  // The same, after whoever is at the socket.
+  void write_in_turn();
   // Until the kernel takes more; false when there is no connection.
   bool await_room() const;
   void wake() const;

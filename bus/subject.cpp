@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -82,6 +83,9 @@ Entity entity_of(const schema::Event& event) {
     case EventBody::DeviceQuarantined:
       return node(event.body_as_DeviceQuarantined());
     case EventBody::DeviceReleased: return node(event.body_as_DeviceReleased());
+    case EventBody::DeviceTestRequested:
+      return node(event.body_as_DeviceTestRequested());
+    case EventBody::DeviceTested: return node(event.body_as_DeviceTested());
     case EventBody::SessionSubmitted:
       return session(event.body_as_SessionSubmitted());
     case EventBody::SessionPlaced:
@@ -108,6 +112,11 @@ Entity entity_of(const schema::Event& event) {
     case EventBody::QuotaRemoved:
     case EventBody::ReservationSet:
     case EventBody::ReservationRemoved:
+    case EventBody::TokenCreated:
+    case EventBody::TokenRevoked:
+    case EventBody::IdentityAdded:
+    case EventBody::IdentityRemoved:
+    case EventBody::LogHealed:
     case EventBody::NONE: break;
   }
   return {"cell", 0};
@@ -202,10 +211,31 @@ std::string Subjects::stat(std::string_view agent) const {
   return prefix_ + "stat." + escape_token(agent);
 }
 
-std::string Subjects::output(std::uint64_t session, std::uint32_t rank) const {
-  return fmt::format("{}out.{}.{}", prefix_, session, rank);
+std::string Subjects::output(std::string_view agent, std::uint64_t session,
+                             std::uint32_t rank) const {
+  return fmt::format("{}out.{}.{}.{}", prefix_, escape_token(agent), session,
+                     rank);
 }
 
+std::string Subjects::member(std::string_view manager,
+                             std::string_view verb) const {
+  return prefix_ + "member." + escape_token(manager) + "." + escape_token(verb);
+}
+
+std::string Subjects::members(std::string_view verb) const {
+  return prefix_ + "member.*." + escape_token(verb);
+}
+
+std::string Subjects::standby(std::string_view principal) const {
+  return prefix_ + "standby." + escape_token(principal);
+}
+std::string Subjects::standbys() const {
+  return prefix_ + "standby.*";
+}
+
+std::string Subjects::log() const {
+  return prefix_ + "log";
+}
 std::string Subjects::log_read() const {
   return prefix_ + "log.read";
 }
@@ -248,19 +278,31 @@ std::string Subjects::agents(std::string_view verb) const {
 }
 
 std::string Subjects::outputs_of_session(std::uint64_t session) const {
-  return fmt::format("{}out.{}.*", prefix_, session);
+  return fmt::format("{}out.*.{}.*", prefix_, session);
+}
+
+std::string Subjects::outputs_of_agent(std::string_view agent) const {
+  return prefix_ + "out." + escape_token(agent) + ".>";
 }
 
 std::optional<std::string> Subjects::principal_of(
     std::string_view subject) const {
   if (subject.substr(0, prefix_.size()) != prefix_) return std::nullopt;
   subject.remove_prefix(prefix_.size());
-  const std::string_view kind = subject.substr(0, 4);
-  if (kind != "cmd." && kind != "qry.") return std::nullopt;
-  subject.remove_prefix(4);
+  const std::string_view kind = subject.substr(0, subject.find('.'));
+  if (kind != "cmd" && kind != "qry" && kind != "standby") return std::nullopt;
+  subject.remove_prefix(std::min(kind.size() + 1, subject.size()));
   const std::size_t dot = subject.find('.');
-  if ((dot == std::string_view::npos) != (kind == "qry.")) return std::nullopt;
+  if ((dot == std::string_view::npos) != (kind != "cmd")) return std::nullopt;
   return unescape_token(subject.substr(0, dot));
+}
+
+std::optional<std::string> Subjects::agent_of_output(
+    std::string_view subject) const {
+  const std::string prefix = prefix_ + "out.";
+  if (!subject.starts_with(prefix)) return std::nullopt;
+  subject.remove_prefix(prefix.size());
+  return unescape_token(subject.substr(0, subject.find('.')));
 }
 
 bool Subjects::may_answer(std::string_view principal, std::string_view reply) {

@@ -49,7 +49,16 @@ class Subjects {
   // `verb`: order, output.
   std::string agent(std::string_view agent, std::string_view verb) const;
   std::string stat(std::string_view agent) const;
-  std::string output(std::uint64_t session, std::uint32_t rank) const;
+  // Live output: `agent` runs the task, and its credentials may publish under
+  // its own name alone.
+  std::string output(std::string_view agent, std::uint64_t session,
+                     std::uint32_t rank) const;
+  // Between managers. `verb`: ping, beat.
+  std::string member(std::string_view manager, std::string_view verb) const;
+  // A question to any manager, whether it leads or not.
+  std::string standby(std::string_view principal) const;
+  // The stream of the log (bus/stream.hpp).
+  std::string log() const;
   std::string log_read() const;
   std::string log_head() const;
 
@@ -61,14 +70,22 @@ class Subjects {
   std::string events_of_session(std::uint64_t session) const;
   std::string agent_verbs(std::string_view agent) const;
   std::string agents(std::string_view verb) const;
+  std::string members(std::string_view verb) const;
+  std::string standbys() const;
   std::string stats() const;
   std::string outputs() const;
   std::string outputs_of_session(std::uint64_t session) const;
+  std::string outputs_of_agent(std::string_view agent) const;
   std::string everything() const;
 
-  // Who sent a message on cmd.<principal>.<kind> or qry.<principal>: the
-  // server lets only that principal publish there. Nothing for other subjects.
+  // Who sent a message on cmd.<principal>.<kind>, qry.<principal> or
+  // standby.<principal>: the server lets only that principal publish there.
+  // Nothing for other subjects.
   std::optional<std::string> principal_of(std::string_view subject) const;
+
+  // Who says that it runs the task of a message on
+  // out.<agent>.<session>.<rank>.
+  std::optional<std::string> agent_of_output(std::string_view subject) const;
 
   // Whether an answer to `principal` may go to `reply`: its own inbox, and a
   // valid subject. Anyone can write any reply subject into a request, and the

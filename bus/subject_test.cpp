@@ -69,6 +69,17 @@ BOOST_AUTO_TEST_CASE(other_subjects_name_no_sender) {
     BOOST_TEST(!subjects.principal_of(subject).has_value(), subject);
 }
 
+BOOST_AUTO_TEST_CASE(output_names_the_agent_that_may_say_so) {
+  const std::string subject = subjects.output("N.1", 12, 3);
+  BOOST_TEST(subject == "reeve.lab.out.=4e=2e1.12.3");
+  BOOST_TEST((subjects.agent_of_output(subject) == "N.1"));
+  BOOST_TEST(subjects.outputs_of_agent("N.1") == "reeve.lab.out.=4e=2e1.>");
+  BOOST_TEST(subjects.outputs_of_session(12) == "reeve.lab.out.*.12.*");
+  for (const char* other : {"reeve.lab.out", "reeve.lab.out.N.12.3",
+                            "reeve.other.out.n.12.3", "reeve.lab.stat.n", ""})
+    BOOST_TEST(!subjects.agent_of_output(other).has_value(), other);
+}
+
 BOOST_AUTO_TEST_CASE(an_event_names_its_entity_its_number_and_its_kind) {
   const Buffer event = testing::make_event(3, 12);
   BOOST_TEST(subjects.event(schema::event_of(event)) ==

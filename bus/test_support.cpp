@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <thread>
 
+#include "bus/nkey.hpp"
 #include "schema/wire.hpp"
 
 namespace reeve::bus::testing {
@@ -29,10 +30,11 @@ bool eventually(const std::function<bool()>& condition) {
   return false;
 }
 
-Cell::Cell() {
+Cell::Cell(const std::function<void(ServerOptions&)>& change) {
   ServerOptions options;
   options.data_directory = directory.path();
   options.cell = "c";
+  if (change) change(options);
   auto started = Server::start_or_adopt(options);
   BOOST_REQUIRE_MESSAGE(started,
                         (started ? std::string() : started.error().text));
@@ -40,15 +42,31 @@ Cell::Cell() {
 }
 
 ConnectionOptions Cell::options(Role role, bool low_latency) const {
-  const Credentials credentials = server->credentials(role);
   ConnectionOptions options;
-  options.url = credentials.url;
-  options.user = credentials.principal;
-  options.password = credentials.password;
+  options.credentials = server->credentials(role);
   options.name = "test";
   options.low_latency = low_latency;
   options.connect_timeout = patience;
   return options;
+}
+
+Credentials Cell::admit(const std::string& principal, Role role,
+                        const std::string& agent) {
+  const UserKey key = make_user_key();
+  users.push_back({principal, role, key.public_key, agent});
+  set_users(users);
+  Credentials credentials = server->credentials(Role::user);
+  credentials.principal = principal;
+  credentials.seed = key.seed;
+  return credentials;
+}
+
+void Cell::set_users(const std::vector<ServerUser>& to) {
+  const auto before = server->reloads();
+  const auto good = server->set_users(to);
+  BOOST_REQUIRE_MESSAGE(good, (good ? std::string() : good.error().text));
+  BOOST_REQUIRE(eventually([&] { return server->reloads() > before; }));
+  users = to;
 }
 
 std::unique_ptr<Connection> Cell::connect(Role role, bool low_latency) {

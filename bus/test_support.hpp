@@ -34,12 +34,18 @@ bool eventually(const std::function<bool()>& condition);
 
 // A cell "c" with the user "local", in a directory of its own.
 struct Cell {
-  Cell();
+  explicit Cell(const std::function<void(ServerOptions&)>& change = {});
   std::unique_ptr<Connection> connect(Role role, bool low_latency = true);
   ConnectionOptions options(Role role, bool low_latency = true) const;
+  // Adds someone to those who may connect; the server knows it on return.
+  Credentials admit(const std::string& principal, Role role,
+                    const std::string& agent = {});
+  // Until the server has taken it.
+  void set_users(const std::vector<ServerUser>& users);
 
   TemporaryDirectory directory;
   std::unique_ptr<Server> server;
+  std::vector<ServerUser> users;
   Subjects subjects{"c"};
 };
 
