@@ -22,7 +22,7 @@ Status BulkWriter::add(const Record& record) {
       batch_.Put(database_.log(), rocksdb::SliceParts(&key_part, 1),
                  rocksdb::SliceParts(value_parts, 2));
   if (!put.ok()) return fail_status(put, "cannot lay out a record");
-  head_ = Head{record.last_sequence(), record.epoch, record.hash};
+  head_ = head_of(record);
   return batch_.GetDataSize() < batch_bytes ? Status() : sync();
 }
 

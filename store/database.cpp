@@ -231,7 +231,7 @@ Expected<Head> last_head(const Database& database) {
   }
   const auto record = iterator.record();
   if (!record) return tl::unexpected(record.error());
-  return Head{record->last_sequence(), record->epoch, record->hash};
+  return head_of(*record);
 }
 
 namespace {
@@ -270,7 +270,7 @@ Expected<Head> verify_head(const Database& database, const Mark& mark,
   bool first = true;
   Status matched;
   const auto visit = [&](const Record& record) {
-    seen = Head{record.last_sequence(), record.epoch, record.hash};
+    seen = head_of(record);
     if (first && mark.head.sequence != 0) matched = check_mark(seen, mark.head);
     first = false;
     return matched.has_value();

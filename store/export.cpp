@@ -16,7 +16,7 @@ Expected<SegmentInfo> segment_of(const LogReader& log, std::uint64_t from,
   info.compression = compression;
   const auto take = [&](std::uint64_t sequence, Head& head) {
     return log.scan(sequence, sequence, [&](const Record& record) {
-      head = Head{record.last_sequence(), record.epoch, record.hash};
+      head = head_of(record);
       info.first_sequence = record.first_sequence;
       return false;
     });

@@ -5,6 +5,7 @@
 #include <boost/test/unit_test.hpp>
 #include <fstream>
 
+#include "store/log_id.hpp"
 #include "store/mark_keeper.hpp"
 #include "store/test_log.hpp"
 
@@ -136,4 +137,18 @@ BOOST_FIXTURE_TEST_CASE(a_mark_lags_by_its_interval_and_no_longer, MarkFile) {
   }
   BOOST_TEST(written);
   must(soon.finish());
+}
+
+BOOST_AUTO_TEST_CASE(the_id_of_a_log_is_read_as_it_is_written) {
+  LogId id{};
+  for (std::size_t i = 0; i < id.size(); ++i) id[i] = std::byte(17 * i);
+  const std::string text = text_of(id);
+  BOOST_TEST(text == "00112233445566778899aabbccddeeff");
+  BOOST_REQUIRE(parse_log_id(text));
+  BOOST_TEST((*parse_log_id(text) == id));
+  for (std::string wrong :
+       {"", "00", "00112233445566778899AABBCCDDEEFF",
+        "00112233445566778899aabbccddeef", "00112233445566778899aabbccddeeff0",
+        "0011223344556677-899aabbccddeeff"})
+    BOOST_TEST(!parse_log_id(wrong), wrong);
 }

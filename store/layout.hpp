@@ -1,5 +1,5 @@
-// Where the parts of a log lie: <data>/log/{db/, archive/, head.mark, ballast,
-// reserve, owner}.
+// Where the parts of a log lie: <data>/log/{db/, archive/, set-aside/,
+// head.mark, ballast, reserve, owner}.
 #pragma once
 
 #include <filesystem>
@@ -13,6 +13,8 @@ struct Layout {
   std::filesystem::path directory;  // the log's own, not the cell's
   std::filesystem::path database() const { return directory / "db"; }
   std::filesystem::path archive() const { return directory / "archive"; }
+  // Ends of the log that the cell did not go on with.
+  std::filesystem::path set_aside() const { return directory / "set-aside"; }
   // There while an import is not finished; says how far it should go.
   std::filesystem::path importing() const { return directory / "importing"; }
   std::filesystem::path head_mark() const { return directory / "head.mark"; }

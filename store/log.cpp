@@ -15,13 +15,52 @@
 #include "store/log_source.hpp"
 #include "store/mark_keeper.hpp"
 #include "store/reserve.hpp"
+#include "store/scan_source.hpp"
 
 namespace reeve::store {
 
+namespace {
+
+// A pipeline has one commit in each of its two steps.
+constexpr std::size_t batches_kept = 3;
+// A batch that grew beyond this gives its memory back.
+constexpr std::size_t batch_kept_bytes_max = 4u << 20;
+
+// Batches to use again, with the memory that they have.
+class BatchPool {
+ public:
+  std::unique_ptr<rocksdb::WriteBatch> take() {
+    const std::lock_guard guard(mutex_);
+    if (batches_.empty()) return std::make_unique<rocksdb::WriteBatch>();
+    auto batch = std::move(batches_.back());
+    batches_.pop_back();
+    return batch;
+  }
+  void give_back(std::unique_ptr<rocksdb::WriteBatch> batch) {
+    if (batch->GetDataSize() > batch_kept_bytes_max) return;
+    batch->Clear();
+    const std::lock_guard guard(mutex_);
+    if (batches_.size() < batches_kept) batches_.push_back(std::move(batch));
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<rocksdb::WriteBatch>> batches_;
+};
+
+}  // namespace
+
 struct Log::Prepared::Body {
+  explicit Body(std::shared_ptr<BatchPool> from)
+      : pool(std::move(from)), batch(pool->take()) {}
+  Body(const Body&) = delete;
+  Body& operator=(const Body&) = delete;
+  ~Body() { pool->give_back(std::move(batch)); }
+
   Head previous;
   Head head;
   std::uint64_t bytes = 0;
+  std::shared_ptr<BatchPool> pool;
   std::unique_ptr<rocksdb::WriteBatch> batch;
 };
 
@@ -31,6 +70,14 @@ Log::Prepared& Log::Prepared::operator=(Prepared&&) noexcept = default;
 Log::Prepared::~Prepared() = default;
 const Head& Log::Prepared::head() const {
   return body_->head;
+}
+std::uint64_t Log::Prepared::first_sequence() const {
+  return body_->previous.sequence + 1;
+}
+std::span<const std::byte> Log::Prepared::value() const {
+  // The batch holds one record, and ends with its value.
+  const std::string& laid_out = body_->batch->Data();
+  return std::as_bytes(std::span(laid_out)).last(body_->bytes);
 }
 
 namespace {
@@ -65,8 +112,10 @@ struct Log::Core {
       archives_tried = first->first_sequence - 1;
   }
 
-  std::unique_ptr<rocksdb::WriteBatch> take_batch();
-  void give_back(std::unique_ptr<rocksdb::WriteBatch> batch);
+  Head newest_prepared();
+  Expected<Prepared> lay_out(const Head& before, const Head& after,
+                             const RecordHeader& header,
+                             std::span<const std::byte> events);
   tl::unexpected<Error> fail_for_ever(Error error);
 
   Layout layout;
@@ -76,20 +125,15 @@ struct Log::Core {
   Reserve reserve;
   MarkKeeper marks;
   const std::uint64_t snapshots_bytes_max;
-  std::mutex mutex;    // of the two below
+  std::mutex mutex;    // of the next
   Head prepared_head;  // of the newest commit laid out
-  std::vector<std::unique_ptr<rocksdb::WriteBatch>> batches;  // to use again
+  std::shared_ptr<BatchPool> batches = std::make_shared<BatchPool>();
   std::atomic<std::uint64_t> archives_tried = 0;
   std::atomic<bool> failed = false;
   std::atomic<bool> closed = false;
 };
 
 namespace {
-
-// A pipeline has one commit in each of its two steps.
-constexpr std::size_t batches_kept = 3;
-// A batch that grew beyond this gives its memory back.
-constexpr std::size_t batch_kept_bytes_max = 4u << 20;
 
 Status check_append(const Head& before, std::uint64_t epoch,
                     std::uint32_t count, std::span<const std::byte> events) {
@@ -112,19 +156,29 @@ Status check_append(const Head& before, std::uint64_t epoch,
 
 }  // namespace
 
-std::unique_ptr<rocksdb::WriteBatch> Log::Core::take_batch() {
+Head Log::Core::newest_prepared() {
   const std::lock_guard guard(mutex);
-  if (batches.empty()) return std::make_unique<rocksdb::WriteBatch>();
-  auto batch = std::move(batches.back());
-  batches.pop_back();
-  return batch;
+  return prepared_head;
 }
 
-void Log::Core::give_back(std::unique_ptr<rocksdb::WriteBatch> batch) {
-  if (batch->GetDataSize() > batch_kept_bytes_max) return;
-  batch->Clear();
+Expected<Log::Prepared> Log::Core::lay_out(const Head& before,
+                                           const Head& after,
+                                           const RecordHeader& header,
+                                           std::span<const std::byte> events) {
+  auto body = std::make_unique<Prepared::Body>(batches);
+  body->previous = before;
+  body->head = after;
+  body->bytes = record_header_bytes + events.size();
+  const RecordKey key = make_record_key(before.sequence + 1);
+  const rocksdb::Slice key_part(key.data(), key.size());
+  const rocksdb::Slice value_parts[] = {slice_of(header), slice_of(events)};
+  const rocksdb::Status put =
+      body->batch->Put(database->log(), rocksdb::SliceParts(&key_part, 1),
+                       rocksdb::SliceParts(value_parts, 2));
+  if (!put.ok()) return fail_status(put, "cannot lay out a commit");
   const std::lock_guard guard(mutex);
-  if (batches.size() < batches_kept) batches.push_back(std::move(batch));
+  prepared_head = after;
+  return Prepared(std::move(body));
 }
 
 tl::unexpected<Error> Log::Core::fail_for_ever(Error error) {
@@ -181,41 +235,37 @@ bool Log::admission_open() const {
 
 Expected<Log::Prepared> Log::prepare(std::uint64_t epoch, std::uint32_t count,
                                      std::span<const std::byte> events) {
-  auto body = std::make_unique<Prepared::Body>();
-  {
-    const std::lock_guard guard(core_->mutex);
-    body->previous = core_->prepared_head;
-  }
-  const Head& before = body->previous;
+  const Head before = core_->newest_prepared();
   if (Status sound = check_append(before, epoch, count, events); !sound)
     return tl::unexpected(sound.error());
-  const std::uint64_t first = before.sequence + 1;
-  const RecordHeader header =
-      make_record_header(before.hash, first, epoch, count, events);
-  Record record;
-  record.first_sequence = first;
-  record.count = count;
-  body->head.sequence = record.last_sequence();
-  body->head.epoch = epoch;
+  const RecordHeader header = make_record_header(
+      before.hash, before.sequence + 1, epoch, count, events);
+  Head after{before.sequence + count, epoch, {}};
   const auto hash = std::span(header).last(sizeof(Hash));
-  std::copy(hash.begin(), hash.end(), body->head.hash.begin());
-  body->bytes = record_header_bytes + events.size();
-  body->batch = core_->take_batch();
-  const RecordKey key = make_record_key(first);
-  const rocksdb::Slice key_part(key.data(), key.size());
-  const rocksdb::Slice value_parts[] = {slice_of(header), slice_of(events)};
-  const rocksdb::Status put = body->batch->Put(
-      core_->database->log(), rocksdb::SliceParts(&key_part, 1),
-      rocksdb::SliceParts(value_parts, 2));
-  if (!put.ok()) return fail_status(put, "cannot lay out a commit");
-  const std::lock_guard guard(core_->mutex);
-  core_->prepared_head = body->head;
-  return Prepared(std::move(body));
+  std::copy(hash.begin(), hash.end(), after.hash.begin());
+  return core_->lay_out(before, after, header, events);
 }
 
-Expected<Head> Log::commit(Prepared prepared) {
-  REEVE_CHECK(prepared.body_ != nullptr, "a commit was used twice");
-  Prepared::Body& body = *prepared.body_;
+Expected<Log::Prepared> Log::prepare_record(const Record& record) {
+  const Head before = core_->newest_prepared();
+  if (record.first_sequence != before.sequence + 1)
+    return fail(Errc::damaged, "the record of event " +
+                                   std::to_string(record.first_sequence) +
+                                   " does not follow: the log ends at event " +
+                                   std::to_string(before.sequence));
+  if (Status sound =
+          check_append(before, record.epoch, record.count, record.events);
+      !sound)
+    return tl::unexpected(sound.error());
+  if (const Hash must = chain_hash(before.hash, record); must != record.hash)
+    return fail_hash(record.first_sequence, record.hash, must);
+  return core_->lay_out(before, head_of(record), record_header(record),
+                        record.events);
+}
+
+Expected<Head> Log::commit(const Prepared& prepared) {
+  REEVE_CHECK(prepared.body_ != nullptr, "a commit was moved away");
+  const Prepared::Body& body = *prepared.body_;
   const Head before = core_->head->get();
   if (core_->failed || core_->closed)
     return fail(Errc::io, core_->closed
@@ -243,7 +293,6 @@ Expected<Head> Log::commit(Prepared prepared) {
         fail_status(status, "event " + std::to_string(before.sequence + 1) +
                                 " could not be committed")
             .value());
-  core_->give_back(std::move(body.batch));
   if (Status marked = core_->marks.committed(body.head); !marked)
     return core_->fail_for_ever(marked.error());
   core_->head->set(body.head);
@@ -254,7 +303,7 @@ Expected<Head> Log::append(std::uint64_t epoch, std::uint32_t count,
                            std::span<const std::byte> events) {
   auto prepared = prepare(epoch, count, events);
   if (!prepared) return tl::unexpected(prepared.error());
-  return commit(std::move(*prepared));
+  return commit(*prepared);
 }
 
 Status Log::put_snapshot(std::uint64_t sequence, const Hash& digest,
@@ -298,21 +347,12 @@ Status Log::extend_index(std::uint64_t run_events,
   while (head().sequence >= end->sequence + run_events) {
     if (core_->failed || core_->closed)
       return fail(Errc::io, "the log is failed or closed: it is not indexed");
-    // Up to the end of a record.
-    Head last;
-    const std::uint64_t to = end->sequence + run_events;
-    if (Status found = reader()->scan(
-            to, to,
-            [&](const Record& record) {
-              last = {record.last_sequence(), record.epoch, record.hash};
-              return false;
-            });
-        !found)
-      return found;
-    if (Status run = write_index_run(database, *end, last.sequence, entities);
+    const auto last = reader()->record_end(end->sequence + run_events);
+    if (!last) return tl::unexpected(last.error());
+    if (Status run = write_index_run(database, *end, last->sequence, entities);
         !run)
       return run;
-    *end = IndexEnd{last.sequence, last.hash};
+    *end = IndexEnd{last->sequence, last->hash};
   }
   return {};
 }

@@ -64,13 +64,17 @@ class Log {
                         std::span<const std::byte> events);
 
   // append() in two steps, so that one thread hashes and lays out the next
-  // commit while another syncs this one. Commit in the order of preparation.
-  // A commit that is refused refuses all that were prepared after it: prepare
-  // those again.
+  // commit while another syncs this one. Commit in the order of preparation,
+  // each once. A commit that is refused refuses all that were prepared after
+  // it: prepare those again.
   class Prepared;
   Expected<Prepared> prepare(std::uint64_t epoch, std::uint32_t count,
                              std::span<const std::byte> events);
-  Expected<Head> commit(Prepared prepared);
+  // A record of another copy of this log. Refused as above, and
+  // Errc::damaged when it does not follow the newest one prepared: another
+  // sequence, or not the hash that it must have there.
+  Expected<Prepared> prepare_record(const Record& record);
+  Expected<Head> commit(const Prepared& prepared);
 
   // True for ever after a write of unknown outcome: stop the process, open
   // the log again and read what is there. Never retried here.
@@ -114,7 +118,7 @@ class Log {
   std::unique_ptr<Core> core_;
 };
 
-// One commit, hashed and laid out.
+// One commit, hashed and laid out. It may outlive its log.
 class Log::Prepared {
  public:
   Prepared(Prepared&&) noexcept;
@@ -122,6 +126,10 @@ class Log::Prepared {
   ~Prepared();
   // What head() will be once it is committed.
   const Head& head() const;
+  std::uint64_t first_sequence() const;
+  // The record's value (record.hpp), at any address: there as long as this is,
+  // also after the commit.
+  std::span<const std::byte> value() const;
 
  private:
   friend class Log;

@@ -159,6 +159,24 @@ Status LogReader::scan(std::uint64_t from, std::uint64_t to,
   return scan_records(*source_->database, range, visit);
 }
 
+Expected<Head> LogReader::record_end(std::uint64_t sequence) const {
+  Head end;
+  if (sequence == 0) return end;
+  if (sequence > head().sequence)
+    return fail(Errc::not_found, "there is no event " +
+                                     std::to_string(sequence) +
+                                     ": the log ends at event " +
+                                     std::to_string(head().sequence));
+  if (Status found = scan(sequence, sequence,
+                          [&](const Record& record) {
+                            end = head_of(record);
+                            return false;
+                          });
+      !found)
+    return tl::unexpected(found.error());
+  return end;
+}
+
 Expected<std::optional<Snapshot>> LogReader::snapshot_at(std::uint64_t at) {
   return read_snapshot(*source_->database, at, warnings_);
 }

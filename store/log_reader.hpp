@@ -44,6 +44,10 @@ class LogReader {
   Status scan(std::uint64_t from, std::uint64_t to,
               const RecordVisitor& visit) const;
 
+  // The end of the record that holds this event: what the head was when it
+  // was committed. Of event 0: the empty log. Errc::not_found beyond the head.
+  Expected<Head> record_end(std::uint64_t sequence) const;
+
   // The newest whole snapshot at or before event `at`; damaged ones are
   // skipped with a warning.
   Expected<std::optional<Snapshot>> snapshot_at(std::uint64_t at);

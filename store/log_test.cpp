@@ -171,23 +171,147 @@ BOOST_FIXTURE_TEST_CASE(commits_prepared_by_another_thread_keep_their_order,
     std::optional<Log::Prepared> ahead;
     std::thread preparer(
         [&] { ahead.emplace(must(log->prepare(1, 2, make_events(next, 2)))); });
-    must(log->commit(std::move(current)));
+    must(log->commit(current));
     preparer.join();
     current = std::move(*ahead);
   }
-  must(log->commit(std::move(current)));
+  must(log->commit(current));
   BOOST_TEST(must(count_whole(*log->reader(), 1, ~0ull)) == 100u);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_prepared_commit_shows_the_bytes_that_go_to_disk,
+                        EmptyDirectory) {
+  const auto log = open();
+  fill(*log, 2, 3);
+  const auto prepared = must(log->prepare(4, 2, make_events(7, 2)));
+  BOOST_TEST(prepared.first_sequence() == 7u);
+  BOOST_TEST(prepared.head().sequence == 8u);
+  const std::vector<std::byte> before(prepared.value().begin(),
+                                      prepared.value().end());
+  must(log->commit(prepared));
+  // The stream may want them again.
+  BOOST_TEST(std::ranges::equal(prepared.value(), before));
+  const auto record = must(parse_record(7, before));
+  BOOST_TEST((head_of(record) == log->head()));
+  const auto database = must(
+      Database::open(directory / "db", Access::read_only, DatabaseOptions{}));
+  RecordIterator iterator(*database);
+  iterator.seek_last();
+  BOOST_TEST(std::ranges::equal(iterator.value(), before));
+}
+
+BOOST_FIXTURE_TEST_CASE(a_prepared_commit_may_outlive_its_log, EmptyDirectory) {
+  auto log = open();
+  const auto prepared = must(log->prepare(1, 1, make_events(1, 1)));
+  const std::size_t bytes = prepared.value().size();
+  log.reset();
+  BOOST_TEST(bytes == record_header_bytes + 256);
+  BOOST_TEST(must(parse_record(1, prepared.value())).count == 1u);
+}
+
+namespace {
+
+// Two copies of one log: the second takes the records of the first.
+struct TwoCopies : EmptyDirectory {
+  std::unique_ptr<Log> first = open();
+  std::unique_ptr<Log> second;
+
+  TwoCopies() {
+    LogOptions other = small_log(root.path() / "second");
+    other.new_log_id = first->reader()->log_id();
+    second = must(Log::open(other));
+    fill(*first, 5, 3);
+  }
+  Status copy(std::uint64_t from, std::uint64_t to) {
+    Status done;
+    must(first->reader()->scan(from, to, [&](const Record& record) {
+      const auto prepared = second->prepare_record(record);
+      if (!prepared) done = tl::unexpected(prepared.error());
+      if (done) must(second->commit(*prepared));
+      return done.has_value();
+    }));
+    return done;
+  }
+};
+
+}  // namespace
+
+BOOST_FIXTURE_TEST_CASE(a_record_of_another_copy_is_kept_byte_for_byte,
+                        TwoCopies) {
+  must(copy(1, ~0ull));
+  BOOST_TEST((second->head() == first->head()));
+  BOOST_TEST(must(count_whole(*second->reader(), 1, ~0ull)) == 15u);
+  // And goes on like any log.
+  fill(*second, 1);
+  BOOST_TEST(second->head().sequence == 18u);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_record_that_does_not_follow_is_refused, TwoCopies) {
+  must(copy(1, 6));
+  const auto refused = [&](std::uint64_t at, const auto& change, Errc code,
+                           const std::string& part) {
+    must(first->reader()->scan(at, at, [&](const Record& record) {
+      Record other = record;
+      change(other);
+      const auto prepared = second->prepare_record(other);
+      BOOST_REQUIRE(!prepared);
+      check_error(prepared.error(), code, part);
+      return false;
+    }));
+    BOOST_TEST(second->head().sequence == 6u);
+  };
+  const auto as_it_is = [](Record&) {};
+  refused(10, as_it_is, Errc::damaged, "the log ends at event 6");
+  refused(4, as_it_is, Errc::damaged, "the log ends at event 6");
+  refused(
+      7, [](Record& record) { record.hash[3] ^= std::byte{1}; }, Errc::damaged,
+      "event 7");
+  refused(
+      7, [](Record& record) { record.epoch = 0; }, Errc::rejected,
+      "epoch 0 is older than epoch 1");
+  refused(
+      7, [](Record& record) { record.epoch = 2; }, Errc::damaged, "event 7");
+  refused(
+      7, [](Record& record) { record.count = 2; }, Errc::internal,
+      "that many whole events");
+  must(copy(7, 9));
+  BOOST_TEST(second->head().sequence == 9u);
+}
+
+BOOST_FIXTURE_TEST_CASE(records_of_another_copy_may_be_prepared_ahead,
+                        TwoCopies) {
+  std::vector<Log::Prepared> ready;
+  must(first->reader()->scan(1, ~0ull, [&](const Record& record) {
+    ready.push_back(must(second->prepare_record(record)));
+    return true;
+  }));
+  for (const Log::Prepared& one : ready) must(second->commit(one));
+  BOOST_TEST((second->head() == first->head()));
+}
+
+BOOST_FIXTURE_TEST_CASE(the_end_of_each_record_is_told, EmptyDirectory) {
+  const auto log = open();
+  fill(*log, 4, 3);
+  const auto reader = log->reader();
+  BOOST_TEST((must(reader->record_end(0)) == Head{}));
+  BOOST_TEST(must(reader->record_end(4)).sequence == 6u);
+  BOOST_TEST(must(reader->record_end(6)).sequence == 6u);
+  BOOST_TEST((must(reader->record_end(6)) == must(reader->record_end(4))));
+  BOOST_TEST((must(reader->record_end(12)) == log->head()));
+  const auto beyond = reader->record_end(13);
+  BOOST_REQUIRE(!beyond);
+  check_error(beyond.error(), Errc::not_found, "the log ends at event 12");
 }
 
 BOOST_FIXTURE_TEST_CASE(a_commit_out_of_order_is_refused_without_effect,
                         EmptyDirectory) {
   const auto log = open();
-  auto first = must(log->prepare(1, 1, make_events(1, 1)));
-  auto second = must(log->prepare(1, 1, make_events(2, 1)));
-  BOOST_TEST(!log->commit(std::move(second)));
+  const auto first = must(log->prepare(1, 1, make_events(1, 1)));
+  const auto second = must(log->prepare(1, 1, make_events(2, 1)));
+  BOOST_TEST(!log->commit(second));
   BOOST_TEST(!log->failed());
   BOOST_TEST(must(log->append(1, 1, make_events(1, 1))).sequence == 1u);
-  BOOST_TEST(!log->commit(std::move(first)));
+  BOOST_TEST(!log->commit(first));
 }
 
 BOOST_FIXTURE_TEST_CASE(a_second_opening_names_the_process_that_holds_the_log,

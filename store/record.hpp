@@ -45,6 +45,11 @@ struct Record {
   std::uint64_t last_sequence() const { return first_sequence + count - 1; }
 };
 
+// What the log's head is once it ends with this record.
+inline Head head_of(const Record& record) {
+  return {record.last_sequence(), record.epoch, record.hash};
+}
+
 inline constexpr std::uint8_t record_format = 1;
 inline constexpr std::size_t record_header_bytes = 48;
 // One commit: far above any sensible group, far below what RocksDB can hold.

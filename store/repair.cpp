@@ -39,10 +39,6 @@ std::optional<Found> find_next(Sources& sources, const Head& before) {
   return std::nullopt;
 }
 
-Head head_of(const Record& record) {
-  return {record.last_sequence(), record.epoch, record.hash};
-}
-
 void extend(std::vector<RepairPiece>& pieces, const Record& record,
             const std::string& source) {
   if (!pieces.empty() && pieces.back().source == source &&

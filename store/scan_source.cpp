@@ -32,7 +32,7 @@ Status ScanSource::start() {
   if (iterator_.valid()) {
     record = iterator_.record();
     if (!record) return tl::unexpected(record.error());
-    previous_ = Head{record->last_sequence(), record->epoch, record->hash};
+    previous_ = head_of(*record);
     iterator_.next();
     return iterator_.status();
   }
@@ -62,7 +62,7 @@ Expected<bool> ScanSource::next() {
     if (range_.from > range_.to) return false;
     if (Status done = start(); !done) return tl::unexpected(done.error());
   } else {
-    previous_ = Head{record_.last_sequence(), record_.epoch, record_.hash};
+    previous_ = head_of(record_);
     if (previous_.sequence >= range_.to) return false;
     iterator_.next();
   }

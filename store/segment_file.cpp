@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "cluster/check.hpp"
+#include "store/record_run.hpp"
 #include "store/segment_format.hpp"
 
 namespace reeve::store {
@@ -134,24 +135,16 @@ namespace {
 
 // The records of a block's raw bytes; what is wrong with them otherwise.
 Status split(const SegmentBlock& block, SegmentRecords& to) {
-  auto rest = std::as_bytes(std::span(to.bytes)).first(block.raw_bytes);
-  std::uint64_t sequence = block.first_sequence;
+  const auto run = std::as_bytes(std::span(to.bytes)).first(block.raw_bytes);
   to.records.clear();
   to.values.clear();
-  while (!rest.empty()) {
-    std::uint64_t size = 0;
-    if (rest.size() < 8) return fail(Errc::damaged, "holds no whole record");
-    std::memcpy(&size, rest.data(), 8);
-    rest = rest.subspan(8);
-    if (size > rest.size() || size % 8 != 0)
-      return fail(Errc::damaged, "holds no whole record");
-    const auto record = parse_record(sequence, rest.first(size));
-    if (!record) return tl::unexpected(record.error());
-    to.records.push_back(*record);
-    to.values.push_back(rest.first(size));
-    sequence = record->last_sequence() + 1;
-    rest = rest.subspan(size);
-  }
+  const Status whole = for_each_in_run(
+      block.first_sequence, run,
+      [&](const Record& record, std::span<const std::byte> value) {
+        to.records.push_back(record);
+        to.values.push_back(value);
+      });
+  if (!whole) return whole;
   if (to.records.size() != block.record_count)
     return fail(Errc::damaged, "holds another number of records");
   return {};
@@ -199,7 +192,7 @@ Status SegmentFile::scan(
       if (record.epoch < before.epoch ||
           chain_hash(before.hash, record) != record.hash)
         return damaged("breaks the chain at event " + at);
-      before = Head{record.last_sequence(), record.epoch, record.hash};
+      before = head_of(record);
       if (!visit(record)) return {};
     }
   }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "cluster/check.hpp"
+#include "store/record_run.hpp"
 #include "store/segment_format.hpp"
 
 namespace reeve::store {
@@ -113,20 +114,12 @@ Status SegmentWriter::add(const Record& record) {
   REEVE_CHECK(record.first_sequence == written_.sequence + 1,
               "a segment's records must follow each other");
   if (Status started = start(); !started) return started;
-  const std::uint64_t size = record_header_bytes + record.events.size();
-  if (!raw_.empty() && raw_.size() + 8 + size > segment_block_bytes)
+  if (!raw_.empty() && raw_.size() + bytes_in_run(record) > segment_block_bytes)
     if (Status flushed = flush_block(); !flushed) return flushed;
   if (raw_.empty()) block_.first_sequence = record.first_sequence;
   ++block_.record_count;
-  const RecordHeader header = record_header(record);
-  const std::size_t at = raw_.size();
-  raw_.resize(at + 8 + size);
-  std::memcpy(raw_.data() + at, &size, 8);
-  std::memcpy(raw_.data() + at + 8, header.data(), header.size());
-  if (!record.events.empty())
-    std::memcpy(raw_.data() + at + 8 + header.size(), record.events.data(),
-                record.events.size());
-  written_ = Head{record.last_sequence(), record.epoch, record.hash};
+  append_to_run(raw_, record);
+  written_ = head_of(record);
   return {};
 }
 

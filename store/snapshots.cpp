@@ -1,5 +1,6 @@
 #include "store/snapshots.hpp"
 
+#include <rocksdb/write_batch.h>
 #include <zstd.h>
 
 #include <algorithm>
@@ -111,6 +112,26 @@ Status remove_one(const Database& database, std::uint64_t sequence) {
                           chunk_key(sequence + 1, 0));
   if (!status.ok()) return fail_status(status, "cannot remove old snapshots");
   return {};
+}
+
+// Key by key: a compaction of RocksDB 7.8 that meets the tombstones of several
+// calls that were cut short may end the process.
+Status remove_after(const Database& database, char kind,
+                    std::uint64_t sequence) {
+  const SnapshotKey begin = make_key(kind, sequence + 1, 0);
+  const std::unique_ptr<rocksdb::Iterator> iterator(
+      database.db().NewIterator(rocksdb::ReadOptions(), database.snapshot()));
+  rocksdb::WriteBatch batch;
+  for (iterator->Seek(slice_of_key(begin));
+       iterator->Valid() && iterator->key().starts_with({&kind, 1});
+       iterator->Next())
+    batch.Delete(database.snapshot(), iterator->key());
+  rocksdb::Status status = iterator->status();
+  rocksdb::WriteOptions write;
+  write.disableWAL = true;
+  if (status.ok()) status = database.db().Write(write, &batch);
+  if (!status.ok()) return fail_status(status, "cannot remove snapshots");
+  return flush(database);
 }
 
 Status thin(const Database& database, std::uint64_t kept_bytes_max) {
@@ -244,6 +265,14 @@ Status write_snapshot(const Database& database, std::uint64_t sequence,
   if (!put) return put;
   if (Status done = flush(database); !done) return done;
   return thin(database, kept_bytes_max);
+}
+
+Status remove_snapshots_after(const Database& database,
+                              std::uint64_t sequence) {
+  for (const char kind : {header_kind, chunk_kind})
+    if (Status removed = remove_after(database, kind, sequence); !removed)
+      return removed;
+  return {};
 }
 
 Expected<std::vector<KeptSnapshot>> list_snapshots(const Database& database) {

@@ -55,6 +55,9 @@ Status write_snapshot(const Database& database, std::uint64_t sequence,
                       const Hash& digest, std::span<const std::byte> bytes,
                       std::uint64_t kept_bytes_max);
 
+// Removes those of later events, durably: they are of another history.
+Status remove_snapshots_after(const Database& database, std::uint64_t sequence);
+
 // The snapshots that have a header, newest first, with the bytes they take.
 Expected<std::vector<KeptSnapshot>> list_snapshots(const Database& database);
 

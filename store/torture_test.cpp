@@ -9,12 +9,15 @@
 #include <unistd.h>
 
 #include <boost/test/unit_test.hpp>
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
 #include <functional>
 #include <iostream>
+#include <thread>
 
+#include "store/set_aside.hpp"
 #include "store/test_log.hpp"
 
 using namespace reeve;
@@ -387,6 +390,63 @@ BOOST_AUTO_TEST_CASE(a_damaged_snapshot_gives_way_to_an_older_one) {
   newest_is(100, 1);
   flip(tables[0], 30'000, 3);
   newest_is(0, 2);
+}
+
+// What is in the log and in the files beside it, of a call that was killed.
+Outcome judge_cut(const fs::path& directory, const Head& acknowledged,
+                  std::uint64_t from) {
+  const auto reader = must(LogReader::open(directory));
+  const std::uint64_t head = reader->head().sequence;
+  if (must(count_whole(*reader, 1, ~0ull, event_bytes)) != head)
+    return Outcome::silent_gap;
+  if (head == acknowledged.sequence) return Outcome::whole;
+  if (head != from - 1) return Outcome::silent_gap;
+  for (const auto& entry : fs::directory_iterator(directory / "set-aside")) {
+    if (entry.path().extension() != ".segment") continue;
+    const auto segment = must(SegmentFile::open(entry.path()));
+    must(segment->scan([](const Record&) { return true; }));
+    if (segment->info().last == acknowledged) return Outcome::whole;
+  }
+  return Outcome::silent_gap;
+}
+
+BOOST_AUTO_TEST_CASE(an_end_that_is_set_aside_is_whole_whenever_it_is_killed) {
+  constexpr std::uint64_t from = 101;
+  constexpr int kills = 40;
+  KilledLog log;
+  const auto begin = [&] {
+    fs::remove_all(log.scratch);
+    fs::copy(log.directory, log.scratch, fs::copy_options::recursive);
+    const pid_t child = ::fork();
+    REEVE_CHECK(child >= 0, "fork");
+    if (child == 0) ::_exit(set_aside(log.scratch, from, "why") ? 0 : 1);
+    return child;
+  };
+  const auto started = std::chrono::steady_clock::now();
+  int status = 0;
+  BOOST_REQUIRE(::waitpid(begin(), &status, 0) > 0 && status == 0);
+  const auto whole_call = std::chrono::steady_clock::now() - started;
+  for (int kill = 0; kill < kills; ++kill) {
+    const pid_t child = begin();
+    std::this_thread::sleep_for(whole_call * kill / kills);
+    ::kill(child, SIGKILL);
+    ::waitpid(child, &status, 0);
+    BOOST_TEST((in_child([&] {
+                  return judge_cut(log.scratch, log.acknowledged, from);
+                }) == Outcome::whole),
+               "killed at " << kill << " of " << kills);
+    // The same call goes on, unless all is done.
+    BOOST_TEST((in_child([&] {
+                  const auto again = set_aside(log.scratch, from, "why");
+                  if (!again && again.error().code != Errc::not_found)
+                    return Outcome::refused;
+                  return must(LogReader::open(log.scratch))->head().sequence ==
+                                 from - 1
+                             ? judge_cut(log.scratch, log.acknowledged, from)
+                             : Outcome::silent_gap;
+                }) == Outcome::whole),
+               "after a kill at " << kill << " of " << kills);
+  }
 }
 
 // Opens a log in this process after its last child, so it comes last.
