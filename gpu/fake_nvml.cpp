@@ -12,10 +12,15 @@
 //   switch A COUNT           links of a device to NVLink switches
 //   ancestor A B LEVEL       the PCIe connection of two devices
 //   mig INDEX KEY=VALUE ...  an instance on a device with mig=1
-//   process INDEX PID BYTES
+//   process INDEX PID BYTES  mps_process INDEX PID BYTES (a client of MPS)
 //   xid INDEX CODE           told once, when the script is read
+//
+// What is set (power_set, app_clock, app_memory_clock) is added to the file of
+// that name with ".calls" behind it, "ENTRY INDEX VALUE...", and told to the
+// same thread from then on.
 #include <sys/stat.h>
 
+#include <atomic>
 #include <charconv>
 #include <chrono>
 #include <cstdio>
@@ -64,6 +69,7 @@ struct Gpu {
   std::vector<unsigned> links;  // the device at the other end; a switch: ~0u
   std::vector<Values> mig;
   std::vector<nvml::ProcessInfo> processes;
+  std::vector<nvml::ProcessInfo> mps_processes;
 };
 
 struct Machine {
@@ -77,8 +83,9 @@ struct Machine {
   std::deque<nvml::EventData> events;
 };
 
-Machine machine;
-int users = 0;
+// Each thread reads the script for itself: they ask at the same time.
+thread_local Machine machine;
+std::atomic<int> users = 0;
 
 // Devices are numbers from 1; instances of device i follow from 1000 i.
 Device handle_of(unsigned long long number) {
@@ -139,8 +146,10 @@ void read_line(const std::string& line) {
         count;
   } else if (kind == "mig") {
     read_values(words, machine.gpus[index].mig.emplace_back());
-  } else if (kind == "process") {
-    auto& process = machine.gpus[index].processes.emplace_back();
+  } else if (kind == "process" || kind == "mps_process") {
+    Gpu& gpu = machine.gpus[index];
+    auto& process =
+        (kind == "process" ? gpu.processes : gpu.mps_processes).emplace_back();
     words >> process.pid >> process.memory_bytes;
   } else if (kind == "xid") {
     nvml::EventData event{handle_of(index + 1), nvml::event_xid, 0, ~0u, ~0u};
@@ -153,7 +162,7 @@ void read_line(const std::string& line) {
 }
 
 void look() {
-  static struct stat last {};
+  thread_local struct stat last {};
   const char* path = std::getenv("REEVE_FAKE_NVML_SCRIPT");
   struct stat now {};
   if (!path || ::stat(path, &now) != 0) return;
@@ -210,6 +219,22 @@ Return number(const char* entry, Device device, const char* key,
   return 0;
 }
 
+// The value stays until the script changes.
+Return set(const char* entry, Device device,
+           const std::vector<std::pair<const char*, unsigned>>& values) {
+  if (const Return no = refusal(entry, device)) return no;
+  const char* path = std::getenv("REEVE_FAKE_NVML_SCRIPT");
+  std::ofstream calls(std::string(path ? path : "/dev/null") + ".calls",
+                      std::ios::app);
+  calls << entry << ' ' << index_of(device);
+  for (const auto& [key, value] : values) {
+    machine.gpus[index_of(device)].values.texts[key] = std::to_string(value);
+    calls << ' ' << value;
+  }
+  calls << std::endl;
+  return 0;
+}
+
 template <class Number>
 Return pair(const char* entry, Device device, const char* first_key,
             const char* second_key, Number* first, Number* second) {
@@ -235,6 +260,19 @@ nvml::PciInfo pci_of(unsigned index) {
   nvml::PciInfo info{};
   std::snprintf(info.bus_id, sizeof info.bus_id, "%s", bus_of(index).c_str());
   return info;
+}
+
+// Those of one kind on a device.
+Return list(const char* entry, Device device,
+            std::vector<nvml::ProcessInfo> Gpu::*kind, unsigned* count,
+            nvml::ProcessInfo* to) {
+  if (const Return no = refusal(entry, device)) return no;
+  const auto& processes = machine.gpus[index_of(device)].*kind;
+  const auto room = *count;
+  *count = static_cast<unsigned>(processes.size());
+  if (room < processes.size()) return nvml::insufficient_size;
+  std::copy(processes.begin(), processes.end(), to);
+  return 0;
 }
 
 }  // namespace
@@ -475,15 +513,35 @@ Return nvmlDeviceGetFieldValues(Device device, int count,
 
 Return nvmlDeviceGetComputeRunningProcesses_v3(Device device, unsigned* count,
                                                nvml::ProcessInfo* to) {
-  if (const Return no =
-          refusal("nvmlDeviceGetComputeRunningProcesses_v3", device))
-    return no;
-  const auto& processes = machine.gpus[index_of(device)].processes;
-  const auto room = *count;
-  *count = static_cast<unsigned>(processes.size());
-  if (room < processes.size()) return nvml::insufficient_size;
-  std::copy(processes.begin(), processes.end(), to);
-  return 0;
+  return list("nvmlDeviceGetComputeRunningProcesses_v3", device,
+              &Gpu::processes, count, to);
+}
+
+Return nvmlDeviceGetMPSComputeRunningProcesses_v3(Device device,
+                                                  unsigned* count,
+                                                  nvml::ProcessInfo* to) {
+  return list("nvmlDeviceGetMPSComputeRunningProcesses_v3", device,
+              &Gpu::mps_processes, count, to);
+}
+
+NUMBER(nvmlDeviceGetPowerManagementLimit, "power_set")
+
+Return nvmlDeviceSetPowerManagementLimit(Device device, unsigned limit) {
+  return set("nvmlDeviceSetPowerManagementLimit", device,
+             {{"power_set", limit}});
+}
+
+Return nvmlDeviceGetApplicationsClock(Device device, unsigned type,
+                                      unsigned* to) {
+  return number("nvmlDeviceGetApplicationsClock", device,
+                type == nvml::clock_memory ? "app_memory_clock" : "app_clock",
+                to);
+}
+
+Return nvmlDeviceSetApplicationsClocks(Device device, unsigned memory,
+                                       unsigned graphics) {
+  return set("nvmlDeviceSetApplicationsClocks", device,
+             {{"app_memory_clock", memory}, {"app_clock", graphics}});
 }
 
 Return nvmlEventSetCreate(nvml::EventSet* set) {

@@ -2,7 +2,11 @@
 #include "gpu/health_policy.hpp"
 
 #include <boost/test/unit_test.hpp>
+#include <iterator>
 #include <map>
+#include <utility>
+
+#include "gpu/fake_machine.hpp"
 
 using namespace reeve::gpu;
 using enum Action;
@@ -43,6 +47,53 @@ BOOST_AUTO_TEST_CASE(each_xid_has_the_action_that_the_vendor_asks_for) {
       BOOST_TEST((finding.action == rule.action));
       BOOST_TEST(finding.reason == "Xid " + std::to_string(rule.code) + ": " +
                                        std::string(rule.meaning));
+    }
+}
+
+// Each row as a driver tells it.
+BOOST_FIXTURE_TEST_CASE(each_xid_of_a_driver_has_what_follows_from_it,
+                        FakeMachine) {
+  const std::string calm = "device uuid=a\ndevice uuid=b\n";
+  write(calm);
+  Telemetry telemetry(sources());
+  auto before = telemetry.sample(Telemetry::Depth::load);
+  for (const XidRule& rule : xid_rules()) BOOST_TEST_CONTEXT(rule.code) {
+      write(calm + "xid 1 " + std::to_string(rule.code) + "\n");
+      auto now = telemetry.sample(Telemetry::Depth::load);
+      BOOST_REQUIRE_EQUAL(now.size(), 2u);
+      BOOST_TEST(judge_sample(now[0], &before[0]).empty());
+      BOOST_TEST(told(judge_sample(now[1], &before[1])) ==
+                 told({judge_xid(rule.code)}));
+      before = std::move(now);
+    }
+}
+
+BOOST_FIXTURE_TEST_CASE(each_sign_of_a_driver_has_what_follows_from_it,
+                        FakeMachine) {
+  const std::string calm = "ecc_uncorrected=0 rows_corrected=0 throttle=0";
+  // Bits of the reasons for which clocks are held down.
+  const std::pair<Sign, std::string> rows[] = {
+      {Sign::lost, calm + "\nlost 0"},
+      {Sign::ecc_uncorrected, "ecc_uncorrected=1 rows_corrected=0 throttle=0"},
+      {Sign::row_remap_pending, calm + " remap_pending=1"},
+      {Sign::row_remap_failed, calm + " remap_failed=1"},
+      {Sign::power_cap, "ecc_uncorrected=0 rows_corrected=0 throttle=4"},
+      {Sign::thermal, "ecc_uncorrected=0 rows_corrected=0 throttle=32"},
+      {Sign::hardware_thermal,
+       "ecc_uncorrected=0 rows_corrected=0 throttle=64"},
+      {Sign::power_brake, "ecc_uncorrected=0 rows_corrected=0 throttle=128"}};
+  BOOST_TEST(std::size(rows) == sign_count);
+  for (const auto& [sign, device] : rows) BOOST_TEST_CONTEXT(device) {
+      write("device uuid=a " + calm + "\n");
+      Telemetry telemetry(sources());
+      const auto before = telemetry.sample(Telemetry::Depth::health);
+      BOOST_REQUIRE_EQUAL(before.size(), 1u);
+      BOOST_TEST(judge_sample(before[0], nullptr).empty());
+      write("device uuid=a " + device + "\n");
+      const auto now = telemetry.sample(Telemetry::Depth::health);
+      BOOST_REQUIRE_EQUAL(now.size(), 1u);
+      BOOST_TEST(told(judge_sample(now[0], &before[0])) ==
+                 told({judge_sign(sign)}));
     }
 }
 

@@ -1,5 +1,7 @@
 #include "gpu/inventory.hpp"
 
+#include <fmt/format.h>
+
 #include <boost/test/unit_test.hpp>
 #include <string>
 
@@ -67,20 +69,76 @@ BOOST_FIXTURE_TEST_CASE(make_and_limits_are_read_where_the_driver_tells,
   BOOST_TEST(found.devices[1].power_limit_mw == 0u);
 }
 
-BOOST_FIXTURE_TEST_CASE(machines_of_1_to_16_gpus_are_read, FakeMachine) {
-  for (int count = 1; count <= 16; ++count) {
-    std::string text = devices(count);
-    for (int i = 0; count > 1 && i < count; ++i)
-      text += "switch " + std::to_string(i) + " " +
-              std::to_string(nvml::nvlinks_max + 1) + "\n";
-    const Inventory found = read(text);
-    BOOST_REQUIRE_EQUAL(found.devices.size(), std::size_t(count));
-    BOOST_REQUIRE_EQUAL(found.connections.size(), std::size_t(count));
-    for (int i = 0; i < count; ++i)
-      for (int j = 0; j < count; ++j)
-        BOOST_TEST(short_name(found.connections[i][j]) ==
-                   (i == j ? "X" : "NV18"));
-  }
+// All devices have the same connection to each other.
+void check_square(const Inventory& found, int count, const char* connection) {
+  BOOST_REQUIRE_EQUAL(found.devices.size(), std::size_t(count));
+  BOOST_REQUIRE_EQUAL(found.connections.size(), std::size_t(count));
+  for (int i = 0; i < count; ++i)
+    for (int j = 0; j < count; ++j)
+      BOOST_TEST(short_name(found.connections[i][j]) ==
+                 (i == j ? "X" : connection));
+}
+
+BOOST_FIXTURE_TEST_CASE(machines_of_1_to_16_gpus_with_nvlink_are_read,
+                        FakeMachine) {
+  for (int count = 1; count <= 16; ++count) BOOST_TEST_CONTEXT(count) {
+      std::string text = devices(count);
+      for (int i = 0; count > 1 && i < count; ++i)
+        text += "switch " + std::to_string(i) + " " +
+                std::to_string(nvml::nvlinks_max + 1) + "\n";
+      check_square(read(text), count, "NV18");
+    }
+}
+
+BOOST_FIXTURE_TEST_CASE(machines_of_1_to_16_gpus_without_nvlink_are_read,
+                        FakeMachine) {
+  for (int count = 1; count <= 16; ++count) BOOST_TEST_CONTEXT(count) {
+      const Inventory found = read(devices(count));
+      check_square(found, count, "SYS");
+      for (const Device& device : found.devices)
+        BOOST_TEST(device.nvlinks == 0u);
+      BOOST_TEST(found.problems.empty());
+    }
+}
+
+// Every second one in MIG mode.
+BOOST_FIXTURE_TEST_CASE(machines_of_1_to_16_gpus_with_some_cut_are_read,
+                        FakeMachine) {
+  for (int count = 1; count <= 16; ++count) BOOST_TEST_CONTEXT(count) {
+      std::string text;
+      for (int i = 0; i < count; ++i) {
+        text += i % 2 == 0 ? "device mig=1\n" : "device\n";
+        for (int part = 0; i % 2 == 0 && part < 7; ++part)
+          text += "mig " + std::to_string(i) + " uuid=MIG-" +
+                  std::to_string(i) + "-" + std::to_string(part) +
+                  " profile=1g.10gb gi=" + std::to_string(part + 1) +
+                  " ci=0 memory_mib=9856\n";
+      }
+      const Inventory found = read(text);
+      check_square(found, count / 2, "SYS");
+      BOOST_REQUIRE_EQUAL(found.cut.size(), std::size_t((count + 1) / 2));
+      for (const Device& device : found.cut)
+        BOOST_TEST(device.mig.size() == 7u);
+      BOOST_TEST(found.cut.back().mig.back().uuid ==
+                 "MIG-" + std::to_string((count - 1) / 2 * 2) + "-6");
+    }
+}
+
+// Each of them lost in turn: the others are as they were.
+BOOST_FIXTURE_TEST_CASE(machines_of_1_to_16_gpus_with_a_lost_one_are_read,
+                        FakeMachine) {
+  for (int count = 1; count <= 16; ++count)
+    for (int lost = 0; lost < count; ++lost)
+      BOOST_TEST_CONTEXT(lost << " of " << count) {
+        const Inventory found =
+            read(devices(count) + "lost " + std::to_string(lost) + "\n");
+        check_square(found, count - 1, "SYS");
+        BOOST_REQUIRE_EQUAL(found.problems.size(), 1u);
+        BOOST_TEST(contains(found.problems[0],
+                            "GPU " + std::to_string(lost) + " is not offered"));
+        for (const Device& device : found.devices)
+          BOOST_TEST(device.uuid != fmt::format("GPU-{:08}", lost));
+      }
 }
 
 BOOST_FIXTURE_TEST_CASE(pcie_connections_have_the_names_of_nvidia_smi,

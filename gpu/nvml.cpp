@@ -29,6 +29,7 @@ Nvml::Nvml(const std::string& path)
   find_needed();
   find_inventory();
   find_telemetry();
+  find_settings();
 }
 
 Nvml::~Nvml() {
@@ -98,10 +99,18 @@ void Nvml::find_telemetry() {
   if (!throttle_reasons)
     find(throttle_reasons, "nvmlDeviceGetCurrentClocksThrottleReasons");
   find(processes, "nvmlDeviceGetComputeRunningProcesses_v3");
+  find(mps_processes, "nvmlDeviceGetMPSComputeRunningProcesses_v3");
   find(event_set_create, "nvmlEventSetCreate");
   find(register_events, "nvmlDeviceRegisterEvents");
   find(event_set_wait, "nvmlEventSetWait_v2");
   find(event_set_free, "nvmlEventSetFree");
+}
+
+void Nvml::find_settings() {
+  find(power_limit_set, "nvmlDeviceGetPowerManagementLimit");
+  find(set_power_limit, "nvmlDeviceSetPowerManagementLimit");
+  find(clock_wanted, "nvmlDeviceGetApplicationsClock");
+  find(set_clocks_wanted, "nvmlDeviceSetApplicationsClocks");
 }
 
 }  // namespace reeve::gpu

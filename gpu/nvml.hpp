@@ -67,10 +67,17 @@ class Nvml {
   nvml::GetRemappedRows* remapped_rows = nullptr;
   nvml::DeviceLarge* throttle_reasons = nullptr;
   nvml::GetProcesses* processes = nullptr;
+  nvml::GetProcesses* mps_processes = nullptr;  // clients of MPS
   nvml::EventSetCreate* event_set_create = nullptr;
   nvml::RegisterEvents* register_events = nullptr;
   nvml::EventSetWait* event_set_wait = nullptr;
   nvml::EventSetFree* event_set_free = nullptr;
+
+  // What a user may set, where the driver lets him.
+  nvml::DeviceNumber* power_limit_set = nullptr;  // as it was asked for
+  nvml::SetDeviceNumber* set_power_limit = nullptr;
+  nvml::DeviceIndexed* clock_wanted = nullptr;
+  nvml::SetDevicePair* set_clocks_wanted = nullptr;  // memory, graphics
 
  private:
   struct Close {
@@ -82,6 +89,7 @@ class Nvml {
   void find_needed();
   void find_inventory();
   void find_telemetry();
+  void find_settings();
 
   nvml::Init* init_ = nullptr;
   nvml::Shutdown* shutdown_ = nullptr;

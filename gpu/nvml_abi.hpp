@@ -93,7 +93,11 @@ struct EventData {
 };
 constexpr unsigned long long event_xid = 8;
 
-enum ClockType : unsigned { clock_sm = 1, clock_memory = 2 };
+enum ClockType : unsigned {
+  clock_graphics = 0,
+  clock_sm = 1,
+  clock_memory = 2,
+};
 enum EccError : unsigned { ecc_corrected = 0, ecc_uncorrected = 1 };
 enum EccSpan : unsigned { ecc_since_boot = 0, ecc_ever = 1 };
 enum PcieWay : unsigned { pcie_sent = 0, pcie_received = 1 };
@@ -120,6 +124,8 @@ using DeviceLarge = Return(Device, unsigned long long*);
 using DevicePair = Return(Device, unsigned*, unsigned*);
 using DeviceSigned = Return(Device, int*, int*);
 using DeviceIndexed = Return(Device, unsigned, unsigned*);
+using SetDeviceNumber = Return(Device, unsigned);
+using SetDevicePair = Return(Device, unsigned, unsigned);
 using GetMemoryInfo = Return(Device, Memory*);
 using GetPciInfo = Return(Device, PciInfo*);
 using GetAttributes = Return(Device, Attributes*);

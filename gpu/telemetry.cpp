@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "gpu/nvml.hpp"
@@ -176,24 +177,40 @@ class Telemetry::Driver {
     }
   }
 
+  // Clients of MPS are asked for apart from the others.
   void read_processes(nvml::Device device, Sample& sample) const {
-    if (!nvml.processes) return;
+    if (!add_processes(nvml.processes, device, sample.processes) ||
+        !add_processes(nvml.mps_processes, device, sample.processes) ||
+        sample.processes.size() > processes_per_device_max)
+      sample.processes.clear();
+  }
+
+  // False: there are too many.
+  static bool add_processes(nvml::GetProcesses* ask, nvml::Device device,
+                            std::vector<ProcessUse>& all) {
+    if (!ask) return true;
     std::vector<nvml::ProcessInfo> found(16);
     auto count = static_cast<unsigned>(found.size());
-    auto result = nvml.processes(device, &count, found.data());
+    auto result = ask(device, &count, found.data());
     if (result == nvml::insufficient_size) {
       found.resize(processes_per_device_max);
       count = processes_per_device_max;
-      result = nvml.processes(device, &count, found.data());
+      result = ask(device, &count, found.data());
     }
-    if (result != nvml::success) return;
+    if (result == nvml::insufficient_size) return false;
+    if (result != nvml::success) return true;
     found.resize(std::min<std::size_t>(count, found.size()));
     for (const auto& process : found) {
+      if (std::any_of(all.begin(), all.end(), [&](const ProcessUse& known) {
+            return known.pid == process.pid;
+          }))
+        continue;
       ProcessUse use{process.pid, std::nullopt};
       if (process.memory_bytes != nvml::value_not_available)
         use.memory_bytes = process.memory_bytes;
-      sample.processes.push_back(use);
+      all.push_back(use);
     }
+    return true;
   }
 
   struct Known {

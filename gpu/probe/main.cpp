@@ -9,6 +9,8 @@
 // Exit codes: 0 all is right, 1 something is wrong or could not be checked,
 // 2 usage, 3 no device.
 #include <fmt/format.h>
+#include <signal.h>
+#include <sys/prctl.h>
 
 #include <charconv>
 #include <chrono>
@@ -257,6 +259,8 @@ int main(int argc, char** argv) {
                can_plant() ? " [--plant NAME]" : "");
     return 2;
   }
+  // Whoever asked may be killed: nobody would read what is found.
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   plant(options->plant);
   return Probe(*options).go();
 }

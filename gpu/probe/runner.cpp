@@ -54,8 +54,12 @@ struct Pipe {
 std::vector<std::string> environment_for(const Request& request) {
   std::vector<std::string> all;
   for (char** entry = environ; *entry; ++entry)
-    if (std::strncmp(*entry, "CUDA_VISIBLE_DEVICES=", 21) != 0)
+    if (std::strncmp(*entry, "CUDA_VISIBLE_DEVICES=", 21) != 0 &&
+        std::strncmp(*entry, "CUDA_MPS_", 9) != 0)
       all.emplace_back(*entry);
+  // Beside the site's MPS, not through it: that serves another user perhaps,
+  // and would have the probe wait.
+  all.emplace_back("CUDA_MPS_PIPE_DIRECTORY=/dev/null");
   if (request.uuids.empty()) return all;
   std::string visible = "CUDA_VISIBLE_DEVICES=";
   for (const auto& uuid : request.uuids)
@@ -145,6 +149,7 @@ class Run {
     ::posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
     ::posix_spawn_file_actions_adddup2(&actions, out_.write.get(), 1);
     ::posix_spawn_file_actions_adddup2(&actions, err_.write.get(), 2);
+    ::posix_spawn_file_actions_addclosefrom_np(&actions, 3);
     // A group of its own, so that what it starts is killed with it.
     ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
     std::vector<std::string> arguments = {request_.program};
@@ -179,16 +184,18 @@ class Run {
     return left <= 0 ? 0 : static_cast<int>(std::min<long long>(left, 60'000));
   }
 
-  // False at the deadline.
+  // False at the deadline, and when it is to stop.
   bool read_until_end() {
     bool out_open = true;
     bool err_open = true;
     while (out_open || err_open) {
       pollfd fds[] = {{out_open ? out_.read.get() : -1, POLLIN, 0},
-                      {err_open ? err_.read.get() : -1, POLLIN, 0}};
+                      {err_open ? err_.read.get() : -1, POLLIN, 0},
+                      {request_.stop_fd, POLLIN, 0}};
       const int wait = ms_until(deadline_);
       if (wait == 0) return false;
-      if (::poll(fds, 2, wait) <= 0) continue;
+      if (::poll(fds, 3, wait) <= 0) continue;
+      if (fds[2].revents != 0) return stopped_ = true, false;
       if (fds[0].revents != 0)
         out_open = results_.read(out_.read.get(),
                                  [&](std::string_view line) { take(line); });
@@ -216,6 +223,7 @@ class Run {
   void kill() {
     ::kill(-outcome_.pid, SIGKILL);
     killed_ = true;
+    if (stopped_) return remark("the probe was stopped");
     if (results_.overflowed() || errors_.overflowed()) return;
     remark(fmt::format("the probe did not end within {} ms; it was killed",
                        request_.deadline.count()));
@@ -229,13 +237,15 @@ class Run {
       if (done == outcome_.pid) break;
       if (done < 0 && errno != EINTR) return lost();
       if (ms_until(until) == 0) return false;
-      pollfd end = {process_.get(), POLLIN, 0};
+      pollfd fds[] = {{process_.get(), POLLIN, 0},
+                      {killed_ ? -1 : request_.stop_fd, POLLIN, 0}};
       // Without a descriptor of the process, look again now and then.
-      ::poll(&end, 1, process_.get() >= 0 ? ms_until(until) : 10);
+      ::poll(fds, 2, process_.get() >= 0 ? ms_until(until) : 10);
+      if (fds[1].revents != 0) return stopped_ = true, false;
     }
     outcome_.pid = 0;
     if (killed_) {
-      outcome_.end = End::deadline;
+      outcome_.end = stopped_ ? End::stopped : End::deadline;
       outcome_.code = SIGKILL;
     } else if (WIFEXITED(status)) {
       outcome_.end = End::exited;
@@ -273,6 +283,7 @@ class Run {
   Lines results_;
   Lines errors_;
   bool killed_ = false;
+  bool stopped_ = false;
   Outcome outcome_;
 };
 

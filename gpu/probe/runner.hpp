@@ -19,12 +19,16 @@ struct Request {
   // the one that is tested, then its peers.
   std::vector<std::string> uuids;
   std::chrono::milliseconds deadline{0};
+  // Once it can be read the probe is killed; -1: nothing stops it early. The
+  // caller's.
+  int stop_fd = -1;
 };
 
 enum class End {
   exited,
   killed_by_signal,  // of itself
   deadline,          // killed by us
+  stopped,           // killed by us, as stop_fd asked for
   stuck,             // does not even die: the driver holds it
   not_started,
 };

@@ -29,6 +29,7 @@ std::uint64_t pool_reserved = 0;
 std::map<std::uint64_t, std::size_t> pool_allocations;
 std::int64_t busy_until_ns = 0;
 int capturing = 0;
+int primary_users = 1;  // of the context that programs share
 
 std::int64_t now_ns() {
   timespec now{};
@@ -140,14 +141,15 @@ Result cuCtxDestroy_v2(Context) {
 }
 Result cuDevicePrimaryCtxRetain(Context* context, DeviceNumber) {
   *context = handle<Context>(1);
+  ++primary_users;
   return success;
 }
 Result cuDevicePrimaryCtxRelease_v2(DeviceNumber) {
-  return success;
+  return --primary_users > 0 ? success : cuCtxDestroy_v2(nullptr);
 }
 Result cuDevicePrimaryCtxGetState(DeviceNumber, unsigned* flags, int* active) {
   *flags = 0;
-  *active = 1;
+  *active = primary_users > 0;
   return success;
 }
 Result cuDevicePrimaryCtxReset_v2(DeviceNumber) {

@@ -1,5 +1,7 @@
 #include "gpu/share/session.hpp"
 
+#include <unistd.h>
+
 #include <cstdio>
 #include <cstdlib>
 
@@ -26,6 +28,7 @@ Session& Session::get() {
 
 Session::Session() {
   const char* path = std::getenv("REEVE_GPU_LEDGER");
+  if (::access(session_ledger_path, F_OK) == 0) path = session_ledger_path;
   if (!path || !*path) return;
   auto ledger = Ledger::open(path);
   if (!ledger) {

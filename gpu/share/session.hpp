@@ -22,8 +22,9 @@ struct Charge {
 
 class Session {
  public:
-  // REEVE_GPU_LEDGER names the file. Without it nothing is held back; with a
-  // file that cannot be used, everything is.
+  // The file is session_ledger_path where that is there, else the one that
+  // REEVE_GPU_LEDGER names. Without any nothing is held back; with a file that
+  // cannot be used, everything is.
   static Session& get();
 
   enum class Member { no, yes, refused };

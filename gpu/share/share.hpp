@@ -12,6 +12,8 @@ constexpr std::size_t share_devices_max = 16;
 constexpr std::uint32_t whole_milli = 1000;
 // A session that has the device for part of the time has it once in so long.
 constexpr std::int64_t period_ns_default = 50'000'000;
+// Where a session of a cell finds its ledger (ledger.hpp).
+constexpr const char* session_ledger_path = "/dev/reeve/ledger";
 
 // Of one device. Shares of one device that run in turn begin one after the
 // other: 0, then the share of the first, ...

@@ -2,7 +2,8 @@
 //
 //   share_program ROUTE CASE
 //
-// ROUTE is how it finds the driver: linked, dlsym, proc or proc-per-thread.
+// ROUTE is how it finds the driver: linked, dlsym, proc, proc-per-thread or
+// proc-v1.
 // CASE is what it does; it exits with 0 if all went as it must in a session
 // with 1,000,000,000 bytes.
 #include <dlfcn.h>
@@ -27,6 +28,7 @@ using namespace reeve::gpu::cuda;
   X(cuMemAllocAsync, MemAllocAsync) \
   X(cuMemAllocFromPoolAsync, MemAllocFromPoolAsync) \
   X(cuMemFreeAsync, MemFreeAsync) X(cuMemPoolTrimTo, PoolTrimTo) \
+  X(cuMemPoolDestroy, PoolDestroy) \
   X(cuMemCreate, MemCreate) X(cuMemRelease, MemRelease) X(cuMemMap, MemMap) \
   X(cuMemUnmap, MemUnmap) X(cuMemRetainAllocationHandle, MemRetain) \
   X(cuArrayCreate_v2, ArrayCreate) X(cuArray3DCreate_v2, Array3dCreate) \
@@ -35,7 +37,9 @@ using namespace reeve::gpu::cuda;
   X(cuMipmappedArrayDestroy, MipmappedArrayDestroy) \
   X(cuMemGetInfo_v2, MemGetInfo) X(cuDeviceTotalMem_v2, DeviceTotalMem) \
   X(cuCtxDestroy_v2, CtxDestroy) X(cuDevicePrimaryCtxReset_v2, DeviceOnly) \
+  X(cuDevicePrimaryCtxRelease_v2, DeviceOnly) \
   X(cuGraphAddMemAllocNode, GraphAddMemAllocNode) \
+  X(cuGraphAddNode, GraphAddNodeV1) \
   X(cuGraphAddNode_v2, GraphAddNode) X(cuGraphDestroy, GraphDestroy) \
   X(cuLaunchKernel, LaunchKernel) X(cuLaunchKernelEx, LaunchKernelEx) \
   X(cuLaunchCooperativeKernel, LaunchCooperativeKernel) \
@@ -46,6 +50,7 @@ using namespace reeve::gpu::cuda;
 extern "C" {
 REEVE_USED(REEVE_DECLARE)
 GetProcAddress cuGetProcAddress_v2;
+PrimaryRetain cuDevicePrimaryCtxRetain;
 void fake_capture(int on);
 }
 
@@ -71,19 +76,30 @@ std::string base_name(std::string name) {
   return name;
 }
 
+// As the CUDA runtime asks: by the version that brought the entry point.
+int version_of(const char* name) {
+  if (std::strcmp(name, "cuArrayDestroy") == 0) return 2000;
+  return std::strcmp(name, "cuGraphAddNode") == 0 ? 12020 : 13000;
+}
+
 void* found(const std::string& route, const char* name, void* linked) {
   if (route == "linked") return linked;
   void* library = ::dlopen("libcuda.so.1", RTLD_NOW);
   MUST(library != nullptr);
   if (route == "dlsym") return ::dlsym(library, name);
+  void* function = nullptr;
+  const int version = version_of(name);
+  if (route == "proc-v1") {
+    const auto ask = reinterpret_cast<GetProcAddressV1*>(
+        ::dlsym(library, "cuGetProcAddress"));
+    MUST(ask(base_name(name).c_str(), &function, version, 0) == success);
+    return function;
+  }
   const auto ask = reinterpret_cast<GetProcAddress*>(
       ::dlsym(library, "cuGetProcAddress_v2"));
-  void* function = nullptr;
   int status = 0;
   const std::uint64_t flags =
       route == "proc-per-thread" ? per_thread_stream : 0;
-  // As the CUDA runtime asks: by the version that brought the entry point.
-  const int version = std::strcmp(name, "cuArrayDestroy") == 0 ? 2000 : 13000;
   MUST(ask(base_name(name).c_str(), &function, version, flags, &status) ==
        success);
   return function;
@@ -203,6 +219,16 @@ void async(bool given_pool) {
   MUST(free_bytes() == limit);
 }
 
+void destroyed_pool() {
+  const auto pool = reinterpret_cast<Pool>(7);
+  Address at = 0;
+  MUST(api.cuMemAllocFromPoolAsync(&at, most, pool, nullptr) == success);
+  MUST(api.cuMemFreeAsync(at, nullptr) == success);
+  MUST(free_bytes() == limit - most);
+  MUST(api.cuMemPoolDestroy(pool) == success);
+  MUST(free_bytes() == limit);
+}
+
 // In a graph that is being captured, memory stays taken.
 void captured() {
   Address at = 0;
@@ -316,6 +342,9 @@ void graphs() {
                                      &parameters);
       },
       [&] { MUST(api.cuGraphDestroy(graph) == success); });
+  one_but_not_two(
+      [&] { return api.cuGraphAddNode(&node, graph, nullptr, 0, &parameters); },
+      [&] { MUST(api.cuGraphDestroy(graph) == success); });
 }
 
 void contexts() {
@@ -325,6 +354,14 @@ void contexts() {
   MUST(free_bytes() == limit);
   MUST(api.cuMemAlloc_v2(&at, most) == success);
   MUST(api.cuDevicePrimaryCtxReset_v2(0) == success);
+  MUST(free_bytes() == limit);
+  // It lives until the last who holds it has released it.
+  Context primary = nullptr;
+  MUST(cuDevicePrimaryCtxRetain(&primary, 0) == success);
+  MUST(api.cuMemAlloc_v2(&at, most) == success);
+  MUST(api.cuDevicePrimaryCtxRelease_v2(0) == success);
+  MUST(free_bytes() == limit - most);
+  MUST(api.cuDevicePrimaryCtxRelease_v2(0) == success);
   MUST(free_bytes() == limit);
 }
 
@@ -400,6 +437,7 @@ const std::map<std::string, std::function<void()>> cases = {
     {"managed", managed},
     {"async", [] { async(false); }},
     {"pool", [] { async(true); }},
+    {"destroyed-pool", destroyed_pool},
     {"captured", captured},
     {"created", created},
     {"mapped", mapped},
