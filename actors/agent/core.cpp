@@ -44,6 +44,7 @@ EndReason reason_of(const keeper::ExitFacts& facts) {
 Core::Core(Options options)
     : options_(std::move(options)),
       gpus_(options_.node.devices),
+      handover_(options_.owners),
       jitter_(options_.seed) {
   REEVE_CHECK(!options_.agent.empty(), "an agent has a name");
 }
@@ -69,7 +70,10 @@ void Core::on_runtime_ready(const std::vector<keeper::TaskStatus>& tasks,
   effects_.stops.clear();
   effects_.signals.clear();
   effects_.forgets.clear();
-  newest_.epoch = std::max(newest_.epoch, newest.epoch);
+  if (newest.epoch > newest_.epoch) {
+    newest_.epoch = newest.epoch;
+    seen_seq_ = {};
+  }
   newest_.session = std::max(newest_.session, newest.session);
   runtime_limits_ = std::move(limits);
   std::unordered_set<TaskKey, TaskKeyHash> there;
@@ -84,6 +88,7 @@ void Core::on_runtime_ready(const std::vector<keeper::TaskStatus>& tasks,
     if (task.phase != Phase::ended && !there.contains(key)) gone.push_back(key);
   for (const TaskKey& key : gone) {
     if (find(key)->phase == Phase::launching) {
+      handover_.drop(key);
       tasks_.erase(key);
       gpus_.take_back(key);
       continue;
@@ -150,10 +155,20 @@ void Core::on_order(const schema::AgentOrder& order, Time now) {
           epoch.value, newest_.epoch.value));
     return;
   }
-  // Another manager leads: what it knows of us may be old.
-  if (epoch > newest_.epoch && newest_.epoch.value != 0) begin_registration();
+  // Another manager leads: what it knows of us may be old. Where its log is an
+  // older copy, it counts from less than what was ordered before.
+  if (epoch > newest_.epoch && newest_.epoch.value != 0) {
+    begin_registration();
+    list_seq_ = {};
+    for (auto& [key, task] : tasks_) task.ordered_at = {};
+  }
+  if (epoch != newest_.epoch) seen_seq_ = {};
   newest_.epoch = epoch;
   order_seq_ = Sequence{order.seq()};
+  seen_seq_ = std::max(seen_seq_, order_seq_);
+  // One that an earlier boot of this host has named is ahead of its clock.
+  if (order.heard() <= host_ns_)
+    effects_.heard = std::max(effects_.heard, order.heard());
   switch (order.body_type()) {
     case schema::OrderBody::LaunchOrder:
       return on_launch(*order.body_as_LaunchOrder(), now);
@@ -161,6 +176,8 @@ void Core::on_order(const schema::AgentOrder& order, Time now) {
       return on_stop(*order.body_as_StopOrder(), now);
     case schema::OrderBody::SignalOrder:
       return on_signal(*order.body_as_SignalOrder());
+    case schema::OrderBody::ProbeOrder:
+      return on_probe_order(*order.body_as_ProbeOrder());
     case schema::OrderBody::ReconcileOrder:
       return on_list(*order.body_as_ReconcileOrder(), now);
     default: break;
@@ -216,8 +233,10 @@ void Core::launch(const schema::TaskOrder& order, const TaskKey& key,
     return end(key, task, std::move(failed));
   }
   gpus_.give(key, spec->gpus);
-  task.in_runtime = true;
   task.ordered_at = order_seq_;
+  if (options_.gpu_jobs && !spec->gpus.empty())
+    return hand_over(std::move(*spec), order, now);
+  task.in_runtime = true;
   effects_.launches.push_back(std::move(*spec));
 }
 
@@ -258,7 +277,17 @@ void Core::stop(const TaskKey& key, std::uint32_t grace_ms, Time now) {
   if (!task) return bury(key, "it is not on this node");
   if (task->phase == Phase::ended) return queue_end(key, *task);
   if (options_.simulated) return end_simulated(key, now, true);
-  effects_.stops.push_back({key, grace_ms});
+  ask_to_end(key, grace_ms);
+}
+
+// One that still waits for its devices never begins.
+void Core::ask_to_end(const TaskKey& key, std::uint32_t grace_ms) {
+  if (!handover_.drop(key)) return effects_.stops.push_back({key, grace_ms});
+  Fact fact;
+  fact.kind = FactKind::start_failed;
+  fact.reason = EndReason::start_failed;
+  fact.detail = "it was to end before its GPUs were clear";
+  end(key, *find(key), std::move(fact));
 }
 
 // ---- what the runtime says
@@ -346,13 +375,7 @@ void Core::on_gpu_health(const std::vector<GpuFinding>& findings) {
         break;
       // An agent may not drain its node: the reason asks people to.
       case gpu::Action::drain:
-      case gpu::Action::quarantine: {
-        if (!offers(uuid)) break;
-        WantedQuarantine& wanted = quarantines_[uuid];
-        if (!wanted.command.waiting && finding.action > wanted.finding.action)
-          wanted.finding = finding;
-        break;
-      }
+      case gpu::Action::quarantine: want_quarantine(uuid, finding); break;
     }
   }
 }
@@ -360,7 +383,7 @@ void Core::on_gpu_health(const std::vector<GpuFinding>& findings) {
 void Core::kill_for_gpu(const TaskKey& key) {
   effects_.messages.push_back(fmt::format(
       "task {} is ended: {}", keeper::to_string(key), gpus_.why_stopped(key)));
-  effects_.stops.push_back({key, 0});
+  ask_to_end(key, 0);
 }
 
 void Core::on_node(Node node) {
@@ -419,6 +442,7 @@ void Core::end(const TaskKey& key, Task& task, Fact fact) {
     fact.detail.resize(fact_detail_bytes_max);
   task.end = std::move(fact);
   surplus_.erase(key);
+  handover_.drop(key);
   gpus_.take_back(key);
   queue_end(key, task);
 }

@@ -7,7 +7,10 @@
 // none: its tasks start at once and end when their time is over.
 //
 // For a GPU that is found unfit the agent asks for quarantine once the node is
-// registered, and again until the manager has answered.
+// registered, and again until the manager has answered. Tests that it is
+// ordered to make are told in the same way. A launch on a GPU that another
+// owner had waits until it is clean: that is work for the shell (gpu_job.hpp),
+// as tests are, and the core goes on meanwhile.
 //
 // Facts leave in reports, one in flight, sent again until answered; a task is
 // forgotten once its end was accepted. A registration goes in four steps, so
@@ -18,7 +21,9 @@
 //      stopped;
 //   4. when that has ended, RegisterNodes{reconciled: true}.
 // `boot` in messages is {run, number of the registration}: a list that answers
-// an earlier registration is told by it and ignored. A launch may overtake the
+// an earlier registration is told by it and ignored, and one that comes once
+// more for the newest is followed whenever it comes: a node was lost since, and
+// the registration tells the newest that it follows. A launch may overtake the
 // list or be overtaken by it. Orders name the event up to which they know the
 // log: a launch from after the list is not stopped by it, one from before it
 // comes to nothing, and what the manager does not know to have started is not
@@ -40,10 +45,13 @@
 #include <vector>
 
 #include "actors/agent/core_gpus.hpp"
+#include "actors/agent/core_handover.hpp"
+#include "actors/agent/core_jobs.hpp"
 #include "actors/agent/core_retry.hpp"
 #include "actors/agent/keeper/types.hpp"
 #include "actors/agent/node.hpp"
 #include "cluster/error.hpp"
+#include "cluster/program.hpp"
 #include "cluster/steady_time.hpp"
 #include "cluster/types.hpp"
 #include "gpu/health_policy.hpp"
@@ -67,6 +75,9 @@ inline constexpr std::size_t tasks_max = 20'000;
 inline constexpr std::size_t simulated_tasks_max = 1'000'000;
 // Ended tasks that a late launch is recognised by, oldest dropped first.
 inline constexpr std::size_t tombstones_max = 65'536;
+// Devices whose tests are remembered; an order for more is not obeyed, and
+// comes again.
+inline constexpr std::size_t tests_max = 256;
 
 // Steps from a process to the one that a task was started with. What is further
 // down is counted to no task.
@@ -76,7 +87,9 @@ inline constexpr int ancestors_max = 1'000;
 inline constexpr std::uint32_t surplus_grace_ms = 5'000;
 
 inline constexpr std::uint64_t heartbeat_ns = 1 * second_ns;
-// Registering again heals whatever was missed.
+// Registering again heals whatever was missed. It is at the latest so long
+// after the last time, at the earliest half of it: many agents that registered
+// at one moment do not go on doing so.
 inline constexpr std::uint64_t registration_ns = 60 * second_ns;
 // How long the manager's list may take after its answer.
 inline constexpr std::uint64_t list_ns_max = 5 * second_ns;
@@ -92,6 +105,14 @@ struct Options {
   std::uint64_t output_bytes_max = 0;  // per stream of a task; 0: the keeper's
   // Fewer, for tests.
   std::size_t simulated_tasks_max = agent::simulated_tasks_max;
+  // Somebody does Effects::gpu_jobs. Without, GPUs are neither tested nor
+  // cleaned.
+  bool gpu_jobs = false;
+  Handover::Owners owners{};  // of its GPUs, as it was written down
+  // What the node can test is tested by itself: see RegisterNodes.
+  bool test_new = false;
+  bool test_quarantined = false;
+  cluster::Program program = {};
 };
 
 struct Counters {
@@ -110,10 +131,14 @@ struct Counters {
   std::uint64_t overuse_stopped = 0;  // for their use of GPUs
   std::uint64_t failed_stopped = 0;   // for errors of their GPUs
   std::uint64_t quarantines = 0;      // asked for
+  std::uint64_t tests = 0;
+  std::uint64_t handovers = 0;  // of a GPU to another owner
+  std::uint64_t unclean = 0;    // that failed
   std::uint64_t facts = 0;
   std::uint64_t reports = 0;
   std::uint64_t resends = 0;
   std::uint64_t rejections = 0;
+  std::uint64_t registrations = 0;  // that were complete
 };
 
 // The newest that any order named, ever.
@@ -151,8 +176,11 @@ struct Effects {
   std::vector<StopTask> stops;
   std::vector<SignalTask> signals;
   std::vector<TaskKey> forgets;
+  std::vector<GpuJob> gpu_jobs;  // each is answered by on_gpu_job
   std::vector<SendCommand> commands;
-  std::vector<std::byte> heartbeat;   // empty: none is due
+  std::vector<std::byte> heartbeat;  // empty: none is due
+  // The newest heartbeat that was heard, as it was named; 0: no news.
+  std::uint64_t heard = 0;
   std::vector<std::string> messages;  // for the log
 };
 
@@ -191,6 +219,9 @@ class Core {
   // What is new of the devices' health, each finding once.
   void on_gpu_health(const std::vector<GpuFinding>& findings);
 
+  // A job is done, or could not be.
+  void on_gpu_job(const GpuJobDone& done);
+
   // The answer to a command; answers to others are ignored.
   void on_reply(const schema::Reply& reply, Time now);
   // The bus is there again after an interruption.
@@ -200,6 +231,9 @@ class Core {
   // heartbeat away.
   std::uint64_t wait_ns() const;
   void set_load_milli(std::uint32_t load_milli) { load_milli_ = load_milli; }
+  // Names the heartbeats from now on: a time of a clock of the host that never
+  // jumps. The keeper ends tasks by it that hear nothing for too long.
+  void set_host_time(std::uint64_t host_ns) { host_ns_ = host_ns; }
 
   Effects take_effects(Time now);
 
@@ -242,6 +276,20 @@ class Core {
     gpu::Finding finding;
     PendingCommand command;
   };
+  enum class TestPhase : std::uint8_t {
+    waiting,  // for the device, or for others to end
+    running,
+    told,  // not accepted
+    over,  // remembered, so that it is not made again
+  };
+  struct Test {
+    std::uint64_t id = 0;  // the event that asked for it
+    bool full = false;
+    TestPhase phase = TestPhase::waiting;
+    std::uint64_t job = 0;
+    GpuJobDone result;
+    PendingCommand report;
+  };
   struct QueuedFact {
     TaskKey key;
     bool is_end = false;
@@ -263,6 +311,7 @@ class Core {
   void on_stop(const schema::StopOrder& order, Time now);
   void on_signal(const schema::SignalOrder& order);
   void stop(const TaskKey& key, std::uint32_t grace_ms, Time now);
+  void ask_to_end(const TaskKey& key, std::uint32_t grace_ms);
   void kill_for_gpu(const TaskKey& key);
   bool offers(const std::string& uuid) const;  // the device or parts of it
   void take_node();
@@ -296,11 +345,28 @@ class Core {
   void send(PendingCommand& command, Time now);
   void send_again(PendingCommand& command, Time now);
   bool rejected(PendingCommand& command, const schema::Reply& reply, Time now);
-  void send_quarantines(Time now);
-  void make_quarantine(const std::string& uuid, WantedQuarantine& wanted);
-  void on_quarantine_reply(const schema::Reply& reply, Time now);
+  void register_as_stranger(const schema::Reply& reply, Time now);
   schema::Id128 next_command_id();
   schema::Id128 boot() const { return {options_.run, registration_number_}; }
+
+  // core_devices.cpp: quarantines, tests, and from one owner to the next
+  const NodeDevice* device(const std::string& uuid) const;
+  void want_quarantine(const std::string& uuid, const gpu::Finding& finding);
+  void send_quarantines(Time now);
+  void make_quarantine(const std::string& uuid, WantedQuarantine& wanted);
+  bool on_quarantine_reply(const schema::Reply& reply, Time now);
+  void on_probe_order(const schema::ProbeOrder& order);
+  void begin_tests(Time now);
+  std::uint64_t begin_job(GpuJob job, Time now);
+  void tell(Test& test, GpuJobDone result);
+  void send_tests(Time now);
+  void make_report(const std::string& uuid, Test& test);
+  void on_test_reply(const schema::Reply& reply, Time now);
+  void hand_over(keeper::TaskSpec spec, const schema::TaskOrder& order,
+                 Time now);
+  void advance_devices(Time now);
+  void finish_job(const GpuJob& job, GpuJobDone done);
+  void fail_unclean(const TaskKey& key, std::string why);
 
   // core_simulated.cpp
   void simulate(const schema::TaskOrder& order, const TaskKey& key, Time now);
@@ -316,6 +382,7 @@ class Core {
   Options options_;
   Newest newest_;
   Sequence order_seq_;  // of the order at hand
+  Sequence seen_seq_;   // the newest that an order of the newest epoch named
   Sequence list_seq_;   // of the newest list
   bool ready_ = false;
   bool registered_ = false;
@@ -341,12 +408,16 @@ class Core {
   Time next_registration_;
 
   std::map<std::string, WantedQuarantine> quarantines_;  // not answered
+  std::map<std::string, Test> tests_;                    // by uuid
+  Handover handover_;
+  GpuJobs jobs_;
 
   std::vector<SimulatedEnd> simulated_;  // a heap, earliest first
   cluster::SteadyTime clock_;
   Time next_heartbeat_;
   Time last_tick_;
   std::uint32_t load_milli_ = 0;
+  std::uint64_t host_ns_ = 0;
   std::uint64_t commands_ = 0;
   Jitter jitter_;
   Effects effects_;

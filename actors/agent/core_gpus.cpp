@@ -12,6 +12,14 @@ namespace reeve::agent {
 
 using keeper::TaskKey;
 
+namespace {
+
+bool has(const std::vector<std::uint32_t>& pids, std::uint32_t pid) {
+  return std::find(pids.begin(), pids.end(), pid) != pids.end();
+}
+
+}  // namespace
+
 void GpuGrants::offer(const std::vector<NodeDevice>& devices) {
   mig_of_.clear();
   for (const NodeDevice& device : devices)
@@ -56,6 +64,15 @@ void GpuGrants::take_up(const TaskKey& task, Shares devices) {
   if (!devices.empty()) held_[task].devices = std::move(devices);
 }
 
+std::vector<TaskKey> GpuGrants::holders(const std::string& uuid) const {
+  std::vector<TaskKey> tasks;
+  for (const auto& [task, held] : held_)
+    if (std::any_of(held.devices.begin(), held.devices.end(),
+                    [&](const auto& share) { return share.uuid == uuid; }))
+      tasks.push_back(task);
+  return tasks;
+}
+
 std::string GpuGrants::why_stopped(const TaskKey& task) const {
   const auto found = held_.find(task);
   return found == held_.end() ? "" : found->second.why_stopped;
@@ -93,7 +110,14 @@ std::string GpuGrants::judge(const TaskKey& task, const std::string& uuid,
                        counted(use.processes, "program"),
                        format_bytes(use.memory_bytes));
   const std::uint64_t extra_bytes = use.processes * process_extra_bytes_max;
-  if (!shared || use.memory_bytes <= limit_bytes + extra_bytes) return "";
+  if (!shared) return "";
+  if (use.unheld > 0)
+    return fmt::format(
+        "it used its share of {} in {} without {}: programs that are linked "
+        "statically, or started without LD_PRELOAD as it was, need a whole "
+        "device",
+        uuid, counted(use.unheld, "program"), keeper::share_library_path);
+  if (use.memory_bytes <= limit_bytes + extra_bytes) return "";
   return fmt::format(
       "it held {} of {} in {}; its share is {}, and {} more for each program",
       format_bytes(use.memory_bytes), uuid, counted(use.processes, "program"),
@@ -105,11 +129,15 @@ std::vector<TaskKey> GpuGrants::look(const std::vector<GpuUse>& uses,
   std::map<TaskKey, std::string> over;
   for (const GpuUse& device : uses) {
     std::map<TaskKey, Use> by_task;
-    for (const gpu::ProcessUse& process : device.processes)
+    for (const gpu::ProcessUse& process : device.processes) {
+      if (has(device.servers, process.pid)) continue;
       if (const auto task = task_of(static_cast<int>(process.pid))) {
-        ++by_task[*task].processes;
-        by_task[*task].memory_bytes += process.memory_bytes.value_or(0);
+        Use& use = by_task[*task];
+        ++use.processes;
+        use.memory_bytes += process.memory_bytes.value_or(0);
+        use.unheld += has(device.unheld, process.pid) ? 1 : 0;
       }
+    }
     for (const auto& [task, use] : by_task)
       if (auto why = judge(task, device.uuid, use); !why.empty())
         over.emplace(task, std::move(why));

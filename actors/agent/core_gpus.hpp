@@ -44,10 +44,13 @@ class GpuGrants {
   void take_up(const keeper::TaskKey& task, Shares devices);
   void take_back(const keeper::TaskKey& task) { held_.erase(task); }
   bool holds(const keeper::TaskKey& task) const { return held_.contains(task); }
+  // The tasks that were given the device, or shares of it.
+  std::vector<keeper::TaskKey> holders(const std::string& uuid) const;
 
   // Tasks to be stopped: at overuse_looks_max looks in a row they held more
-  // memory than their share and process_extra_bytes_max for each process, or
-  // used a device that is not theirs. `uses` has all devices of the host.
+  // memory than their share and process_extra_bytes_max for each process, had
+  // processes without the library that holds them to the share, or used a
+  // device that is not theirs. `uses` has all devices of the host.
   std::vector<keeper::TaskKey> look(const std::vector<GpuUse>& uses,
                                     const TaskOf& task_of);
   // Tasks to be stopped: all that hold the device or a part of it.
@@ -64,6 +67,7 @@ class GpuGrants {
   };
   struct Use {
     std::uint64_t processes = 0;
+    std::uint64_t unheld = 0;  // of these
     std::uint64_t memory_bytes = 0;
   };
 

@@ -100,6 +100,39 @@ BOOST_FIXTURE_TEST_CASE(who_holds_too_much_at_one_look_alone_goes_on, Looks) {
                    .empty());
 }
 
+BOOST_FIXTURE_TEST_CASE(a_share_without_its_library_is_ended, Looks) {
+  grants.take_up(one, {share("GPU-a", 300, 8 * gib)});
+  grants.take_up(two, {share("GPU-a", 300, 8 * gib)});
+  const std::vector<GpuUse> uses{
+      {"GPU-a", {{50, gib}, {51, gib}, {60, gib}}, {51}}};
+  for (unsigned i = 1; i < overuse_looks_max; ++i)
+    BOOST_TEST(look(uses).empty());
+  BOOST_TEST((look(uses) == std::vector{one}));
+  BOOST_TEST(grants.why_stopped(one) ==
+             "it used its share of GPU-a in 1 program without "
+             "/dev/reeve/libreeve-gpu-share.so: programs that are linked "
+             "statically, or started without LD_PRELOAD as it was, need a "
+             "whole device");
+  BOOST_TEST(grants.why_stopped(two) == "");
+}
+
+BOOST_FIXTURE_TEST_CASE(a_server_of_the_site_counts_to_no_task, Looks) {
+  grants.take_up(one, {share("GPU-a", 300, 8 * gib)});
+  GpuUse use{"GPU-a", {{50, gib}, {51, 70 * gib}}, {51}, {51}};
+  for (unsigned i = 0; i < 2 * overuse_looks_max; ++i)
+    BOOST_TEST(look({use}).empty());
+  use.servers.clear();
+  for (unsigned i = 1; i < overuse_looks_max; ++i)
+    BOOST_TEST(look({use}).empty());
+  BOOST_TEST((look({use}) == std::vector{one}));
+}
+
+BOOST_FIXTURE_TEST_CASE(a_whole_device_needs_no_library, Looks) {
+  grants.take_up(one, {share("GPU-a", 1000, 8 * gib)});
+  for (unsigned i = 0; i < 2 * overuse_looks_max; ++i)
+    BOOST_TEST(look({{"GPU-a", {{50, gib}}, {50}}}).empty());
+}
+
 BOOST_FIXTURE_TEST_CASE(a_device_of_others_is_for_nobody_else, Looks) {
   grants.take_up(one, {share("GPU-a", 1000, gib)});
   const std::vector<GpuUse> uses{{"GPU-a", {{50, 70 * gib}}},
@@ -172,9 +205,8 @@ BOOST_AUTO_TEST_CASE(what_is_held_is_kept_where_it_is_and_as_it_is) {
 
 struct Sharing {
   explicit Sharing(std::string library = "/lib/share.so")
-      : core(options(std::move(library))) {
-    ready();
-  }
+      : Sharing(options(std::move(library))) {}
+  explicit Sharing(Options options) : core(std::move(options)) { ready(); }
 
   static Options options(std::string library) {
     Options all;
@@ -275,6 +307,38 @@ BOOST_FIXTURE_TEST_CASE(a_share_comes_with_its_limits_and_the_library,
   BOOST_TEST(env["CUDA_VISIBLE_DEVICES"] == "GPU-a");
   BOOST_TEST(env_of(launched[1])["LD_PRELOAD"] ==
              std::string(keeper::share_library_path) + ":/x.so /y.so");
+}
+
+BOOST_AUTO_TEST_CASE(a_share_goes_through_the_mps_of_the_site) {
+  Options options = Sharing::options("/lib/share.so");
+  options.node.mps_directory = "/run/mps";
+  Sharing site(std::move(options));
+  site.order(Orders(1)
+                 .with_share(125, 8 * gib + 1)
+                 .with_env("CUDA_MPS_PIPE_DIRECTORY", "/tmp/mine"),
+             one);
+  site.order(Orders(1), two);
+  BOOST_REQUIRE(site.launched.size() == 2u);
+  BOOST_TEST(site.launched[0].mps_directory == "/run/mps");
+  // What it was given stays what it is accounted for.
+  BOOST_TEST(site.launched[0].gpus.at(0).compute_milli == 125u);
+  auto env = env_of(site.launched[0]);
+  BOOST_TEST(env["CUDA_MPS_PIPE_DIRECTORY"] == keeper::share_mps_path);
+  BOOST_TEST(env["CUDA_MPS_ACTIVE_THREAD_PERCENTAGE"] == "13");
+  BOOST_TEST(env["CUDA_MPS_PINNED_DEVICE_MEM_LIMIT"] == "0=8193M");
+  BOOST_TEST(site.launched[1].mps_directory == "");
+  BOOST_TEST(env_of(site.launched[1]).count("CUDA_MPS_PIPE_DIRECTORY") == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(a_share_of_an_instance_does_not_go_through_mps) {
+  Options options = Sharing::options("/lib/share.so");
+  options.node.mps_directory = "/run/mps";
+  options.node.devices[0].mig_of = "GPU-whole";
+  Sharing site(std::move(options));
+  site.order(Orders(1).with_share(300, gib), one);
+  BOOST_REQUIRE(site.launched.size() == 1u);
+  BOOST_TEST(site.launched[0].share_library == "/lib/share.so");
+  BOOST_TEST(site.launched[0].mps_directory == "");
 }
 
 BOOST_FIXTURE_TEST_CASE(a_whole_device_comes_without_the_library, Sharing) {
@@ -554,6 +618,34 @@ BOOST_FIXTURE_TEST_CASE(a_device_that_a_task_holds_is_offered_until_its_end,
   answer(heard.report_id);
   BOOST_TEST(heard.registrations == before + 1);
   BOOST_TEST((heard.devices == Uuids{"GPU-b"}));
+}
+
+// While an instance is held the old cut stands, also for the others.
+BOOST_FIXTURE_TEST_CASE(a_card_that_is_cut_anew_is_registered_when_it_is_free,
+                        Changing) {
+  const auto instance = [&](const char* uuid, const char* model) {
+    NodeDevice part = device(uuid);
+    part.model = model;
+    part.mig_of = "GPU-b";
+    return part;
+  };
+  has({instance("MIG-1", "A100 MIG 1g.10gb"),
+       instance("MIG-2", "A100 MIG 1g.10gb")});
+  BOOST_TEST((heard.devices == Uuids{"MIG-1", "MIG-2"}));
+  answer(heard.registration_id);
+  order(Orders(1).with_device("MIG-1"), one);
+  core.on_started(one, 20, 10, "");
+  step();
+  answer(heard.report_id);
+  const auto before = heard.registrations;
+  has({instance("MIG-3", "A100 MIG 3g.40gb")});
+  tick(second_ns);
+  BOOST_TEST(heard.registrations == before);
+  core.on_exited(one, {});
+  step();
+  answer(heard.report_id);
+  BOOST_TEST(heard.registrations == before + 1);
+  BOOST_TEST((heard.devices == Uuids{"MIG-3"}));
 }
 
 BOOST_FIXTURE_TEST_CASE(a_device_is_in_quarantine_before_it_is_gone, Changing) {

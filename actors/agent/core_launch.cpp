@@ -83,6 +83,42 @@ void set_places(const schema::TaskOrder& order, Environment& environment) {
   environment.set("REEVE_MEMORY_BYTES", order.memory_bytes());
 }
 
+// A control daemon of MPS does not serve instances, and who has a whole device
+// needs no part of it.
+bool uses_mps(const Node& node, const keeper::TaskSpec& spec) {
+  const auto is_part = [&](const auto& share) {
+    return !share.whole() &&
+           std::none_of(node.devices.begin(), node.devices.end(),
+                        [&](const NodeDevice& device) {
+                          return device.uuid == share.uuid &&
+                                 !device.mig_of.empty();
+                        });
+  };
+  return !node.mps_directory.empty() &&
+         std::all_of(spec.gpus.begin(), spec.gpus.end(), is_part);
+}
+
+// What CUDA in the task's programs tells MPS: one part of the multiprocessors
+// for all devices, and the memory of each, by its place among the visible ones.
+void set_mps(const Node& node, Environment& environment,
+             keeper::TaskSpec& spec) {
+  constexpr std::uint32_t milli_per_percent = 10;
+  constexpr std::uint64_t mib = 1ull << 20;
+  std::uint32_t milli = 0;
+  std::string memory;
+  for (std::size_t i = 0; i < spec.gpus.size(); ++i) {
+    const auto& share = spec.gpus[i];
+    milli = std::max(milli, share.compute_milli);
+    memory += fmt::format("{}{}={}M", i == 0 ? "" : ",", i,
+                          (share.memory_bytes + mib - 1) / mib);
+  }
+  spec.mps_directory = node.mps_directory;
+  environment.set("CUDA_MPS_PIPE_DIRECTORY", keeper::share_mps_path);
+  environment.set("CUDA_MPS_ACTIVE_THREAD_PERCENTAGE",
+                  (milli + milli_per_percent - 1) / milli_per_percent);
+  environment.set("CUDA_MPS_PINNED_DEVICE_MEM_LIMIT", memory);
+}
+
 // What holds the task to its shares is in each of its programs.
 Status share_devices(const Node& node, Environment& environment,
                      keeper::TaskSpec& spec) {
@@ -103,6 +139,7 @@ Status share_devices(const Node& node, Environment& environment,
   environment.set("LD_PRELOAD",
                   fmt::format("{}{}{}", keeper::share_library_path,
                               also.empty() ? "" : ":", also));
+  if (uses_mps(node, spec)) set_mps(node, environment, spec);
   return {};
 }
 
@@ -154,6 +191,7 @@ Expected<keeper::TaskSpec> task_spec(const schema::TaskOrder& order,
   spec.memory_bytes = order.memory_bytes();
   spec.cpu_milli = order.cpu_milli();
   spec.output_bytes_max = output_bytes_max;
+  spec.cut_off_ns = order.cut_off_ns();
   Environment environment;
   environment.given(order);
   set_places(order, environment);

@@ -1,10 +1,10 @@
-// What the manager must hear: facts, registrations, unfit devices, heartbeats.
+// What the manager must hear: facts, registrations, heartbeats.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <utility>
 
-#include "actors/agent/core.hpp"
+#include "actors/agent/core_command.hpp"
 #include "cluster/check.hpp"
 #include "schema/wire.hpp"
 
@@ -54,31 +54,11 @@ flatbuffers::Offset<schema::NodeSpec> build_node(
                                 label_list);
 }
 
-// Whether the same may be accepted later, under another id: the manager
-// remembers what it refused.
-bool passes(const schema::Rejection& rejection) {
-  return rejection.code() == schema::RejectCode::try_again ||
-         rejection.code() == schema::RejectCode::no_space;
-}
-
 }  // namespace
 
 schema::Id128 Core::next_command_id() {
   ++commands_;
   return {options_.run, options_.seed + commands_};
-}
-
-// Given an id of its own, and not sent yet.
-template <class Body>
-void Core::make(PendingCommand& command, const char* kind, Builder& builder,
-                flatbuffers::Offset<Body> body) {
-  command.waiting = true;
-  command.id = next_command_id();
-  command.kind = kind;
-  const auto root = schema::CreateCommand(
-      builder, &command.id, schema::CommandBodyTraits<Body>::enum_value,
-      body.Union());
-  command.bytes = bytes_of(schema::finish(builder, root));
 }
 
 void Core::send(PendingCommand& command, Time now) {
@@ -168,15 +148,24 @@ void Core::on_reply(const schema::Reply& reply, Time now) {
   const auto* id = reply.command_id();
   if (!id) return;
   if (report_.is(*id)) {
-    if (rejected(report_, reply, now)) return;
+    if (rejected(report_, reply, now)) return register_as_stranger(reply, now);
     on_report_accepted();
     advance_registration(now);
   } else if (registering_.is(*id)) {
     if (rejected(registering_, reply, now)) return;
     on_registration_accepted(now);
-  } else {
-    on_quarantine_reply(reply, now);
+  } else if (!on_quarantine_reply(reply, now)) {
+    on_test_reply(reply, now);
   }
+}
+
+// A manager that does not understand this program takes no facts, and they come
+// first: it would not hear which program this is.
+void Core::register_as_stranger(const schema::Reply& reply, Time now) {
+  if (schema::text(reply.rejection()->rule()) != cluster::protocol_rule) return;
+  if (ready_ && registration_ == Registration::facts_first &&
+      !registering_.waiting)
+    send_registration(false, now);
 }
 
 // A rejected command is tried again, seldom: what it says stays true.
@@ -198,43 +187,6 @@ bool Core::rejected(PendingCommand& command, const schema::Reply& reply,
 void Core::send_again(PendingCommand& command, Time now) {
   ++counters_.resends;
   send(command, now);
-}
-
-// ---- unfit devices
-
-// An unregistered node has no devices that the manager knows.
-void Core::send_quarantines(Time now) {
-  if (!registered_) return;
-  for (auto& [uuid, wanted] : quarantines_) {
-    if (wanted.command.waiting) continue;
-    ++counters_.quarantines;
-    effects_.messages.push_back(fmt::format("{} goes into quarantine: {}", uuid,
-                                            wanted.finding.reason));
-    make_quarantine(uuid, wanted);
-    send(wanted.command, now);
-  }
-}
-
-void Core::make_quarantine(const std::string& uuid, WantedQuarantine& wanted) {
-  Builder builder(512);
-  const auto body = schema::CreateQuarantineDeviceDirect(
-      builder, options_.node.name.c_str(), uuid.c_str(),
-      wanted.finding.reason.c_str());
-  make(wanted.command, "quarantine_device", builder, body);
-}
-
-void Core::on_quarantine_reply(const schema::Reply& reply, Time now) {
-  const auto found = std::find_if(
-      quarantines_.begin(), quarantines_.end(), [&](const auto& one) {
-        return one.second.command.is(*reply.command_id());
-      });
-  if (found == quarantines_.end()) return;
-  auto& [uuid, wanted] = *found;
-  const auto* no = reply.rejection();
-  const bool is_there = no && schema::text(no->rule()) == "device_quarantined";
-  if (!is_there && rejected(wanted.command, reply, now) && passes(*no))
-    return make_quarantine(uuid, wanted);
-  quarantines_.erase(found);
 }
 
 // ---- registration
@@ -268,9 +220,13 @@ void Core::send_registration(bool reconciled, Time now) {
   const auto list = builder.CreateVector(nodes);
   const auto agent = builder.CreateString(options_.agent);
   const schema::Id128 run = boot();
-  const auto body =
-      schema::CreateRegisterNodes(builder, agent, &run, list, reconciled,
-                                  newest_.epoch.value, newest_.session.value);
+  const auto version = optional_text(builder, options_.program.version);
+  const bool can_test = options_.gpu_jobs && !options_.node.gpu_probe.empty();
+  const auto body = schema::CreateRegisterNodes(
+      builder, agent, &run, list, reconciled, newest_.epoch.value,
+      newest_.session.value, can_test && options_.test_new,
+      can_test && options_.test_quarantined, version, list_seq_.value,
+      host_ns_);
   registering_ = {};
   make(registering_, "register_nodes", builder, body);
   send(registering_, now);
@@ -278,6 +234,8 @@ void Core::send_registration(bool reconciled, Time now) {
 
 void Core::on_registration_accepted(Time now) {
   registering_ = {};
+  // It is understood now: the facts still come first.
+  if (registration_ == Registration::facts_first) return;
   if (registration_ == Registration::asked) {
     registration_ = Registration::listing;
     list_due_ = Time{now.value + list_ns_max};
@@ -288,16 +246,22 @@ void Core::on_registration_accepted(Time now) {
 void Core::registration_complete(Time now) {
   registration_ = Registration::idle;
   registered_ = true;
-  next_registration_ = Time{now.value + registration_ns};
+  ++counters_.registrations;
+  next_registration_ = Time{now.value + jitter_.spread(registration_ns)};
 }
 
 void Core::on_list(const schema::ReconcileOrder& order, Time now) {
   const auto* answers = order.boot();
   const schema::Id128 mine = boot();
+  // One that comes later than it was waited for was made because a node was
+  // lost since: what was given up with it ends all the same.
+  const bool awaited = registration_ == Registration::asked ||
+                       registration_ == Registration::listing;
+  const bool again =
+      !options_.simulated && registration_ != Registration::facts_first;
   const bool current = answers && answers->high() == mine.high() &&
-                       answers->low() == mine.low() &&
-                       (registration_ == Registration::asked ||
-                        registration_ == Registration::listing);
+                       answers->low() == mine.low() && (awaited || again) &&
+                       order_seq_ >= list_seq_;
   if (!current) {
     ++counters_.lists_stale;
     return;
@@ -305,9 +269,9 @@ void Core::on_list(const schema::ReconcileOrder& order, Time now) {
   list_seq_ = std::max(list_seq_, order_seq_);
   if (options_.simulated) return check_launches(order, now);
   find_surplus(order);
-  for (const TaskKey& key : surplus_)
-    effects_.stops.push_back({key, surplus_grace_ms});
   counters_.surplus_stopped += surplus_.size();
+  for (const TaskKey& key : std::vector(surplus_.begin(), surplus_.end()))
+    ask_to_end(key, surplus_grace_ms);
   registering_ = {};
   registration_ = Registration::clearing;
   advance_registration(now);
@@ -374,6 +338,9 @@ void Core::tick(Time now) {
   for (auto& [uuid, wanted] : quarantines_)
     if (wanted.command.waiting && now >= wanted.command.due)
       send_again(wanted.command, now);
+  for (auto& [uuid, test] : tests_)
+    if (test.report.waiting && now >= test.report.due)
+      send_again(test.report, now);
   if (now >= next_heartbeat_) send_heartbeat(now);
 }
 
@@ -385,7 +352,8 @@ void Core::send_heartbeat(Time now) {
   const schema::Id128 run = boot();
   const auto heartbeat = schema::CreateHeartbeat(
       builder, agent, &run, now.value,
-      static_cast<std::uint32_t>(tasks_.size()), load_milli_);
+      static_cast<std::uint32_t>(tasks_.size()), load_milli_,
+      newest_.epoch.value, seen_seq_.value, host_ns_);
   effects_.heartbeat = bytes_of(schema::finish(builder, heartbeat));
 }
 
@@ -396,6 +364,10 @@ std::uint64_t Core::wait_ns() const {
   if (registering_.waiting) due = std::min(due, registering_.due);
   for (const auto& [uuid, wanted] : quarantines_)
     if (wanted.command.waiting) due = std::min(due, wanted.command.due);
+  for (const auto& [uuid, test] : tests_)
+    if (test.report.waiting) due = std::min(due, test.report.due);
+  if (const auto next = handover_.due()) due = std::min(due, *next);
+  if (const auto next = jobs_.due()) due = std::min(due, *next);
   const Time now = clock_.now();
   return due > now ? due.value - now.value : 0;
 }
@@ -403,9 +375,13 @@ std::uint64_t Core::wait_ns() const {
 Effects Core::take_effects(Time now) {
   now = clock_.at(now);
   take_node();
+  advance_devices(now);
   advance_registration(now);
-  build_report(now);
+  // Before the facts: whoever failed for a device is not to be sent there
+  // again.
   send_quarantines(now);
+  build_report(now);
+  send_tests(now);
   return std::exchange(effects_, {});
 }
 
@@ -419,6 +395,10 @@ void Core::check_invariants() const {
     REEVE_CHECK(
         task.phase != Phase::ended || !gpus_.holds(key),
         fmt::format("{} has ended and holds GPUs", keeper::to_string(key)));
+    REEVE_CHECK(!handover_.waits(key) ||
+                    (task.phase == Phase::launching && !task.in_runtime),
+                fmt::format("{} is started and waits for its GPUs",
+                            keeper::to_string(key)));
     REEVE_CHECK(
         task.phase == Phase::ended || !task.end_waiting,
         fmt::format("{} runs but its end is told", keeper::to_string(key)));

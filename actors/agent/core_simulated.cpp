@@ -17,13 +17,15 @@ constexpr int exit_code_sigterm = 128 + sigterm;
 }  // namespace
 
 // One that the manager knows to have started goes on with the rest of its
-// time: nothing was remembered here.
+// time: nothing was remembered here. Where the clock was set back since, that
+// is all of it, from now on.
 void Core::simulate(const schema::TaskOrder& order, const TaskKey& key,
                     Time now) {
   const bool resumed = order.sim_started_at() != 0;
   Task& task = tasks_[key];
   task.phase = Phase::running;
-  task.started_at = resumed ? order.sim_started_at() : now.value;
+  task.started_at =
+      resumed ? std::min(order.sim_started_at(), now.value) : now.value;
   if (!resumed) queue_start(key, task);
   const std::uint64_t left = UINT64_MAX - task.started_at;
   const Time due{task.started_at + std::min(left, order.sim_duration_ns())};

@@ -1,109 +1,10 @@
-#include "actors/agent/core.hpp"
-
-#include <algorithm>
 #include <boost/test/unit_test.hpp>
-#include <optional>
-#include <string>
+#include <set>
 
-#include "actors/agent/core_launch.hpp"
-#include "actors/agent/test_orders.hpp"
+#include "actors/agent/test_agent.hpp"
 
 namespace reeve::agent {
 namespace {
-
-using schema::EndReason;
-using schema::FactKind;
-using testing::Heard;
-using testing::Orders;
-
-constexpr Time noon{1'000 * second_ns};
-
-// A real agent whose runtime is up and whose node is registered.
-struct Agent {
-  explicit Agent(bool simulated = false) : core(options(simulated)) {}
-  explicit Agent(const Options& options) : core(options) {}
-
-  static Options options(bool simulated) {
-    Options all;
-    all.agent = simulated ? "sim" : "n1";
-    all.simulated = simulated;
-    all.node.name = "n1";
-    all.node.cpu_milli = 4000;
-    all.node.devices = {{"GPU-a", "A100", 80, 0, {"/dev/nvidia3"}}};
-    all.node.common_device_paths = {"/dev/nvidiactl"};
-    all.node.labels = {{"rack", "r1"}};
-    all.run = 77;
-    all.seed = 1;
-    return all;
-  }
-
-  void step() {
-    Effects now_effects = core.take_effects(now);
-    core.check_invariants();
-    for (auto& command : now_effects.commands) {
-      command_bytes = command.bytes.size();
-      heard.take(command);
-    }
-    for (auto& spec : now_effects.launches) launched.push_back(std::move(spec));
-    for (auto& one : now_effects.stops) stopped.push_back(one);
-    for (auto& one : now_effects.signals) signalled.push_back(one);
-    for (auto& key : now_effects.forgets) forgotten.push_back(key);
-    if (!now_effects.heartbeat.empty()) ++heartbeats;
-  }
-  void order(const std::vector<std::byte>& bytes) {
-    core.on_order(testing::order_of(bytes), now);
-    step();
-  }
-  void answer(const schema::Id128& id, bool accepted = true) {
-    const auto bytes = testing::make_reply(id, accepted);
-    core.on_reply(testing::reply_of(bytes), now);
-    step();
-  }
-  void answer_report() { answer(heard.report_id); }
-  void answer_registration() { answer(heard.registration_id); }
-  void tick(std::uint64_t ns) {
-    now.value += ns;
-    core.on_tick(now);
-    step();
-  }
-  void ready(const std::vector<keeper::TaskStatus>& tasks = {}) {
-    core.on_runtime_ready(tasks, {}, {"no cgroups"}, now);
-    step();
-  }
-  // All that a fresh agent without tasks needs to be registered.
-  void registered() {
-    ready();
-    answer_registration();
-    order(Orders(1).list(heard.boot, {}));
-    answer_registration();
-    BOOST_REQUIRE(core.registered());
-  }
-
-  Time now = noon;
-  Core core;
-  Heard heard;
-  std::vector<TaskSpec> launched;
-  std::vector<StopTask> stopped;
-  std::vector<SignalTask> signalled;
-  std::vector<TaskKey> forgotten;
-  int heartbeats = 0;
-  std::size_t command_bytes = 0;  // of the last one
-};
-
-struct Ready : Agent {
-  Ready() { registered(); }
-};
-
-struct Simulated : Agent {
-  Simulated() : Agent(true) {
-    ready();
-    answer_registration();
-    order(Orders(1).list(heard.boot, {}));
-  }
-};
-
-const TaskKey one{5, 1, 0};
-const TaskKey two{6, 1, 0};
 
 keeper::ExitFacts exited_with(int code) {
   keeper::ExitFacts facts;
@@ -176,6 +77,57 @@ BOOST_FIXTURE_TEST_CASE(a_registration_tells_the_newest_that_was_named, Agent) {
   tick(registration_ns);
   BOOST_TEST(heard.newest_epoch == 10u);
   BOOST_TEST(heard.newest_session == one.session);
+}
+
+// Of those that lost the bus at one moment, so that they registered at one.
+BOOST_AUTO_TEST_CASE(agents_do_not_register_again_at_one_moment) {
+  std::set<std::uint64_t> moments;
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    Options options = Agent::options(false);
+    options.seed = seed;
+    Agent agent(options);
+    agent.registered();
+    BOOST_TEST(agent.core.counters().registrations == 1u);
+    const auto before = agent.heard.registrations;
+    while (agent.heard.registrations == before &&
+           agent.now <= Time{noon.value + registration_ns})
+      agent.tick(second_ns);
+    const std::uint64_t waited = agent.now.value - noon.value;
+    BOOST_TEST(waited >= registration_ns / 2);
+    BOOST_TEST(waited <= registration_ns);
+    moments.insert(waited / second_ns);
+  }
+  BOOST_TEST(moments.size() > 10u);
+}
+
+// Its facts come first, and nobody takes them: it says which program it is.
+BOOST_AUTO_TEST_CASE(a_program_that_is_not_understood_registers_all_the_same) {
+  Agent agent;
+  keeper::TaskStatus ended;
+  ended.key = one;
+  ended.state = keeper::TaskState::exited;
+  agent.ready({ended});
+  const auto refuse = [&](const schema::Id128& id) {
+    const auto bytes = testing::make_refusal(
+        id, schema::RejectCode::wrong_state, cluster::protocol_rule);
+    agent.core.on_reply(testing::reply_of(bytes), agent.now);
+    agent.step();
+  };
+  BOOST_TEST(agent.heard.registrations == 0u);
+  refuse(agent.heard.report_id);
+  BOOST_TEST(agent.heard.registrations == 1u);
+  refuse(agent.heard.registration_id);
+  BOOST_TEST(!agent.core.registered());
+  // Once it is understood, the facts still come first.
+  agent.answer_registration();
+  const auto before = agent.heard.registrations;
+  agent.tick(2 * retry_longest_ns);
+  agent.answer_report();
+  BOOST_TEST(agent.heard.registrations == before + 1);
+  agent.answer_registration();
+  agent.order(Orders(1).list(agent.heard.boot, {}));
+  agent.answer_registration();
+  BOOST_TEST(agent.core.registered());
 }
 
 BOOST_FIXTURE_TEST_CASE(the_first_order_of_an_older_epoch_is_told, Ready) {
@@ -470,6 +422,38 @@ BOOST_FIXTURE_TEST_CASE(what_the_runtime_refuses_is_told, Ready) {
   BOOST_TEST((heard.facts[1].kind == FactKind::unknown));
 }
 
+// ---- heard by the cell, or cut off
+
+BOOST_FIXTURE_TEST_CASE(the_keeper_is_told_which_heartbeat_was_heard, Ready) {
+  core.set_host_time(700);
+  tick(heartbeat_ns);
+  BOOST_TEST(beat_sent == 700u);
+  order(Orders(1).heard(700).nothing_else());
+  BOOST_TEST((heard_at == std::vector<std::uint64_t>{700}));
+  order(Orders(1).heard(600).nothing_else());
+  order(Orders(1).nothing_else());
+  // An order of an earlier manager, which nobody has to obey any more.
+  order(Orders(2).nothing_else());
+  order(Orders(1).heard(690).nothing_else());
+  BOOST_TEST((heard_at == std::vector<std::uint64_t>{700, 600}));
+}
+
+// The clock began anew with the host.
+BOOST_FIXTURE_TEST_CASE(a_heartbeat_of_an_earlier_boot_counts_for_nothing,
+                        Ready) {
+  core.set_host_time(50);
+  order(Orders(1).heard(9'000).nothing_else());
+  BOOST_TEST(heard_at.empty());
+}
+
+BOOST_FIXTURE_TEST_CASE(a_launch_tells_how_long_it_may_be_cut_off, Ready) {
+  core.set_host_time(700);
+  order(Orders(1).heard(650).cut_off(60 * second_ns).launch({one}));
+  BOOST_REQUIRE_EQUAL(launched.size(), 1u);
+  BOOST_TEST(launched[0].cut_off_ns == 60 * second_ns);
+  BOOST_TEST((heard_at == std::vector<std::uint64_t>{650}));
+}
+
 // ---- registration and reconciling
 
 BOOST_FIXTURE_TEST_CASE(the_node_is_declared_with_what_it_does_not_give,
@@ -584,6 +568,33 @@ BOOST_FIXTURE_TEST_CASE(a_launch_from_before_the_list_and_not_in_it_is_stopped,
   BOOST_TEST(heard.reconciled);
 }
 
+// Its node was lost after the list before.
+BOOST_FIXTURE_TEST_CASE(a_later_list_for_the_same_registration_is_followed,
+                        Agent) {
+  ready({running(one), running(two)});
+  answer_report();
+  order(Orders(1).at(5).list(heard.boot, {one, two}));
+  BOOST_TEST(heard.reconciled);
+  BOOST_TEST(heard.list == 5u);
+  order(Orders(1).at(9).list(heard.boot, {two}));
+  BOOST_REQUIRE_EQUAL(stopped.size(), 1u);
+  BOOST_TEST((stopped[0].key == one));
+  const int before = heard.registrations;
+  core.on_exited(one, exited_with(143));
+  step();
+  BOOST_TEST(heard.registrations == before + 1);
+  BOOST_TEST(heard.reconciled);
+  BOOST_TEST(heard.list == 9u);
+  // The manager was content with it, and no older list counts any more.
+  answer_registration();
+  order(Orders(1).at(8).list(heard.boot, {}));
+  BOOST_TEST(stopped.size() == 1u);
+  // But a later one does, whenever it comes.
+  order(Orders(1).at(12).list(heard.boot, {}));
+  BOOST_REQUIRE_EQUAL(stopped.size(), 2u);
+  BOOST_TEST((stopped[1].key == two));
+}
+
 BOOST_FIXTURE_TEST_CASE(a_list_for_an_earlier_registration_is_ignored, Agent) {
   ready({running(one)});
   answer_report();
@@ -618,6 +629,26 @@ BOOST_FIXTURE_TEST_CASE(a_new_manager_and_a_stall_register_the_node_again,
   BOOST_TEST(heard.registrations == quiet + 1);
 }
 
+// The manager goes on with an older copy of its log.
+BOOST_FIXTURE_TEST_CASE(a_newer_epoch_may_count_from_less_than_the_last,
+                        Ready) {
+  core.on_reconnected(now);
+  step();
+  order(Orders(1).at(90).list(heard.boot, {}));
+  answer_registration();
+  order(Orders(1).at(91).launch({one}));
+  core.on_started(one, 1, 10, "");
+  step();
+  answer_report();
+  order(Orders(2).at(50).launch({two}));
+  BOOST_TEST(core.counters().launches_void == 0u);
+  BOOST_TEST(launched.size() == 2u);
+  answer_registration();
+  order(Orders(2).at(51).list(heard.boot, {}, {two}));
+  BOOST_REQUIRE_EQUAL(stopped.size(), 1u);
+  BOOST_TEST((stopped[0].key == one));
+}
+
 BOOST_FIXTURE_TEST_CASE(a_runtime_that_comes_back_empty_lost_its_tasks, Ready) {
   order(Orders(1).launch({one, two}));
   core.on_started(one, 1, 10, "");
@@ -649,6 +680,32 @@ BOOST_FIXTURE_TEST_CASE(heartbeats_come_each_second, Ready) {
   BOOST_TEST(core.wait_ns() <= heartbeat_ns);
 }
 
+BOOST_FIXTURE_TEST_CASE(heartbeats_tell_the_newest_event_that_orders_rest_on,
+                        Ready) {
+  using Seen = std::pair<std::uint64_t, std::uint64_t>;
+  const auto told = [&] {
+    tick(heartbeat_ns);
+    return seen;
+  };
+  order(Orders(4).at(70).launch({one}));
+  BOOST_TEST((told() == Seen{4, 70}));
+  // Late, or of a manager that leads no more.
+  order(Orders(4).at(60).stop({one}));
+  order(Orders(3).at(90).stop({one}));
+  BOOST_TEST((told() == Seen{4, 70}));
+  // A later epoch may know less of the log.
+  order(Orders(5).at(65).stop({one}));
+  BOOST_TEST((told() == Seen{5, 65}));
+}
+
+BOOST_FIXTURE_TEST_CASE(an_agent_that_restarts_tells_the_epoch_of_its_launches,
+                        Agent) {
+  core.on_runtime_ready({}, {Epoch{9}, SessionId{4}}, {}, now);
+  tick(heartbeat_ns);
+  BOOST_TEST(seen.first == 9u);
+  BOOST_TEST(seen.second == 0u);
+}
+
 BOOST_FIXTURE_TEST_CASE(heartbeats_go_on_when_the_clock_is_set_back, Ready) {
   heartbeats = 0;
   now.value -= 500 * second_ns;
@@ -656,115 +713,6 @@ BOOST_FIXTURE_TEST_CASE(heartbeats_go_on_when_the_clock_is_set_back, Ready) {
   // At half the speed of the clock, until that has caught up.
   BOOST_TEST(heartbeats == 5);
   BOOST_TEST(core.wait_ns() <= heartbeat_ns);
-}
-
-// ---- simulated tasks
-
-BOOST_FIXTURE_TEST_CASE(a_simulated_task_lasts_its_time, Simulated) {
-  order(Orders(1).launch_simulated({one}, 3 * second_ns));
-  BOOST_REQUIRE_EQUAL(heard.facts.size(), 1u);
-  BOOST_TEST((heard.facts[0].kind == FactKind::started));
-  answer_report();
-  tick(2 * second_ns);
-  BOOST_TEST(heard.facts.size() == 1u);
-  BOOST_TEST(core.wait_ns() <= 1 * second_ns);
-  tick(1 * second_ns);
-  BOOST_REQUIRE_EQUAL(heard.facts.size(), 2u);
-  BOOST_TEST((heard.facts[1].kind == FactKind::exited));
-  BOOST_TEST(heard.facts[1].exit_code == 0);
-  BOOST_TEST(heard.facts[1].ended_at == noon.value + 3 * second_ns);
-  answer_report();
-  BOOST_TEST(core.tasks() == 0u);
-  BOOST_TEST(forgotten.empty());
-}
-
-BOOST_FIXTURE_TEST_CASE(a_simulated_task_of_no_time_is_one_report, Simulated) {
-  order(Orders(1).launch_simulated({one, two}, 0));
-  BOOST_TEST(heard.reports == 1);
-  BOOST_TEST(heard.facts.size() == 4u);
-  BOOST_TEST(launched.empty());
-}
-
-BOOST_AUTO_TEST_CASE(simulated_tasks_over_the_bound_are_dropped_and_counted) {
-  BOOST_TEST(Options().simulated_tasks_max == simulated_tasks_max);
-  Options few = Agent::options(true);
-  few.simulated_tasks_max = 2;
-  Agent agent(few);
-  agent.ready();
-  agent.answer_registration();
-  agent.order(Orders(1).launch_simulated({one, two}, second_ns));
-  BOOST_TEST(agent.core.tasks() == 2u);
-  BOOST_TEST(agent.core.counters().launches_dropped == 0u);
-  agent.order(Orders(1).launch_simulated({{7, 1, 0}}, second_ns));
-  BOOST_TEST(agent.core.tasks() == 2u);
-  BOOST_TEST(agent.core.counters().launches_dropped == 1u);
-}
-
-BOOST_AUTO_TEST_CASE(a_refusal_is_told_once_however_often_it_comes) {
-  Agent agent;
-  agent.ready();
-  for (int i = 0; i < 3; ++i) {
-    const auto bytes = testing::make_reply(agent.heard.registration_id, false);
-    agent.core.on_reply(testing::reply_of(bytes), agent.now);
-    const auto said = agent.core.take_effects(agent.now).messages;
-    BOOST_TEST(said.size() == (i == 0 ? 1u : 0u));
-    agent.tick(retry_longest_ns);
-  }
-}
-
-BOOST_FIXTURE_TEST_CASE(a_resumed_simulated_task_goes_on_with_its_rest,
-                        Simulated) {
-  const std::uint64_t started = noon.value - 2 * second_ns;
-  order(Orders(1).launch_simulated({one}, 3 * second_ns, started));
-  BOOST_TEST(heard.facts.empty());  // its start is known
-  order(Orders(1).launch_simulated({one}, 3 * second_ns, started));
-  BOOST_TEST(heard.facts.empty());
-  tick(1 * second_ns);
-  BOOST_REQUIRE_EQUAL(heard.facts.size(), 1u);
-  BOOST_TEST((heard.facts[0].kind == FactKind::exited));
-  order(Orders(1).launch_simulated({two}, 3 * second_ns,
-                                   noon.value - 9 * second_ns));
-  answer_report();
-  BOOST_TEST(heard.facts.size() == 2u);  // over long ago
-}
-
-BOOST_FIXTURE_TEST_CASE(a_stopped_simulated_task_ends_at_once_and_once,
-                        Simulated) {
-  order(Orders(1).launch_simulated({one}, ~0ull));
-  answer_report();
-  order(Orders(1).stop({one}));
-  BOOST_REQUIRE_EQUAL(heard.facts.size(), 2u);
-  BOOST_TEST((heard.facts[1].reason == EndReason::signalled));
-  BOOST_TEST(heard.facts[1].exit_code == 143);
-  answer_report();
-  tick(10 * second_ns);
-  BOOST_TEST(heard.facts.size() == 2u);
-}
-
-BOOST_FIXTURE_TEST_CASE(an_agent_of_simulated_nodes_declares_none, Simulated) {
-  BOOST_TEST(heard.registrations == 1);
-  BOOST_TEST(heard.node.empty());
-  BOOST_TEST(core.registered());
-  order(Orders(1).launch_simulated({one}, 3 * second_ns));
-  answer_report();
-  order(Orders(1).list(heard.boot, {}));
-  tick(1 * second_ns);
-  BOOST_TEST(!core.ended(one));
-}
-
-BOOST_AUTO_TEST_CASE(a_simulated_task_whose_launch_is_lost_is_asked_for_again) {
-  // It ran under an agent that crashed; the launch that goes with the list of
-  // this one does not arrive.
-  Agent agent(true);
-  agent.ready();
-  agent.answer_registration();
-  agent.order(Orders(1).list(agent.heard.boot, {one}));
-  BOOST_TEST(!agent.core.registered());
-  agent.tick(list_ns_max);
-  BOOST_TEST(agent.heard.registrations == 2);
-  agent.order(Orders(1).launch_simulated({one}, 3 * second_ns, 1));
-  agent.order(Orders(1).list(agent.heard.boot, {one}));
-  BOOST_TEST(agent.core.registered());
 }
 
 }  // namespace

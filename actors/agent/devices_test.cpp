@@ -113,6 +113,22 @@ BOOST_AUTO_TEST_CASE(the_library_for_shares_is_beside_the_programs_or_in_lib) {
   fs::remove_all(root);
 }
 
+BOOST_AUTO_TEST_CASE(a_probe_that_cannot_be_run_is_none) {
+  for (const char* wanted : {"/nowhere/reeve-gpu-probe", "/etc/passwd"}) {
+    const auto none = probe_program(wanted);
+    BOOST_REQUIRE(!none);
+    BOOST_TEST((none.error().code == Errc::not_found));
+    BOOST_TEST(none.error().text.starts_with(std::string(wanted) +
+                                             " is missing or not executable"));
+  }
+  // With a driver it is as it was wanted; without, nothing is.
+  const auto there = probe_program("/bin/sh");
+  if (there)
+    BOOST_TEST(*there == "/bin/sh");
+  else
+    BOOST_TEST(there.error().text.find("libcuda.so.1") != std::string::npos);
+}
+
 BOOST_AUTO_TEST_CASE(a_parent_is_found_whatever_a_process_calls_itself) {
   BOOST_TEST(parent_in("12 (sh) S 7 12 12 0") == 7);
   BOOST_TEST(parent_in("12 (a) S 1 (b) R 7 12 12 0") == 7);

@@ -58,9 +58,24 @@ void add_rest(schema::DeviceStatsBuilder& to, const gpu::Sample& from) {
   to.add_processes(static_cast<std::uint32_t>(from.processes.size()));
 }
 
-flatbuffers::Offset<schema::DeviceStats> device_stats(Builder& builder,
-                                                      const Node& node,
-                                                      const WatchedGpu& gpu) {
+using Programs = flatbuffers::Vector<flatbuffers::Offset<schema::ProgramStats>>;
+
+flatbuffers::Offset<Programs> program_stats(
+    Builder& builder, const std::vector<gpu::ProcessUse>& all,
+    std::size_t most) {
+  std::vector<flatbuffers::Offset<schema::ProgramStats>> list;
+  for (std::size_t i = 0; i < std::min(all.size(), most); ++i) {
+    schema::ProgramStatsBuilder to(builder);
+    to.add_pid(all[i].pid);
+    if (all[i].memory_bytes) to.add_memory_bytes(*all[i].memory_bytes);
+    list.push_back(to.Finish());
+  }
+  return builder.CreateVector(list);
+}
+
+flatbuffers::Offset<schema::DeviceStats> device_stats(
+    Builder& builder, const Node& node, const WatchedGpu& gpu,
+    std::size_t programs_most) {
   const gpu::Sample& now = gpu.now;
   const auto uuid = builder.CreateString(now.uuid);
   const auto model = builder.CreateSharedString(gpu.model);
@@ -72,6 +87,8 @@ flatbuffers::Offset<schema::DeviceStats> device_stats(Builder& builder,
     names.push_back(builder.CreateSharedString(text.data(), text.size()));
   }
   const auto throttles = builder.CreateVector(names);
+  const auto programs =
+      program_stats(builder, gpu.thorough.processes, programs_most);
   schema::DeviceStatsBuilder to(builder);
   using To = schema::DeviceStatsBuilder;
   to.add_uuid(uuid);
@@ -87,6 +104,7 @@ flatbuffers::Offset<schema::DeviceStats> device_stats(Builder& builder,
   to.add_throttles(throttles);
   add_load(to, now);
   add_rest(to, gpu.thorough);
+  to.add_programs(programs);
   return to.Finish();
 }
 
@@ -100,7 +118,8 @@ std::vector<std::byte> node_stats(const std::string& agent, const Node& node,
   const std::size_t count =
       std::min<std::size_t>(gpus.size(), cluster::devices_per_node_max);
   for (std::size_t i = 0; i < count; ++i)
-    devices.push_back(device_stats(builder, node, gpus[i]));
+    devices.push_back(
+        device_stats(builder, node, gpus[i], programs_told_max / count));
   const auto agent_text = builder.CreateString(agent);
   const auto node_text = builder.CreateString(node.name);
   const auto list = builder.CreateVector(devices);

@@ -11,6 +11,9 @@
 
 namespace reeve::agent {
 
+// Processes that one message tells of, the same number of each device at most.
+inline constexpr std::size_t programs_told_max = 256;
+
 // A finished schema::NodeStats of at most `devices_per_node_max` devices.
 std::vector<std::byte> node_stats(const std::string& agent, const Node& node,
                                   const std::vector<WatchedGpu>& gpus,

@@ -84,6 +84,24 @@ BOOST_AUTO_TEST_CASE(
   BOOST_TEST(!it.row_remap_failed().value());
   BOOST_TEST(it.pcie_sent_bytes_per_s().value() == 10'240u);
   BOOST_TEST(it.processes().value() == 2u);
+  BOOST_REQUIRE_EQUAL(it.programs()->size(), 2u);
+  BOOST_TEST(it.programs()->Get(0)->pid().value() == 42u);
+  BOOST_TEST(it.programs()->Get(0)->memory_bytes().value() == 1u);
+  BOOST_TEST(it.programs()->Get(1)->pid().value() == 43u);
+  BOOST_TEST(!it.programs()->Get(1)->memory_bytes().has_value());
+}
+
+BOOST_AUTO_TEST_CASE(so_many_programs_are_told_over_all_devices) {
+  const auto most_of = [](std::size_t devices) {
+    std::vector<WatchedGpu> gpus(devices, busy_gpu("GPU-a"));
+    for (WatchedGpu& gpu : gpus)
+      gpu.thorough.processes.assign(programs_told_max + 1, {42, 1});
+    const Told told(node_of({}), gpus);
+    BOOST_TEST(told.device(0).processes().value() == programs_told_max + 1);
+    return std::size_t{told.device(0).programs()->size()};
+  };
+  BOOST_TEST(most_of(1) == programs_told_max);
+  BOOST_TEST(most_of(8) == programs_told_max / 8);
 }
 
 BOOST_AUTO_TEST_CASE(what_the_driver_does_not_tell_is_null) {
@@ -123,9 +141,13 @@ BOOST_AUTO_TEST_CASE(as_many_devices_as_a_node_may_have_fit_into_a_message) {
           &rest.ecc_corrected, &rest.ecc_corrected_ever,
           &rest.ecc_uncorrected_ever, &rest.pcie_received_bytes_per_s})
       *number = ~std::uint64_t{0};
+    rest.processes.assign(programs_told_max, {~0u, ~std::uint64_t{0}});
     if (i % 2 == 1)
       gpus.back().now.lost = std::string(fact_detail_bytes_max + 1, 'l');
   }
+  std::vector<WatchedGpu> well = gpus;
+  for (WatchedGpu& gpu : well) gpu.now.lost.clear();
+  (void)Told(node_of({}), well);
   const Told told(node_of({}), gpus);
   BOOST_TEST(told.stats->devices()->size() == cluster::devices_per_node_max);
   BOOST_TEST(told.device(1).lost()->size() == fact_detail_bytes_max);

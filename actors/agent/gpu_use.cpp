@@ -4,8 +4,11 @@
 #include <unistd.h>
 
 #include <charconv>
+#include <fstream>
 
 #include "actors/agent/keeper/files.hpp"
+#include "actors/agent/keeper/types.hpp"
+#include "gpu/share/mps.hpp"
 
 namespace reeve::agent {
 namespace {
@@ -16,6 +19,12 @@ bool in_first_pid_namespace() {
   const ssize_t got = ::readlink("/proc/self/ns/pid", name, sizeof name);
   return got > 0 && std::string_view(name, static_cast<std::size_t>(got)) ==
                         "pid:[4026531836]";
+}
+
+// The driver's pids are those of our /proc.
+bool pids_are_ours() {
+  static const bool known = in_first_pid_namespace();
+  return known;
 }
 
 }  // namespace
@@ -33,10 +42,37 @@ int parent_in(std::string_view stat) {
 }
 
 int parent_of(int pid) {
-  static const bool known = in_first_pid_namespace();
-  if (!known) return 0;
+  if (!pids_are_ours()) return 0;
   return parent_in(
       keeper::read_file(fmt::format("/proc/{}/stat", pid)).value_or(""));
+}
+
+bool runs_unheld(std::uint32_t pid) {
+  return pids_are_ours() && runs_unheld(pid, "/proc");
+}
+
+// Only in a task with a share there is a ledger. The library is mapped as long
+// as the process lives, also when it was replaced on the host.
+bool runs_unheld(std::uint32_t pid, const std::string& proc) {
+  const std::string process = fmt::format("{}/{}", proc, pid);
+  const std::string ledger = process + "/root" + keeper::share_ledger_path;
+  if (::access(ledger.c_str(), F_OK) != 0) return false;
+  std::ifstream mappings(process + "/maps");
+  std::string line;
+  std::size_t count = 0;
+  while (std::getline(mappings, line)) {
+    if (line.find(keeper::share_library_path) != line.npos) return false;
+    if (++count >= mappings_max) return false;
+  }
+  return count > 0;
+}
+
+std::function<bool(std::uint32_t pid)> mps_servers(
+    const std::string& mps_directory) {
+  return [mps_directory](std::uint32_t pid) {
+    return !mps_directory.empty() && pids_are_ours() &&
+           gpu::share::is_mps_server(pid, mps_directory);
+  };
 }
 
 }  // namespace reeve::agent

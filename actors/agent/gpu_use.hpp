@@ -2,6 +2,9 @@
 // they belong.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,6 +16,10 @@ namespace reeve::agent {
 struct GpuUse {
   std::string uuid;
   std::vector<gpu::ProcessUse> processes;
+  // Those of them that run without the library of their task's share.
+  std::vector<std::uint32_t> unheld = {};
+  // Those of them that are the site's, and count to no task.
+  std::vector<std::uint32_t> servers = {};
 };
 
 // The parent of a process, by /proc; 0: it has none, or is gone. Always 0 in a
@@ -21,5 +28,21 @@ int parent_of(int pid);
 
 // The same of the text of /proc/PID/stat.
 int parent_in(std::string_view stat);
+
+// A process with more of them is taken for one that has the library.
+constexpr std::size_t mappings_max = 1'000'000;
+
+// Whether a process of a task with a share of a GPU has not loaded the library
+// that holds it to that; no where it is not known. Waits while the kernel
+// changes the memory of the process: nothing for an actor.
+bool runs_unheld(std::uint32_t pid);
+
+// The same by other files than those of /proc.
+bool runs_unheld(std::uint32_t pid, const std::string& proc);
+
+// Tells which processes are servers of the MPS with its pipes in this
+// directory; empty: there is none. Reads /proc: nothing for an actor.
+std::function<bool(std::uint32_t pid)> mps_servers(
+    const std::string& mps_directory);
 
 }  // namespace reeve::agent

@@ -34,6 +34,9 @@ std::vector<gpu::Finding> judge(const gpu::Sample& now, const WatchedGpu& gpu) {
 // What is known of the devices, by their index at the driver.
 class Watched {
  public:
+  explicit Watched(const GpuWatchOptions& options)
+      : is_unheld_(options.is_unheld), is_server_(options.is_server) {}
+
   void take(std::vector<gpu::Sample> samples, bool thorough,
             const gpu::Inventory& inventory) {
     gpus_.resize(samples.size());
@@ -43,6 +46,14 @@ class Watched {
       gpu.findings = judge(samples[i], gpu);
       gpu.now = std::move(samples[i]);
       if (thorough && gpu.now.lost.empty()) gpu.thorough = gpu.now;
+      gpu.unheld.clear();
+      gpu.servers.clear();
+      for (const gpu::ProcessUse& process : gpu.now.processes) {
+        if (is_server_(process.pid))
+          gpu.servers.push_back(process.pid);
+        else if (is_unheld_(process.pid))
+          gpu.unheld.push_back(process.pid);
+      }
       gpu.xids += gpu.now.xids.size();
       if (!gpu.now.xids.empty()) gpu.last_xid = gpu.now.xids.back();
       if (const gpu::Device* device = find(inventory, gpu.now.uuid)) {
@@ -54,6 +65,8 @@ class Watched {
   const std::vector<WatchedGpu>& gpus() const { return gpus_; }
 
  private:
+  const std::function<bool(std::uint32_t)> is_unheld_;
+  const std::function<bool(std::uint32_t)> is_server_;
   std::vector<WatchedGpu> gpus_;
 };
 
@@ -97,11 +110,12 @@ struct GpuWatch::State {
 void GpuWatch::State::watch() {
   std::optional<gpu::Telemetry> telemetry(std::in_place, options.sources);
   std::optional<gpu::Inventory> inventory;
-  Watched watched;
+  Watched watched(options);
   Clock::time_point due = Clock::now();
   Clock::time_point thorough_due = due;
   do {
     if (!telemetry->why_none().empty()) {
+      if (options.on_inventory) options.on_inventory({});
       spdlog::info("no GPU telemetry: {}", telemetry->why_none());
       return;
     }
@@ -113,6 +127,8 @@ void GpuWatch::State::watch() {
       gpu::Inventory found = gpu::read_inventory(options.sources);
       if (inventory) report.changes = gpu::changes(*inventory, found);
       if (!report.changes.empty()) report.inventory = found;
+      if (options.on_inventory && (!inventory || report.inventory))
+        options.on_inventory(found);
       inventory = std::move(found);
       // Errors of a device are told to those who asked when it was there.
       if (std::any_of(report.changes.begin(), report.changes.end(),

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "actors/agent/gpu_use.hpp"
 #include "gpu/changes.hpp"
 #include "gpu/health_policy.hpp"
 #include "gpu/telemetry.hpp"
@@ -24,6 +25,8 @@ struct WatchedGpu {
   std::uint64_t xids = 0;  // since the watch began
   std::optional<std::uint64_t> last_xid;
   std::vector<gpu::Finding> findings;  // what `now` tells that is new
+  std::vector<std::uint32_t> unheld;   // of the processes of `now`
+  std::vector<std::uint32_t> servers;  // of these, too: the site's own
   std::string model;
   std::optional<std::uint32_t> minor;  // of /dev/nvidia<minor>
 };
@@ -42,6 +45,15 @@ struct GpuWatchOptions {
   std::chrono::milliseconds thorough_every{60'000};
   // How long the end of the watch waits for a driver that does not answer.
   std::chrono::milliseconds leave_after{1'000};
+  // Called on the watch's thread with what there is, at first and when it has
+  // changed; it may come after the end of the watch. None: nobody is.
+  std::function<void(const gpu::Inventory&)> on_inventory = {};
+  // Asked of each process on a device at each thorough look.
+  std::function<bool(std::uint32_t pid)> is_unheld = [](std::uint32_t pid) {
+    return runs_unheld(pid);
+  };
+  // Asked before that: it is the site's, and in no task.
+  std::function<bool(std::uint32_t pid)> is_server = mps_servers("");
 };
 
 class GpuWatch {

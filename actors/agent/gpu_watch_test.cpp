@@ -111,6 +111,42 @@ BOOST_FIXTURE_TEST_CASE(the_load_is_sampled_often_and_the_rest_is_kept,
   BOOST_TEST(report.changes.empty());
 }
 
+BOOST_FIXTURE_TEST_CASE(who_goes_round_a_share_is_told_with_the_processes,
+                        FakeMachine) {
+  write("device uuid=a\nprocess 0 42 1\nprocess 0 43 1\n");
+  Heard heard;
+  GpuWatchOptions options{sources(), 1ms, 5ms, patience};
+  options.is_unheld = [](std::uint32_t pid) { return pid == 43; };
+  const GpuWatch watch(options, heard.handler());
+  const std::vector<std::uint32_t> expected = {43};
+  for (int i = 0; i < 2; ++i) {
+    const auto report =
+        heard.wait([](const GpuReport& next) { return next.thorough; });
+    BOOST_TEST(report.gpus.at(0).unheld == expected,
+               boost::test_tools::per_element());
+  }
+  const auto report =
+      heard.wait([](const GpuReport& next) { return !next.thorough; });
+  BOOST_TEST(report.gpus.at(0).unheld.empty());
+}
+
+BOOST_FIXTURE_TEST_CASE(servers_of_the_site_are_told_apart, FakeMachine) {
+  write("device uuid=a\nprocess 0 42 1\nmps_process 0 43 1\n");
+  Heard heard;
+  GpuWatchOptions options{sources(), 1ms, 5ms, patience};
+  options.is_unheld = [](std::uint32_t) { return true; };
+  options.is_server = [](std::uint32_t pid) { return pid == 42; };
+  const GpuWatch watch(options, heard.handler());
+  const auto report =
+      heard.wait([](const GpuReport& next) { return next.thorough; });
+  const WatchedGpu& gpu = report.gpus.at(0);
+  BOOST_TEST(gpu.now.processes.size() == 2u);
+  BOOST_TEST(gpu.servers == std::vector<std::uint32_t>{42},
+             boost::test_tools::per_element());
+  BOOST_TEST(gpu.unheld == std::vector<std::uint32_t>{43},
+             boost::test_tools::per_element());
+}
+
 BOOST_FIXTURE_TEST_CASE(what_is_different_is_told_with_a_thorough_look,
                         FakeMachine) {
   write("device uuid=a\ndevice uuid=b\n");
@@ -125,6 +161,64 @@ BOOST_FIXTURE_TEST_CASE(what_is_different_is_told_with_a_thorough_look,
   BOOST_REQUIRE_EQUAL(changes.size(), 1u);
   BOOST_TEST((changes[0].kind == gpu::ChangeKind::gone));
   BOOST_TEST(changes[0].uuid == "b");
+}
+
+BOOST_FIXTURE_TEST_CASE(another_cut_is_told_with_what_there_is_then,
+                        FakeMachine) {
+  const std::string cut = "device uuid=a mig=1\nmig 0 uuid=MIG-1 gi=1 ci=0 ";
+  write(cut + "profile=1g.10gb memory_mib=9856\n");
+  Heard heard;
+  const GpuWatch watch({sources(), 1ms, 1ms, patience}, heard.handler());
+  (void)heard.wait([](const GpuReport& report) { return report.thorough; });
+  write(cut + "profile=3g.40gb memory_mib=40192\n");
+  const auto report = heard.wait(
+      [](const GpuReport& next) { return next.inventory.has_value(); });
+  BOOST_REQUIRE_EQUAL(report.changes.size(), 1u);
+  BOOST_TEST((report.changes[0].kind == gpu::ChangeKind::mig_recut));
+  BOOST_REQUIRE_EQUAL(report.inventory->cut.size(), 1u);
+  BOOST_TEST(report.inventory->cut[0].mig.at(0).profile == "3g.40gb");
+}
+
+BOOST_FIXTURE_TEST_CASE(what_there_is_is_told_at_first_and_when_it_changes,
+                        FakeMachine) {
+  write("device uuid=a\ndevice uuid=b\n");
+  std::mutex mutex;
+  std::vector<std::size_t> told;
+  Heard heard;
+  {
+    const GpuWatch watch({sources(), 1ms, 1ms, patience,
+                          [&](const gpu::Inventory& found) {
+                            const std::lock_guard lock(mutex);
+                            told.push_back(found.devices.size());
+                          }},
+                         heard.handler());
+    for (int i = 0; i < 3; ++i)
+      (void)heard.wait([](const GpuReport& next) { return next.thorough; });
+    write("device uuid=a\n");
+    (void)heard.wait(
+        [](const GpuReport& next) { return next.inventory.has_value(); });
+  }
+  const std::vector<std::size_t> expected = {2, 1};
+  BOOST_TEST(told == expected, boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(that_there_is_no_driver_is_told_as_nothing) {
+  std::mutex mutex;
+  std::condition_variable more;
+  std::optional<std::size_t> told;
+  gpu::Sources nowhere;
+  nowhere.library = "/nowhere/libnvidia-ml.so.1";
+  const GpuWatch watch({nowhere, 1ms, 1ms, patience,
+                        [&](const gpu::Inventory& found) {
+                          const std::lock_guard lock(mutex);
+                          told = found.devices.size();
+                          more.notify_all();
+                        }},
+                       [](const GpuReport&) {});
+  std::unique_lock lock(mutex);
+  BOOST_REQUIRE(
+      more.wait_for(lock, patience, [&] { return told.has_value(); }));
+  BOOST_TEST(*told == 0u);
 }
 
 BOOST_FIXTURE_TEST_CASE(errors_are_counted_and_the_last_is_kept, FakeMachine) {

@@ -1,5 +1,6 @@
 #include "actors/agent/inventory.hpp"
 
+#include <dlfcn.h>
 #include <fmt/format.h>
 #include <sched.h>
 #include <sys/stat.h>
@@ -10,6 +11,8 @@
 #include <filesystem>
 
 #include "actors/agent/devices.hpp"
+#include "gpu/container_tools.hpp"
+#include "gpu/share/mps.hpp"
 
 namespace reeve::agent {
 namespace {
@@ -29,16 +32,6 @@ std::uint64_t host_memory_bytes() {
          static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
-Expected<std::string> host_name() {
-  char name[256] = {};
-  if (::gethostname(name, sizeof name - 1) != 0 || name[0] == '\0')
-    return fail(Errc::io,
-                fmt::format("this host does not tell its name ({}): set "
-                            "agent.name",
-                            std::strerror(errno)));
-  return std::string(name);
-}
-
 Expected<fs::path> programs_directory() {
   std::error_code error;
   const fs::path self = fs::read_symlink("/proc/self/exe", error);
@@ -50,26 +43,42 @@ Expected<fs::path> programs_directory() {
 
 }  // namespace
 
+Expected<std::string> node_name(const std::string& configured) {
+  if (!configured.empty()) return configured;
+  char name[256] = {};
+  if (::gethostname(name, sizeof name - 1) != 0 || name[0] == '\0')
+    return fail(Errc::io,
+                fmt::format("this host does not tell its name ({}): set "
+                            "agent.name",
+                            std::strerror(errno)));
+  return std::string(name);
+}
+
 Expected<Node> read_host(const HostOptions& options) {
   Node node;
-  node.name = options.name;
-  if (node.name.empty()) {
-    auto name = host_name();
-    if (!name) return tl::unexpected(name.error());
-    node.name = std::move(*name);
-  }
+  auto name = node_name(options.name);
+  if (!name) return tl::unexpected(name.error());
+  node.name = std::move(*name);
   node.group = options.group;
   node.cpu_milli = options.cpu_milli ? options.cpu_milli : host_cpu_milli();
   node.memory_bytes =
       options.memory_bytes ? options.memory_bytes : host_memory_bytes();
-  set_gpus(gpu::read_inventory(), node);
+  for (const gpu::ContainerTool& tool : gpu::find_container_tools())
+    if (auto problem = gpu::tool_problem(tool); !problem.empty())
+      node.tool_limits.push_back(
+          fmt::format("{}; {}", problem, gpu::tool_remedy()));
+  set_gpus(gpu::read_inventory(), options.gpu_probe, options.mps_directory,
+           node);
   return node;
 }
 
-void set_gpus(const gpu::Inventory& found, Node& node) {
+void set_gpus(const gpu::Inventory& found, const std::string& gpu_probe,
+              const std::string& mps_directory, Node& node) {
   node.devices.clear();
   node.common_device_paths.clear();
   node.share_library.clear();
+  node.gpu_probe.clear();
+  node.mps_directory.clear();
   node.limits.clear();
   add_devices(found, node);
   if (node.devices.empty()) return;
@@ -81,11 +90,31 @@ void set_gpus(const gpu::Inventory& found, Node& node) {
   else
     node.limits.push_back("GPUs are given whole, not in shares: " +
                           library.error().text);
+  if (auto probe = probe_program(gpu_probe))
+    node.gpu_probe = std::move(*probe);
+  else
+    node.limits.push_back(
+        "GPUs are not tested, nor is their memory cleared between owners: " +
+        probe.error().text);
+  if (!mps_directory.empty()) {
+    node.mps_directory = mps_directory;
+    node.limits.push_back(gpu::share::mps_limit(mps_directory));
+    if (auto none = gpu::share::why_no_mps(mps_directory); !none.empty())
+      node.limits.push_back(std::move(none));
+  }
+  node.common_device_paths = common_device_paths();
+  node.limits.insert(node.limits.end(), node.tool_limits.begin(),
+                     node.tool_limits.end());
+}
+
+std::vector<std::string> common_device_paths() {
+  std::vector<std::string> found;
   for (const char* path : {"/dev/nvidiactl", "/dev/nvidia-uvm",
                            "/dev/nvidia-uvm-tools", "/dev/nvidia-modeset"}) {
     std::error_code error;
-    if (fs::exists(path, error)) node.common_device_paths.push_back(path);
+    if (fs::exists(path, error)) found.emplace_back(path);
   }
+  return found;
 }
 
 Expected<std::string> keeper_program() {
@@ -98,6 +127,27 @@ Expected<std::string> keeper_program() {
                     " is missing or not executable: it belongs beside this "
                     "program, install both from one build");
   return keeper.string();
+}
+
+Expected<std::string> probe_program(const std::string& wanted) {
+  std::string program = wanted;
+  if (program.empty()) {
+    const auto programs = programs_directory();
+    if (!programs) return tl::unexpected(programs.error());
+    program = (*programs / "reeve-gpu-probe").string();
+  }
+  if (::access(program.c_str(), X_OK) != 0)
+    return fail(Errc::not_found,
+                fmt::format("{} is missing or not executable; a build with "
+                            "CUDA makes it",
+                            program));
+  // Asked for as the probe will: by its name, where libraries are looked for.
+  void* cuda = ::dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
+  if (!cuda)
+    return fail(Errc::not_found,
+                "the driver's CUDA library, libcuda.so.1, cannot be loaded");
+  ::dlclose(cuda);
+  return program;
 }
 
 Expected<std::string> share_library(const std::string& programs) {

@@ -4,6 +4,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <iterator>
 #include <mutex>
@@ -36,6 +37,7 @@ struct KeeperLink::State {
     std::vector<StopTask> stops;
     std::vector<SignalTask> signals;
     std::vector<TaskKey> forgets;
+    std::uint64_t heard = 0;  // 0: no news
   };
 
   State(keeper::ClientConfig of, Handlers to)
@@ -126,6 +128,9 @@ Status KeeperLink::State::connect() {
 // One round: what is ordered goes out, what is said comes in.
 Status KeeperLink::State::serve() {
   const Orders now = take_orders();
+  // First: it says how long what is launched may run on.
+  if (now.heard != 0)
+    if (auto sent = client->heard(now.heard); !sent) return sent;
   if (!now.launches.empty())
     if (auto sent = client->launch(now.launches); !sent) return sent;
   for (const StopTask& one : now.stops)
@@ -177,10 +182,10 @@ void KeeperLink::perform(std::uint64_t connection,
                          std::vector<TaskSpec> launches,
                          std::vector<StopTask> stops,
                          std::vector<SignalTask> signals,
-                         std::vector<TaskKey> forgets) {
+                         std::vector<TaskKey> forgets, std::uint64_t heard) {
   // Nobody waits for a task to be forgotten.
   const bool urgent = !launches.empty() || !stops.empty() || !signals.empty();
-  if (!urgent && forgets.empty()) return;
+  if (!urgent && forgets.empty() && heard == 0) return;
   {
     const std::lock_guard lock(state_->mutex);
     if (connection != state_->connection) return;
@@ -188,6 +193,7 @@ void KeeperLink::perform(std::uint64_t connection,
     append(state_->orders.stops, std::move(stops));
     append(state_->orders.signals, std::move(signals));
     append(state_->orders.forgets, std::move(forgets));
+    state_->orders.heard = std::max(state_->orders.heard, heard);
   }
   if (urgent) state_->ring();
 }

@@ -59,7 +59,7 @@ class KeeperLink {
   // the next connection was read, is dropped: the list tells.
   void perform(std::uint64_t connection, std::vector<TaskSpec> launches,
                std::vector<StopTask> stops, std::vector<SignalTask> signals,
-               std::vector<TaskKey> forgets);
+               std::vector<TaskKey> forgets, std::uint64_t heard);
 
  private:
   struct State;

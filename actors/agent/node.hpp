@@ -32,7 +32,13 @@ struct Node {
   // The library that holds a task to its share of a GPU; empty: this host has
   // none, and gives GPUs whole.
   std::string share_library;
+  // The program that tests and clears GPUs; empty: this host cannot.
+  std::string gpu_probe = {};
+  // The pipes of the MPS that shares of whole GPUs go through; empty: none.
+  std::string mps_directory = {};
   std::vector<std::string> limits;  // what it does not give, as sentences
+  // Of these, what is wrong with the tools that give containers GPUs.
+  std::vector<std::string> tool_limits = {};
   std::vector<std::pair<std::string, std::string>> labels;
 };
 

@@ -12,9 +12,13 @@
 #include <random>
 #include <utility>
 
+#include "actors/agent/cdi_file.hpp"
+#include "actors/agent/gpu_records.hpp"
 #include "actors/agent/gpu_stats.hpp"
 #include "actors/agent/gpu_use.hpp"
+#include "actors/agent/gpu_worker.hpp"
 #include "actors/agent/inventory.hpp"
+#include "actors/agent/keeper/files.hpp"
 #include "actors/agent/keeper_link.hpp"
 #include "actors/agent/output_service.hpp"
 #include "actors/system/gate.hpp"
@@ -43,6 +47,9 @@ struct KeeperSaid {
 struct GpusSampled {
   std::shared_ptr<const GpuReport> report;
 };
+struct GpuJobEnded {
+  std::shared_ptr<const GpuJobDone> done;
+};
 struct Tick {
   std::uint64_t due = 0;
 };
@@ -56,11 +63,14 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::agent::ReplyArrived)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::agent::OutputAsked)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::agent::KeeperSaid)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::agent::GpusSampled)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::agent::GpuJobEnded)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::agent::Tick)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::agent::Wake)
 
 namespace reeve::agent {
 namespace {
+
+constexpr std::string_view principal_prefix = "agent-";
 
 Time wall_clock() {
   return Time{static_cast<std::uint64_t>(
@@ -74,9 +84,47 @@ std::uint64_t random_bits() {
   return std::uint64_t{device()} << 32 | device();
 }
 
+// Keeps the file for container engines as well.
+GpuWatchOptions watch_options(const ShellOptions& shell) {
+  GpuWatchOptions options = shell.gpu_watch;
+  if (!shell.mps_directory.empty())
+    options.is_server = mps_servers(shell.mps_directory);
+  if (shell.cdi_directory.empty()) return options;
+  CdiFile file;
+  file.directory = shell.cdi_directory;
+  options.on_inventory = [file,
+                          agent = shell.agent](const gpu::Inventory& found) {
+    if (const Status kept = keep_cdi_file(file, found); !kept)
+      spdlog::warn("agent {}: no CDI file for container engines: {}", agent,
+                   kept.error().text);
+  };
+  return options;
+}
+
 // Whether an answer may go there: the request names it, and anyone may ask.
 bool is_inbox(std::string_view reply) {
   return reply.starts_with("_INBOX.") && bus::valid_subject(reply);
+}
+
+// Where the node remembers its GPUs.
+std::string records_of(const ShellOptions& options) {
+  return options.keeper.directory + "/gpus";
+}
+
+Options core_options(const ShellOptions& shell) {
+  Options options;
+  options.agent = shell.agent;
+  options.simulated = shell.simulated;
+  options.node = shell.node;
+  options.run = random_bits();
+  options.seed = random_bits();
+  options.output_bytes_max = shell.output_bytes_max;
+  options.test_new = shell.test_new_gpus;
+  options.program = shell.program;
+  options.test_quarantined = shell.test_quarantined_gpus;
+  options.gpu_jobs = !shell.simulated;
+  if (options.gpu_jobs) options.owners = GpuRecords(records_of(shell)).owners();
+  return options;
 }
 
 // The way to the actor for handlers that may outlive it: closed when it ends.
@@ -140,8 +188,7 @@ class AgentShell : public actors::TracedActor {
         principal_(principal_of(options_.agent)),
         reports_to_(std::move(reports_to)),
         registrations_to_(std::move(registrations_to)),
-        core_({options_.agent, options_.simulated, options_.node, random_bits(),
-               random_bits(), options_.output_bytes_max}) {}
+        core_(core_options(options_)) {}
 
   caf::behavior make_behavior() override;
   void on_exit() override;
@@ -167,6 +214,7 @@ class AgentShell : public actors::TracedActor {
   Core core_;
   std::unique_ptr<KeeperLink> link_;
   std::unique_ptr<GpuWatch> gpus_;
+  std::unique_ptr<GpuWorker> worker_;
   caf::actor output_;
   Time armed_;
   Time told_;
@@ -199,6 +247,10 @@ caf::behavior AgentShell::make_behavior() {
       },
       [this](const OutputAsked& asked) { on_output_asked(asked); },
       [this](const GpusSampled& sampled) { on_gpus(*sampled.report); },
+      [this](const GpuJobEnded& job) {
+        core_.on_gpu_job(*job.done);
+        perform_soon();
+      },
       [this](const Tick& tick) {
         if (tick.due == armed_.value) armed_ = Time{};
         on_tick(wall_clock());
@@ -213,6 +265,7 @@ caf::behavior AgentShell::make_behavior() {
 
 void AgentShell::begin() {
   const Time now = wall_clock();
+  core_.set_host_time(keeper::boot_now_ns());
   reconnects_ = bus().stats().reconnects;
   if (options_.simulated) {
     core_.on_runtime_ready({}, {}, {}, now);
@@ -228,24 +281,33 @@ void AgentShell::begin() {
         std::make_shared<const std::vector<KeeperEvent>>(std::move(events))});
   };
   // Live output goes straight to the bus: best effort, nothing is decided.
-  handlers.output = [bus = options_.live, subjects = options_.subjects](
-                        const keeper::Output& piece) {
-    (void)bus->publish(subjects.output(piece.key.session, piece.key.rank),
-                       live_chunk(piece));
+  handlers.output = [bus = options_.live, subjects = options_.subjects,
+                     agent = options_.agent](const keeper::Output& piece) {
+    (void)bus->publish(
+        subjects.output(agent, piece.key.session, piece.key.rank),
+        live_chunk(piece));
   };
   // These leave with the events of the end, which they must precede and which
   // follow soon.
   handlers.ended = [bus = options_.live, subjects = options_.subjects,
-                    output](const TaskKey& key) {
-    const std::string subject = subjects.output(key.session, key.rank);
+                    agent = options_.agent, output](const TaskKey& key) {
+    const std::string subject = subjects.output(agent, key.session, key.rank);
     for (const auto stream : {keeper::Stream::out, keeper::Stream::err})
       (void)bus->queue(subject, last_chunk(output, key, stream));
   };
   link_ = std::make_unique<KeeperLink>(options_.keeper, std::move(handlers));
   gpus_ = std::make_unique<GpuWatch>(
-      options_.gpu_watch, [door = door_](GpuReport report) {
+      watch_options(options_), [door = door_](GpuReport report) {
         door->pass(
             GpusSampled{std::make_shared<const GpuReport>(std::move(report))});
+      });
+  worker_ = std::make_unique<GpuWorker>(
+      GpuWorkerOptions{.sources = options_.gpu_watch.sources,
+                       .directory = records_of(options_),
+                       .is_server = mps_servers(options_.mps_directory)},
+      [door = door_](GpuJobDone result) {
+        door->pass(
+            GpuJobEnded{std::make_shared<const GpuJobDone>(std::move(result))});
       });
   perform(now);
 }
@@ -254,6 +316,7 @@ void AgentShell::on_exit() {
   door_->close();
   link_.reset();
   gpus_.reset();
+  worker_.reset();
   if (output_) send_exit(output_, caf::exit_reason::user_shutdown);
   output_ = nullptr;
 }
@@ -307,7 +370,8 @@ void AgentShell::on_gpus(const GpuReport& report) {
     spdlog::warn("agent {}: {}", options_.agent, change.text);
   if (report.inventory) {
     Node node = core_.node();
-    set_gpus(*report.inventory, node);
+    set_gpus(*report.inventory, options_.gpu_probe, options_.mps_directory,
+             node);
     core_.on_node(std::move(node));
   }
   if (!report.gpus.empty())
@@ -319,7 +383,7 @@ void AgentShell::on_gpus(const GpuReport& report) {
   for (const WatchedGpu& gpu : report.gpus) {
     for (const gpu::Finding& finding : gpu.findings)
       findings.push_back({gpu.now.uuid, finding});
-    uses.push_back({gpu.now.uuid, gpu.now.processes});
+    uses.push_back({gpu.now.uuid, gpu.now.processes, gpu.unheld, gpu.servers});
   }
   core_.on_gpu_health(findings);
   // The processes are asked for then alone.
@@ -336,6 +400,7 @@ void AgentShell::on_tick(Time now) {
   double load = 0;
   if (::getloadavg(&load, 1) == 1)
     core_.set_load_milli(static_cast<std::uint32_t>(load * 1000));
+  core_.set_host_time(keeper::boot_now_ns());
   core_.on_tick(now);
   if (now.value < told_.value + second_ns || !options_.on_status) return;
   told_ = now;
@@ -353,7 +418,8 @@ void AgentShell::perform(Time now) {
   if (link_)
     link_->perform(connection_, std::move(effects.launches),
                    std::move(effects.stops), std::move(effects.signals),
-                   std::move(effects.forgets));
+                   std::move(effects.forgets), effects.heard);
+  for (GpuJob& job : effects.gpu_jobs) worker_->begin(std::move(job));
   for (const SendCommand& command : effects.commands) publish(command);
   if (!effects.heartbeat.empty())
     (void)bus().publish(options_.subjects.stat(options_.agent),
@@ -412,8 +478,13 @@ Status listen(const ShellOptions& options, const std::shared_ptr<Door>& door) {
 
 }  // namespace
 
-std::string principal_of(const std::string& agent) {
-  return "agent-" + agent;
+std::string principal_of(std::string_view agent) {
+  return fmt::format("{}{}", principal_prefix, agent);
+}
+
+std::string_view agent_of(std::string_view principal) {
+  if (!principal.starts_with(principal_prefix)) return {};
+  return principal.substr(principal_prefix.size());
 }
 
 Expected<caf::actor> spawn_agent(caf::actor_system& system,

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 
 #include "actors/agent/core.hpp"
 #include "actors/agent/gpu_watch.hpp"
@@ -51,13 +52,23 @@ struct ShellOptions {
   Node node;  // of a real agent, at its start
   keeper::ClientConfig keeper;
   GpuWatchOptions gpu_watch;
+  std::string cdi_directory;  // see cdi_file.hpp; empty: no file is kept
+  std::string gpu_probe;      // as in HostOptions
+  std::string mps_directory;  // as in HostOptions
+  // GPUs are tested without being asked to: those that are new, and those that
+  // were found unfit.
+  bool test_new_gpus = false;
+  bool test_quarantined_gpus = false;
   std::uint64_t output_bytes_max = 0;  // per stream of a task; 0: the keeper's
+  cluster::Program program = {};
   // Called about each second on a thread of the actor system.
   std::function<void(const AgentStatus&)> on_status;
 };
 
 // Whom the agent's commands come from.
-std::string principal_of(const std::string& agent);
+std::string principal_of(std::string_view agent);
+// The agent whose principal it is; empty when it is none's.
+std::string_view agent_of(std::string_view principal);
 
 // Runs until it is sent an exit; its tasks stay. `unreachable` or `rejected`
 // when the bus does not let it listen.

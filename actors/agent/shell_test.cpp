@@ -1,6 +1,8 @@
 // The shell with a real bus and a real keeper; the manager is a few lines.
 #include "actors/agent/shell.hpp"
 
+#include <unistd.h>
+
 #include <atomic>
 #include <boost/test/unit_test.hpp>
 #include <caf/all.hpp>
@@ -117,6 +119,7 @@ struct Node {
     options.node.name = "n1";
     options.node.cpu_milli = 2000;
     options.node.devices = {{"GPU-a", "A100", 80, 0, {}}};
+    options.node.share_library = REEVE_SHARE_LIBRARY;
     options.keeper = keeper_config();
     options.gpu_watch = gpu_watch;
     auto spawned = spawn_agent(*system, options);
@@ -149,7 +152,11 @@ struct OneGpu : gpu::FakeMachine {
 };
 
 struct NodeWithGpu : OneGpu, Node {
-  NodeWithGpu() : Node({OneGpu::sources(), 10ms, 10ms, patience}) {}
+  // The pids are of this /proc, whatever namespace the test runs in.
+  NodeWithGpu()
+      : Node({OneGpu::sources(), 10ms, 10ms, patience, {}, [](auto pid) {
+                return runs_unheld(pid, "/proc");
+              }}) {}
 };
 
 // On a GPU without device files: there is none below /dev.
@@ -265,6 +272,26 @@ BOOST_FIXTURE_TEST_CASE(a_task_at_a_gpu_that_is_not_its_own_is_ended,
         std::to_string(manager.facts().back().pid) + " 1048576\n");
   BOOST_REQUIRE(eventually([&] { return manager.has(key, FactKind::exited); }));
   BOOST_TEST(gpu::contains(manager.facts().back().detail, "GPU-a"));
+}
+
+// The process is that which waits for the command: it has no library.
+BOOST_FIXTURE_TEST_CASE(a_share_that_is_used_without_its_library_is_ended,
+                        NodeWithGpu) {
+  if (::geteuid() != 0) {
+    BOOST_TEST_MESSAGE("only root sees into the tasks of others");
+    return;
+  }
+  BOOST_REQUIRE(eventually([&] { return manager.reconciled() > 0; }));
+  const TaskKey key{1, 1, 0};
+  Orders orders = gpu_order();
+  manager.order(orders.with_share(300, 40).launch({key}));
+  BOOST_REQUIRE(
+      eventually([&] { return manager.has(key, FactKind::started); }));
+  write("device uuid=GPU-a\nprocess 0 " +
+        std::to_string(manager.facts().back().pid) + " 1\n");
+  BOOST_REQUIRE(eventually([&] { return manager.has(key, FactKind::exited); }));
+  BOOST_TEST(
+      gpu::contains(manager.facts().back().detail, keeper::share_library_path));
 }
 
 BOOST_FIXTURE_TEST_CASE(a_gpu_that_is_unfit_goes_into_quarantine, NodeWithGpu) {

@@ -22,12 +22,12 @@ std::vector<std::byte> finished(Builder& builder,
 
 template <class Body>
 std::vector<std::byte> order(Builder& builder, std::uint64_t epoch,
-                             std::uint64_t seq,
+                             std::uint64_t seq, std::uint64_t heard,
                              flatbuffers::Offset<Body> body) {
   return finished(builder,
                   schema::CreateAgentOrder(
                       builder, epoch, schema::OrderBodyTraits<Body>::enum_value,
-                      body.Union(), seq));
+                      body.Union(), seq, heard));
 }
 
 std::vector<schema::TaskRef> refs(const std::vector<TaskKey>& keys) {
@@ -61,6 +61,27 @@ Orders& Orders::with_device(std::string uuid) {
   return *this;
 }
 
+Orders& Orders::heard(std::uint64_t sent) {
+  heard_ = sent;
+  return *this;
+}
+
+Orders& Orders::cut_off(std::uint64_t cut_off_ns) {
+  cut_off_ns_ = cut_off_ns;
+  return *this;
+}
+
+Orders& Orders::with_devices(std::vector<std::string> uuids) {
+  devices_ = std::move(uuids);
+  return *this;
+}
+
+Orders& Orders::of_user(std::string name, std::uint32_t uid) {
+  user_ = std::move(name);
+  uid_ = uid;
+  return *this;
+}
+
 Orders& Orders::with_share(std::uint32_t milli, std::uint64_t memory_bytes) {
   milli_ = milli;
   gpu_memory_bytes_ = memory_bytes;
@@ -88,7 +109,7 @@ std::vector<std::byte> Orders::make(const std::vector<TaskKey>& keys,
   for (const TaskKey& key : keys) {
     const auto node = builder.CreateString("n1");
     const auto name = builder.CreateString("job");
-    const auto user = builder.CreateString("ann");
+    const auto user = builder.CreateString(user_);
     const auto master = builder.CreateString(master_);
     const auto argv = builder.CreateVectorOfStrings(argv_);
     std::vector<flatbuffers::Offset<schema::KeyValue>> pairs;
@@ -104,10 +125,11 @@ std::vector<std::byte> Orders::make(const std::vector<TaskKey>& keys,
     tasks.push_back(schema::CreateTaskOrder(
         builder, key.session, key.attempt, key.rank, 2, key.rank, node, name,
         user, master, argv, env, 0, uid_, gid_, 1500, memory_bytes, devices,
-        simulated, duration_ns, started_at));
+        simulated, duration_ns, started_at, false, cut_off_ns_));
   }
   const auto list = builder.CreateVector(tasks);
-  return order(builder, epoch_, seq_, schema::CreateLaunchOrder(builder, list));
+  return order(builder, epoch_, seq_, heard_,
+               schema::CreateLaunchOrder(builder, list));
 }
 
 std::vector<std::byte> Orders::launch(const std::vector<TaskKey>& keys) const {
@@ -120,11 +142,17 @@ std::vector<std::byte> Orders::launch_simulated(
   return make(keys, true, duration_ns, started_at);
 }
 
+std::vector<std::byte> Orders::nothing_else() const {
+  Builder builder;
+  return order(builder, epoch_, seq_, heard_,
+               schema::CreateHeardOrder(builder));
+}
+
 std::vector<std::byte> Orders::stop(const std::vector<TaskKey>& keys,
                                     std::uint64_t grace_ns) const {
   Builder builder;
   const auto list = builder.CreateVectorOfStructs(refs(keys));
-  return order(builder, epoch_, seq_,
+  return order(builder, epoch_, seq_, heard_,
                schema::CreateStopOrder(builder, list, grace_ns));
 }
 
@@ -132,8 +160,19 @@ std::vector<std::byte> Orders::signal(const std::vector<TaskKey>& keys,
                                       std::uint8_t signo) const {
   Builder builder;
   const auto list = builder.CreateVectorOfStructs(refs(keys));
-  return order(builder, epoch_, seq_,
+  return order(builder, epoch_, seq_, heard_,
                schema::CreateSignalOrder(builder, list, signo));
+}
+
+std::vector<std::byte> Orders::probe(const std::vector<Probe>& devices) const {
+  Builder builder;
+  std::vector<flatbuffers::Offset<schema::DeviceProbe>> list;
+  for (const Probe& one : devices)
+    list.push_back(schema::CreateDeviceProbeDirect(builder, one.uuid.c_str(),
+                                                   one.test, one.full));
+  const auto all = builder.CreateVector(list);
+  return order(builder, epoch_, seq_, heard_,
+               schema::CreateProbeOrder(builder, all));
 }
 
 std::vector<std::byte> Orders::list(
@@ -142,7 +181,7 @@ std::vector<std::byte> Orders::list(
   Builder builder;
   const auto run = builder.CreateVectorOfStructs(refs(started));
   const auto launched = builder.CreateVectorOfStructs(refs(unstarted));
-  return order(builder, epoch_, seq_,
+  return order(builder, epoch_, seq_, heard_,
                schema::CreateReconcileOrder(builder, &boot, run, launched));
 }
 
@@ -178,8 +217,11 @@ void Heard::take(const SendCommand& sent) {
     registration_id = *command.id();
     boot = *body->boot();
     reconciled = body->reconciled();
+    list = body->list();
     newest_epoch = body->newest_epoch();
     newest_session = body->newest_session();
+    test_new = body->test_new();
+    test_quarantined = body->test_quarantined();
     node.clear();
     devices.clear();
     limits.clear();
@@ -197,7 +239,16 @@ void Heard::take(const SendCommand& sent) {
     }
     return;
   }
+  if (const auto* body = command.body_as_ReportTest()) {
+    kinds += "test ";
+    test_id = *command.id();
+    tests.push_back({body->node()->str(), body->device()->str(), body->test(),
+                     body->verdict(), std::string(schema::text(body->text())),
+                     body->figures() ? body->figures()->size() : 0});
+    return;
+  }
   if (const auto* body = command.body_as_QuarantineDevice()) {
+    kinds += "quarantine ";
     quarantine_id = *command.id();
     quarantines.push_back({body->node()->str(), body->device()->str(),
                            std::string(schema::text(body->reason()))});
@@ -205,6 +256,7 @@ void Heard::take(const SendCommand& sent) {
   }
   const auto* body = command.body_as_ReportFacts();
   REEVE_CHECK(body != nullptr, "the agent sent a command of another kind");
+  kinds += "report ";
   ++reports;
   const schema::Id128& id = *command.id();
   if (id.high() == report_id.high() && id.low() == report_id.low()) return;

@@ -19,8 +19,14 @@ class Orders {
   explicit Orders(std::uint64_t epoch) : epoch_(epoch) {}
   // Up to where they know the log; else 1.
   Orders& at(std::uint64_t seq);
+  // That heartbeat was heard.
+  Orders& heard(std::uint64_t sent);
+  Orders& cut_off(std::uint64_t cut_off_ns);
   Orders& on_master(std::string node);
   Orders& with_device(std::string uuid);
+  Orders& with_devices(std::vector<std::string> uuids);
+  // Else ann, 1000.
+  Orders& of_user(std::string name, std::uint32_t uid);
   // Of each device, instead of all of it.
   Orders& with_share(std::uint32_t milli, std::uint64_t memory_bytes);
   Orders& with_env(std::string key, std::string value);
@@ -31,10 +37,17 @@ class Orders {
   std::vector<std::byte> launch_simulated(const std::vector<TaskKey>& keys,
                                           std::uint64_t duration_ns,
                                           std::uint64_t started_at = 0) const;
+  std::vector<std::byte> nothing_else() const;
   std::vector<std::byte> stop(const std::vector<TaskKey>& keys,
                               std::uint64_t grace_ns = second_ns) const;
   std::vector<std::byte> signal(const std::vector<TaskKey>& keys,
                                 std::uint8_t signo) const;
+  struct Probe {
+    std::string uuid;
+    std::uint64_t test = 0;
+    bool full = false;
+  };
+  std::vector<std::byte> probe(const std::vector<Probe>& devices) const;
   std::vector<std::byte> list(const schema::Id128& boot,
                               const std::vector<TaskKey>& started,
                               const std::vector<TaskKey>& unstarted = {}) const;
@@ -45,7 +58,10 @@ class Orders {
                               std::uint64_t started_at) const;
   std::uint64_t epoch_;
   std::uint64_t seq_ = 1;
+  std::uint64_t heard_ = 0;
+  std::uint64_t cut_off_ns_ = 0;
   std::string master_ = "n1";
+  std::string user_ = "ann";
   std::vector<std::string> devices_ = {"GPU-a"};
   std::uint32_t milli_ = 1000;
   std::uint64_t gpu_memory_bytes_ = 80;
@@ -86,6 +102,15 @@ struct HeardQuarantine {
   std::string reason;
 };
 
+struct HeardTest {
+  std::string node;
+  std::string device;
+  std::uint64_t test = 0;
+  schema::DeviceVerdict verdict{};
+  std::string text;
+  std::size_t figures = 0;
+};
+
 struct Heard {
   // A report sent again adds no facts.
   void take(const SendCommand& command);
@@ -96,6 +121,7 @@ struct Heard {
   schema::Id128 registration_id;
   schema::Id128 boot;
   bool reconciled = false;
+  std::uint64_t list = 0;
   std::uint64_t newest_epoch = 0;
   std::uint64_t newest_session = 0;
   std::string node;
@@ -104,6 +130,11 @@ struct Heard {
   std::string labels;
   schema::Id128 quarantine_id;
   std::vector<HeardQuarantine> quarantines;  // as often as they are sent
+  schema::Id128 test_id;
+  std::vector<HeardTest> tests;  // as often as they are sent
+  bool test_new = false;         // of the last registration
+  bool test_quarantined = false;
+  std::string kinds;  // of all commands, in order: "quarantine report "
   std::vector<HeardFact> facts;
 };
 

@@ -1,5 +1,6 @@
 // What the journal decides, without its framework: when a snapshot is due,
-// and which part of the log answers a request for a range.
+// which part of the log answers a request for a range, and when the other
+// managers count as away.
 #pragma once
 
 #include <algorithm>
@@ -7,12 +8,30 @@
 #include <cstdint>
 #include <utility>
 
+#include "cluster/limits.hpp"
+#include "cluster/types.hpp"
+#include "schema/wire.hpp"
+
 namespace reeve::journal {
 
 // One answer to log.read, well below the bus's bound of a message.
 inline constexpr std::size_t chunk_bytes_max = 512 << 10;
+// One record in such an answer, alone where it is above the chunk: a commit of
+// several managers, with room for what is around it.
+inline constexpr std::size_t record_in_chunk_bytes_max =
+    cluster::shared_commit_bytes_max + (16 << 10);
+static_assert(record_in_chunk_bytes_max < schema::message_bytes_max);
 // Requests that wait for the reader; more are dropped, and asked again.
 inline constexpr std::size_t log_reads_waiting_max = 256;
+
+// A commit may wait for so long for the stream: when a bus server ends, the
+// rest choose a leader of the stream in 4 to 9 s.
+inline constexpr std::uint64_t stream_ns_max = 10 * second_ns;
+// Whether whoever waits is to be told that the other managers are away.
+// `sent`: to the stream, by a monotonic clock.
+inline bool is_alone(Time sent, Time now) {
+  return now.value >= sent.value + stream_ns_max;
+}
 
 // How often the archive directory is looked into.
 inline constexpr std::uint64_t archive_check_ticks = 120;

@@ -39,5 +39,12 @@ BOOST_AUTO_TEST_CASE(a_snapshot_is_due_every_so_many_events_one_at_a_time) {
   BOOST_TEST(clock.due(360));
 }
 
+BOOST_AUTO_TEST_CASE(the_others_are_away_after_stream_ns_max) {
+  const Time sent{1'000 * second_ns};
+  BOOST_TEST(!is_alone(sent, sent));
+  BOOST_TEST(!is_alone(sent, Time{sent.value + stream_ns_max - 1}));
+  BOOST_TEST(is_alone(sent, Time{sent.value + stream_ns_max}));
+}
+
 }  // namespace
 }  // namespace reeve::journal

@@ -30,7 +30,8 @@ void find_entities(std::span<const std::byte> bytes,
   if (node_number<schema::NodeRegistered, schema::NodeLost,
                   schema::NodeReturned, schema::NodeDrained,
                   schema::NodeResumed, schema::NodeRemoved,
-                  schema::DeviceQuarantined, schema::DeviceReleased>(event,
+                  schema::DeviceQuarantined, schema::DeviceReleased,
+                  schema::DeviceTestRequested, schema::DeviceTested>(event,
                                                                      number))
     to.push_back({node_entity, number});
 }

@@ -4,10 +4,12 @@
 
 #include <caf/actor_system.hpp>
 #include <chrono>
+#include <optional>
 #include <utility>
 
 #include "actors/journal/core_reading.hpp"
 #include "actors/journal/snapshotter.hpp"
+#include "actors/system/clock.hpp"
 #include "actors/system/messages.hpp"
 #include "actors/system/traced.hpp"
 #include "schema/wire.hpp"
@@ -21,6 +23,13 @@ using namespace std::chrono_literals;
 constexpr auto space_check_interval = 500ms;
 // Between tries to write on a disk that has no room left at all.
 constexpr auto full_disk_wait = 200ms;
+
+// How long to wait for the stream at a time.
+constexpr auto stream_wait = 1'000ms;
+
+std::uint64_t known_to_all(const JournalOptions& options) {
+  return options.stream ? options.shared->load() : options.log->head().sequence;
+}
 
 class Committer : public TracedActor {
  public:
@@ -40,9 +49,17 @@ class Committer : public TracedActor {
     if (!start_for_archives() && snapshots_.start_other())
       start_upkeep(Upkeep::without_snapshot);
     return {
-        [this](const Decided& decided) { commit(decided.batch); },
+        [this](const Decided& decided) {
+          if (options_.stream)
+            share(decided.batch);
+          else
+            commit(decided.batch);
+        },
         [this](wake_atom) {
-          if (held_) commit(held_);
+          if (under_way_)
+            go_on();
+          else if (held_)
+            commit(held_);
         },
         [this](tick_atom) {
           send(manager_, committed());
@@ -64,8 +81,97 @@ class Committer : public TracedActor {
 
  private:
   Committed committed() const {
-    return {options_.log->head().sequence, options_.log->admission_open(),
-            no_room_};
+    return {known_to_all(options_), options_.log->admission_open(), no_room_,
+            alone_};
+  }
+
+  // ---- one commit of several managers: in the log here and in the stream,
+  // both under way together. It counts when both have it.
+
+  void share(std::shared_ptr<const manager::Batch> batch) {
+    under_way_.emplace();
+    under_way_->batch = std::move(batch);
+    under_way_->sent_at = monotonic();
+    go_on();
+  }
+
+  void go_on() {
+    if (under_way_->here || keep_here())
+      if (under_way_->there || keep_there()) kept_by_all();
+  }
+
+  // False: not now; a wake follows, or it is over.
+  bool keep_here() {
+    const manager::Batch& batch = *under_way_->batch;
+    auto prepared =
+        options_.log->prepare(batch.epoch.value, batch.count, batch.events);
+    if (!prepared) return give_up(prepared.error().text);
+    // Prepared once more after a full disk it is the same bytes.
+    if (!std::exchange(under_way_->sent, true)) {
+      const bus::RecordId id{batch.epoch.value, prepared->head().sequence};
+      if (auto sent = options_.stream->begin(id, prepared->value()); !sent)
+        return give_up(sent.error().text);
+    }
+    const auto head = options_.log->commit(*prepared);
+    if (!head && head.error().code == Errc::no_space) {
+      if (no_room_ != head.error().text)
+        spdlog::error("the log has no room: {}", head.error().text);
+      if (!std::exchange(waits_for_room_, true)) options_.on_room(false);
+      hold(head.error().text, false);
+      delayed_send(this, full_disk_wait, wake_atom::value);
+      return false;
+    }
+    if (!head) return give_up(head.error().text);
+    if (std::exchange(waits_for_room_, false)) options_.on_room(true);
+    under_way_->here = true;
+    return true;
+  }
+
+  bool keep_there() {
+    using Kind = bus::StreamOutcome::Kind;
+    const auto outcome = options_.stream->wait(stream_wait);
+    switch (outcome.kind) {
+      case Kind::stored: return under_way_->there = true;
+      case Kind::fenced:
+      case Kind::shortened:
+        under_way_.reset();
+        options_.on_fenced(outcome);
+        quit();
+        return false;
+      case Kind::unknown: break;
+    }
+    if (journal::is_alone(under_way_->sent_at, monotonic())) {
+      if (!alone_) spdlog::error("{}", outcome.error.text);
+      hold("the other managers do not answer, and " + options_.majority +
+               " is needed",
+           true);
+    }
+    send(this, wake_atom::value);
+    return false;
+  }
+
+  void hold(std::string why, bool alone) {
+    no_room_ = std::move(why);
+    alone_ = alone;
+    send(manager_, committed());
+  }
+
+  bool give_up(const std::string& why) {
+    under_way_.reset();
+    send(manager_, CommitFailed{why});
+    return false;
+  }
+
+  void kept_by_all() {
+    if (!no_room_.empty()) spdlog::info("commits are kept again");
+    no_room_.clear();
+    alone_ = false;
+    const auto batch = std::exchange(under_way_, std::nullopt)->batch;
+    const std::uint64_t last = batch->first.value + batch->count - 1;
+    options_.shared->store(last);
+    send(manager_, committed());
+    publish(*batch);
+    if (snapshots_.due(last)) start_upkeep(Upkeep::with_snapshot);
   }
 
   // Without any room nothing is written: hold on until there is some. The
@@ -130,6 +236,16 @@ class Committer : public TracedActor {
   std::uint64_t ticks_ = 0;
   std::shared_ptr<const manager::Batch> held_;  // waits for room
   std::string no_room_;                         // why, meanwhile
+  bool alone_ = false;                          // for want of other managers
+  bool waits_for_room_ = false;                 // `under_way_`
+  struct UnderWay {
+    std::shared_ptr<const manager::Batch> batch;
+    Time sent_at;
+    bool sent = false;   // to the stream
+    bool here = false;   // in the log
+    bool there = false;  // in the stream
+  };
+  std::optional<UnderWay> under_way_;  // of several managers
 };
 
 class Reader : public TracedActor {
@@ -157,7 +273,7 @@ class Reader : public TracedActor {
  private:
   void answer(const schema::LogRead& read, std::string_view reply_to) {
     const auto bytes =
-        journal::answer_read(*reader_, read, options_.log->head().sequence);
+        journal::answer_read(*reader_, read, known_to_all(options_));
     if (auto sent = options_.answers->publish(reply_to, bytes); !sent)
       spdlog::warn("log.read not answered: {}", sent.error().text);
   }

@@ -3,14 +3,17 @@
 // the snapshotter folds the log in the background.
 #pragma once
 
+#include <atomic>
 #include <caf/actor.hpp>
 #include <caf/fwd.hpp>
+#include <cstdint>
 #include <functional>
 #include <memory>
 
 #include "actors/journal/core.hpp"
 #include "actors/system/gate.hpp"
 #include "bus/connection.hpp"
+#include "bus/stream.hpp"
 #include "bus/subject.hpp"
 #include "store/log.hpp"
 
@@ -25,6 +28,20 @@ struct JournalOptions {
   Gate* log_reads = nullptr;  // what waits for the reader
   journal::SnapshotPolicy snapshots;
   std::uint64_t newest_snapshot = 0;
+  // Of several managers: where each commit has to be, too, before it counts.
+  // The committer's alone from now on.
+  std::shared_ptr<bus::Stream> stream;
+  // The newest event that both have. What is behind it in the log alone is
+  // told to nobody.
+  std::shared_ptr<std::atomic<std::uint64_t>> shared;
+  // Told when another manager's record is where the next had to be, or the
+  // stream was shortened. Nothing is committed after that. Called once, from
+  // the committer.
+  std::function<void(const bus::StreamOutcome& outcome)> on_fenced;
+  // Of several managers: told when a commit waits for room on the disk here,
+  // and when commits are kept again.
+  std::function<void(bool room)> on_room;
+  std::string majority;  // "a majority of m1, m2 and m3": for messages
 };
 
 struct Journal {

@@ -21,12 +21,84 @@ using schema::SessionState;
 Core::Core(State state, Options options)
     : state_(std::move(state)),
       options_(options),
-      writer_(Sequence{state_.last_sequence().value + 1},
-              Epoch{state_.epoch().value + 1}),
-      clock_(state_.last_time()),
-      durable_(state_.last_sequence()) {
+      writer_(Sequence{}, Epoch{}) {
   admission_.waiting_max = options.waiting_max;
+  admission_.commit_bytes_max = options.batch_bytes_max;
+  stand_at_head();
+}
+
+void Core::stand_at_head() {
+  writer_ = cluster::EventWriter(Sequence{state_.last_sequence().value + 1},
+                                 Epoch{state_.epoch().value + 1});
   writer_.set_time_floor(state_.last_time());
+  clock_ = cluster::SteadyTime(state_.last_time());
+  durable_ = state_.last_sequence();
+}
+
+namespace {
+
+// Who may connect to the bus.
+bool changes_identities(const schema::Event& event) {
+  using schema::EventBody;
+  switch (event.body_type()) {
+    case EventBody::TokenCreated:
+    case EventBody::IdentityAdded:
+    case EventBody::IdentityRemoved: return true;
+    default: return false;
+  }
+}
+
+}  // namespace
+
+Status Core::follow(const schema::Event& event) {
+  REEVE_CHECK(!started_, "a leader follows nobody");
+  if (Status applied = state_.apply(event); !applied) return applied;
+  durable_ = state_.last_sequence();
+  now_ = std::max(now_, state_.last_time());
+  identities_changed_ |= changes_identities(event);
+  return {};
+}
+
+Batch Core::beginning(std::string_view cell, std::string_view owner,
+                      std::uint32_t owner_uid, std::string_view manager,
+                      Epoch epoch, Time now,
+                      std::span<const cluster::Healing> healings) const {
+  REEVE_CHECK(!started_ && epoch > state_.epoch(), "the epoch is not new");
+  cluster::EventWriter writer(Sequence{state_.last_sequence().value + 1},
+                              epoch);
+  writer.set_time_floor(state_.last_time());
+  write_beginning(cell, owner, owner_uid, manager, now, writer);
+  for (const cluster::Healing& one : healings)
+    cluster::write_healing(one, origin(now), writer);
+  auto taken = writer.take();
+  return {taken.first, taken.count, epoch, std::move(taken.bytes)};
+}
+
+void Core::write_beginning(std::string_view cell, std::string_view owner,
+                           std::uint32_t owner_uid, std::string_view manager,
+                           Time now, cluster::EventWriter& writer) const {
+  if (state_.last_sequence().value == 0)
+    cluster::decide_creation(cell, owner, owner_uid, origin(now), writer);
+  cluster::decide_epoch(manager, origin(now), writer);
+  cluster::decide_managers(state_, options_.managers, origin(now), writer);
+}
+
+Decision Core::remove_identity(const schema::RemoveIdentity& command,
+                               const Origin& asked) {
+  if (cluster::find_manager(state_.identities(),
+                            schema::text(command.principal())))
+    return cluster::decide_remove_manager(state_, command, managers_now(),
+                                          asked, writer_);
+  return cluster::decide_remove_identity(state_, command, asked, writer_);
+}
+
+cluster::ManagersNow Core::managers_now() const {
+  cluster::ManagersNow now{!membership_.managers.empty(), manager_, {}};
+  for (const ManagerSeen& one : membership_.managers)
+    if (one.name != manager_ && one.heard &&
+        one.silent_ns <= manager_silent_ns_max)
+      now.living.push_back(one.name);
+  return now;
 }
 
 Origin Core::origin(Time now, std::string_view principal) const {
@@ -34,19 +106,28 @@ Origin Core::origin(Time now, std::string_view principal) const {
 }
 
 void Core::start(std::string_view cell, std::string_view owner,
-                 std::uint32_t owner_uid, std::string_view manager, Time now) {
-  now_ = now = clock_.at(now);
+                 std::uint32_t owner_uid, std::string_view manager, Time now,
+                 Beginning beginning) {
+  REEVE_CHECK(!started_, "it was started twice");
+  started_ = true;
+  stand_at_head();
+  started_at_ = now_ = now = clock_.at(now);
   checked_at_ = now;
   manager_ = manager;
-  if (state_.last_sequence().value == 0)
-    cluster::decide_creation(cell, owner, owner_uid, origin(now), writer_);
-  cluster::decide_epoch(manager, origin(now), writer_);
+  membership_ = {};
+  identities_changed_ = true;
+  if (beginning == Beginning::begun)
+    writer_.set_epoch(state_.epoch());
+  else
+    write_beginning(cell, owner, owner_uid, manager, now, writer_);
   absorb();
   for (const auto& node : state_.nodes())
     if (!node.removed) {
       Agent& agent = agents_[node.agent];
       agent.seen = now;
       agent.lost = agent.lost || node.lost;
+      agent.nodes.insert(node.id.value);
+      if (!node.testing.empty()) testing_.insert(node.id.value);
     }
   state_.visit_sessions(SessionId{}, [&](const Session& session) {
     if (has_ended(session.state)) return true;
@@ -58,10 +139,7 @@ void Core::start(std::string_view cell, std::string_view owner,
     want_launch(session);
     if (session.state == SessionState::stopping) want_stop(session);
     if (session.warned) want_warning(session);
-    for (const auto& task : session.tasks)
-      if (task.phase != cluster::TaskPhase::exited &&
-          state_.node(task.node)->lost)
-        orphaned_.push_back(session.id.value);
+    if (on_lost_node(session)) lose_tasks(session, now);
     return true;
   });
   doubt_reserving({});
@@ -71,13 +149,13 @@ void Core::start(std::string_view cell, std::string_view owner,
 void Core::on_command(const schema::Command& command,
                       std::string_view principal, std::string_view reply_to,
                       Time now) {
+  if (!started_) return;
   now_ = clock_.at(now);
   ++counters_.commands;
   if (const auto known = state_.answered(*command.id());
       known && !planted(Plant::repeat_executed)) {
     ++counters_.repeats;
-    return reply(reply_to, encode_reply(*command.id(), *known,
-                                        sessions_of(command, known->session)));
+    return reply(reply_to, accepted_answer(command, *known));
   }
   if (const auto* rejected = rejections_.find(*command.id())) {
     ++counters_.repeats;
@@ -105,12 +183,23 @@ std::uint32_t Core::sessions_of(const schema::Command& command,
   return array ? state_.array_size(first) : 1;
 }
 
+std::vector<std::byte> Core::accepted_answer(
+    const schema::Command& command,
+    const cluster::CommandAnswer& answer) const {
+  const cluster::Token* token =
+      command.body_as_CreateToken()
+          ? state_.identities().token_made_at(answer.seq)
+          : nullptr;
+  return encode_reply(*command.id(), answer,
+                      sessions_of(command, answer.session),
+                      token ? token->id : 0);
+}
+
 void Core::send_answer(const schema::Command& command,
                        std::string_view reply_to, const Decision& decision) {
   if (decision)
     return reply(reply_to,
-                 encode_reply(*command.id(), {decision->seq, decision->session},
-                              decision->sessions));
+                 accepted_answer(command, {decision->seq, decision->session}));
   auto answer = encode_rejection(*command.id(), decision.error());
   // Agents send again what was rejected, until it is accepted.
   using schema::CommandBody;
@@ -141,9 +230,36 @@ std::size_t Core::real_tasks() const {
   return count;
 }
 
+// What is refused whatever it says.
+std::optional<Rejection> Core::check_asker(const schema::Command& command,
+                                           std::string_view principal) const {
+  using schema::CommandBody;
+  if (stopping_ && command.body_type() == CommandBody::SubmitSession)
+    return Rejection{schema::RejectCode::stopping, "cell_stopping",
+                     "the cell is being stopped", 0, 0};
+  if (cluster::token_of(principal) && command.body_type() != CommandBody::Join)
+    return Rejection{schema::RejectCode::forbidden, "token_joins_only",
+                     std::string(principal) +
+                         " is good for joining the cell and nothing else",
+                     0, 0};
+  // An agent's registration is looked at with its nodes.
+  if (command.body_type() != CommandBody::RegisterNodes)
+    if (auto why = why_apart(command.protocol()))
+      return Rejection{schema::RejectCode::wrong_state, cluster::protocol_rule,
+                       std::move(*why), options_.program.protocol.number(),
+                       cluster::protocol_of(command.protocol()).number()};
+  return std::nullopt;
+}
+
+std::optional<std::string> Core::why_apart(const schema::Protocol* told) const {
+  return cluster::why_apart(options_.program, "the program that asks", {},
+                            cluster::protocol_of(told));
+}
+
 Decision Core::decide(const schema::Command& command,
                       std::string_view principal, Time now) {
   Origin asked{now, principal, *command.id()};
+  if (auto no = check_asker(command, principal)) return tl::unexpected(*no);
   const auto owner_only = [&]() -> std::optional<Rejection> {
     if (state_.may_administer(principal)) return std::nullopt;
     return Rejection{schema::RejectCode::forbidden, "owner_only",
@@ -151,10 +267,6 @@ Decision Core::decide(const schema::Command& command,
                      0};
   };
   using schema::CommandBody;
-  if (stopping_ && command.body_type() == CommandBody::SubmitSession)
-    return tl::unexpected(Rejection{schema::RejectCode::stopping,
-                                    "cell_stopping",
-                                    "the cell is being stopped", 0, 0});
   switch (command.body_type()) {
     case CommandBody::SubmitSession:
       return cluster::decide_submit(state_, *command.body_as_SubmitSession(),
@@ -163,7 +275,8 @@ Decision Core::decide(const schema::Command& command,
       return cluster::decide_cancel(state_, *command.body_as_CancelSession(),
                                     asked, writer_);
     case CommandBody::RegisterNodes:
-      return register_nodes(*command.body_as_RegisterNodes(), principal, now);
+      return register_nodes(*command.body_as_RegisterNodes(),
+                            command.protocol(), principal, now);
     case CommandBody::ReportFacts:
       return report_facts(*command.body_as_ReportFacts(), principal, now);
     case CommandBody::DrainNode:
@@ -184,6 +297,12 @@ Decision Core::decide(const schema::Command& command,
     case CommandBody::ReleaseDevice:
       return cluster::decide_release(state_, *command.body_as_ReleaseDevice(),
                                      asked, writer_);
+    case CommandBody::TestDevice:
+      return cluster::decide_test(state_, *command.body_as_TestDevice(), asked,
+                                  writer_);
+    case CommandBody::ReportTest:
+      return cluster::decide_tested(state_, *command.body_as_ReportTest(),
+                                    asked, writer_);
     case CommandBody::SetReservation:
       if (auto no = owner_only()) return tl::unexpected(*no);
       return cluster::decide_set_reservation(
@@ -208,6 +327,31 @@ Decision Core::decide(const schema::Command& command,
       if (auto no = owner_only()) return tl::unexpected(*no);
       return cluster::decide_remove_quota(
           state_, *command.body_as_RemoveQuota(), asked, writer_);
+    case CommandBody::CreateToken:
+      if (auto no = owner_only()) return tl::unexpected(*no);
+      return cluster::decide_create_token(
+          state_, *command.body_as_CreateToken(), asked, writer_);
+    case CommandBody::RevokeToken:
+      if (auto no = owner_only()) return tl::unexpected(*no);
+      return cluster::decide_revoke_token(
+          state_, *command.body_as_RevokeToken(), asked, writer_);
+    case CommandBody::RemoveIdentity:
+      if (auto no = owner_only()) return tl::unexpected(*no);
+      return remove_identity(*command.body_as_RemoveIdentity(), asked);
+    case CommandBody::Join:
+      return cluster::decide_join(state_, *command.body_as_Join(),
+                                  {manager_, options_.local_agents}, asked,
+                                  writer_);
+    case CommandBody::Leave:
+      return cluster::decide_leave(state_, *command.body_as_Leave(), asked,
+                                   writer_);
+    case CommandBody::ReportHealing:
+      if (principal != options_.managers_principal)
+        return tl::unexpected(
+            Rejection{schema::RejectCode::forbidden, "managers_only",
+                      "only managers tell what became of their logs", 0, 0});
+      return cluster::decide_healing(state_, *command.body_as_ReportHealing(),
+                                     asked, writer_);
     default: break;
   }
   return tl::unexpected(
@@ -215,119 +359,6 @@ Decision Core::decide(const schema::Command& command,
                 "this program does not know the command: it is older than "
                 "the one that asks",
                 0, 0});
-}
-
-// Whoever reconciled with a list from before one of its nodes was lost, or
-// from another manager, may still run what was given up with the node. It
-// registers again within a minute.
-bool Core::is_reconciled(const schema::RegisterNodes& command) const {
-  const auto agent = agents_.find(schema::text(command.agent()));
-  if (!command.reconciled() || !command.boot() || agent == agents_.end())
-    return false;
-  const schema::Id128& asked = agent->second.boot;
-  return agent->second.listed && command.boot()->high() == asked.high() &&
-         command.boot()->low() == asked.low();
-}
-
-// Where an agent was told more than the log knows, an older copy of the log was
-// put in place. Its owner wants it to count, so it is made the newest: the next
-// epoch is above all that were obeyed, and no session gets a number that a task
-// out there has. What runs and is not in the log ends with the list.
-std::optional<Rejection> Core::catch_up(const schema::RegisterNodes& command,
-                                        const Origin& origin) {
-  const std::uint64_t epoch = state_.epoch().value;
-  const std::uint64_t session = state_.next_session().value - 1;
-  if (command.newest_epoch() <= epoch && command.newest_session() <= session)
-    return std::nullopt;
-  const auto knows = fmt::format(
-      "agent {} knows of epoch {} and session s-{}, this log ends "
-      "at epoch {} and s-{}: an older copy of it was put in place",
-      schema::text(command.agent()), command.newest_epoch(),
-      command.newest_session(), epoch, session);
-  const std::uint64_t newest_epoch = std::max(command.newest_epoch(), epoch);
-  const std::uint64_t newest_session =
-      std::max(command.newest_session(), session);
-  const std::uint64_t ahead =
-      std::max(newest_epoch - epoch, newest_session - session);
-  if (ahead > seen_ahead_max)
-    return Rejection{schema::RejectCode::over_limit, "seen_ahead_max",
-                     knows + ", too old to go on with: restore a newer one",
-                     seen_ahead_max, ahead};
-  writer_.set_epoch(Epoch{newest_epoch + 1});
-  cluster::decide_epoch(manager_, origin, writer_,
-                        SessionId{newest_session + 1});
-  absorb();
-  messages_.push_back(fmt::format(
-      "{}. It goes on as epoch {} with s-{}; sessions that only the newer log "
-      "knew are gone, and what runs of them is stopped",
-      knows, newest_epoch + 1, newest_session + 1));
-  return std::nullopt;
-}
-
-Decision Core::register_nodes(const schema::RegisterNodes& command,
-                              std::string_view principal, Time now) {
-  const std::string agent(schema::text(command.agent()));
-  if (principal != "agent-" + agent && principal != state_.owner())
-    return tl::unexpected(Rejection{
-        schema::RejectCode::forbidden, "agent_foreign",
-        std::string(principal) + " does not speak for agent " + agent, 0, 0});
-  if (command.nodes()->size() > cluster::nodes_per_command_max)
-    return tl::unexpected(
-        Rejection{schema::RejectCode::over_limit, "nodes_per_command_max",
-                  "too many nodes in one command",
-                  cluster::nodes_per_command_max, command.nodes()->size()});
-  const bool reconciled = is_reconciled(command);
-  // Tried first, each alone: with a rejection nothing changes.
-  for (const auto* spec : *command.nodes()) {
-    cluster::EventWriter unused(writer_.next(), writer_.epoch());
-    const Decision one = cluster::decide_register(
-        state_, agent, *spec, reconciled, origin(now, principal), unused);
-    if (!one) return one;
-  }
-  if (auto no = catch_up(command, origin(now, principal)))
-    return tl::unexpected(std::move(*no));
-  cluster::Accepted accepted{state_.last_sequence(), {}};
-  bool first = true;
-  for (const auto* spec : *command.nodes()) {
-    const Decision one = cluster::decide_register(
-        state_, agent, *spec, reconciled, origin(now, principal), writer_);
-    if (!one) return one;
-    if (std::exchange(first, false)) accepted = *one;
-    absorb();
-  }
-  Agent& known = agents_[agent];
-  known.seen = now;
-  known.known = true;
-  if (!command.reconciled()) {
-    if (command.boot()) known.boot = *command.boot();
-    known.listed = true;
-    want_reconcile(agent);
-  }
-  return accepted;
-}
-
-Decision Core::report_facts(const schema::ReportFacts& command,
-                            std::string_view principal, Time now) {
-  const std::string_view agent = schema::text(command.agent());
-  if (principal != "agent-" + std::string(agent))
-    return tl::unexpected(
-        Rejection{schema::RejectCode::forbidden, "agent_foreign",
-                  std::string(principal) + " does not speak for agent " +
-                      std::string(agent),
-                  0, 0});
-  for (const auto* fact : *command.facts()) {
-    ++counters_.facts;
-    const auto outcome = cluster::decide_fact(state_, agent, *fact,
-                                              origin(now, principal), writer_);
-    absorb();
-    if (outcome != cluster::FactOutcome::foreign) continue;
-    ++counters_.facts_foreign;
-    if (fact->kind() == schema::FactKind::started)
-      want_stop(agent, {fact->session(), fact->attempt(), fact->rank()},
-                cluster::stop_grace_ns);
-  }
-  hear(agent);
-  return cluster::Accepted{state_.last_sequence(), {}};
 }
 
 std::vector<std::pair<SessionId, std::uint32_t>> Core::on_proposals(
@@ -365,22 +396,11 @@ void Core::on_preemptions(const std::vector<cluster::Preemption>& preemptions,
   follow_up(now_);
 }
 
-void Core::on_heartbeat(std::string_view agent, Time now) {
-  now_ = clock_.at(now);
-  hear(agent);
-}
-
-void Core::hear(std::string_view agent) {
-  const auto found = agents_.find(agent);
-  if (found == agents_.end()) return;
-  found->second.seen = now_;
-  found->second.known = true;
-}
-
 // ---- what follows from events
 
 void Core::absorb() {
   while (absorbed_ < writer_.bytes().size()) {
+    REEVE_CHECK(started_, "a manager that follows decided something");
     const auto rest = writer_.bytes().subspan(absorbed_);
     const auto size = flatbuffers::GetPrefixedSize(
                           reinterpret_cast<const std::uint8_t*>(rest.data())) +
@@ -389,6 +409,7 @@ void Core::absorb() {
     const Status applied = state_.apply(event);
     REEVE_CHECK(applied.has_value(), applied.error().text);
     absorbed_ += size;
+    identities_changed_ |= changes_identities(event);
     react(event);
   }
 }
@@ -426,6 +447,8 @@ void Core::react(const schema::Event& event) {
     }
     case EventBody::SessionStopping: {
       const Session* session = live(event.body_as_SessionStopping()->session());
+      if (ends_for_good(*session) && on_lost_node(*session))
+        give_up(session->id);
       arm(*session);
       want_stop(*session);
       break;
@@ -438,6 +461,7 @@ void Core::react(const schema::Event& event) {
     }
     case EventBody::SessionRequeued: {
       const Session* session = live(event.body_as_SessionRequeued()->session());
+      given_up_.erase(session->id.value);
       arm(*session);
       if (!session->reserves) break;
       reserving_.insert(session->id.value);
@@ -446,14 +470,39 @@ void Core::react(const schema::Event& event) {
     }
     case EventBody::SessionEnded:
       reserving_.erase(event.body_as_SessionEnded()->session());
+      given_up_.erase(event.body_as_SessionEnded()->session());
       if (dependents_.contains(event.body_as_SessionEnded()->session()))
         ended_.push_back(event.body_as_SessionEnded()->session());
       break;
+    case EventBody::EpochStarted: epoch_at_ = Sequence{event.seq()}; break;
+    case EventBody::NodeRegistered: {
+      const auto& body = *event.body_as_NodeRegistered();
+      agents_[body.agent()->str()].nodes.insert(body.node());
+      break;
+    }
     case EventBody::NodeLost: {
       const auto* node = state_.node(NodeId{event.body_as_NodeLost()->node()});
+      const auto& body = *event.body_as_NodeLost();
+      const Time heard{event.time_at() -
+                       std::min(event.time_at(), body.silent_ns())};
       for (const SessionId holder : node->holders)
-        orphaned_.push_back(holder.value);
-      agents_[node->agent].listed = false;
+        lose_tasks(*state_.session(holder), heard);
+      Agent& agent = agents_[node->agent];
+      agent.listed = false;
+      agent.lost_at = Sequence{event.seq()};
+      break;
+    }
+    case EventBody::NodeReturned: {
+      const auto id = NodeId{event.body_as_NodeReturned()->node()};
+      for (const SessionId holder : state_.node(id)->holders)
+        if (!on_lost_node(*state_.session(holder)))
+          given_up_.erase(holder.value);
+      break;
+    }
+    case EventBody::DeviceTestRequested: {
+      const auto node = event.body_as_DeviceTestRequested()->node();
+      testing_.insert(node);
+      probes_.push_back(NodeId{node});
       break;
     }
     case EventBody::ReservationSet:
@@ -503,6 +552,7 @@ void Core::follow_up(Time now) {
     }
     if (!orphaned_.empty()) {
       const Session* session = state_.session(SessionId{orphaned_.back()});
+      if (session) unlist(*session);
       if (!session ||
           !cluster::decide_task_lost(state_, *session, origin(now), writer_))
         orphaned_.pop_back();
@@ -526,8 +576,18 @@ void Core::follow_up(Time now) {
 
 // ---- time
 
-void Core::arm(const Session& session) {
+// Who is to stop a session had nobody to tell of it before the start.
+Time Core::deadline_here(const Session& session) const {
   const Time deadline = cluster::deadline_of(session);
+  if (session.state != SessionState::stopping || deadline.value == 0)
+    return deadline;
+  // And what is given up with its node is not also lost.
+  return std::max({deadline, Time{started_at_.value + cluster::stopping_ns_max},
+                   Time{given_up_at(session).value + second_ns}});
+}
+
+void Core::arm(const Session& session) {
+  const Time deadline = deadline_here(session);
   if (deadline.value == 0) return;
   Time due = deadline;
   switch (session.state) {
@@ -560,7 +620,8 @@ void Core::rebuild_timers() {
 }
 
 void Core::on_due(const Session& session, Time now) {
-  if (cluster::decide_deadline(state_, session, origin(now), writer_)) {
+  if (deadline_here(session) <= now &&
+      cluster::decide_deadline(state_, session, origin(now), writer_)) {
     absorb();
     return;
   }
@@ -576,7 +637,8 @@ void Core::on_due(const Session& session, Time now) {
 }
 
 void Core::on_tick(Time now) {
-  now_ = clock_.at(now);
+  now_ = std::max(now_, clock_.at(now));
+  if (!started_) return;
   while (!timers_.empty() && timers_.front().due <= now_) {
     std::pop_heap(timers_.begin(), timers_.end(), std::greater<>{});
     const Timer timer = timers_.back();
@@ -588,44 +650,21 @@ void Core::on_tick(Time now) {
     on_due(*session, now_);
   }
   check_agents(now_);
+  give_up_due(now_);
+  check_tests(now_);
   check_drains(now_);
   drop_reservations(now_);
   follow_up(now_);
 }
 
-void Core::check_agents(Time now) {
-  // Whoever did not listen must not say that others were silent.
-  const bool deaf =
-      now.value - checked_at_.value > options_.heartbeat_ns_max / 2;
-  checked_at_ = now;
-  for (auto& [name, agent] : agents_) {
-    if (deaf) agent.seen = now;
-    const std::uint64_t silent_ns =
-        now.value > agent.seen.value ? now.value - agent.seen.value : 0;
-    const bool silent = silent_ns > options_.heartbeat_ns_max;
-    if (silent && !agent.lost) lose_nodes(name, silent_ns, now);
-    if (!silent && agent.lost && agent.known) return_simulated(name, now);
-    if (silent || agent.known) agent.lost = silent;
-  }
-}
-
-void Core::lose_nodes(std::string_view agent, std::uint64_t silent_ns,
-                      Time now) {
-  for (const auto& node : state_.nodes()) {
-    if (node.agent != agent || node.lost || node.removed) continue;
-    cluster::decide_node_lost(state_, node, silent_ns, origin(now), writer_);
-    absorb();
-  }
-}
-
-// On a simulated node nothing is left to reconcile; no agent declares it.
-void Core::return_simulated(std::string_view agent, Time now) {
-  for (const auto& node : state_.nodes()) {
-    if (node.agent != agent || !node.lost || node.removed || !node.simulated)
-      continue;
-    cluster::decide_node_returned(node, origin(now), writer_);
-    absorb();
-  }
+// Who tests is told again: the order may be lost, or the agent new.
+void Core::check_tests(Time now) {
+  if (testing_.empty() || now < next_probes_) return;
+  next_probes_ = Time{now.value + options_.resend_ns};
+  std::erase_if(testing_, [&](std::uint32_t id) {
+    return state_.node(NodeId{id})->testing.empty();
+  });
+  for (const std::uint32_t id : testing_) probes_.push_back(NodeId{id});
 }
 
 void Core::check_drains(Time now) {
@@ -648,109 +687,6 @@ void Core::drop_reservations(Time now) {
   for (const auto& [name, reservation] : state_.reservations().all())
     over |= cluster::decide_reservation_over(reservation, origin(now), writer_);
   if (over) absorb();
-}
-
-// ---- what leaves
-
-void Core::gate(Effect effect) {
-  if (durable_ >= state_.last_sequence()) {
-    effects_.push_back(std::move(effect));
-  } else {
-    gated_.push_back({state_.last_sequence(), std::move(effect)});
-    if (!no_room_.empty()) refuse_gated();
-  }
-}
-
-void Core::reply(std::string_view reply_to, std::vector<std::byte> bytes) {
-  if (reply_to.empty()) return;
-  gate(SendReply{std::string(reply_to), std::move(bytes)});
-}
-
-void Core::set_no_room(std::string_view why) {
-  no_room_ = why;
-  if (!no_room_.empty()) refuse_gated();
-}
-
-// What is decided takes effect with its commit, whenever that can be. Orders
-// and the answers to questions wait for it; who sent a command is told.
-void Core::refuse_gated() {
-  for (auto gated = gated_.begin(); gated != gated_.end();) {
-    auto* waiting = std::get_if<SendReply>(&gated->effect);
-    const auto* answer =
-        waiting ? schema::verified<schema::Reply>(waiting->bytes) : nullptr;
-    if (!answer || !answer->command_id()) {
-      ++gated;
-      continue;
-    }
-    waiting->bytes = encode_rejection(
-        *answer->command_id(),
-        {schema::RejectCode::no_space, "not_kept",
-         "it is decided, but cannot be kept: " + no_room_ +
-             ". It takes effect when there is room, if the daemon lives on",
-         0, 0});
-    effects_.push_back(std::move(gated->effect));
-    gated = gated_.erase(gated);
-  }
-}
-
-// Facts are taken: they come again until they are kept.
-bool Core::refuse_without_room(const schema::Command& command,
-                               std::string_view reply_to) {
-  using schema::CommandBody;
-  if (no_room_.empty() || command.body_type() == CommandBody::ReportFacts ||
-      command.body_type() == CommandBody::RegisterNodes)
-    return false;
-  ++counters_.rejections;
-  auto answer = encode_rejection(*command.id(),
-                                 {schema::RejectCode::no_space, "no_room",
-                                  "nothing was changed: " + no_room_, 0, 0});
-  rejections_.add(*command.id(), answer);
-  if (!reply_to.empty())
-    effects_.push_back(SendReply{std::string(reply_to), std::move(answer)});
-  return true;
-}
-
-void Core::reply_read(std::string_view reply_to, std::vector<std::byte> bytes) {
-  if (admission_.open) return reply(reply_to, std::move(bytes));
-  if (reply_to.empty()) return;
-  effects_.push_back(SendReply{std::string(reply_to), std::move(bytes)});
-}
-
-Batch Core::take_batch() {
-  flush_orders();
-  auto taken = writer_.take(options_.batch_bytes_max);
-  absorbed_ -= taken.bytes.size();
-  return {taken.first, taken.count, writer_.epoch(), std::move(taken.bytes)};
-}
-
-void Core::committed(Sequence sequence) {
-  durable_ = std::max(durable_, sequence);
-  while (!gated_.empty() && gated_.front().after <= durable_) {
-    effects_.push_back(std::move(gated_.front().effect));
-    gated_.pop_front();
-  }
-}
-
-std::vector<Effect> Core::take_effects() {
-  return std::exchange(effects_, {});
-}
-
-std::vector<std::string> Core::take_messages() {
-  return std::exchange(messages_, {});
-}
-
-void Core::set_pids(int daemon_pid, int bus_pid) {
-  daemon_pid_ = daemon_pid;
-  bus_pid_ = bus_pid;
-}
-
-void Core::set_counter(std::string_view name, std::uint64_t value) {
-  const auto found = outside_counters_.find(name);
-  if (found != outside_counters_.end()) {
-    found->second = value;
-  } else {
-    outside_counters_.emplace(name, value);
-  }
 }
 
 }  // namespace reeve::manager

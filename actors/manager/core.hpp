@@ -15,6 +15,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -23,6 +24,8 @@
 
 #include "actors/manager/core_rejections.hpp"
 #include "cluster/decide.hpp"
+#include "cluster/decide_manager.hpp"
+#include "cluster/program.hpp"
 #include "cluster/scheduling/queue.hpp"
 #include "cluster/state.hpp"
 #include "cluster/steady_time.hpp"
@@ -37,15 +40,53 @@ using cluster::Session;
 using cluster::State;
 
 struct OrderStamp;
+class AnswerWriter;
 
 struct Options {
   std::uint64_t waiting_max = cluster::sessions_waiting_max;
-  std::uint64_t heartbeat_ns_max = 10 * second_ns;
+  // Silent for longer, a node is lost; up to twice that where heartbeats of
+  // late came late.
+  std::uint64_t heartbeat_ns_max = cluster::node_lost_after_ns_default;
   std::uint64_t resend_ns = 5 * second_ns;
-  // Events of one commit, far below what a record of the log may hold.
+  // Events of one commit, far below what a record of the log may hold. Where
+  // several managers keep it: cluster::shared_commit_bytes_max.
   std::size_t batch_bytes_max = 8 << 20;
   // Tasks in one message to an agent, so that it stays within its bound.
   std::size_t tasks_per_order_max = 256;
+  // Agents of this manager's own process: nobody joins under their names.
+  std::vector<std::string> local_agents = {"sim"};
+  // What decides who is understood.
+  cluster::Program program = {};
+  // With their addresses: those that the settings name, for a log that has no
+  // managers yet.
+  std::vector<std::pair<std::string, std::string>> managers = {};
+  // That the managers of the cell have on the bus, all the same.
+  std::string managers_principal = "reeved";
+};
+
+// A manager that was not heard for so long does not count as living.
+inline constexpr std::uint64_t manager_silent_ns_max = 5 * second_ns;
+
+// A manager of the cell, as the one that answers has heard of it.
+struct ManagerSeen {
+  std::string name;
+  std::string address;
+  bool heard = false;
+  std::uint64_t silent_ns = 0;
+  schema::ManagerRole role = schema::ManagerRole::following;
+  std::uint64_t epoch = 0;
+  std::uint64_t sequence = 0;
+  cluster::Program program;
+};
+
+// What this manager is among those of the cell.
+struct Membership {
+  schema::ManagerRole role = schema::ManagerRole::leading;
+  std::string leader;  // as far as it knows; empty: itself
+  // Since it last heard of the cell's log; 0 where it leads.
+  std::uint64_t behind_ns = 0;
+  std::vector<ManagerSeen> managers;  // all of the cell; of one alone: none
+  std::string name;                   // its own, until it leads
 };
 
 // An answer to a command or query, to the reply subject that came with it.
@@ -60,7 +101,21 @@ struct SendOrder {
   std::vector<std::byte> bytes;
 };
 
-using Effect = std::variant<SendReply, SendOrder>;
+// All who may connect to the bus from now on, beside the manager's own. It
+// leaves at the start and after each change, before the answers of its commit.
+struct SetBusIdentities {
+  std::vector<cluster::BusIdentity> list;
+  // The managers of the cell; of one alone: none.
+  std::vector<cluster::ManagerIdentity> managers;
+};
+
+// The leader is asked to give way; answered by Core::answer_hand_over.
+struct HandOver {
+  std::string to;  // empty: whoever has the longest log
+  std::string reply_to;
+};
+
+using Effect = std::variant<SendReply, SendOrder, SetBusIdentities, HandOver>;
 
 // Questions that the scheduler answers: see Core::on_query.
 struct WhyWaits {
@@ -107,6 +162,17 @@ struct Counters {
   std::uint64_t queries = 0;
 };
 
+// How often an agent with tasks is told that it is heard.
+inline constexpr std::uint64_t heard_order_ns = 3 * second_ns;
+
+// What a heartbeat says of its agent.
+struct Beat {
+  std::uint32_t tasks = 0;
+  std::uint64_t sent = 0;  // names the heartbeat; told in orders
+  // Nobody else leads for sure: whoever does may think the agent silent.
+  bool by_leader = true;
+};
+
 // How far what an agent was told may be ahead of the log: see register_nodes.
 inline constexpr std::uint64_t seen_ahead_max = 10'000'000;
 
@@ -114,10 +180,28 @@ class Core {
  public:
   Core(State state, Options options);
 
+  // Before start(): the next event of a log that another manager writes. Takes
+  // no decision. Errc::damaged when it does not follow or is of an unknown
+  // kind. Meanwhile questions are answered from what it knows, on_tick() tells
+  // the time, SetBusIdentities leaves, and commands get no answer: who sent one
+  // asks again, and is answered by the leader.
+  Status follow(const schema::Event& event);
+  // The first commit of an epoch, in the place of start()'s: it counts when the
+  // other managers have it, too, and then comes back through follow().
+  // `healings`: what this one has to tell of its log.
+  Batch beginning(std::string_view cell, std::string_view owner,
+                  std::uint32_t owner_uid, std::string_view manager,
+                  Epoch epoch, Time now,
+                  std::span<const cluster::Healing> healings = {}) const;
+
   // Begins an epoch (and the cell, where the log is empty), and takes up what
-  // the log left unfinished. Call once, before anything else.
+  // the log left unfinished. Call once, before anything that decides. With
+  // `begun` the log has the beginning of that epoch.
+  enum class Beginning { to_be_written, begun };
   void start(std::string_view cell, std::string_view owner,
-             std::uint32_t owner_uid, std::string_view manager, Time now);
+             std::uint32_t owner_uid, std::string_view manager, Time now,
+             Beginning beginning = Beginning::to_be_written);
+  bool started() const { return started_; }
 
   void on_command(const schema::Command& command, std::string_view principal,
                   std::string_view reply_to, Time now);
@@ -128,6 +212,8 @@ class Core {
   // What the scheduler said to it (ask_scheduler).
   void on_scheduler(const ForScheduler& asked, const FromScheduler& said,
                     std::string_view reply_to);
+  void answer_hand_over(const Expected<std::string>& to,
+                        std::string_view reply_to);
   void answer_why(SessionId id, const cluster::Why& why,
                   std::string_view reply_to);
   // The proposals that were not taken.
@@ -135,7 +221,7 @@ class Core {
       const std::vector<Proposal>& proposals, Time now);
   void on_preemptions(const std::vector<cluster::Preemption>& preemptions,
                       Time now);
-  void on_heartbeat(std::string_view agent, Time now);
+  void on_heartbeat(std::string_view agent, Time now, const Beat& beat = {});
   // Deadlines, silent agents, orders that were not heard.
   void on_tick(Time now);
 
@@ -150,8 +236,15 @@ class Core {
   // Why nothing can be kept; empty: it can. Meanwhile nobody waits: what is
   // asked for is refused, and whoever asked before is told how it stands.
   void set_no_room(std::string_view why);
+  // The same while the other managers do not answer: what is decided may yet
+  // count, or be set aside when another leads.
+  void set_alone(std::string_view why);
   void set_pids(int daemon_pid, int bus_pid);
+  void set_membership(Membership membership);
   void set_counter(std::string_view name, std::uint64_t value);
+  // While it has no connection to the bus, that agents are silent says nothing
+  // of them.
+  void set_deaf(bool deaf) { deaf_ = deaf; }
 
   // What was decided since the last call; count 0: nothing.
   Batch take_batch();
@@ -177,10 +270,18 @@ class Core {
   struct Agent {
     schema::Id128 boot;
     Time seen;
-    bool known = false;  // heard since the start
-    bool lost = false;   // and its nodes with it
-    // A list that answers `boot` is asked for, and no node was lost since.
-    bool listed = false;
+    bool known = false;       // heard since the start
+    bool lost = false;        // and its nodes with it
+    bool listed = false;      // a list that answers `boot` was made
+    Sequence lost_at;         // the newest loss of a node, or of what ran there
+    std::uint64_t heard = 0;  // the newest heartbeat, as it is named
+    Time told;                // that it was
+    // The longest that a heartbeat of late was late; it fades.
+    std::uint64_t late_ns = 0;
+    std::string refused;  // why, as it was last said
+    // Those it declared; some may be another's by now, or removed. Each of
+    // thousands of agents registers once a minute: none looks at all nodes.
+    std::set<std::uint32_t> nodes;
   };
   struct Timer {
     Time due;
@@ -194,22 +295,50 @@ class Core {
   };
 
   Origin origin(Time now, std::string_view principal = {}) const;
+  cluster::ManagersNow managers_now() const;
+  cluster::Decision remove_identity(const schema::RemoveIdentity& command,
+                                    const Origin& asked);
+  void write_beginning(std::string_view cell, std::string_view owner,
+                       std::uint32_t owner_uid, std::string_view manager,
+                       Time now, cluster::EventWriter& writer) const;
+  // The next event follows the state.
+  void stand_at_head();
   // Applies what the last decision wrote, and reacts to each event.
   void absorb();
   void react(const schema::Event& event);
   void follow_up(Time now);
+  Time deadline_here(const Session& session) const;
   void arm(const Session& session);
   void rebuild_timers();
   void on_due(const Session& session, Time now);
   void hear(std::string_view agent);
+  void tell_heard(std::string_view name, Agent& agent);
+  bool has_lost_node(std::string_view agent) const;
+  std::uint64_t silence_of(const Agent& agent) const;
   void check_agents(Time now);
   void lose_nodes(std::string_view agent, std::uint64_t silent_ns, Time now);
   void return_simulated(std::string_view agent, Time now);
+  // Of tasks on lost nodes: core_lost.cpp.
+  void lose_tasks(const Session& session, Time heard);
+  bool on_lost_node(const Session& session) const;
+  static bool ends_for_good(const Session& session);
+  Time given_up_at(const Session& session) const;
+  void give_up(SessionId id);
+  void unlist(const Session& session);
+  void give_up_due(Time now);
+  void postpone_giving_up(std::uint64_t by_ns);
+  void check_tests(Time now);
   void check_drains(Time now);
   void drop_reservations(Time now);
+  std::optional<ForScheduler> answer_or_ask(const schema::Query& query,
+                                            std::string_view principal,
+                                            std::string_view reply_to);
   std::optional<ForScheduler> dry_run(const schema::DryRunQuery& query,
                                       std::string_view principal,
                                       std::string_view reply_to);
+  AnswerWriter answer_writer() const;
+  void hand_over(const schema::HandOverQuery& query, std::string_view principal,
+                 std::string_view reply_to);
   void link_dependencies(const Session& session);
   // Sessions that wait for a reservation are looked at before anything leaves.
   void doubt_reserving(const cluster::ReservationChange& change);
@@ -217,41 +346,58 @@ class Core {
   std::vector<std::byte> status_answer() const;
   std::uint32_t sessions_of(const schema::Command& command,
                             SessionId first) const;
+  std::vector<std::byte> accepted_answer(
+      const schema::Command& command,
+      const cluster::CommandAnswer& answer) const;
   void send_answer(const schema::Command& command, std::string_view reply_to,
                    const cluster::Decision& decision);
 
   cluster::Decision decide(const schema::Command& command,
                            std::string_view principal, Time now);
+  std::optional<cluster::Rejection> check_asker(
+      const schema::Command& command, std::string_view principal) const;
   bool is_reconciled(const schema::RegisterNodes& command) const;
   std::optional<cluster::Rejection> catch_up(
       const schema::RegisterNodes& command, const Origin& origin);
+  // What those are told that do not understand this program.
+  std::optional<std::string> why_apart(const schema::Protocol* told) const;
+  std::optional<cluster::Rejection> refuse_agent(
+      const schema::RegisterNodes& command, const schema::Protocol* told,
+      const Origin& origin);
   cluster::Decision register_nodes(const schema::RegisterNodes& command,
+                                   const schema::Protocol* told,
                                    std::string_view principal, Time now);
   cluster::Decision report_facts(const schema::ReportFacts& command,
                                  std::string_view principal, Time now);
 
   // Orders, gathered per agent until the next batch.
-  OrderStamp stamp() const;
+  OrderStamp stamp(std::string_view agent) const;
   void want_launch(const Session& session);
   void want_stop(const Session& session);
   void want_stop(std::string_view agent, const schema::TaskRef& task,
                  std::uint64_t grace_ns);
   void want_warning(const Session& session);
   void want_reconcile(std::string_view agent);
+  std::vector<const cluster::Node*> nodes_of(std::string_view agent) const;
   std::vector<const Session*> sessions_on(std::string_view agent) const;
   void flush_orders();
   void flush_launches();
   void flush_stops();
   void flush_signals();
   void flush_reconciles();
+  void flush_probes();
   void gate(Effect effect);
+  void tell_identities();
   void refuse_gated();
   bool refuse_without_room(const schema::Command& command,
                            std::string_view reply_to);
 
   State state_;
   Options options_;
+  bool started_ = false;
+  Time started_at_;
   std::string manager_;
+  Membership membership_;
   cluster::Admission admission_;
   cluster::EventWriter writer_;
   RecentRejections rejections_;
@@ -259,9 +405,11 @@ class Core {
   cluster::SteadyTime clock_;
   Time now_;
   Time checked_at_;  // when the agents were last looked at
+  bool deaf_ = false;
   Counters counters_;
   std::map<std::string, std::uint64_t, std::less<>> outside_counters_;
-  std::string no_room_;
+  std::string no_room_;  // nothing can be kept, and why; empty: it can
+  bool alone_ = false;   // for want of other managers
   bool stopping_ = false;
   int daemon_pid_ = 0;
   int bus_pid_ = 0;
@@ -269,9 +417,12 @@ class Core {
   std::map<std::string, Agent, std::less<>> agents_;
   std::vector<Timer> timers_;  // a heap, earliest first
   std::unordered_map<std::uint64_t, std::vector<std::uint64_t>> dependents_;
-  std::vector<std::uint64_t> ended_;     // whose dependents are to be looked at
-  std::vector<std::uint64_t> orphaned_;  // with tasks on lost nodes
-  std::set<std::uint64_t> reserving_;    // that wait for a reservation
+  std::vector<std::uint64_t> ended_;  // whose dependents are to be looked at
+  // With tasks on lost nodes: those to be given up, and when others are.
+  std::vector<std::uint64_t> orphaned_;
+  std::map<std::uint64_t, Time> given_up_;
+  Time next_given_up_;
+  std::set<std::uint64_t> reserving_;  // that wait for a reservation
   // Those that may wait in vain, and why.
   std::vector<std::pair<std::uint64_t, cluster::ReservationChange>> doubted_;
 
@@ -281,11 +432,18 @@ class Core {
                                 std::vector<schema::TaskRef>>;
   TasksByOrder stops_;
   TasksByOrder signals_;
+  std::vector<NodeId> probes_;       // whose agents are to be told of tests
+  std::set<std::uint32_t> testing_;  // nodes with tests, maybe over by now
+  Time next_probes_;
   std::vector<std::string> reconciles_;
   std::deque<Gated> gated_;
+  // One list waits at most: what changes meanwhile goes with the next.
+  bool identities_changed_ = true;
+  std::optional<Gated> identities_;
   std::vector<Effect> effects_;
   std::vector<std::string> messages_;
   Sequence durable_;
+  Sequence epoch_at_;  // the event that began the newest epoch
 };
 
 }  // namespace reeve::manager

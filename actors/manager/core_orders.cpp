@@ -11,8 +11,11 @@ namespace reeve::manager {
 
 using cluster::TaskPhase;
 
-OrderStamp Core::stamp() const {
-  return {state_.epoch(), state_.last_sequence()};
+OrderStamp Core::stamp(std::string_view agent) const {
+  const auto known = agents_.find(agent);
+  const bool heard = known != agents_.end() && !has_lost_node(agent);
+  return {state_.epoch(), state_.last_sequence(),
+          heard ? known->second.heard : 0};
 }
 
 void Core::want_launch(const Session& session) {
@@ -66,16 +69,26 @@ void Core::flush_reconciles() {
         list.emplace_back(session->id.value, session->attempt, rank);
       }
     ++counters_.orders;
-    gate(SendOrder{agent, encode_reconcile(stamp(), agents_[agent].boot,
+    gate(SendOrder{agent, encode_reconcile(stamp(agent), agents_[agent].boot,
                                            started, unstarted)});
   }
 }
 
+std::vector<const cluster::Node*> Core::nodes_of(std::string_view agent) const {
+  std::vector<const cluster::Node*> nodes;
+  const auto known = agents_.find(agent);
+  if (known == agents_.end()) return nodes;
+  for (const std::uint32_t id : known->second.nodes) {
+    const auto* node = state_.node(NodeId{id});
+    if (node->agent == agent && !node->removed) nodes.push_back(node);
+  }
+  return nodes;
+}
+
 std::vector<const Session*> Core::sessions_on(std::string_view agent) const {
   std::vector<SessionId> ids;
-  for (const auto& node : state_.nodes())
-    if (node.agent == agent && !node.removed)
-      ids.insert(ids.end(), node.holders.begin(), node.holders.end());
+  for (const auto* node : nodes_of(agent))
+    ids.insert(ids.end(), node->holders.begin(), node->holders.end());
   std::sort(ids.begin(), ids.end());
   ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
   std::vector<const Session*> sessions;
@@ -92,6 +105,7 @@ void Core::flush_orders() {
   flush_launches();
   flush_stops();
   flush_signals();
+  flush_probes();
   flush_reconciles();
 }
 
@@ -102,7 +116,7 @@ void Core::flush_launches() {
                   launches_.end());
   const auto send = [&](std::string_view agent, LaunchBuilder& order) {
     ++counters_.orders;
-    gate(SendOrder{std::string(agent), order.finish(stamp())});
+    gate(SendOrder{std::string(agent), order.finish(stamp(agent))});
   };
   for (const SessionId id : launches_) {
     const Session* session = state_.session(id);
@@ -116,6 +130,10 @@ void Core::flush_launches() {
       const bool again = session->simulated && task.phase == TaskPhase::started;
       if (task.phase != TaskPhase::placed && !again) continue;
       const auto& node = *state_.node(task.node);
+      // A launch tells from when on its host may be cut off.
+      if (cluster::cut_off_of(*session, spec.cut_off_ns) != 0 &&
+          !agents_[node.agent].known)
+        continue;
       LaunchBuilder& order = orders[node.agent];
       order.add(state_, *session, spec, rank);
       if (order.tasks() >= options_.tasks_per_order_max ||
@@ -148,12 +166,24 @@ void in_orders(std::vector<schema::TaskRef>& tasks, std::size_t count_max,
 
 void Core::flush_stops() {
   for (auto& [to, tasks] : std::exchange(stops_, {}))
-    in_orders(
-        tasks, options_.tasks_per_order_max,
-        [&, &to = to](std::span<const schema::TaskRef> some) {
-          ++counters_.orders;
-          gate(SendOrder{to.first, encode_stop(stamp(), some, to.second)});
-        });
+    in_orders(tasks, options_.tasks_per_order_max,
+              [&, &to = to](std::span<const schema::TaskRef> some) {
+                ++counters_.orders;
+                gate(SendOrder{to.first,
+                               encode_stop(stamp(to.first), some, to.second)});
+              });
+}
+
+// Each node is one message: it has few devices.
+void Core::flush_probes() {
+  std::sort(probes_.begin(), probes_.end());
+  probes_.erase(std::unique(probes_.begin(), probes_.end()), probes_.end());
+  for (const NodeId id : std::exchange(probes_, {})) {
+    const auto& node = *state_.node(id);
+    if (node.testing.empty() || node.lost || node.removed) continue;
+    ++counters_.orders;
+    gate(SendOrder{node.agent, encode_probe(stamp(node.agent), node.testing)});
+  }
 }
 
 void Core::flush_signals() {
@@ -163,7 +193,7 @@ void Core::flush_signals() {
         [&, &to = to](std::span<const schema::TaskRef> some) {
           ++counters_.orders;
           gate(SendOrder{to.first,
-                         encode_signal(stamp(), some,
+                         encode_signal(stamp(to.first), some,
                                        static_cast<std::uint8_t>(to.second))});
         });
 }

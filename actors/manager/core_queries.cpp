@@ -18,7 +18,7 @@ struct NamedCounter {
 }  // namespace
 
 std::vector<std::byte> Core::status_answer() const {
-  AnswerWriter writer(state_);
+  AnswerWriter writer = answer_writer();
   auto& builder = writer.builder();
   std::uint32_t nodes = 0;
   std::uint32_t nodes_up = 0;
@@ -54,16 +54,48 @@ std::vector<std::byte> Core::status_answer() const {
   const auto state_list = builder.CreateVector(states);
   const auto counter_list = builder.CreateVector(counters);
   const auto cell = builder.CreateString(state_.cell());
+  const auto leader = builder.CreateString(
+      membership_.leader.empty() ? manager_ : membership_.leader);
+  std::vector<flatbuffers::Offset<schema::ManagerView>> managers;
+  for (const ManagerSeen& one : membership_.managers) {
+    const auto* healed = state_.healings().last_of(one.name);
+    const auto healing = healed ? cluster::build_record(builder, *healed) : 0;
+    managers.push_back(schema::CreateManagerViewDirect(
+        builder, one.name.c_str(), one.address.c_str(), one.heard,
+        one.silent_ns, one.role, one.epoch, one.sequence,
+        one.program.version.c_str(),
+        one.heard ? &one.program.protocol : nullptr, healing));
+  }
+  const auto manager_list = builder.CreateVector(managers);
   return writer.finish(schema::CreateStatusAnswer(
       builder, cell, daemon_pid_, bus_pid_, state_.epoch().value, nodes,
-      nodes_up, admission_.open, state_list, counter_list));
+      nodes_up, admission_.open, state_list, counter_list, membership_.role,
+      leader, membership_.behind_ns, manager_list));
 }
 
 std::optional<ForScheduler> Core::on_query(const schema::Query& query,
                                            std::string_view principal,
                                            std::string_view reply_to) {
   ++counters_.queries;
-  AnswerWriter writer(state_);
+  auto question = answer_or_ask(query, principal, reply_to);
+  if (started_ || !question) return question;
+  const std::string& leader = membership_.leader;
+  reply_read(reply_to,
+             answer_writer().failed(fmt::format(
+                 "this manager follows {}, which alone knows what waits for "
+                 "what: ask the leader",
+                 leader.empty() ? "the leader" : leader)));
+  return std::nullopt;
+}
+
+std::optional<ForScheduler> Core::answer_or_ask(const schema::Query& query,
+                                                std::string_view principal,
+                                                std::string_view reply_to) {
+  AnswerWriter writer = answer_writer();
+  if (const auto why = why_apart(query.protocol())) {
+    reply_read(reply_to, writer.failed(*why));
+    return std::nullopt;
+  }
   using schema::QueryBody;
   switch (query.body_type()) {
     case QueryBody::StatusQuery: reply_read(reply_to, status_answer()); break;
@@ -91,7 +123,7 @@ std::optional<ForScheduler> Core::on_query(const schema::Query& query,
       }
       if (session->state == schema::SessionState::pending)
         return WhyWaits{session->id};
-      reply_read(reply_to, writer.why_settled(*session));
+      reply_read(reply_to, writer.why_settled(*session, given_up_at(*session)));
       break;
     }
     case QueryBody::ReservationsQuery:
@@ -109,6 +141,16 @@ std::optional<ForScheduler> Core::on_query(const schema::Query& query,
                                               queue.group)));
       break;
     }
+    case QueryBody::IdentitiesQuery:
+      reply_read(reply_to,
+                 state_.may_administer(principal)
+                     ? writer.identities(*query.body_as_IdentitiesQuery())
+                     : writer.failed("only " + state_.owner() +
+                                     " and admins may see this"));
+      break;
+    case QueryBody::HandOverQuery:
+      hand_over(*query.body_as_HandOverQuery(), principal, reply_to);
+      break;
     case QueryBody::DryRunQuery:
       return dry_run(*query.body_as_DryRunQuery(), principal, reply_to);
     default:
@@ -117,6 +159,33 @@ std::optional<ForScheduler> Core::on_query(const schema::Query& query,
                                "it is older than the one that asks"));
   }
   return std::nullopt;
+}
+
+AnswerWriter Core::answer_writer() const {
+  if (started_) return AnswerWriter(state_);
+  return AnswerWriter(state_, manager_, membership_.behind_ns);
+}
+
+void Core::hand_over(const schema::HandOverQuery& query,
+                     std::string_view principal, std::string_view reply_to) {
+  if (!state_.may_administer(principal))
+    return reply_read(reply_to,
+                      answer_writer().failed("only " + state_.owner() +
+                                             " and admins may do this"));
+  if (!started_ || membership_.managers.empty())
+    return reply_read(reply_to,
+                      answer_writer().failed(
+                          started_ ? "this cell has one manager: there is no "
+                                     "other that could lead"
+                                   : "the manager that answers does not lead"));
+  effects_.push_back(
+      HandOver{std::string(schema::text(query.to())), std::string(reply_to)});
+}
+
+void Core::answer_hand_over(const Expected<std::string>& to,
+                            std::string_view reply_to) {
+  reply_read(reply_to, to ? answer_writer().handed_over(*to)
+                          : answer_writer().failed(to.error().text));
 }
 
 // Decided as if it were submitted, and the events thrown away.
@@ -134,8 +203,7 @@ std::optional<ForScheduler> Core::dry_run(const schema::DryRunQuery& query,
       *flatbuffers::GetRoot<schema::SubmitSession>(builder.GetBufferPointer()),
       admission_, origin(now_, principal), unused);
   if (!decision) {
-    reply_read(reply_to,
-               AnswerWriter(state_).dry_run_refused(decision.error()));
+    reply_read(reply_to, answer_writer().dry_run_refused(decision.error()));
     return std::nullopt;
   }
   const auto event = unused.bytes().subspan(unused.last_offset());
@@ -166,7 +234,7 @@ std::optional<FromScheduler> ask_scheduler(cluster::Scheduler& scheduler,
 
 void Core::on_scheduler(const ForScheduler& asked, const FromScheduler& said,
                         std::string_view reply_to) {
-  AnswerWriter writer(state_);
+  AnswerWriter writer = answer_writer();
   if (const auto* why = std::get_if<cluster::Why>(&said)) {
     answer_why(std::get<WhyWaits>(asked).session, *why, reply_to);
   } else if (const auto* queue = std::get_if<cluster::Queue>(&said)) {
@@ -184,7 +252,7 @@ void Core::on_scheduler(const ForScheduler& asked, const FromScheduler& said,
 
 void Core::answer_why(SessionId id, const cluster::Why& why,
                       std::string_view reply_to) {
-  AnswerWriter writer(state_);
+  AnswerWriter writer = answer_writer();
   const Session* session = state_.session(id);
   if (!session) {
     reply_read(reply_to, writer.not_found(fmt::format(
@@ -192,7 +260,7 @@ void Core::answer_why(SessionId id, const cluster::Why& why,
   } else if (session->state == schema::SessionState::pending) {
     reply_read(reply_to, writer.why_waiting(*session, why, now_));
   } else {
-    reply_read(reply_to, writer.why_settled(*session));
+    reply_read(reply_to, writer.why_settled(*session, given_up_at(*session)));
   }
 }
 

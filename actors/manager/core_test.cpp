@@ -16,50 +16,7 @@ using schema::EndReason;
 using schema::FactKind;
 using schema::SessionState;
 
-namespace {
-
-struct Fixture : Harness {
-  Fixture() {
-    commit();
-    join({.name = "n0", .devices = 2});
-    join({.name = "n1"});
-    orders();
-  }
-
-  const cluster::State& state() const { return core->state(); }
-  SessionState state_of(std::uint64_t session) const {
-    return state().session(SessionId{session})->state;
-  }
-  std::uint64_t submitted(const Spec& spec) {
-    const auto id = submit(spec);
-    commit();
-    BOOST_REQUIRE(session_of(id) != 0);
-    return session_of(id);
-  }
-  // Placed on n0 and started.
-  std::uint64_t running(const Spec& spec) {
-    const std::uint64_t session = submitted(spec);
-    place(session, std::vector<std::string>(spec.tasks, "n0"));
-    for (std::uint32_t rank = 0; rank < spec.tasks; ++rank)
-      start(session, rank);
-    commit();
-    orders();
-    return session;
-  }
-  // Time goes on and both agents are heard.
-  void wait(std::uint64_t duration_ns) {
-    for (std::uint64_t at = 0; at < duration_ns; at += second_ns) {
-      core->on_heartbeat("n0", now);
-      core->on_heartbeat("n1", now);
-      tick(std::min(second_ns, duration_ns - at));
-      commit();
-    }
-  }
-};
-
-}  // namespace
-
-BOOST_FIXTURE_TEST_SUITE(manager_core, Fixture)
+BOOST_FIXTURE_TEST_SUITE(manager_core, TwoNodes)
 
 // ---- answers
 
@@ -170,6 +127,35 @@ BOOST_AUTO_TEST_CASE(without_room_on_the_disk_nobody_waits_for_an_answer) {
   const auto again = cancel(second);
   commit();
   BOOST_CHECK_EQUAL(verdict(again), "accepted s-2");
+}
+
+// Another may lead, whom the command has reached as well.
+BOOST_AUTO_TEST_CASE(a_manager_alone_does_not_say_that_nothing_came_of_it) {
+  core->set_alone("the others do not answer");
+  const auto command = submit(one_task());
+  core->committed(core->decided());
+  for (auto& effect : core->take_effects())
+    if (auto* reply = std::get_if<SendReply>(&effect))
+      replies[reply->reply_to] = reply->bytes;
+  BOOST_CHECK_EQUAL(verdict(command), "try_again not_kept");
+  // Asked again when they do, it is done.
+  core->set_alone("");
+  submit(one_task(), "root", command);
+  commit();
+  BOOST_CHECK_EQUAL(verdict(command), "accepted s-1");
+}
+
+// It may be whom the agents follow by now.
+BOOST_AUTO_TEST_CASE(a_manager_alone_does_not_make_its_epoch_the_newest) {
+  core->set_alone("the others do not answer");
+  const Epoch before = state().epoch();
+  epoch_seen = Epoch{before.value + 2};
+  const auto command = send_registration("n0", {{.name = "n0", .devices = 2}});
+  for (auto& effect : core->take_effects())
+    if (auto* reply = std::get_if<SendReply>(&effect))
+      replies[reply->reply_to] = reply->bytes;
+  BOOST_CHECK_EQUAL(verdict(command), "try_again managers_away");
+  BOOST_CHECK(state().epoch() == before);
 }
 
 BOOST_AUTO_TEST_CASE(a_repeat_before_the_commit_waits_for_it_too) {
@@ -421,70 +407,6 @@ BOOST_AUTO_TEST_CASE(a_stop_leaves_the_grace_between_its_two_signals) {
   BOOST_CHECK_EQUAL(stop->grace_ns(), cluster::stop_grace_ns);
 }
 
-BOOST_AUTO_TEST_CASE(a_silent_agent_loses_its_node_and_what_ran_there) {
-  Spec again = one_task();
-  again.requeue_max = 1;
-  const std::uint64_t failing = running(one_task());
-  const std::uint64_t requeued = running(again);
-  for (int i = 0; i < 12; ++i) {
-    core->on_heartbeat("n1", now);
-    tick(second_ns);
-    commit();
-    // Silent for longer than heartbeat_ns_max.
-    const auto silent_ns = static_cast<std::uint64_t>(i + 1) * second_ns;
-    BOOST_CHECK_EQUAL(state().node("n0")->lost,
-                      silent_ns > Options().heartbeat_ns_max);
-  }
-  BOOST_CHECK(state().node("n1")->offered());
-  BOOST_CHECK(state_of(failing) == SessionState::failed);
-  BOOST_CHECK(state_of(requeued) == SessionState::pending);
-  core->on_heartbeat("n0", now);
-  wait(2 * second_ns);
-  BOOST_CHECK(state().node("n0")->lost);
-  register_nodes("n0", {{.name = "n0", .devices = 2}}, true);
-  BOOST_CHECK(state().node("n0")->offered());
-  wait(5 * second_ns);
-  BOOST_CHECK(state().node("n0")->offered());
-}
-
-// It may still run what was given up with the node after it had its list.
-BOOST_AUTO_TEST_CASE(who_reconciled_before_the_loss_does_not_return_by_it) {
-  const std::vector<NodeOptions> node{{.name = "n0", .devices = 2}};
-  send_registration("n0", node, false, {});
-  commit();
-  for (int i = 0; i < 12; ++i) tick(second_ns);
-  BOOST_CHECK(state().node("n0")->lost);
-  send_registration("n0", node, true, {});
-  BOOST_CHECK(state().node("n0")->lost);
-  commit();
-  // Nor does one whose list was another manager's.
-  send_registration("n0", node, false, {});
-  restart();
-  send_registration("n0", node, true, {});
-  BOOST_CHECK(state().node("n0")->lost);
-  register_nodes("n0", node, true);
-  BOOST_CHECK(state().node("n0")->offered());
-}
-
-BOOST_AUTO_TEST_CASE(a_gang_with_a_part_on_a_lost_node_is_stopped_elsewhere) {
-  const std::uint64_t session = submitted(tasks_of(2));
-  place(session, {"n0", "n1"});
-  start(session, 0);
-  start(session, 1);
-  commit();
-  orders();
-  for (int i = 0; i < 11; ++i) {
-    core->on_heartbeat("n1", now);
-    tick(second_ns);
-  }
-  commit();
-  BOOST_CHECK_EQUAL(orders(), "n1 stop 1.1.1");
-  report("n1", session, {.rank = 1, .reason = EndReason::signalled});
-  BOOST_CHECK(state_of(session) == SessionState::failed);
-  BOOST_CHECK(state().session(SessionId{session})->reason ==
-              EndReason::node_lost);
-}
-
 BOOST_AUTO_TEST_CASE(a_manager_that_slept_does_not_lose_its_nodes) {
   const std::uint64_t session = running(one_task());
   wait(second_ns);
@@ -550,48 +472,6 @@ BOOST_AUTO_TEST_CASE(a_drain_stops_what_is_left_at_its_deadline) {
   report("n0", session, {.reason = EndReason::signalled});
   BOOST_CHECK(state().session(SessionId{session})->reason ==
               EndReason::node_drained);
-}
-
-// ---- devices
-
-BOOST_AUTO_TEST_CASE(admins_and_the_nodes_agent_quarantine_its_devices) {
-  const auto by_eve = quarantine("n0", "0", "eve");
-  const auto by_other = quarantine("n0", "0", "agent-n1");
-  const auto by_agent = quarantine("n0", "0", "agent-n0");
-  const auto by_root = quarantine("n0", "1");
-  const auto again = quarantine("n0", "1");
-  const auto unknown = quarantine("n0", "2");
-  commit();
-  BOOST_CHECK_EQUAL(verdict(by_eve), "forbidden device_foreign");
-  BOOST_CHECK_EQUAL(verdict(by_other), "forbidden device_foreign");
-  BOOST_CHECK(verdict(by_agent).starts_with("accepted"));
-  BOOST_CHECK(verdict(by_root).starts_with("accepted"));
-  BOOST_CHECK_EQUAL(verdict(again), "wrong_state device_quarantined");
-  BOOST_CHECK_EQUAL(verdict(unknown), "not_found device_unknown");
-  BOOST_CHECK_EQUAL(state().node("n0")->quarantined.size(), 2);
-  const auto refused = release("n0", "0");
-  const auto forced = release("n0", "0", "root", true);
-  commit();
-  BOOST_CHECK_EQUAL(verdict(refused), "wrong_state quarantine_by_agent");
-  BOOST_CHECK(verdict(forced).starts_with("accepted"));
-  restart();
-  BOOST_CHECK_EQUAL(state().node("n0")->quarantined.size(), 1);
-}
-
-BOOST_AUTO_TEST_CASE(a_device_that_was_proposed_before_its_quarantine_is_kept) {
-  const std::uint64_t running_on = submitted(one_task());
-  const std::uint64_t late = submitted(one_task());
-  const auto on_device_0 = [](std::uint64_t session) {
-    return cluster::Proposal{
-        SessionId{session}, 1, {{NodeId{0}, {{0, 300, 7}}}}};
-  };
-  BOOST_CHECK(core->on_proposals({on_device_0(running_on)}, now).empty());
-  quarantine("n0", "0", "agent-n0");
-  BOOST_CHECK_EQUAL(core->on_proposals({on_device_0(late)}, now).size(), 1);
-  commit();
-  // What had its place is launched all the same, and nothing is stopped.
-  BOOST_CHECK_EQUAL(orders(), "n0 launch 1.1.0");
-  BOOST_CHECK(state_of(late) == SessionState::pending);
 }
 
 // ---- time and dependencies
@@ -661,7 +541,7 @@ BOOST_AUTO_TEST_CASE(a_new_manager_begins_an_epoch_and_takes_up_the_rest) {
 
 // Agent n0 registers, and says which epoch and session are the newest that it
 // was ever told of.
-schema::Id128 register_seen(Fixture& cell, std::uint64_t epoch,
+schema::Id128 register_seen(TwoNodes& cell, std::uint64_t epoch,
                             std::uint64_t session) {
   Builder builder;
   const schema::Id128 id = cell.next_id();
@@ -735,6 +615,23 @@ BOOST_AUTO_TEST_CASE(a_new_manager_keeps_the_deadlines) {
   BOOST_CHECK(state_of(session) == SessionState::running);
   wait(2 * second_ns);
   BOOST_CHECK(state_of(session) == SessionState::stopping);
+}
+
+// Nobody told the agent meanwhile, so its node is not to blame.
+BOOST_AUTO_TEST_CASE(a_new_manager_gives_who_is_to_stop_a_session_its_time) {
+  const std::uint64_t session = running(one_task());
+  cancel(session);
+  commit();
+  now.value += 86'400 * second_ns;
+  restart();
+  tick(second_ns);
+  BOOST_CHECK(state_of(session) == SessionState::stopping);
+  BOOST_CHECK(!state().node("n0")->draining);
+  wait(cluster::stopping_ns_max - 2 * second_ns);
+  BOOST_CHECK(state_of(session) == SessionState::stopping);
+  wait(2 * second_ns);
+  BOOST_CHECK(state_of(session) == SessionState::lost);
+  BOOST_CHECK(state().node("n0")->draining);
 }
 
 BOOST_AUTO_TEST_CASE(a_new_manager_loses_who_is_silent_from_then_on) {

@@ -22,18 +22,19 @@ std::vector<std::byte> order_of(Builder& builder, const OrderStamp& stamp,
   return bytes_of(builder, schema::CreateAgentOrder(
                                builder, stamp.epoch.value,
                                schema::OrderBodyTraits<Body>::enum_value,
-                               body.Union(), stamp.seq.value));
+                               body.Union(), stamp.seq.value, stamp.heard));
 }
 
 }  // namespace
 
 std::vector<std::byte> encode_reply(const schema::Id128& command,
                                     const cluster::CommandAnswer& answer,
-                                    std::uint32_t sessions) {
+                                    std::uint32_t sessions,
+                                    std::uint64_t token) {
   Builder builder(128);
-  return bytes_of(builder,
-                  schema::CreateReply(builder, &command, answer.seq.value,
-                                      answer.session.value, 0, sessions));
+  return bytes_of(
+      builder, schema::CreateReply(builder, &command, answer.seq.value,
+                                   answer.session.value, 0, sessions, token));
 }
 
 std::vector<std::byte> encode_rejection(const schema::Id128& command,
@@ -44,6 +45,11 @@ std::vector<std::byte> encode_rejection(const schema::Id128& command,
   const auto body = schema::CreateRejection(builder, rejection.code, rule, text,
                                             rejection.limit, rejection.value);
   return bytes_of(builder, schema::CreateReply(builder, &command, 0, 0, body));
+}
+
+std::vector<std::byte> encode_heard(const OrderStamp& stamp) {
+  Builder builder(128);
+  return order_of(builder, stamp, schema::CreateHeardOrder(builder));
 }
 
 std::vector<std::byte> encode_stop(const OrderStamp& stamp,
@@ -62,6 +68,17 @@ std::vector<std::byte> encode_signal(const OrderStamp& stamp,
   const auto list = builder.CreateVectorOfStructs(tasks.data(), tasks.size());
   return order_of(builder, stamp,
                   schema::CreateSignalOrder(builder, list, signal));
+}
+
+std::vector<std::byte> encode_probe(const OrderStamp& stamp,
+                                    const cluster::DeviceTests& tests) {
+  Builder builder(1024);
+  std::vector<flatbuffers::Offset<schema::DeviceProbe>> list;
+  for (const auto& [uuid, test] : tests)
+    list.push_back(schema::CreateDeviceProbeDirect(builder, uuid.c_str(),
+                                                   test.id.value, test.full));
+  const auto devices = builder.CreateVector(list);
+  return order_of(builder, stamp, schema::CreateProbeOrder(builder, devices));
 }
 
 std::vector<std::byte> encode_reconcile(
@@ -126,7 +143,7 @@ void LaunchBuilder::add(const cluster::State& state,
       local_rank, node_name, name, user, master, argv, env, workdir, spec.uid,
       spec.gid, session.cpu_milli, session.memory_bytes, devices,
       session.simulated, session.sim_duration_ns, task.facts.started_at(),
-      spec.workdir_optional));
+      spec.workdir_optional, cluster::cut_off_of(session, spec.cut_off_ns)));
 }
 
 std::vector<std::byte> LaunchBuilder::finish(const OrderStamp& stamp) {

@@ -16,15 +16,20 @@ namespace reeve::manager {
 
 std::vector<std::byte> encode_reply(const schema::Id128& command,
                                     const cluster::CommandAnswer& answer,
-                                    std::uint32_t sessions);
+                                    std::uint32_t sessions,
+                                    std::uint64_t token = 0);
 std::vector<std::byte> encode_rejection(const schema::Id128& command,
                                         const cluster::Rejection& rejection);
 
-// What an order comes from: the leader, and the state that it knows.
+// What an order comes from: the leader, the state that it knows, and the newest
+// heartbeat of the agent that it heard.
 struct OrderStamp {
   Epoch epoch;
   Sequence seq;
+  std::uint64_t heard = 0;
 };
+
+std::vector<std::byte> encode_heard(const OrderStamp& stamp);
 
 std::vector<std::byte> encode_stop(const OrderStamp& stamp,
                                    std::span<const schema::TaskRef> tasks,
@@ -32,6 +37,8 @@ std::vector<std::byte> encode_stop(const OrderStamp& stamp,
 std::vector<std::byte> encode_signal(const OrderStamp& stamp,
                                      std::span<const schema::TaskRef> tasks,
                                      std::uint8_t signal);
+std::vector<std::byte> encode_probe(const OrderStamp& stamp,
+                                    const cluster::DeviceTests& tests);
 std::vector<std::byte> encode_reconcile(
     const OrderStamp& stamp, const schema::Id128& boot,
     std::span<const schema::TaskRef> started,

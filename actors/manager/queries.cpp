@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "cluster/device_tests.hpp"
 #include "cluster/node_spec.hpp"
 #include "schema/wire.hpp"
 
@@ -64,12 +65,19 @@ std::vector<std::byte> AnswerWriter::finish(schema::AnswerBody type,
                                             std::string_view error,
                                             bool not_found) {
   const auto text = build_text(builder_, error);
-  const auto root = schema::CreateAnswer(builder_, state_.last_sequence().value,
-                                         type, body, text, not_found);
+  const auto standing_by = build_text(builder_, standing_by_);
+  const auto root =
+      schema::CreateAnswer(builder_, state_.last_sequence().value, type, body,
+                           text, not_found, standing_by, behind_ns_);
   const auto bytes = schema::finish(builder_, root);
   std::vector<std::byte> out(bytes.begin(), bytes.end());
   builder_.Clear();
   return out;
+}
+
+std::vector<std::byte> AnswerWriter::handed_over(std::string_view to) {
+  const auto text = builder_.CreateString(to.data(), to.size());
+  return finish(schema::CreateHandOverAnswer(builder_, text));
 }
 
 std::vector<std::byte> AnswerWriter::not_found(std::string_view text) {
@@ -182,6 +190,7 @@ flatbuffers::Offset<schema::SessionView> AnswerWriter::view(
   out.add_array_session(spec.array_session);
   out.add_array_index(spec.array_index);
   out.add_array_running_max(spec.array_running_max);
+  out.add_cut_off_ns(cluster::cut_off_of(session, spec.cut_off_ns));
   return out.Finish();
 }
 
@@ -246,11 +255,19 @@ flatbuffers::Offset<schema::DeviceView> AnswerWriter::view(
   const auto quarantine =
       found ? cluster::build_quarantine(builder_, found->first, found->second)
             : 0;
+  const auto test_of = [&](const cluster::DeviceTests& tests) {
+    const auto test = tests.find(device.uuid);
+    return test == tests.end()
+               ? flatbuffers::Offset<schema::DeviceTest>()
+               : cluster::build_test(builder_, test->first, test->second);
+  };
+  const auto testing = test_of(node.testing);
+  const auto tested = test_of(node.tested);
   return schema::CreateDeviceView(
       builder_, index, uuid, model, device.memory_bytes,
       found ? 0 : milli_per_device - device.used_milli,
       found ? 0 : device.memory_bytes - device.used_memory_bytes, holder_list,
-      mig_of, quarantine);
+      mig_of, quarantine, testing, tested);
 }
 
 flatbuffers::Offset<schema::NodeView> AnswerWriter::view(const Node& node) {
@@ -275,6 +292,7 @@ flatbuffers::Offset<schema::NodeView> AnswerWriter::view(const Node& node) {
   std::erase_if(away,
                 [&](const auto& one) { return is_there(node, one.first); });
   const auto away_list = cluster::build_quarantines(builder_, away);
+  const auto version = build_text(builder_, node.version);
   const auto free = [](std::uint64_t all, std::uint64_t used) {
     return all > used ? all - used : 0;
   };
@@ -284,7 +302,7 @@ flatbuffers::Offset<schema::NodeView> AnswerWriter::view(const Node& node) {
       static_cast<std::uint32_t>(free(node.cpu_milli, node.used_cpu_milli)),
       node.memory_bytes, free(node.memory_bytes, node.used_memory_bytes),
       static_cast<std::uint32_t>(node.holders.size()), limits, device_list,
-      labels, reservations, away_list);
+      labels, reservations, away_list, version, node.protocol);
 }
 
 std::vector<std::byte> AnswerWriter::nodes(const schema::NodesQuery& query) {

@@ -30,6 +30,10 @@ class AnswerWriter {
   using Builder = flatbuffers::FlatBufferBuilder;
 
   explicit AnswerWriter(const cluster::State& state) : state_(state) {}
+  // Of a manager that stands by: the answers say so.
+  AnswerWriter(const cluster::State& state, std::string_view standing_by,
+               std::uint64_t behind_ns)
+      : state_(state), standing_by_(standing_by), behind_ns_(behind_ns) {}
 
   std::vector<std::byte> sessions(const schema::SessionsQuery& query);
   std::vector<std::byte> session(const schema::SessionQuery& query);
@@ -37,6 +41,9 @@ class AnswerWriter {
   // What they used counts up to `now`.
   std::vector<std::byte> accounts(const schema::AccountsQuery& query, Time now);
   std::vector<std::byte> reservations();
+  std::vector<std::byte> handed_over(std::string_view to);
+  // Tokens, or who joined by them.
+  std::vector<std::byte> identities(const schema::IdentitiesQuery& query);
   std::vector<std::byte> queue(std::string_view group,
                                const cluster::Queue& queue);
   std::vector<std::byte> dry_run_refused(const cluster::Rejection& rejection);
@@ -45,8 +52,10 @@ class AnswerWriter {
                                  std::uint32_t sessions,
                                  const cluster::Spec& spec, Time now);
   std::vector<std::byte> digest();
-  // Of a session that does not wait: why it is where it is.
-  std::vector<std::byte> why_settled(const cluster::Session& session);
+  // Of a session that does not wait: why it is where it is. `given_up_at`: when
+  // its tasks on lost nodes are; 0: not known, or it has none.
+  std::vector<std::byte> why_settled(const cluster::Session& session,
+                                     Time given_up_at);
   // Of one that waits, from the pass that refused it.
   std::vector<std::byte> why_waiting(const cluster::Session& session,
                                      const cluster::Why& why, Time now);
@@ -79,6 +88,8 @@ class AnswerWriter {
                                                std::uint32_t device);
 
   const cluster::State& state_;
+  const std::string standing_by_;
+  const std::uint64_t behind_ns_ = 0;
   Builder builder_;
 };
 

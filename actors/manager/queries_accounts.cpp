@@ -1,4 +1,4 @@
-// Accounts and what they hold.
+// Accounts and what they hold; members and their tokens.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -55,6 +55,35 @@ std::vector<std::byte> AnswerWriter::accounts(
   const auto body =
       schema::CreateAccountsAnswer(builder_, builder_.CreateVector(list), more);
   return finish(body);
+}
+
+std::vector<std::byte> AnswerWriter::identities(
+    const schema::IdentitiesQuery& query) {
+  const cluster::Identities& known = state_.identities();
+  bool more = false;
+  std::vector<flatbuffers::Offset<schema::TokenRecord>> tokens;
+  std::vector<flatbuffers::Offset<schema::IdentityRecord>> identities;
+  // One page of what comes behind `at`.
+  const auto page = [&](auto& list, auto at, auto end, auto build) {
+    for (; at != end; ++at) {
+      more = list.size() >= answer_rows_max ||
+             builder_.GetSize() > answer_bytes_max;
+      if (more) return;
+      list.push_back(build(builder_, at->second));
+    }
+  };
+  if (query.tokens()) {
+    page(tokens, known.tokens().upper_bound(query.after_token()),
+         known.tokens().end(), cluster::build_token);
+  } else {
+    const std::string_view after = schema::text(query.after_principal());
+    page(identities, known.all().upper_bound(after), known.all().end(),
+         cluster::build_identity);
+  }
+  const auto token_list = builder_.CreateVector(tokens);
+  const auto identity_list = builder_.CreateVector(identities);
+  return finish(schema::CreateIdentitiesAnswer(builder_, token_list,
+                                               identity_list, more));
 }
 
 }  // namespace reeve::manager

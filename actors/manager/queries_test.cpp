@@ -218,6 +218,29 @@ BOOST_AUTO_TEST_CASE(a_device_in_quarantine_has_nothing_free_and_says_why) {
                     "GPU-n0-1");
 }
 
+BOOST_AUTO_TEST_CASE(the_tests_of_a_device_are_told) {
+  test("n0", "0");
+  tested("n0", "GPU-n0-0", schema::DeviceVerdict::slow);
+  test("n0", "0", false);
+  commit();
+  const auto* device = ask<schema::NodesQuery>([](Builder& b) {
+                         return schema::CreateNodesQueryDirect(b, "n0");
+                       })
+                           ->body_as_NodesAnswer()
+                           ->nodes()
+                           ->Get(0)
+                           ->devices()
+                           ->Get(0);
+  BOOST_REQUIRE(device->testing());
+  BOOST_CHECK(!device->testing()->full());
+  BOOST_CHECK(device->quarantine()->for_test());
+  BOOST_REQUIRE(device->tested());
+  BOOST_CHECK(device->tested()->full());
+  BOOST_CHECK(device->tested()->verdict() == schema::DeviceVerdict::slow);
+  BOOST_CHECK_EQUAL(device->tested()->text()->str(), "as it is");
+  BOOST_CHECK_EQUAL(device->tested()->told_at(), now.value);
+}
+
 BOOST_AUTO_TEST_CASE(why_tells_of_devices_in_quarantine) {
   const std::uint64_t id = submitted(one_task());
   cluster::Why why;
@@ -236,8 +259,22 @@ BOOST_AUTO_TEST_CASE(why_tells_of_devices_in_quarantine) {
                     "0 of 1 task fits on the 3 nodes now; the nearest, n0, "
                     "lacks 2 GPUs (has 1 free and 1 quarantined)");
   BOOST_CHECK_EQUAL(answer->reasons()->Get(0)->reason()->str(),
-                    "suitable GPUs are quarantined");
+                    "suitable GPUs are quarantined or being tested");
   BOOST_CHECK_EQUAL(answer->reasons()->Get(0)->nodes(), 2);
+}
+
+BOOST_AUTO_TEST_CASE(why_tells_of_gpus_that_others_share) {
+  const std::uint64_t id = submitted(one_task());
+  cluster::Why why;
+  why.reason = cluster::WaitReason::no_room;
+  why.tasks = 1;
+  why.nodes.total = 3;
+  why.nodes.not_shared = 3;
+  const auto* answer = waiting(id, why);
+  BOOST_REQUIRE_EQUAL(answer->reasons()->size(), 1);
+  BOOST_CHECK_EQUAL(answer->reasons()->Get(0)->reason()->str(),
+                    "free shares are on GPUs that other projects use");
+  BOOST_CHECK_EQUAL(answer->reasons()->Get(0)->nodes(), 3);
 }
 
 BOOST_AUTO_TEST_CASE(a_device_that_is_gone_does_not_hurt_its_history) {

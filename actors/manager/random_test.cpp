@@ -253,12 +253,25 @@ class Run {
 
   // A process that dies loses what it has not committed.
   void restart() {
+    check_followers();
     manager_.restart();
     late_.clear();
     scheduler_ = cluster::Scheduler{};
     cluster::tell_as_events(
         manager_.core->state(),
         [&](const schema::Event& event) { scheduler_.apply(event); });
+  }
+
+  // Whoever followed the log goes on as whoever opened it.
+  void check_followers() {
+    using enum Core::Beginning;
+    const std::size_t all = manager_.log.size();
+    const std::string opened = manager_.life_after(all, to_be_written);
+    for (const std::size_t from :
+         {std::size_t{0}, random_() % (all + 1), random_() % (all + 1)})
+      BOOST_REQUIRE((manager_.life_after(from, to_be_written) == opened));
+    BOOST_REQUIRE(
+        (manager_.life_after(random_() % (all + 1), begun) == opened));
   }
 
   void heal() {

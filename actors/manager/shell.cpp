@@ -43,7 +43,10 @@ class ManagerShell : public TracedActor {
         },
         [this](const Committed& committed) {
           core_->set_admission(committed.admission_open);
-          core_->set_no_room(committed.no_room);
+          if (committed.alone)
+            core_->set_alone(committed.no_room);
+          else
+            core_->set_no_room(committed.no_room);
           core_->committed(Sequence{committed.sequence});
           if (committed.sequence >= in_flight_) in_flight_ = 0;
           pump();
@@ -53,16 +56,27 @@ class ManagerShell : public TracedActor {
           quit(caf::exit_reason::user_shutdown);
         },
         [this](const Proposals& proposals) {
-          auto refused = core_->on_proposals(*proposals.list, wall_time());
-          if (!refused.empty())
-            tell_schedulers(Refused{
-                std::make_shared<decltype(refused)>(std::move(refused))});
+          if (handing_over_)
+            kept_proposals_.push_back(proposals);
+          else
+            on_proposals(proposals);
           pump();
         },
         [this](const Preemptions& preemptions) {
-          core_->on_preemptions(*preemptions.list, wall_time());
+          if (handing_over_)
+            kept_preemptions_.push_back(preemptions);
+          else
+            core_->on_preemptions(*preemptions.list, wall_time());
           pump();
         },
+        [this](const MembershipIs& membership) {
+          core_->set_membership(*membership.now);
+        },
+        [this](const HandOverSays& said) {
+          core_->answer_hand_over(*said.to, said.reply_to);
+          pump();
+        },
+        [this](const Admission& admission) { on_admission(admission.open); },
         [this](const SchedulerSays& said) {
           core_->on_scheduler(*said.question, *said.answer, said.reply_to);
           pump();
@@ -75,7 +89,8 @@ class ManagerShell : public TracedActor {
           core_->set_counter("quarantined", options_.quarantine->count());
           core_->set_counter("log_reads_dropped",
                              options_.log_reads->dropped());
-          core_->on_tick(wall_time());
+          core_->set_deaf(!options_.answers->connected());
+          if (!handing_over_) core_->on_tick(wall_time());
           tell_schedulers(TimeIs{core_->now()});
           pump();
           delayed_send(this, tick_interval, tick_atom::value);
@@ -90,7 +105,38 @@ class ManagerShell : public TracedActor {
   void on_exit() override { peers_ = Peers{}; }
 
  private:
+  void on_proposals(const Proposals& proposals) {
+    auto refused = core_->on_proposals(*proposals.list, wall_time());
+    if (!refused.empty())
+      tell_schedulers(
+          Refused{std::make_shared<decltype(refused)>(std::move(refused))});
+  }
+
+  // While it hands over nothing is decided: commands go unheard and come
+  // again, to the next leader; what schedulers proposed is for when the
+  // hand-over is given up.
+  void on_admission(bool open) {
+    handing_over_ = !open;
+    drained_ = false;
+    if (open) {
+      for (const Proposals& one : std::exchange(kept_proposals_, {}))
+        on_proposals(one);
+      for (const Preemptions& one : std::exchange(kept_preemptions_, {}))
+        core_->on_preemptions(*one.list, wall_time());
+    }
+    pump();
+  }
+
+  // A manager whose schedulers are told nothing new proposes a bounded number
+  // of times.
+  void tell_when_drained() {
+    if (!handing_over_ || in_flight_ != 0 || std::exchange(drained_, true))
+      return;
+    if (options_.on_drained) options_.on_drained();
+  }
+
   void on_bus(const FromBus& input) {
+    if (handing_over_ && input.kind == FromBus::Kind::command) return;
     const auto bytes = input.message.data;
     switch (input.kind) {
       case FromBus::Kind::command:
@@ -108,7 +154,9 @@ class ManagerShell : public TracedActor {
         break;
       case FromBus::Kind::heartbeat:
         if (const auto* beat = schema::verified<schema::Heartbeat>(bytes))
-          core_->on_heartbeat(schema::text(beat->agent()), wall_time());
+          core_->on_heartbeat(schema::text(beat->agent()), wall_time(),
+                              {beat->tasks(), beat->sent(),
+                               !options_.leads || options_.leads()});
         break;
       case FromBus::Kind::log_read: break;
     }
@@ -147,11 +195,14 @@ class ManagerShell : public TracedActor {
     }
     for (const std::string& message : core_->take_messages())
       spdlog::warn("manager: {}", message);
+    // A tick looks again.
+    if (options_.may_answer && !options_.may_answer()) return;
     for (const manager::Effect& effect : core_->take_effects())
       std::visit([this](const auto& one) { perform(one); }, effect);
     options_.answers->send();
     options_.orders->send();
     if (core_->stopping()) end_when_stopped();
+    tell_when_drained();
   }
 
   void perform(const manager::SendReply& reply) {
@@ -165,12 +216,31 @@ class ManagerShell : public TracedActor {
       spdlog::warn("order to {} not sent: {}", order.agent, sent.error().text);
   }
 
+  void perform(const manager::SetBusIdentities& identities) {
+    if (options_.on_identities) options_.on_identities(identities);
+  }
+
+  void perform(const manager::HandOver& asked) {
+    if (!options_.on_hand_over) return;
+    options_.on_hand_over(asked.to, [to = caf::actor_cast<caf::actor>(this),
+                                     reply_to = asked.reply_to](
+                                        Expected<std::string> said) {
+      caf::anon_send(
+          to, HandOverSays{reply_to, std::make_shared<Expected<std::string>>(
+                                         std::move(said))});
+    });
+  }
+
   ManagerOptions options_;
   std::shared_ptr<manager::Core> core_;
   Peers peers_;
   std::uint64_t in_flight_ = 0;
   bool pump_waits_ = false;
   bool ended_ = false;
+  bool handing_over_ = false;
+  bool drained_ = false;
+  std::vector<Proposals> kept_proposals_;
+  std::vector<Preemptions> kept_preemptions_;
 };
 
 }  // namespace

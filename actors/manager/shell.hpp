@@ -28,6 +28,22 @@ struct ManagerOptions {
   const Gate* log_reads = nullptr;  // of the journal, for the counters
   // A commit failed: the process has to end. Called once, from the actor.
   std::function<void(const std::string&)> on_fatal;
+  // The whole list of who may connect, at the start and after each change.
+  // Called from the actor: it must not block. May be empty.
+  std::function<void(const manager::SetBusIdentities&)> on_identities;
+  // The leader is asked to give way to that one; `answer` is called from any
+  // thread. May be empty where there is one manager alone.
+  using Answer = std::function<void(Expected<std::string>)>;
+  std::function<void(const std::string& to, Answer answer)> on_hand_over;
+  // Whether this one leads still, as far as it can know. While it does not
+  // know nothing leaves. Called from the actor: it must not block. May be
+  // empty.
+  std::function<bool()> may_answer;
+  // Whether it is sure that nobody else does. May be empty. Called as that.
+  std::function<bool()> leads;
+  // After Admission{false}: all that was decided is kept and answered.
+  // Called from the actor: it must not block. May be empty.
+  std::function<void()> on_drained;
   // After a `drain`: nothing real runs any more. Called once, from the actor.
   std::function<void()> on_stopped;
 };

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "cluster/check.hpp"
 #include "schema/wire.hpp"
 
@@ -28,6 +30,11 @@ std::string text_of(const schema::AgentOrder& order) {
   } else if (const auto* signal = order.body_as_SignalOrder()) {
     text = fmt::format("signal {}", signal->signal());
     for (const auto* task : *signal->tasks()) text += ref(*task);
+  } else if (const auto* probe = order.body_as_ProbeOrder()) {
+    text = "test";
+    for (const auto* one : *probe->devices())
+      text += fmt::format(" {} ({})", one->uuid()->str(),
+                          one->full() ? "full" : "quick");
   } else if (const auto* list = order.body_as_ReconcileOrder()) {
     text = "reconcile";
     for (const auto* task : *list->tasks()) text += ref(*task);
@@ -52,7 +59,8 @@ void for_each(const Batch& batch,
 
 flatbuffers::Offset<schema::RegisterNodes> build_register(
     Builder& builder, std::string_view agent, const schema::Id128& boot,
-    const std::vector<NodeOptions>& nodes, bool reconciled) {
+    const std::vector<NodeOptions>& nodes, bool reconciled, bool tests_devices,
+    std::string_view version, std::uint64_t followed, Epoch epoch_seen) {
   std::vector<flatbuffers::Offset<schema::NodeSpec>> specs;
   for (const NodeOptions& node : nodes) {
     std::vector<flatbuffers::Offset<schema::DeviceSpec>> devices;
@@ -72,21 +80,63 @@ flatbuffers::Offset<schema::RegisterNodes> build_register(
   }
   const auto list = builder.CreateVector(specs);
   const auto name = builder.CreateString(agent.data(), agent.size());
-  return schema::CreateRegisterNodes(builder, name, &boot, list, reconciled);
+  return schema::CreateRegisterNodes(
+      builder, name, &boot, list, reconciled, epoch_seen.value, 0,
+      tests_devices, tests_devices, cluster::build_text(builder, version),
+      followed);
 }
 
 Harness::Harness(Options options) : options_(options) {
   restart();
 }
 
-State Harness::replayed() const {
+State Harness::replayed(std::size_t commits) const {
   State state;
-  for (const Batch& batch : log)
-    for_each(batch, [&](const schema::Event& event) {
+  for (std::size_t i = 0; i < std::min(commits, log.size()); ++i)
+    for_each(log[i], [&](const schema::Event& event) {
       const Status applied = state.apply(event);
       REEVE_CHECK(applied.has_value(), applied.error().text);
     });
   return state;
+}
+
+std::string Harness::life_after(std::size_t commits,
+                                Core::Beginning beginning) const {
+  Core other(replayed(commits), options_);
+  const auto follow = [&](const Batch& batch) {
+    for_each(batch, [&](const schema::Event& event) {
+      const Status followed = other.follow(event);
+      REEVE_CHECK(followed.has_value(), followed.error().text);
+    });
+  };
+  for (std::size_t i = commits; i < log.size(); ++i) follow(log[i]);
+  std::string events = other.state().digest_hex();
+  std::string orders;
+  const auto append = [](std::string& to, const Bytes& bytes) {
+    to.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  };
+  if (beginning == Core::Beginning::begun) {
+    const Batch first = other.beginning(
+        "cell", "root", 0, "m0", Epoch{other.state().epoch().value + 1}, now);
+    append(events, first.events);
+    follow(first);
+  }
+  other.start("cell", "root", 0, "m0", now, beginning);
+  for (const std::uint64_t after_s : {0, 3, 6, 20, 700, 4'000}) {
+    if (after_s != 0) other.on_tick(Time{now.value + after_s * second_ns});
+    const Batch batch = other.take_batch();
+    append(events, batch.events);
+    other.committed(other.decided());
+    for (const Effect& effect : other.take_effects())
+      if (const auto* order = std::get_if<SendOrder>(&effect)) {
+        orders += order->agent;
+        append(orders, order->bytes);
+      } else {
+        for (const auto& one : std::get<SetBusIdentities>(effect).list)
+          orders += one.principal;
+      }
+  }
+  return events + orders + other.state().digest_hex();
 }
 
 void Harness::restart() {
@@ -123,6 +173,8 @@ void Harness::collect() {
   for (Effect& effect : core->take_effects()) {
     if (auto* reply = std::get_if<SendReply>(&effect)) {
       replies[reply->reply_to] = std::move(reply->bytes);
+    } else if (auto* identities = std::get_if<SetBusIdentities>(&effect)) {
+      bus_identities.push_back(std::move(identities->list));
     } else {
       auto& order = std::get<SendOrder>(effect);
       REEVE_CHECK(schema::verified<schema::AgentOrder>(order.bytes),
@@ -139,7 +191,8 @@ schema::Id128 Harness::submit(const cluster::Spec& spec,
   const schema::Id128 used = id ? *id : next_id();
   const auto packed = cluster::build_spec(builder, spec);
   core->on_command(
-      command_of(builder, used, schema::CreateSubmitSession(builder, packed)),
+      command_of(builder, used, schema::CreateSubmitSession(builder, packed),
+                 protocol()),
       principal, text_of(used), now);
   return used;
 }
@@ -169,9 +222,12 @@ schema::Id128 Harness::send_registration(std::string_view agent,
                                          std::string_view principal) {
   Builder builder;
   const schema::Id128 id = next_id();
-  const auto body = build_register(builder, agent, {5, 6}, nodes, reconciled);
+  const auto body =
+      build_register(builder, agent, {5, 6}, nodes, reconciled, tests_devices,
+                     program ? program->version : std::string(), followed_list,
+                     epoch_seen.value_or(core->state().epoch()));
   const std::string own = "agent-" + std::string(agent);
-  core->on_command(command_of(builder, id, body),
+  core->on_command(command_of(builder, id, body, protocol()),
                    principal.empty() ? own : principal, text_of(id), now);
   return id;
 }
@@ -195,7 +251,8 @@ schema::Id128 Harness::report(std::string_view agent, std::uint64_t session,
   const std::string own = "agent-" + std::string(agent);
   core->on_command(
       command_of(builder, id,
-                 schema::CreateReportFacts(builder, name, fact_list)),
+                 schema::CreateReportFacts(builder, name, fact_list),
+                 protocol()),
       principal.empty() ? own : principal, text_of(id), now);
   return id;
 }
@@ -207,7 +264,8 @@ schema::Id128 Harness::drain(std::string_view node, std::uint64_t deadline_ns,
   const auto name = builder.CreateString(node.data(), node.size());
   core->on_command(
       command_of(builder, id,
-                 schema::CreateDrainNode(builder, name, 0, deadline_ns)),
+                 schema::CreateDrainNode(builder, name, 0, deadline_ns),
+                 protocol()),
       principal, text_of(id), now);
   return id;
 }
@@ -217,8 +275,9 @@ schema::Id128 Harness::resume(std::string_view node) {
   const schema::Id128 id = next_id();
   const auto name = builder.CreateString(node.data(), node.size());
   core->on_command(
-      command_of(builder, id, schema::CreateResumeNode(builder, name)), "root",
-      text_of(id), now);
+      command_of(builder, id, schema::CreateResumeNode(builder, name),
+                 protocol()),
+      "root", text_of(id), now);
   return id;
 }
 
@@ -247,6 +306,91 @@ schema::Id128 Harness::release(std::string_view node, std::string_view device,
       command_of(builder, id,
                  schema::CreateReleaseDevice(builder, name, word, force)),
       principal, text_of(id), now);
+  return id;
+}
+
+schema::Id128 Harness::create_token(const cluster::testing::TokenOptions& token,
+                                    std::string_view principal,
+                                    std::optional<schema::Id128> given) {
+  Builder builder;
+  const schema::Id128 id = given ? *given : next_id();
+  const auto& identities = core->state().identities();
+  const std::string key =
+      token.key.empty() ? cluster::testing::key_of(
+                              cluster::token_principal(identities.next_token()))
+                        : token.key;
+  core->on_command(
+      command_of(builder, id,
+                 schema::CreateCreateTokenDirect(
+                     builder, token.role, key.c_str(), token.expires_ns,
+                     token.uses, token.name.c_str())),
+      principal, text_of(id), now);
+  return id;
+}
+
+schema::Id128 Harness::join_by_token(
+    const cluster::testing::JoinOptions& options,
+    std::optional<schema::Id128> given) {
+  Builder builder;
+  const schema::Id128 id = given ? *given : next_id();
+  const std::string key = options.key.empty()
+                              ? cluster::testing::key_of(options.name)
+                              : options.key;
+  core->on_command(command_of(builder, id,
+                              schema::CreateJoinDirect(
+                                  builder, options.name.c_str(), key.c_str(),
+                                  options.address.c_str())),
+                   cluster::token_principal(options.token), text_of(id), now);
+  return id;
+}
+
+schema::Id128 Harness::leave(std::string_view principal, bool force) {
+  Builder builder;
+  const schema::Id128 id = next_id();
+  core->on_command(command_of(builder, id, schema::CreateLeave(builder, force)),
+                   principal, text_of(id), now);
+  return id;
+}
+
+schema::Id128 Harness::remove_identity(std::string_view identity,
+                                       std::string_view principal) {
+  Builder builder;
+  const schema::Id128 id = next_id();
+  const auto name = builder.CreateString(identity.data(), identity.size());
+  core->on_command(
+      command_of(builder, id, schema::CreateRemoveIdentity(builder, name)),
+      principal, text_of(id), now);
+  return id;
+}
+
+schema::Id128 Harness::test(std::string_view node, std::string_view device,
+                            bool full, std::string_view principal) {
+  Builder builder;
+  const schema::Id128 id = next_id();
+  const auto name = builder.CreateString(node.data(), node.size());
+  const auto word = builder.CreateString(device.data(), device.size());
+  core->on_command(
+      command_of(builder, id,
+                 schema::CreateTestDevice(builder, name, word, full)),
+      principal, text_of(id), now);
+  return id;
+}
+
+schema::Id128 Harness::tested(std::string_view node, const std::string& uuid,
+                              schema::DeviceVerdict verdict) {
+  Builder builder;
+  const schema::Id128 id = next_id();
+  const auto& waiting = core->state().node(node)->testing;
+  const auto found = waiting.find(uuid);
+  const auto name = builder.CreateString(node.data(), node.size());
+  const auto word = builder.CreateString(uuid);
+  const auto text = builder.CreateString("as it is");
+  const auto body = schema::CreateReportTest(
+      builder, name, word, found == waiting.end() ? 0 : found->second.id.value,
+      verdict, text);
+  core->on_command(command_of(builder, id, body),
+                   "agent-" + core->state().node(node)->agent, text_of(id),
+                   now);
   return id;
 }
 
@@ -288,6 +432,7 @@ std::string Harness::verdict(const schema::Id128& id) const {
   if (const auto* no = reply->rejection())
     return fmt::format("{} {}", schema::EnumNameRejectCode(no->code()),
                        schema::text(no->rule()));
+  if (reply->token()) return fmt::format("accepted token {}", reply->token());
   return reply->session() ? fmt::format("accepted s-{}", reply->session())
                           : "accepted";
 }

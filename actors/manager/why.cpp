@@ -61,6 +61,33 @@ std::string settled_text(const Session& session) {
   }
 }
 
+// The nodes of its living tasks that are lost, and what comes of that.
+std::string lost_text(const cluster::State& state, const Session& session,
+                      Time given_up_at) {
+  if (cluster::has_ended(session.state)) return {};
+  std::vector<std::string_view> lost;
+  for (const auto& task : session.tasks) {
+    const auto& node = *state.node(task.node);
+    if (task.phase != cluster::TaskPhase::exited && node.lost &&
+        std::find(lost.begin(), lost.end(), node.name) == lost.end())
+      lost.push_back(node.name);
+  }
+  if (lost.empty()) return {};
+  const std::string who =
+      lost.size() == 1
+          ? fmt::format("node {}", lost.front())
+          : fmt::format("node {} and {} more", lost.front(), lost.size() - 1);
+  if (given_up_at.value == 0) return fmt::format("; {} is lost", who);
+  return fmt::format(
+      "; {} is lost: what runs there ends when it has heard nothing of the "
+      "cell "
+      "for {}, and is given up at {} unless the node is back before",
+      who,
+      format_duration(
+          cluster::cut_off_of(session, state.spec(session).cut_off_ns)),
+      schema::rfc3339(given_up_at.value));
+}
+
 std::string lacks(const cluster::NearestNode& nearest) {
   std::vector<std::string> parts;
   if (nearest.gpus_lacking)
@@ -165,6 +192,19 @@ std::string unlabelled_text(const cluster::State& state, const Spec& spec) {
   return {};
 }
 
+// What keeps it from the free shares of some nodes.
+std::string not_shared_text(const cluster::State& state, const Spec& spec) {
+  using schema::GpuSharing;
+  const auto* group =
+      state.accounts().find(schema::AccountKind::group, spec.group);
+  const auto setting = group ? group->gpu_sharing : GpuSharing::project;
+  if (setting == GpuSharing::none)
+    return fmt::format("group {} gives no shares of a GPU any more",
+                       spec.group);
+  return fmt::format("free shares are on GPUs that other {}s use",
+                     schema::EnumNameGpuSharing(setting));
+}
+
 // Where its tasks have to be: "on the 4 nodes", "in one rack".
 std::string place_text(const Spec& spec, std::uint32_t nodes) {
   if (spec.tasks > 1) {
@@ -219,8 +259,10 @@ std::string waiting_text(const Why& why, const cluster::State& state,
 
 }  // namespace
 
-std::vector<std::byte> AnswerWriter::why_settled(const Session& session) {
-  const auto summary = builder_.CreateString(settled_text(session));
+std::vector<std::byte> AnswerWriter::why_settled(const Session& session,
+                                                 Time given_up_at) {
+  const auto summary = builder_.CreateString(
+      settled_text(session) + lost_text(state_, session, given_up_at));
   schema::WhyAnswerBuilder out(builder_);
   out.add_session(session.id.value);
   out.add_state(session.state);
@@ -246,7 +288,8 @@ flatbuffers::Offset<schema::WhyAnswer> AnswerWriter::why(
   add("lost, drained or removed", why.nodes.away);
   add("not the node it names", why.nodes.other_node);
   add("too small even when empty", why.nodes.too_small);
-  add("suitable GPUs are quarantined", why.nodes.quarantined);
+  add("suitable GPUs are quarantined or being tested", why.nodes.quarantined);
+  add(not_shared_text(state_, spec), why.nodes.not_shared);
   add("suitable GPUs are held by others", why.nodes.devices_busy);
   add("too few CPUs free", why.nodes.cpu_short);
   add("too little memory free", why.nodes.memory_short);

@@ -1,4 +1,4 @@
-// The one place where actors read the wall clock.
+// The one place where actors read the clocks of the host.
 #pragma once
 
 #include <chrono>
@@ -11,6 +11,14 @@ inline Time wall_time() {
   return Time{static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::nanoseconds>(
           std::chrono::system_clock::now().time_since_epoch())
+          .count())};
+}
+
+// Of the monotonic clock, from any moment on.
+inline Time monotonic() {
+  return Time{static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(
+          std::chrono::steady_clock::now().time_since_epoch())
           .count())};
 }
 

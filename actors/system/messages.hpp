@@ -33,7 +33,25 @@ struct Decided {
 struct Committed {
   std::uint64_t sequence = 0;
   bool admission_open = true;
-  std::string no_room;  // why the disk takes nothing; empty: it does
+  std::string no_room;  // why nothing can be kept; empty: it can
+  bool alone = false;   // for want of other managers, not of disk space
+};
+
+// What this manager is among those of the cell, as it is now.
+struct MembershipIs {
+  std::shared_ptr<const manager::Membership> now;
+};
+
+// What became of a question for a hand-over.
+struct HandOverSays {
+  std::string reply_to;
+  std::shared_ptr<const Expected<std::string>> to;
+};
+
+// A hand-over to another manager begins: admit nothing more, finish what is
+// under way; and it was given up.
+struct Admission {
+  bool open = true;
 };
 
 // A write whose outcome is unknown: the process must end and read again.
@@ -85,6 +103,9 @@ using drain_atom = caf::atom_constant<caf::atom("drain")>;
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::actors::FromBus)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::actors::Decided)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::actors::Committed)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::actors::MembershipIs)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::actors::HandOverSays)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::actors::Admission)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::actors::CommitFailed)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::actors::Proposals)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::actors::Refused)

@@ -18,6 +18,7 @@ namespace reeve::keeper {
 namespace {
 
 constexpr std::uint64_t cpu_period_us = 100'000;
+constexpr const char* devices_controller = "devices";
 
 std::vector<std::string> child_directories(const std::string& parent) {
   std::vector<std::string> names;
@@ -112,6 +113,9 @@ const char* consequence(std::string_view controller) {
     return "memory limits are not enforced and peak memory is not known";
   }
   if (controller == "pids") return "the number of processes is not limited";
+  if (controller == devices_controller) {
+    return "which devices a task may open is limited by its /dev alone";
+  }
   return "cpu limits are not enforced";
 }
 
@@ -121,42 +125,55 @@ CgroupPool::CgroupPool(CgroupLayout layout, std::string name, int daemon_pid)
     : layout_(std::move(layout)),
       name_(std::move(name)),
       daemon_pid_(daemon_pid) {
-  open_controller("memory", layout_.memory);
-  open_controller("pids", layout_.pids);
-  open_controller("cpu", layout_.cpu);
+  open_controller("memory", layout_.memory, memory_);
+  open_controller("pids", layout_.pids, pids_);
+  open_controller("cpu", layout_.cpu, cpu_);
+  open_controller(devices_controller, layout_.devices, devices_);
 }
 
 void CgroupPool::open_controller(const char* controller,
-                                 CgroupLayout::Place& place) {
+                                 const CgroupLayout::Place& place,
+                                 std::string& parent) {
   std::string why = "the host has no " + std::string(controller) +
                     " controller of control groups";
-  auto& parent = controller == std::string_view("memory") ? memory_
-                 : controller == std::string_view("pids") ? pids_
-                                                          : cpu_;
   if (!place.directory.empty()) {
     auto base = place.directory + "/" + name_;
-    auto known = parents();
-    bool made = std::find(known.begin(), known.end(), base) != known.end();
-    if (!made) clear_groups(base);
-    Status status;
-    if (place.v2) {
-      status = enable(place.directory, controller);
-      if (!status && (status = move_to_leaf(place.directory, daemon_pid_))) {
-        status = enable(place.directory, controller);
-      }
-    }
-    if (status && !made && ::mkdir(base.c_str(), 0755) != 0 &&
-        errno != EEXIST) {
-      status = tl::unexpected(system_error("making " + base, errno));
-    }
-    if (status && place.v2) status = enable(base, controller);
-    if (status) {
+    auto made = make_parent(controller, place, base);
+    if (made) {
       parent = base;
       return;
     }
-    why = status.error().text;
+    why = made.error().text;
   }
   limits_.push_back(std::string(consequence(controller)) + ": " + why);
+}
+
+Status CgroupPool::make_parent(const std::string& controller,
+                               const CgroupLayout::Place& place,
+                               const std::string& base) {
+  auto known = parents();
+  bool made = std::find(known.begin(), known.end(), base) != known.end();
+  if (!made) clear_groups(base);
+  bool enabled = place.v2 && controller != devices_controller;
+  Status status;
+  if (enabled) {
+    status = enable(place.directory, controller.c_str());
+    if (!status && (status = move_to_leaf(place.directory, daemon_pid_))) {
+      status = enable(place.directory, controller.c_str());
+    }
+  }
+  if (status && !made && ::mkdir(base.c_str(), 0755) != 0 && errno != EEXIST) {
+    status = tl::unexpected(system_error("making " + base, errno));
+  }
+  if (status && enabled) status = enable(base, controller.c_str());
+  if (!status || controller != devices_controller) return status;
+  auto guard = DeviceGuard::open(base, place.v2);
+  if (guard) {
+    guard_.emplace(std::move(*guard));
+    return {};
+  }
+  if (!made) ::rmdir(base.c_str());
+  return tl::unexpected(guard.error());
 }
 
 CgroupPool::~CgroupPool() {
@@ -168,7 +185,7 @@ CgroupPool::~CgroupPool() {
 
 std::vector<std::string> CgroupPool::parents() const {
   std::vector<std::string> all;
-  for (const auto& parent : {memory_, pids_, cpu_}) {
+  for (const auto& parent : {memory_, pids_, cpu_, devices_}) {
     if (!parent.empty() &&
         std::find(all.begin(), all.end(), parent) == all.end()) {
       all.push_back(parent);
@@ -293,6 +310,11 @@ Status CgroupPool::write_limits(int index, const CgroupLimits& limits) {
     // One more for the task's init.
     auto value = limits.pids_max ? std::to_string(limits.pids_max + 1) : "max";
     auto status = write_kernel_file(path(pids_, index) + "/pids.max", value);
+    if (!status) return status;
+  }
+  if (guard_) {
+    auto status =
+        guard_->set(path(devices_, index), limits.devices, group.devices);
     if (!status) return status;
   }
   if (!cpu_.empty() && limits.cpu_milli != before.cpu_milli) {

@@ -4,10 +4,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "actors/agent/keeper/device_guard.hpp"
 #include "cluster/error.hpp"
 
 namespace reeve::keeper {
@@ -22,6 +24,8 @@ struct CgroupLayout {
   Place memory;
   Place pids;
   Place cpu;
+  // That of v1, or any group of v2: there it needs no controller.
+  Place devices;
 };
 
 // Where the daemon's own processes go on v2, below the group it was given.
@@ -36,6 +40,8 @@ struct CgroupLimits {
   std::uint64_t memory_bytes = 0;  // 0: none
   std::uint32_t cpu_milli = 0;     // 0: none
   std::uint32_t pids_max = 0;      // 0: none
+  // Nodes that may be opened beside those of every task (device_rules.hpp).
+  std::vector<DeviceNumber> devices = {};
   bool operator==(const CgroupLimits&) const = default;
 };
 
@@ -88,11 +94,15 @@ class CgroupPool {
     CgroupUsage before;
     CgroupUsage latest;
     int peak_fd = -1;  // v2: the reset holds for this descriptor only
+    std::optional<DeviceGuard::Told> devices;
   };
 
   std::string path(const std::string& parent, int group) const;
   std::vector<std::string> parents() const;
-  void open_controller(const char* controller, CgroupLayout::Place& place);
+  void open_controller(const char* controller, const CgroupLayout::Place& place,
+                       std::string& parent);
+  Status make_parent(const std::string& controller,
+                     const CgroupLayout::Place& place, const std::string& base);
   Status write_limits(int group, const CgroupLimits& limits);
   Status write_memory(int group, std::uint64_t memory_bytes);
   Expected<int> make_group();
@@ -106,6 +116,8 @@ class CgroupPool {
   std::string memory_;  // parent directories; empty: not to be had
   std::string pids_;
   std::string cpu_;
+  std::string devices_;
+  std::optional<DeviceGuard> guard_;  // where `devices_` is to be had
   std::vector<std::string> limits_;
   std::vector<Group> groups_;
   std::vector<int> idle_;

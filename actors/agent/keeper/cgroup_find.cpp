@@ -73,8 +73,11 @@ CgroupLayout find_cgroups(std::string_view mountinfo,
     const char* name;
     CgroupLayout::Place* place;
   };
-  const Wanted wanted[] = {
-      {"memory", &layout.memory}, {"pids", &layout.pids}, {"cpu", &layout.cpu}};
+  const Wanted wanted[] = {{"memory", &layout.memory},
+                           {"pids", &layout.pids},
+                           {"cpu", &layout.cpu},
+                           {"devices", &layout.devices}};
+  std::string v2_group;
   std::istringstream in{std::string(mountinfo)};
   for (std::string line; std::getline(in, line);) {
     Mount mount;
@@ -87,6 +90,7 @@ CgroupLayout find_cgroups(std::string_view mountinfo,
       own = directory_of(mount, own_path(self_cgroup, ""));
       offered = read_file(own + "/cgroup.controllers").value_or("");
       while (!offered.empty() && offered.back() == '\n') offered.pop_back();
+      if (v2_group.empty()) v2_group = own;
     }
     for (auto [name, place] : wanted) {
       bool here =
@@ -97,6 +101,7 @@ CgroupLayout find_cgroups(std::string_view mountinfo,
       place->v2 = v2;
     }
   }
+  if (layout.devices.directory.empty()) layout.devices = {v2_group, true};
   return layout;
 }
 

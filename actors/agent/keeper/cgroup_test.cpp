@@ -1,6 +1,8 @@
 #include "actors/agent/keeper/cgroup.hpp"
 
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -68,6 +70,7 @@ BOOST_AUTO_TEST_CASE(v1_controllers_are_found_where_this_process_is) {
       "36 31 0:32 / /sys/fs/cgroup/memory rw shared:9 - cgroup c rw,memory\n"
       "40 31 0:36 / /sys/fs/cgroup/pids rw - cgroup c rw,pids\n",
       "8:pids:/\n4:memory:/a/b\n1:cpu,cpuacct:/c\n0::/\n");
+  BOOST_CHECK_EQUAL(layout.devices.directory, "");
   BOOST_CHECK_EQUAL(layout.memory.directory, "/sys/fs/cgroup/memory/a/b");
   BOOST_CHECK_EQUAL(layout.pids.directory, "/sys/fs/cgroup/pids");
   BOOST_CHECK_EQUAL(layout.cpu.directory, "/sys/fs/cgroup/cpu,cpuacct/c");
@@ -79,6 +82,22 @@ BOOST_AUTO_TEST_CASE(v2_controllers_are_those_the_group_is_given) {
   BOOST_CHECK_EQUAL(fake.layout.memory.directory, fake.own);
   BOOST_CHECK_EQUAL(fake.layout.cpu.directory, fake.own);
   BOOST_CHECK(fake.layout.pids.v2);
+}
+
+BOOST_AUTO_TEST_CASE(devices_are_guarded_on_v1_where_it_does_or_else_on_v2) {
+  FakeV2 fake;
+  const std::string self = "5:devices:/d\n0::/system.slice/reeved.service\n";
+  const std::string v1 =
+      "36 31 0:33 / /sys/fs/cgroup/devices rw - cgroup c rw,devices\n";
+  for (const auto& mounts :
+       {v1 + v2_mount(fake.path), v2_mount(fake.path) + v1}) {
+    auto layout = find_cgroups(mounts, self);
+    BOOST_CHECK_EQUAL(layout.devices.directory, "/sys/fs/cgroup/devices/d");
+    BOOST_CHECK(!layout.devices.v2);
+  }
+  auto layout = find_cgroups(v2_mount(fake.path), self);
+  BOOST_CHECK_EQUAL(layout.devices.directory, fake.own);
+  BOOST_CHECK(layout.devices.v2);
 }
 
 BOOST_AUTO_TEST_CASE(on_a_hybrid_host_each_controller_is_where_it_really_is) {
@@ -113,7 +132,10 @@ BOOST_AUTO_TEST_CASE(v2_limits_are_written_as_the_kernel_reads_them) {
   FakeV2 fake;
   CgroupPool pool(fake.layout, "reeve-x", 0);
   for (const auto& limit : pool.limits()) BOOST_TEST_MESSAGE(limit);
-  BOOST_REQUIRE(pool.limits().empty());
+  // No kernel takes a program for a plain directory.
+  BOOST_REQUIRE_EQUAL(pool.limits().size(), 1);
+  BOOST_CHECK(pool.limits()[0].starts_with(
+      "which devices a task may open is limited by its /dev alone: "));
   auto group = pool.take({1u << 20, 1500, 30});
   BOOST_REQUIRE(group);
   BOOST_CHECK_EQUAL(read(fake.group + "/memory.max"), "1048576");
@@ -206,9 +228,86 @@ BOOST_AUTO_TEST_CASE(a_cpu_limit_below_what_the_kernel_takes_is_raised) {
   }
 }
 
+// A v1 hierarchy of devices whose files are pipes: what is written is heard.
+struct FakeDevices : Place {
+  FakeDevices() {
+    fs::create_directories(path + "/reeve-x/t0");
+    pipe("/reeve-x/devices.allow");
+    allowed = pipe("/reeve-x/t0/devices.allow");
+    denied = pipe("/reeve-x/t0/devices.deny");
+    layout = find_cgroups(
+        "36 31 0:33 / " + path + " rw - cgroup c rw,devices\n", "5:devices:/");
+  }
+  ~FakeDevices() {
+    for (int fd : pipes) ::close(fd);
+  }
+  int pipe(const std::string& name) {
+    BOOST_REQUIRE_EQUAL(::mkfifo((path + name).c_str(), 0600), 0);
+    pipes.push_back(::open((path + name).c_str(), O_RDWR | O_NONBLOCK));
+    return pipes.back();
+  }
+  static std::string heard(int fd) {
+    char text[4096];
+    const auto got = ::read(fd, text, sizeof text);
+    return {text, static_cast<std::size_t>(std::max<ssize_t>(got, 0))};
+  }
+
+  CgroupLayout layout;
+  std::vector<int> pipes;
+  int allowed = -1;
+  int denied = -1;
+};
+
+std::string every_line(const std::vector<DeviceNumber>& given) {
+  std::string all;
+  for (const auto& line : device_lines(given)) all += line;
+  return all;
+}
+
+BOOST_AUTO_TEST_CASE(v1_denies_all_devices_and_allows_those_of_the_task) {
+  FakeDevices fake;
+  CgroupPool pool(fake.layout, "reeve-x", 0);
+  BOOST_CHECK_EQUAL(pool.limits().size(), 3);  // memory, pids, cpu
+  CgroupLimits limits;
+  limits.devices = {{195, 0}, {195, 255}};
+  auto group = pool.take(limits);
+  BOOST_REQUIRE(group);
+  BOOST_CHECK_EQUAL(fake.heard(fake.denied), "a\n");
+  BOOST_CHECK_EQUAL(fake.heard(fake.allowed), every_line(limits.devices));
+  // An init that waited there for another order, then the group of the next.
+  BOOST_CHECK(pool.limit(*group, {}));
+  BOOST_CHECK_EQUAL(fake.heard(fake.denied), "a\n");
+  BOOST_CHECK_EQUAL(fake.heard(fake.allowed), every_line({}));
+  pool.release(*group);
+  BOOST_REQUIRE(pool.take({}));
+  BOOST_CHECK_EQUAL(fake.heard(fake.denied), "");
+  BOOST_CHECK_EQUAL(fake.heard(fake.allowed), "");
+}
+
+BOOST_AUTO_TEST_CASE(one_device_too_many_is_refused_with_the_bound) {
+  FakeDevices fake;
+  CgroupPool pool(fake.layout, "reeve-x", 0);
+  CgroupLimits limits;
+  for (std::uint32_t i = 0; i < devices_per_group_max; ++i) {
+    limits.devices.push_back({500, i});
+  }
+  auto group = pool.take(limits);
+  BOOST_REQUIRE(group);
+  limits.devices.push_back({501, 0});
+  auto refused = pool.limit(*group, limits);
+  BOOST_REQUIRE(!refused);
+  BOOST_CHECK_EQUAL(refused.error().text,
+                    "513 device nodes are too many for one task: at most 512 "
+                    "are allowed");
+}
+
 BOOST_AUTO_TEST_CASE(a_host_without_groups_gets_a_sentence_for_each_loss) {
   CgroupPool pool(CgroupLayout{}, "reeve-x", 0);
-  BOOST_REQUIRE_EQUAL(pool.limits().size(), 3);
+  BOOST_REQUIRE_EQUAL(pool.limits().size(), 4);
+  BOOST_CHECK_EQUAL(pool.limits()[3],
+                    "which devices a task may open is limited by its /dev "
+                    "alone: the host has no devices controller of control "
+                    "groups");
   BOOST_CHECK_EQUAL(pool.limits()[0],
                     "memory limits are not enforced and peak memory is not "
                     "known: the host has no memory controller of control "

@@ -66,6 +66,9 @@ Status start_keeper(const ClientConfig& config) {
   ::posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
   ::posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
   ::posix_spawn_file_actions_adddup2(&actions, said_write.get(), 2);
+  // It outlives this process: a socket to the bus that it kept would look
+  // alive to the bus server long after.
+  ::posix_spawn_file_actions_addclosefrom_np(&actions, 3);
   ::posix_spawnattr_init(&attributes);
   ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
   pid_t pid = 0;
@@ -240,6 +243,12 @@ Status Client::stop(const TaskKey& key, std::uint32_t grace_ms) {
 Status Client::signal(const TaskKey& key, int signo) {
   std::string frame;
   encode(Signal{key, signo}, frame);
+  return state_->send(frame);
+}
+
+Status Client::heard(std::uint64_t boot_ns) {
+  std::string frame;
+  encode(Heard{boot_ns}, frame);
   return state_->send(frame);
 }
 

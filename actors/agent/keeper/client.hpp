@@ -53,6 +53,8 @@ class Client {
   Status launch(const std::vector<TaskSpec>& specs);  // one packet
   Status stop(const TaskKey& key, std::uint32_t grace_ms);
   Status signal(const TaskKey& key, int signo);
+  // The cell has heard of this host at that time of its boot clock.
+  Status heard(std::uint64_t boot_ns);
   Status forget(const TaskKey& key);
   Status forget(const std::vector<TaskKey>& keys);
   // Ends all tasks, then the keeper; it closes the connection.

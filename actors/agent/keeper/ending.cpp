@@ -18,6 +18,9 @@ using std::chrono::milliseconds;
 
 // A killed process takes its time when it has much memory to give back.
 constexpr milliseconds killed_grace{10'000};
+// Nothing runs under the keeper that clears up: what it has to do takes long on
+// a busy machine alone, and nobody does it after it.
+constexpr milliseconds clear_grace{30'000};
 
 // Held by a descriptor, so that no later process with its pid is met.
 class Process {
@@ -49,13 +52,15 @@ class Process {
 };
 
 // A new keeper reads the journal of the killed one and clears what it left.
-Status clear_after(const ClientConfig& config, milliseconds grace) {
+Status clear_after(const ClientConfig& config) {
   if (config.program.empty()) return {};
   auto next = Client::open(config);
   if (!next) return tl::unexpected(next.error());
   Process keeper(config.directory);
   if (auto told = next->shutdown(0); !told) return told;
-  if (keeper.pid() != 0 && !keeper.ended(grace)) keeper.signal(SIGKILL);
+  if (keeper.pid() != 0 && !keeper.ended(clear_grace)) {
+    keeper.signal(SIGKILL);
+  }
   return {};
 }
 
@@ -86,7 +91,7 @@ Expected<Ended> end_keeper(const ClientConfig& config, milliseconds grace) {
                               ", does not end, though it was killed: look at "
                               "its state in /proc");
   }
-  if (auto cleared = clear_after(config, grace); !cleared) {
+  if (auto cleared = clear_after(config); !cleared) {
     return tl::unexpected(cleared.error());
   }
   return ended;

@@ -168,7 +168,9 @@ StepResult enter_workdir(const LaunchSetting& setting, Workdir& workdir) {
   return {};
 }
 
-StepResult mount_own(const TaskSpec& spec, const LaunchSetting& setting) {
+// `shared_memory`: a tree for /dev/shm; -1: it gets its own.
+StepResult mount_own(const TaskSpec& spec, const LaunchSetting& setting,
+                     int shared_memory) {
   // The kernel lets uid 0 write to /proc/sys without any capability. CUDA does
   // not start where it cannot name its threads in /proc; sealing it entry by
   // entry costs 0.1 ms, so only who has a device gets that.
@@ -182,11 +184,16 @@ StepResult mount_own(const TaskSpec& spec, const LaunchSetting& setting) {
   if (by_entry) {
     if (auto step = seal_proc(); !step.ok()) return step;
   }
-  if (::mount("tmp", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777") != 0 ||
-      ::mount("shm", "/dev/shm", "tmpfs", strict, "mode=1777") != 0) {
+  if (::mount("tmp", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777") != 0) {
     return failed(Step::tmp);
   }
-  return {};
+  if (Fd given(shared_memory); given) {
+    return move_tree(given.get(), "/dev/shm") == 0 ? StepResult{}
+                                                   : failed(Step::share);
+  }
+  return ::mount("shm", "/dev/shm", "tmpfs", strict, "mode=1777") == 0
+             ? StepResult{}
+             : failed(Step::tmp);
 }
 
 // The /dev of the template has nothing that was granted.
@@ -208,22 +215,21 @@ StepResult clone_devices(const TaskSpec& spec, std::vector<int>& trees) {
 // What its own /dev is made of; to be taken from the host's.
 struct Granted {
   std::vector<int> devices;
-  int share_library = -1;
+  ShareTrees share;
 };
 
 StepResult clone_granted(const TaskSpec& spec, Granted& granted) {
   if (!needs_own_dev(spec)) return {};
   auto step = clone_devices(spec, granted.devices);
   if (!step.ok() || spec.share_library.empty()) return step;
-  granted.share_library = clone_share_library(spec.share_library);
-  return granted.share_library < 0 ? failed(Step::share) : step;
+  return clone_share(spec, granted.share);
 }
 
 StepResult place_granted(const TaskSpec& spec, const Granted& granted) {
   if (!needs_own_dev(spec)) return {};
   auto step = make_dev(granted.devices, spec.device_paths);
-  if (step.ok() && granted.share_library >= 0) {
-    step = place_share(spec, granted.share_library);
+  if (step.ok() && !spec.share_library.empty()) {
+    step = place_share(spec, granted.share);
   }
   return step.ok() ? seal_dev() : step;
 }
@@ -249,7 +255,7 @@ StepResult enter_root(const LaunchSetting& setting, const LaunchOrder& order,
     return failed(Step::root);
   }
   step = place_granted(spec, granted);
-  if (step.ok()) step = mount_own(spec, setting);
+  if (step.ok()) step = mount_own(spec, setting, granted.share.shared_memory);
   if (!step.ok()) return step;
   return enter_workdir(setting, workdir);
 }

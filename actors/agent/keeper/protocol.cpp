@@ -91,6 +91,7 @@ void fields(V&& visit, auto& spec) requires
   visit(spec.memory_bytes), visit(spec.cpu_milli), visit(spec.pids_max);
   visit(spec.open_files_max), visit(spec.device_paths);
   visit(spec.output_bytes_max), visit(spec.gpus), visit(spec.share_library);
+  visit(spec.mps_directory), visit(spec.cut_off_ns);
 }
 
 template <class V>
@@ -142,6 +143,8 @@ void message_fields(V&& visit, M& m) {
     fields(visit, m.key), visit(m.code), visit(m.text);
   } else if constexpr (std::is_same_v<T, KeepOutput>) {
     visit(m.bytes_max);
+  } else if constexpr (std::is_same_v<T, Heard>) {
+    visit(m.boot_ns);
   }
 }
 

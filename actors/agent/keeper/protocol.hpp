@@ -15,7 +15,7 @@
 
 namespace reeve::keeper {
 
-inline constexpr std::uint32_t protocol_version = 4;
+inline constexpr std::uint32_t protocol_version = 6;
 // A frame above this is refused on both sides: the stream is out of step.
 inline constexpr std::size_t frame_bytes_max = 4u << 20;
 // argv and env of one task together, below the kernel's own limit of 2 MiB.
@@ -50,6 +50,11 @@ struct Shutdown {
 // Bytes of output of ended tasks that may stay: see KeptOutput.
 struct KeepOutput {
   std::uint64_t bytes_max = 0;
+};
+
+// The cell has heard of this host at that time of the host's boot clock.
+struct Heard {
+  std::uint64_t boot_ns = 0;
 };
 
 // Keeper to agent.
@@ -96,7 +101,7 @@ struct Listed {
 // Hello and Welcome, which stay as they are.
 using Message = std::variant<Hello, Launch, Stop, Signal, List, Forget,
                              Shutdown, Welcome, Started, StartFailed, Exited,
-                             Output, Refused, Listed, KeepOutput>;
+                             Output, Refused, Listed, KeepOutput, Heard>;
 
 // Appends one frame to `out`.
 void encode(const Message& message, std::string& out);

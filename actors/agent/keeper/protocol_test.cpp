@@ -26,6 +26,8 @@ TaskSpec full_spec() {
   spec.output_bytes_max = 12345;
   spec.gpus = {{"GPU-a", 1ull << 33, 300, 100, 7'000'000}, {"GPU-b", 9}};
   spec.share_library = "/lib/share.so";
+  spec.mps_directory = "/run/mps";
+  spec.cut_off_ns = 60'000'000'000;
   return spec;
 }
 
@@ -52,7 +54,8 @@ std::vector<Message> all_messages() {
           Output{key, Stream::err, 77, "bytes"},
           Refused{key, Errc::busy, "later"},
           Listed{6, true, 17, {status, status}},
-          KeepOutput{1ull << 33}};
+          KeepOutput{1ull << 33},
+          Heard{99}};
 }
 
 BOOST_AUTO_TEST_CASE(every_message_survives_the_way_there_and_back) {
@@ -91,6 +94,8 @@ BOOST_AUTO_TEST_CASE(a_launch_keeps_each_field) {
   BOOST_CHECK_EQUAL(spec.output_bytes_max, expected.output_bytes_max);
   BOOST_CHECK(spec.gpus == expected.gpus);
   BOOST_CHECK_EQUAL(spec.share_library, expected.share_library);
+  BOOST_CHECK_EQUAL(spec.mps_directory, expected.mps_directory);
+  BOOST_CHECK_EQUAL(spec.cut_off_ns, expected.cut_off_ns);
 }
 
 BOOST_AUTO_TEST_CASE(frames_are_found_in_whatever_pieces_they_come) {

@@ -1,6 +1,7 @@
 // Deaths of the agent and of the keeper, and a keeper without root.
 #include <signal.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -52,6 +53,19 @@ BOOST_AUTO_TEST_CASE(an_end_while_no_agent_listens_is_told_to_the_next) {
   BOOST_REQUIRE(
       eventually([&] { return status(spec.key).state == TaskState::exited; }));
   BOOST_CHECK_EQUAL(status(spec.key).exit.exit_code, 5);
+}
+
+BOOST_AUTO_TEST_CASE(a_keeper_holds_no_connection_of_its_agent) {
+  int keeper = client().keeper_pid();
+  ::kill(keeper, SIGKILL);
+  BOOST_REQUIRE(eventually([&] { return !process_lives(keeper); }));
+  int ends[2];
+  BOOST_REQUIRE_EQUAL(::socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+  reconnect();
+  ::close(ends[0]);
+  char byte = 0;
+  BOOST_CHECK_EQUAL(::recv(ends[1], &byte, 1, MSG_DONTWAIT), 0);
+  ::close(ends[1]);
 }
 
 BOOST_AUTO_TEST_CASE(tasks_of_a_killed_keeper_are_lost_and_do_not_run_on) {

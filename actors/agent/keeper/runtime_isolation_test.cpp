@@ -2,9 +2,11 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 
 #include "actors/agent/keeper/runtime_fixture.hpp"
 
@@ -255,6 +257,50 @@ BOOST_AUTO_TEST_CASE(a_task_with_a_share_of_a_gpu_is_held_to_it) {
   auto of_others = sharing(script(""));
   of_others.gpus[0].uuid = "GPU-of-others";
   BOOST_CHECK_EQUAL(run(of_others).facts.exit_code, 1);
+}
+
+BOOST_AUTO_TEST_CASE(a_share_does_not_hang_on_a_variable) {
+  auto spec = sharing(script(""));
+  for (const char* command :
+       {"exec env -u REEVE_GPU_LEDGER ", "REEVE_GPU_LEDGER=/tmp/mine exec "}) {
+    spec.key.session += 1000;
+    spec.argv = {"sh", "-c",
+                 std::string(command) + REEVE_SHARE_PROGRAM + " proc plain"};
+    BOOST_CHECK_EQUAL(run(spec).facts.exit_code, 0);
+  }
+}
+
+// That is what the agent looks for (runs_unheld in gpu_use.hpp).
+BOOST_AUTO_TEST_CASE(who_is_held_to_a_share_is_seen_from_outside) {
+  auto spec = sharing(script(""));
+  spec.argv = {"sh", "-c", "sleep 601.617 & env -u LD_PRELOAD sleep 601.618"};
+  BOOST_REQUIRE(client().launch(spec));
+  await_started(spec.key);
+  // Of the one process that sleeps so long: what it has mapped.
+  const auto mapped = [](const char* word) {
+    std::string maps;
+    for (const int pid : pids_with(word)) {
+      const std::string process = "/proc/" + std::to_string(pid);
+      std::ifstream name(process + "/comm");
+      std::string is;
+      if (!std::getline(name, is) || is != "sleep") continue;
+      BOOST_CHECK_EQUAL(
+          ::access((process + "/root" + share_ledger_path).c_str(), F_OK), 0);
+      std::ifstream file(process + "/maps");
+      maps.assign(std::istreambuf_iterator<char>(file), {});
+    }
+    return maps;
+  };
+  // The last of what a program loads.
+  const auto has = [&](const char* word, const char* library) {
+    return mapped(word).find(library) != std::string::npos;
+  };
+  BOOST_REQUIRE(eventually([&] { return has("601.617", "/libc"); }));
+  BOOST_REQUIRE(eventually([&] { return has("601.618", "/libc"); }));
+  BOOST_CHECK(has("601.617", share_library_path));
+  BOOST_CHECK(!has("601.618", share_library_path));
+  BOOST_REQUIRE(client().stop(spec.key, 0));
+  await(spec.key);
 }
 
 BOOST_AUTO_TEST_CASE(the_ledger_of_a_share_is_the_users_and_the_library_not) {

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "actors/agent/keeper/files.hpp"
 #include "actors/agent/keeper/runtime_fixture.hpp"
 #include "actors/agent/keeper/server.hpp"
 #include "actors/agent/keeper/supervisor.hpp"
@@ -25,6 +26,75 @@ BOOST_AUTO_TEST_CASE(an_exit_code_comes_through_as_it_was) {
     BOOST_CHECK_GE(outcome.facts.ended_at, outcome.facts.started_at);
     BOOST_CHECK_GT(outcome.facts.cpu_ns, 0);
   }
+}
+
+std::uint64_t ago(std::uint64_t ns) {
+  return boot_now_ns() - ns;
+}
+
+BOOST_AUTO_TEST_CASE(a_task_that_is_cut_off_for_too_long_ends) {
+  auto limited = script("sleep 600");
+  limited.cut_off_ns = 2 * second_ns;
+  auto other = script("sleep 600");
+  BOOST_REQUIRE(client().heard(boot_now_ns()));
+  BOOST_REQUIRE(client().launch(limited));
+  BOOST_REQUIRE(client().launch(other));
+  await_started(limited.key);
+  await_started(other.key);
+  const std::uint64_t last = boot_now_ns();
+  BOOST_REQUIRE(client().heard(last));
+  const auto outcome = await(limited.key);
+  BOOST_REQUIRE(outcome.exited);
+  BOOST_CHECK_GE(boot_now_ns(), last + limited.cut_off_ns);
+  BOOST_CHECK_EQUAL(outcome.facts.signal, SIGTERM);
+  BOOST_CHECK_EQUAL(outcome.facts.detail,
+                    "this host has heard nothing of the cell for 2 s, longer "
+                    "than its session allows");
+  BOOST_CHECK(status(other.key).state == TaskState::running);
+  BOOST_REQUIRE(client().stop(other.key, 0));
+  await(other.key);
+}
+
+BOOST_AUTO_TEST_CASE(who_is_cut_off_and_ends_well_is_not_done) {
+  auto spec = script("trap 'exit 0' TERM; echo ready; sleep 600 & wait");
+  spec.cut_off_ns = second_ns;
+  BOOST_REQUIRE(client().heard(boot_now_ns()));
+  BOOST_REQUIRE(client().launch(spec));
+  const auto outcome = await(spec.key);
+  BOOST_REQUIRE(outcome.exited);
+  BOOST_CHECK_EQUAL(outcome.facts.signal, SIGTERM);
+  BOOST_CHECK_EQUAL(outcome.facts.exit_code, 128 + SIGTERM);
+}
+
+// Nobody is there to say so: the agent has died, too.
+BOOST_AUTO_TEST_CASE(a_task_that_is_cut_off_ends_without_an_agent) {
+  auto spec = script("trap '' TERM; echo ready; sleep 600");
+  spec.cut_off_ns = second_ns;
+  BOOST_REQUIRE(client().heard(boot_now_ns()));
+  BOOST_REQUIRE(client().launch(spec));
+  await_output(spec.key, "ready");
+  const int pid = status(spec.key).pid;
+  drop_client();
+  BOOST_CHECK(eventually([&] { return !process_lives(pid); }));
+  reconnect();
+  BOOST_CHECK_EQUAL(status(spec.key).exit.signal, SIGKILL);
+}
+
+BOOST_AUTO_TEST_CASE(a_launch_that_comes_too_late_is_not_started) {
+  auto spec = script("echo started");
+  spec.cut_off_ns = second_ns;
+  BOOST_REQUIRE(client().heard(ago(2 * second_ns)));
+  const auto outcome = run(spec);
+  BOOST_CHECK(!outcome.exited);
+  BOOST_CHECK(outcome.start_error.starts_with("this host has heard nothing"));
+}
+
+// A time to come is none at which it was heard.
+BOOST_AUTO_TEST_CASE(nobody_was_heard_in_the_time_to_come) {
+  auto spec = script("sleep 600");
+  spec.cut_off_ns = second_ns;
+  BOOST_REQUIRE(client().heard(boot_now_ns() + 3600 * second_ns));
+  BOOST_CHECK(run(spec).exited);
 }
 
 BOOST_AUTO_TEST_CASE(a_signal_that_ends_the_command_is_told_exactly) {

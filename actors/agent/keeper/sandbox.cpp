@@ -101,6 +101,9 @@ std::string describe(StepResult failure) {
     case Step::tmp: what = "mounting /tmp"; break;
     case Step::device: what = "placing the device nodes"; break;
     case Step::share: what = "placing what a share of a GPU needs"; break;
+    case Step::mps:
+      what = "looking for the control daemon of MPS (agent.gpu_mps_dir)";
+      break;
     case Step::workdir: what = "entering the working directory"; break;
     case Step::limits: what = "setting resource limits"; break;
     case Step::identity: what = "taking the user's identity"; break;

@@ -242,6 +242,8 @@ void Server::perform(std::uint32_t, Client& client, Message message) {
     supervisor_->handle(*signal);
   } else if (auto* forget = std::get_if<Forget>(&message)) {
     supervisor_->handle(*forget);
+  } else if (auto* heard = std::get_if<Heard>(&message)) {
+    supervisor_->handle(*heard);
   } else if (auto* keep = std::get_if<KeepOutput>(&message)) {
     supervisor_->handle(*keep);
   } else if (auto* request = std::get_if<List>(&message)) {

@@ -16,6 +16,7 @@ enum class Step : std::int32_t {
   tmp,
   device,
   share,  // the ledger and the library of a share of a GPU
+  mps,    // the daemon that its shares go through
   workdir,
   limits,    // rlimits
   identity,  // uid, gid, groups

@@ -32,6 +32,13 @@ std::string group_name(const std::string& directory) {
 
 }  // namespace
 
+std::string cut_off_text(const TaskSpec& spec) {
+  constexpr std::uint64_t ns_per_s = 1'000'000'000;
+  return "this host has heard nothing of the cell for " +
+         std::to_string(spec.cut_off_ns / ns_per_s) +
+         " s, longer than its session allows";
+}
+
 Supervisor::Supervisor(SupervisorPlaces places, Privilege privilege, Emit emit,
                        Watch watch)
     : places_(std::move(places)),
@@ -259,6 +266,29 @@ void Supervisor::handle(const KeepOutput& order) {
   kept_output_.set_bytes_max(order.bytes_max);
 }
 
+void Supervisor::handle(const Heard& news) {
+  heard_ns_ = std::max(heard_ns_, std::min(news.boot_ns, boot_now_ns()));
+}
+
+bool Supervisor::is_cut_off(const TaskSpec& spec, std::uint64_t now_ns) const {
+  return spec.cut_off_ns != 0 && heard_ns_ != 0 &&
+         heard_ns_ + spec.cut_off_ns <= now_ns;
+}
+
+// It may be started on another host when it must have ended here.
+void Supervisor::end_cut_off(std::uint64_t now_ns) {
+  while (!cut_offs_.empty()) {
+    auto* task = find(cut_offs_.begin()->second);
+    if (task && !is_cut_off(task->spec, now_ns)) return;
+    cut_offs_.erase(cut_offs_.begin());
+    if (!task || task->state != TaskState::running) continue;
+    task->cut_off = true;
+    log_line("task " + to_string(task->spec.key) +
+             " is ended: " + cut_off_text(task->spec));
+    handle(Stop{task->spec.key, cut_off_grace_ms});
+  }
+}
+
 void Supervisor::remove_scratch(const TaskKey& key) {
   auto path = places_.directory + "/scratch/" + to_string(key);
   if (::rmdir(path.c_str()) == 0 || errno == ENOENT) return;
@@ -279,6 +309,7 @@ std::vector<TaskStatus> Supervisor::statuses() const {
 }
 
 void Supervisor::on_time(std::uint64_t now_ns) {
+  end_cut_off(now_ns);
   while (!deadlines_.empty() && deadlines_.begin()->first <= now_ns) {
     auto key = deadlines_.begin()->second;
     deadlines_.erase(deadlines_.begin());
@@ -290,8 +321,12 @@ void Supervisor::on_time(std::uint64_t now_ns) {
 }
 
 int Supervisor::wait_ms(std::uint64_t now_ns) const {
-  if (deadlines_.empty()) return -1;
-  auto due = deadlines_.begin()->first;
+  constexpr std::uint64_t never = ~std::uint64_t{0};
+  auto due = deadlines_.empty() ? never : deadlines_.begin()->first;
+  if (!cut_offs_.empty() && heard_ns_ != 0) {
+    due = std::min(due, heard_ns_ + cut_offs_.begin()->first);
+  }
+  if (due == never) return -1;
   if (due <= now_ns) return 0;
   return static_cast<int>(
       std::min<std::uint64_t>((due - now_ns) / ns_per_ms + 1, 60'000));

@@ -8,8 +8,10 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "actors/agent/keeper/cgroup.hpp"
@@ -20,6 +22,7 @@
 #include "actors/agent/keeper/privilege.hpp"
 #include "actors/agent/keeper/protocol.hpp"
 #include "actors/agent/keeper/sandbox.hpp"
+#include "cluster/limits.hpp"
 
 namespace reeve::keeper {
 
@@ -39,6 +42,10 @@ constexpr std::size_t live_tasks_of(std::size_t descriptors) {
       (descriptors - descriptors_reserved) / descriptors_per_task;
   return room < live_tasks_max ? room : live_tasks_max;
 }
+// Between the two signals to one that is cut off for too long: see
+// cluster::cut_off_grace_ns.
+inline constexpr std::uint32_t cut_off_grace_ms =
+    cluster::cut_off_grace_ns / 1'000'000;
 // Bytes taken from one stream at a time, so that none starves the others.
 inline constexpr std::size_t pump_bytes_max = 64u << 10;
 
@@ -64,6 +71,7 @@ class Supervisor {
   void handle(const Signal& order);
   void handle(const Forget& order);
   void handle(const KeepOutput& order);
+  void handle(const Heard& news);
   std::vector<TaskStatus> statuses() const;
   Welcome welcome() const;
   // Of all tasks ever ordered.
@@ -73,7 +81,7 @@ class Supervisor {
   void on_reports();
   void on_children();
   void on_output(std::uint32_t id, Stream stream);
-  // Kills what has outlived its grace.
+  // Ends what is cut off for too long, kills what has outlived its grace.
   void on_time(std::uint64_t now_ns);
   // Milliseconds until on_time has something to do; -1: never.
   int wait_ms(std::uint64_t now_ns) const;
@@ -108,6 +116,8 @@ class Supervisor {
   void start(Task& task);
   void run(Task& task, Init init);
   void fail_start(Task& task, std::string error);
+  bool is_cut_off(const TaskSpec& spec, std::uint64_t now_ns) const;
+  void end_cut_off(std::uint64_t now_ns);
   void write_note(Task& task);
   struct Ending;
   void finish(Task& task, const Ending& ending);
@@ -147,6 +157,10 @@ class Supervisor {
   std::unordered_map<int, int> group_of_;
   std::deque<TaskKey> waiting_;
   std::multimap<std::uint64_t, TaskKey> deadlines_;  // boot clock
+  // When the cell is known to have heard of this host, by the boot clock; 0:
+  // never. Living tasks by how long they may run on after it.
+  std::uint64_t heard_ns_ = 0;
+  std::set<std::pair<std::uint64_t, TaskKey>> cut_offs_;
   std::size_t live_ = 0;
   std::size_t live_max_ = live_tasks_max;
   std::size_t starting_ = 0;

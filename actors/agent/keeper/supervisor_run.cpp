@@ -46,6 +46,8 @@ void Supervisor::start_waiting() {
       tasks_.erase(task->spec.key);
     } else if (!root) {
       fail_start(*task, root.error().text);
+    } else if (is_cut_off(task->spec, boot_now_ns())) {
+      fail_start(*task, cut_off_text(task->spec));
     } else {
       start(*task);
     }
@@ -111,7 +113,8 @@ void Supervisor::make_spare() {
 
 void Supervisor::start(Task& task) {
   const CgroupLimits limits{task.spec.memory_bytes, task.spec.cpu_milli,
-                            task.spec.pids_max};
+                            task.spec.pids_max,
+                            device_numbers(task.spec.device_paths)};
   spare_limits_ = limits;
   spares_wanted_ = true;
   const LaunchOrder order{
@@ -151,6 +154,8 @@ void Supervisor::run(Task& task, Init init) {
   }
   watch_(task.out.get(), task.id, Stream::out);
   watch_(task.err.get(), task.id, Stream::err);
+  if (task.spec.cut_off_ns != 0)
+    cut_offs_.emplace(task.spec.cut_off_ns, task.spec.key);
   journal_->running(task.spec.key, task.pid, task.boot_ns);
 }
 
@@ -288,11 +293,18 @@ ExitFacts Supervisor::facts_of(const Task& task, const Ending& ending) {
   } else {
     facts.exit_code = WEXITSTATUS(ending.status);
   }
+  // It ended well, but not by itself: it is not done.
+  if (task.cut_off && facts.exit_code == 0) {
+    facts.signal = SIGTERM;
+    facts.exit_code = 128 + SIGTERM;
+  }
   facts.memory_killed = usage.memory_kills > 0 && facts.exit_code != 0;
   if (usage.memory_kills > 0) {
     facts.detail = std::to_string(usage.memory_kills) +
                    " process(es) killed at the memory limit of " +
                    std::to_string(task.spec.memory_bytes) + " bytes";
+  } else if (task.cut_off) {
+    facts.detail = cut_off_text(task.spec);
   } else if (task.killed) {
     facts.detail = "killed by order, at the end of its time to stop";
   } else if (task.stopping) {
@@ -327,6 +339,7 @@ void Supervisor::let_go(Task& task) {
   if (std::exchange(task.starting, false)) --starting_;
   --live_;
   task.group = -1;  // its init has it until that is reaped
+  cut_offs_.erase({task.spec.cut_off_ns, task.spec.key});
   by_pid_.erase(task.pid);
   by_id_[task.id] = nullptr;
   free_ids_.push_back(task.id);

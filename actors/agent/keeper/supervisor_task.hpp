@@ -23,6 +23,7 @@ struct Supervisor::Task {
     spec.env = {};
     spec.device_paths = {};
     spec.share_library = {};
+    spec.mps_directory = {};
   }
 
   TaskSpec spec;
@@ -40,7 +41,8 @@ struct Supervisor::Task {
   bool starting = false;  // counted in starting_
   bool told_started = false;
   bool stopping = false;
-  bool killed = false;  // by us, at the end of its grace
+  bool killed = false;   // by us, at the end of its grace
+  bool cut_off = false;  // and ended for that
   bool in_scratch = false;
   bool output_warned = false;
   ExitFacts exit;
@@ -56,6 +58,9 @@ struct Supervisor::Ending {
   std::uint64_t cpu_ns = 0;
   std::uint64_t peak_process_bytes = 0;
 };
+
+// Why one ends that is cut off for too long.
+std::string cut_off_text(const TaskSpec& spec);
 
 // One line in the keeper's log, with the time.
 void log_line(const std::string& text);

@@ -52,12 +52,19 @@ struct TaskSpec {
   // Host path of the library that holds it to its shares; empty: it has whole
   // devices alone.
   std::string share_library;
+  // Host path of the pipes of the MPS that its shares go through; empty: none.
+  std::string mps_directory = {};
+  // It ends when nothing was heard of the cell for so long; 0: it does not.
+  std::uint64_t cut_off_ns = 0;
 };
 
 // Where a task with a share of a GPU finds its ledger and that library.
-inline constexpr const char* share_ledger_path = "/dev/reeve/ledger";
+inline constexpr const char* share_ledger_path =
+    gpu::share::session_ledger_path;
 inline constexpr const char* share_library_path =
     "/dev/reeve/libreeve-gpu-share.so";
+// And the pipes of MPS, where its shares go through it.
+inline constexpr const char* share_mps_path = "/dev/reeve/mps";
 
 struct ExitFacts {
   int exit_code = 0;  // as returned; 128 + signal when a signal ended it

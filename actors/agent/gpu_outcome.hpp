@@ -1,0 +1,20 @@
+// What follows from a run of the probe, for the agent. Pure.
+#pragma once
+
+#include <string>
+
+#include "actors/agent/gpu_job.hpp"
+#include "gpu/probe/history.hpp"
+#include "gpu/probe/runner.hpp"
+
+namespace reeve::agent {
+
+// The verdict of a test of `job.model`, with what it measured. `history`: of
+// this device's earlier ones.
+GpuJobDone test_result(const GpuJob& job, const gpu::probe::Outcome& outcome,
+                       const gpu::probe::History& history);
+
+// Why the memory is not known to be clear after `clear`; empty: it is.
+std::string why_unclear(const gpu::probe::Outcome& outcome);
+
+}  // namespace reeve::agent
