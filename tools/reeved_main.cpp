@@ -2,6 +2,7 @@
 // SIGUSR1 ends the daemon alone: tasks go on and the next daemon takes them
 // up (RestartKillSignal of the systemd unit).
 #include <fmt/format.h>
+#include <linux/close_range.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -11,13 +12,19 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
 #include <fstream>
 #include <iostream>
+#include <optional>
 #include <sstream>
 
 #include "store/advice.hpp"
 #include "tools/config/config.hpp"
 #include "tools/daemon/daemon.hpp"
+#include "tools/program.hpp"
 
 namespace {
 
@@ -26,9 +33,9 @@ using namespace reeve::tools;
 namespace fs = std::filesystem;
 
 // How long the cell's tasks may take to end.
-constexpr int stop_seconds_max = 20;
+constexpr std::chrono::seconds stop_time_max{20};
 // And until those that were killed are told to have ended.
-constexpr int kill_seconds_max = 10;
+constexpr std::chrono::seconds kill_time_max{10};
 
 // Under load a thread that is woken waits for its turn instead of interrupting
 // whoever runs: what comes meanwhile is one report, one commit, one write. An
@@ -50,12 +57,14 @@ sigset_t watched_signals() {
   return set;
 }
 
-// `none` after `seconds`; 0 waits for ever.
-News wait_news(int seconds) {
+// `none` after `longest`; 0 waits for ever.
+News wait_news(std::chrono::milliseconds longest) {
   const sigset_t set = watched_signals();
-  const timespec limit{seconds, 0};
-  const int number = seconds > 0 ? ::sigtimedwait(&set, nullptr, &limit)
-                                 : ::sigwaitinfo(&set, nullptr);
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(longest);
+  const timespec limit{seconds.count(),
+                       std::chrono::nanoseconds(longest - seconds).count()};
+  const int number = longest.count() > 0 ? ::sigtimedwait(&set, nullptr, &limit)
+                                         : ::sigwaitinfo(&set, nullptr);
   switch (number) {
     case SIGTERM:
     case SIGINT: return News::end_cell;
@@ -105,20 +114,35 @@ void raise_open_files() {
 Daemon::Leave serve(Daemon& daemon) {
   News news = News::none;
   while (news != News::end_cell && news != News::end_daemon)
-    news = wait_news(0);
+    news = wait_news({});
   if (news == News::end_daemon) return Daemon::Leave::tasks;
   spdlog::info("the cell is told to end");
   daemon.stop_tasks();
-  if (wait_news(stop_seconds_max) == News::none) {
+  if (wait_news(stop_time_max) == News::none) {
     spdlog::warn("tasks have not ended within {} s; they are killed",
-                 stop_seconds_max);
+                 stop_time_max.count());
     daemon.kill_tasks();
-    (void)wait_news(kill_seconds_max);
+    (void)wait_news(kill_time_max);
   }
   return Daemon::Leave::nothing;
 }
 
-int run(DaemonOptions options) {
+// All threads end on the spot; what is open is closed by the kernel.
+[[noreturn]] void start_anew(const fs::path& program, char** argv,
+                             const std::string& why) {
+  spdlog::warn("{}; the daemon starts anew", why);
+  std::fflush(nullptr);
+  ::close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
+  ::execv((program / "reeved").c_str(), argv);
+  spdlog::critical("cannot start reeved anew: {}", std::strerror(errno));
+  ::_exit(1);
+}
+
+int run(DaemonOptions options, char** argv) {
+  options.start_anew = [program = options.programs,
+                        argv](const std::string& why) {
+    start_anew(program, argv, why);
+  };
   options.on_fatal = [](const std::string& text) {
     spdlog::critical(
         "a commit failed, its outcome is unknown: {}. The daemon ends; "
@@ -129,10 +153,27 @@ int run(DaemonOptions options) {
     ::_exit(1);
   };
   options.on_stopped = [] { ::kill(::getpid(), SIGUSR2); };
+  std::atomic<bool> expelled{false};
+  options.on_expelled = [&expelled](const std::string& text) {
+    spdlog::critical("{}. This host ends, and its tasks with it", text);
+    expelled = true;
+    ::kill(::getpid(), SIGTERM);
+  };
+  options.told_to_end =
+      [](std::chrono::milliseconds wait) -> std::optional<Leave> {
+    const News news = wait_news(wait);
+    if (news == News::none) return std::nullopt;
+    return news == News::end_cell ? Leave::nothing : Leave::tasks;
+  };
   const fs::path data = options.data;
   const std::string runtime_dir = options.config.agent.runtime_dir;
   auto daemon = Daemon::start(std::move(options));
-  if (!daemon) return complain(store::with_advice(daemon.error(), data));
+  std::error_code ignored;
+  if (expelled) fs::remove(data / "reeved.pid", ignored);
+  if (!daemon) {
+    const int code = complain(store::with_advice(daemon.error(), data));
+    return expelled ? removed_exit_code : code;
+  }
   if (auto written = write_pid_file(data, runtime_dir); !written) {
     (*daemon)->finish(Daemon::Leave::tasks);
     return complain(written.error());
@@ -140,11 +181,10 @@ int run(DaemonOptions options) {
   spdlog::info("serving {}", data.string());
   const Daemon::Leave leave = serve(**daemon);
   (*daemon)->finish(leave);
-  std::error_code ignored;
   // Where tasks go on it says where their keeper is.
   if (leave == Daemon::Leave::nothing) fs::remove(data / "reeved.pid", ignored);
   spdlog::info("ended");
-  return 0;
+  return expelled ? removed_exit_code : 0;
 }
 
 }  // namespace
@@ -157,7 +197,7 @@ int main(int argc, char** argv) {
   app.add_option("--data", data, "directory of the cell")->required();
   app.add_option("--port", port, "port of the bus on loopback; 0: any free");
   app.add_option("--config", config_file, "settings; default DATA/cell.toml");
-  app.set_version_flag("--version", std::string("reeved " REEVE_VERSION));
+  app.set_version_flag("--version", "reeved " + this_program().version);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -186,5 +226,5 @@ int main(int argc, char** argv) {
     options.config = std::move(*config);
   }
   if (port != 0) options.config.port = port;
-  return run(std::move(options));
+  return run(std::move(options), argv);
 }

@@ -50,6 +50,7 @@ constexpr Option session[] = {
     {"--apart", "WORD[@LABEL]", "where no other of yours with this word is"},
     {"--within", "LABEL", "all its nodes with one value of this label"},
     {"--grace", "DURATION", "from SIGTERM to SIGKILL when it has to end (5s)"},
+    {"--cut-off", "DURATION", "ends on a host that is cut off for so long"},
     {"--warn", "SIGNAL@DURATION", "a signal before the time limit: USR1@60s"},
     {"--on-preempt", "requeue|end", "when it has to make room (requeue)", 0,
      false, Complete::nothing, "requeue|end"},
@@ -166,6 +167,12 @@ constexpr Option release_options[] = {
     {"--force", "", "also what its agent found unfit, without a passed test"}};
 constexpr std::string_view release_examples[] = {
     "reeve gpu release host-7 3", "reeve gpu release host-7 3 --force"};
+constexpr Option test_options[] = {
+    {"--quick", "", "in seconds: all memory once, the arithmetic briefly"},
+    {"--full", "", "in a minute or two (default)"}};
+constexpr std::string_view test_examples[] = {"reeve gpu test host-7 3",
+                                              "reeve gpu test host-7 --quick",
+                                              "reeve gpu test --quick --json"};
 
 constexpr Option weight_option = {"--weight", "X",
                                   "its share beside others': 0.5, 2 (1)"};
@@ -191,10 +198,14 @@ constexpr Option group_options[] = {
     {"--policy", "P", "order, backfill and packing, or default"},
     weight_option,
     priority_max_option,
-    {"--for-project", "PROJECT", "who may use it; all for everybody", 0, true}};
+    {"--for-project", "PROJECT", "who may use it; all for everybody", 0, true},
+    {"--gpu-sharing", "WHO",
+     "who shares one GPU: a project, a user, anyone or none", 0, false,
+     Complete::nothing, "project|user|anyone|none"}};
 constexpr std::string_view group_examples[] = {
     "reeve group set train --policy fair_share,easy,half_life=7d",
-    "reeve group set train --for-project vision"};
+    "reeve group set train --for-project vision",
+    "reeve group set train --gpu-sharing user"};
 constexpr Option quota_options[] = {
     {"--sessions", "N", "that run at once, or none"},
     {"--waiting", "N", "that wait at once, or none"},
@@ -226,6 +237,38 @@ constexpr std::string_view reservation_examples[] = {
     "reeve reservation set demo --node host-7 --user ann --from +1h --for 2h",
     "reeve reservation set patch --node host-7 --maintenance --from "
     "\"2026-11-21 03:00\" --for 1h --every week --reason kernel"};
+
+constexpr Option token_options[] = {
+    {"--role", "ROLE", "what joins by it: agent, manager or user", 0, false,
+     Complete::nothing, "agent|manager|user"},
+    {"--name", "NAME", "lets in only the node, manager or user of this name"},
+    {"--ttl", "DURATION", "how long it is good: 10m, 7d (1h)"},
+    {"--uses", "N", "how many may join by it (1)"}};
+constexpr std::string_view token_examples[] = {
+    "reeve token create --role agent",
+    "reeve token create --role agent --uses 20 --ttl 1d",
+    "reeve token create --role user --name ann",
+    "reeve token create --role manager --name m4"};
+constexpr std::string_view revoke_examples[] = {"reeve token revoke 7"};
+constexpr Option join_options[] = {
+    {"--name", "NAME", "of the node (the host's name), or of the user"},
+    {"--address", "HOST", "where other managers reach this one (as it goes)"},
+    {"--group", "GROUP", "resource group of the node (default)"},
+    {"--label", "K=V", "what sessions may ask of it", 0, true},
+    {"--no-start", "", "leave the daemon to be started by hand"}};
+constexpr std::string_view join_examples[] = {
+    "reeve join reeve1:eyJjZWxs...",
+    "reeve join - --name host-7 --label rack=r1 < token",
+    "reeve join - --data ~/north --name ann < token"};
+constexpr Option leave_options[] = {
+    {"--force", "", "though sessions run here: they are lost on this node"}};
+constexpr Option member_options[] = {
+    {"--reason", "TEXT", "why, for those who wonder"}};
+constexpr std::string_view member_examples[] = {
+    "reeve members remove agent-host-7 --reason \"its disk was stolen\"",
+    "reeve members remove m3 --reason \"its disk is lost\""};
+
+constexpr std::string_view lead_examples[] = {"reeve lead m2"};
 
 constexpr Option trace_options[] = {
     {"--nodes", "FILE|N", "the trace's nodes, declared as simulated", 0, true,
@@ -486,6 +529,9 @@ constexpr CommandSpec commands[] = {
      quarantine_examples, 2, 2, Complete::node},
     {"gpu release", cluster, "NODE GPU", "offer a quarantined GPU again",
      release_options, release_examples, 2, 2, Complete::node},
+    {"gpu test", cluster, "[NODE [GPU]]",
+     "test GPUs that nobody holds: one, a node's, or all", test_options,
+     test_examples, 0, 2, Complete::node},
     {"user list", cluster, "", "list users and what they hold", {}, {}},
     {"user set", cluster, "NAME", "make or change a user", user_options,
      user_examples, 1, 1},
@@ -537,6 +583,32 @@ constexpr CommandSpec commands[] = {
      {},
      1,
      1},
+    {"token create", cluster, "", "let a host or user join, by a secret text",
+     token_options, token_examples},
+    {"token list", cluster, "", "list tokens and what became of them", {}, {}},
+    {"token revoke",
+     cluster,
+     "ID",
+     "let nobody else join by it",
+     {},
+     revoke_examples,
+     1,
+     1},
+    {"join", cluster, "TOKEN|-", "make this host a node of a cell, or a user's",
+     join_options, join_examples, 1, 1},
+    {"leave", cluster, "", "take this host out of its cell", leave_options, {}},
+    {"members", cluster, "", "list who joined the cell", {}, {}},
+    {"lead",
+     cluster,
+     "[MANAGER]",
+     "have another of several managers lead the cell",
+     {},
+     lead_examples,
+     0,
+     1},
+    {"members remove", cluster, "PRINCIPAL|MANAGER",
+     "end its membership and its connections", member_options, member_examples,
+     1, 1},
     {"trace run", cluster, "FILE", "put a recorded workload through the cell",
      trace_options, trace_examples, 1, 1, a_file},
 

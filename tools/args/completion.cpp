@@ -121,11 +121,12 @@ string bash_script(Commands commands, Options common) {
     const auto below = words_below(commands, word);
     if (below.empty()) continue;
     out += fmt::format(
-        "    {})\n      if [ \"$COMP_CWORD\" -eq 2 ]; then\n"
+        "    {})\n      if [ \"$COMP_CWORD\" -eq 2 ] && [[ $cur != -* ]]; "
+        "then\n"
         "        COMPREPLY=($(compgen -W \"{}\" -- \"$cur\"))\n"
-        "        return\n      fi\n      path=\"$path ${{COMP_WORDS[2]}}\" "
-        ";;\n",
-        word, fmt::join(below, " "));
+        "        return\n      fi\n      case ${{COMP_WORDS[2]}} in\n"
+        "        {}) path=\"$path ${{COMP_WORDS[2]}}\" ;;\n      esac ;;\n",
+        word, fmt::join(below, " "), fmt::join(below, "|"));
   }
   out += "  esac\n  case $path in\n";
   for (const auto& command : commands) bash_command(out, command, common);

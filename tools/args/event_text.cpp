@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "cluster/accounts/quota.hpp"
 #include "cluster/event_filter.hpp"
 #include "cluster/session_id.hpp"
@@ -97,12 +99,14 @@ string exited(const schema::TaskExited& body) {
 
 string registered(const schema::NodeRegistered& body) {
   const auto* spec = body.spec();
+  const std::string_view version = schema::text(body.version());
   return fmt::format(
-      "node {} \"{}\"{}: {}, {}, {}", body.node(), schema::text(spec->name()),
-      spec->simulated() ? " (simulated)" : "",
+      "node {} \"{}\"{}: {}, {}, {}{}{}", body.node(),
+      schema::text(spec->name()), spec->simulated() ? " (simulated)" : "",
       counted_milli(spec->cpu_milli(), "CPU"),
       format_bytes(spec->memory_bytes()),
-      counted(spec->devices() ? spec->devices()->size() : 0, "GPU"));
+      counted(spec->devices() ? spec->devices()->size() : 0, "GPU"),
+      version.empty() ? "" : ", reeve ", version);
 }
 
 string ended(const schema::SessionEnded& body) {
@@ -160,15 +164,84 @@ string node_name(std::uint32_t node) {
   return fmt::format("node {}", node);
 }
 
-// "GPU 3 of node 1 (GPU-...), by its agent".
+// "GPU 3 of node 1 (GPU-...)".
+template <class Body>
+string device_name(const Body& body) {
+  return fmt::format("GPU {} of {} ({})", body.device(), node_name(body.node()),
+                     schema::text(body.uuid()));
+}
+
+// The same, ", by its agent".
 template <class Body>
 string device(const Body& body) {
-  return fmt::format("GPU {} of {} ({}){}", body.device(),
-                     node_name(body.node()), schema::text(body.uuid()),
-                     body.by_agent() ? ", by its agent" : "");
+  return device_name(body) + (body.by_agent() ? ", by its agent" : "");
+}
+
+string tested(const schema::DeviceTested& body) {
+  return with_detail(
+      fmt::format("{}: {}", device_name(body), verdict_text(body.verdict())),
+      body.text());
+}
+
+// "token 7: role agent, 1 use, until ..., for n3 alone".
+string token_created(const schema::TokenCreated& body) {
+  string out = fmt::format("token {}: role {}, {}, until {}", body.token(),
+                           EnumNameIdentityRole(body.role()),
+                           counted(body.uses(), "use"),
+                           schema::rfc3339(body.expires_at()));
+  if (const auto name = schema::text(body.name()); !name.empty())
+    out += fmt::format(", for {} alone", name);
+  return out;
+}
+
+// "agent-n3 by token 7, at 10.0.0.3:7000".
+string identity_added(const schema::IdentityAdded& body) {
+  string out = fmt::format("{} by token {}", schema::text(body.principal()),
+                           body.token());
+  if (const auto address = schema::text(body.address()); !address.empty())
+    out += fmt::format(", at {}", address);
+  return out;
+}
+
+// "event 7", "the events 7 to 9".
+string events_text(std::uint64_t first, std::uint64_t last) {
+  return first == last ? fmt::format("event {}", first)
+                       : fmt::format("the events {} to {}", first, last);
 }
 
 }  // namespace
+
+string healing_text(const schema::HealingSpec& healing) {
+  const auto manager = schema::text(healing.manager());
+  const string events = events_text(healing.first(), healing.last());
+  switch (healing.kind()) {
+    case schema::HealingKind::tail_published:
+      return fmt::format(
+          "{} began to lead and put {} of epoch {}, which it alone had, into "
+          "the cell's log",
+          manager, events, healing.epoch());
+    case schema::HealingKind::suffix_set_aside:
+      return fmt::format(
+          "{} set {} of epoch {} aside, which it alone had, in {}; the cell's "
+          "log goes on there in epoch {}",
+          manager, events, healing.epoch(), schema::text(healing.file()),
+          healing.other_epoch());
+    case schema::HealingKind::lead_refused:
+      return fmt::format(
+          "{} did not lead: its log ended at epoch {}, event {}, and {} knew "
+          "of epoch {}, event {}",
+          manager, healing.epoch(), healing.last(),
+          schema::text(healing.other()), healing.other_epoch(),
+          healing.other_last());
+  }
+  return fmt::format("{}: in a way that this program does not know", manager);
+}
+
+string verdict_text(schema::DeviceVerdict verdict) {
+  string text = EnumNameDeviceVerdict(verdict);
+  std::replace(text.begin(), text.end(), '_', ' ');
+  return text;
+}
 
 string event_sentence(const Event& event) {
   const auto text = [](const flatbuffers::String* value) {
@@ -243,6 +316,22 @@ string event_sentence(const Event& event) {
     case EventBody::DeviceReleased:
       return device(*event.body_as_DeviceReleased()) +
              (event.body_as_DeviceReleased()->forced() ? ", forced" : "");
+    case EventBody::TokenCreated:
+      return token_created(*event.body_as_TokenCreated());
+    case EventBody::TokenRevoked:
+      return fmt::format("token {}", event.body_as_TokenRevoked()->token());
+    case EventBody::IdentityAdded:
+      return identity_added(*event.body_as_IdentityAdded());
+    case EventBody::IdentityRemoved:
+      return with_detail(text(event.body_as_IdentityRemoved()->principal()),
+                         event.body_as_IdentityRemoved()->reason());
+    case EventBody::DeviceTestRequested:
+      return fmt::format(
+          "{}: {}", device(*event.body_as_DeviceTestRequested()),
+          event.body_as_DeviceTestRequested()->full() ? "full" : "quick");
+    case EventBody::DeviceTested: return tested(*event.body_as_DeviceTested());
+    case EventBody::LogHealed:
+      return healing_text(*event.body_as_LogHealed()->healing());
     case EventBody::NONE: break;
   }
   return "an event that this program does not know";

@@ -96,6 +96,79 @@ BOOST_AUTO_TEST_CASE(a_quarantine_tells_the_device_who_and_why) {
   BOOST_TEST(released(false, true) == "GPU 1 of node 4 (GPU-x), forced");
 }
 
+BOOST_AUTO_TEST_CASE(a_token_and_who_joins_by_it_are_told_in_full) {
+  const auto created = [](std::uint32_t uses, const char* name) {
+    return sentence<schema::TokenCreated>([=](Builder& b) {
+      return schema::CreateTokenCreatedDirect(b, 7, schema::IdentityRole::agent,
+                                              "U", two_o_clock, uses, name);
+    });
+  };
+  BOOST_TEST(created(1, nullptr) ==
+             "token 7: role agent, 1 use, until "
+             "1970-01-01T02:00:00.000000000Z");
+  BOOST_TEST(created(3, "n3") ==
+             "token 7: role agent, 3 uses, until "
+             "1970-01-01T02:00:00.000000000Z, for n3 alone");
+  const auto added = [](const char* address) {
+    return sentence<schema::IdentityAdded>([=](Builder& b) {
+      return schema::CreateIdentityAddedDirect(
+          b, "agent-n3", schema::IdentityRole::agent, "U", 7, "n3", address);
+    });
+  };
+  BOOST_TEST(added(nullptr) == "agent-n3 by token 7");
+  BOOST_TEST(added("n3:7000") == "agent-n3 by token 7, at n3:7000");
+  const auto removed = [](const char* reason) {
+    return sentence<schema::IdentityRemoved>([=](Builder& b) {
+      return schema::CreateIdentityRemovedDirect(b, "agent-n3", reason);
+    });
+  };
+  BOOST_TEST(removed(nullptr) == "agent-n3");
+  BOOST_TEST(removed("stolen") == "agent-n3: stolen");
+}
+
+BOOST_AUTO_TEST_CASE(a_healing_tells_the_manager_the_events_and_the_epochs) {
+  using schema::HealingKind;
+  const auto healed = [](HealingKind kind, std::uint64_t first,
+                         const char* other, const char* file) {
+    return sentence<schema::LogHealed>([=](Builder& b) {
+      return schema::CreateLogHealed(
+          b, schema::CreateHealingSpecDirect(b, "m1", kind, first, 9, 3, other,
+                                             4, 12, file));
+    });
+  };
+  BOOST_TEST(healed(HealingKind::tail_published, 7, nullptr, nullptr) ==
+             "m1 began to lead and put the events 7 to 9 of epoch 3, which it "
+             "alone had, into the cell's log");
+  BOOST_TEST(healed(HealingKind::suffix_set_aside, 9, nullptr, "/log/x") ==
+             "m1 set event 9 of epoch 3 aside, which it alone had, in /log/x; "
+             "the cell's log goes on there in epoch 4");
+  BOOST_TEST(healed(HealingKind::lead_refused, 0, "agent n1", nullptr) ==
+             "m1 did not lead: its log ended at epoch 3, event 9, and agent n1 "
+             "knew of epoch 4, event 12");
+}
+
+BOOST_AUTO_TEST_CASE(a_test_tells_the_device_and_its_verdict) {
+  const auto asked = [](bool full, bool by_agent) {
+    return sentence<schema::DeviceTestRequested>([=](Builder& b) {
+      return schema::CreateDeviceTestRequestedDirect(b, 4, 1, "GPU-x", full,
+                                                     by_agent);
+    });
+  };
+  BOOST_TEST(asked(false, true) ==
+             "GPU 1 of node 4 (GPU-x), by its agent: quick");
+  BOOST_TEST(asked(true, false) == "GPU 1 of node 4 (GPU-x): full");
+  const auto tested = [](schema::DeviceVerdict verdict, const char* text) {
+    return sentence<schema::DeviceTested>([=](Builder& b) {
+      return schema::CreateDeviceTestedDirect(b, 4, 1, "GPU-x", 7, true,
+                                              verdict, text);
+    });
+  };
+  BOOST_TEST(tested(schema::DeviceVerdict::healthy, nullptr) ==
+             "GPU 1 of node 4 (GPU-x): healthy");
+  BOOST_TEST(tested(schema::DeviceVerdict::not_tested, "it is gone") ==
+             "GPU 1 of node 4 (GPU-x): not tested: it is gone");
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace

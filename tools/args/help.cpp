@@ -22,7 +22,17 @@ string option_line(const OptionSpec& option) {
   return fmt::format("{:{}}{}\n", left, help_column, option.help);
 }
 
+// Commands that begin with the words of this one: "members remove".
+string below(std::span<const CommandSpec> commands, string_view path) {
+  string out;
+  for (const auto& command : commands)
+    if (command.path.starts_with(fmt::format("{} ", path)))
+      out += fmt::format("  {}  {}\n", command.path, command.help);
+  return out.empty() ? out : "\ncommands:\n" + out;
+}
+
 string one_command(const CommandSpec& command,
+                   std::span<const CommandSpec> commands,
                    std::span<const OptionSpec> common) {
   string out =
       fmt::format("{}\n\nusage: reeve {}{}{}{}\n", command.help, command.path,
@@ -30,6 +40,7 @@ string one_command(const CommandSpec& command,
                   command.usage.empty() ? "" : " ", command.usage);
   if (!command.options.empty()) out += "\noptions:\n";
   for (const auto& option : command.options) out += option_line(option);
+  out += below(commands, command.path);
   out += "\ncommon options:\n";
   for (const auto& option : common) out += option_line(option);
   if (!command.examples.empty()) out += "\nexamples:\n";
@@ -73,7 +84,7 @@ string overview(std::span<const CommandSpec> commands,
 string help_text(std::span<const CommandSpec> commands,
                  std::span<const OptionSpec> common, string_view topic) {
   const CommandSpec* command = find_command(commands, topic);
-  if (command != nullptr) return one_command(*command, common);
+  if (command != nullptr) return one_command(*command, commands, common);
   return overview(commands, common, topic);
 }
 

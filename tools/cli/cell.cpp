@@ -11,14 +11,21 @@
 #include "bus/quarantine.hpp"
 #include "cluster/check.hpp"
 #include "cluster/session_id.hpp"
+#include "cluster/units.hpp"
+#include "tools/program.hpp"
 
 namespace reeve::tools {
 namespace {
 
 constexpr std::uint32_t log_read_bytes = 512 << 10;
 
+// A silent leader is followed after 6 s or so, and whoever waits for an answer
+// is to have it soon after.
+constexpr bus::RetryOptions retry{std::chrono::milliseconds(500),
+                                  std::chrono::milliseconds(2'000)};
+
 // The bus library sets OpenSSL up in full, its texts and configuration
-// included, though no connection here is encrypted. Set up without them
+// included, though no connection on loopback is encrypted. Set up without them
 // beforehand, that takes 2 ms less of a program that takes 10.
 void spare_tls() {
   ::OPENSSL_init_ssl(
@@ -73,6 +80,8 @@ schema::Id128 random_id() {
 
 Error rejection_error(const schema::Rejection& rejection) {
   const std::string text(schema::text(rejection.text()));
+  if (schema::text(rejection.rule()) == schema::not_kept_rule)
+    return {Errc::unreachable, text};
   switch (rejection.code()) {
     case schema::RejectCode::not_found: return {Errc::not_found, text};
     case schema::RejectCode::try_again: return {Errc::busy, text};
@@ -94,13 +103,11 @@ Expected<std::unique_ptr<Cell>> Cell::connect(
                             context.data.string(), credentials.error().text));
   if (!credentials) return tl::unexpected(credentials.error());
   bus::ConnectionOptions options;
-  options.url = credentials->url;
-  options.user = credentials->principal;
-  options.password = credentials->password;
+  options.credentials = *credentials;
   options.name = "reeve";
   options.low_latency = true;
   options.on_state = std::move(on_state);
-  spare_tls();
+  if (!bus::is_tls(credentials->urls.front())) spare_tls();
   auto connection = bus::Connection::connect(options);
   if (!connection && connection.error().code == Errc::unreachable)
     return not_running(context, connection.error().text);
@@ -111,7 +118,7 @@ Expected<std::unique_ptr<Cell>> Cell::connect(
   cell->connection_ = std::move(*connection);
   cell->client_ = std::make_unique<bus::Client>(
       *cell->connection_, bus::Subjects(credentials->cell),
-      credentials->principal);
+      credentials->principal, retry);
   return cell;
 }
 
@@ -124,10 +131,19 @@ const bus::Subjects& Cell::subjects() const {
 Expected<Held<schema::Answer>> Cell::ask(
     flatbuffers::FlatBufferBuilder& builder, schema::QueryBody kind,
     flatbuffers::Offset<void> body, std::chrono::milliseconds timeout) {
-  const auto query = schema::CreateQuery(builder, kind, body);
+  const auto query =
+      schema::CreateQuery(builder, kind, body, &this_program().protocol);
   auto buffer = client_->query(schema::finish(builder, query), timeout);
   if (!buffer) return tl::unexpected(buffer.error());
   const auto* answer = schema::verified<schema::Answer>(*buffer);
+  if (answer->standing_by() != nullptr && !told_standing_by_) {
+    told_standing_by_ = true;
+    say(fmt::format(
+        "reeve: no leader answers; {} does, which stands by: as of "
+        "{} ago",
+        answer->standing_by()->string_view(),
+        format_duration(answer->behind_ns() / second_ns * second_ns)));
+  }
   if (answer->error() != nullptr)
     return fail(answer->not_found() ? Errc::not_found : Errc::rejected,
                 answer->error()->str());
@@ -184,7 +200,8 @@ Expected<Held<schema::Reply>> Cell::command(
     flatbuffers::FlatBufferBuilder& builder, schema::CommandBody kind,
     flatbuffers::Offset<void> body) {
   const schema::Id128 id = random_id();
-  const auto root = schema::CreateCommand(builder, &id, kind, body);
+  const auto root =
+      schema::CreateCommand(builder, &id, kind, body, &this_program().protocol);
   return command(schema::finish(builder, root));
 }
 

@@ -93,6 +93,7 @@ class Cell {
  private:
   Cell() = default;
   std::string name_;
+  bool told_standing_by_ = false;
   // In this order: the connection's end ends the handlers that use the rest.
   std::unique_ptr<bus::Quarantine> quarantine_;
   std::unique_ptr<bus::Connection> connection_;

@@ -6,15 +6,18 @@
 #include <sys/timex.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <fstream>
 #include <sstream>
 
+#include "bus/server_program.hpp"
 #include "cluster/units.hpp"
+#include "gpu/container_tools.hpp"
+#include "gpu/share/mps.hpp"
 #include "tools/cli/cell.hpp"
 #include "tools/cli/cell/daemon.hpp"
 #include "tools/cli/child_output.hpp"
 #include "tools/cli/handlers.hpp"
+#include "tools/cli/member/host.hpp"
 #include "tools/config/config.hpp"
 
 namespace reeve::tools {
@@ -35,25 +38,29 @@ struct Finding {
 };
 using Level = Finding::Level;
 
-string find_in_path(const string& program) {
-  const char* path = std::getenv("PATH");
-  std::istringstream folders(string(path ? path : "") + ":/usr/sbin:/sbin");
-  for (string folder; std::getline(folders, folder, ':');) {
-    const string file = folder + '/' + program;
-    if (!folder.empty() && ::access(file.c_str(), X_OK) == 0) return file;
-  }
-  return {};
+// What this host is of the cell; as by default where it is of none yet.
+Config settings_of(const Context& context) {
+  auto config = load_config(cell_file(context.data));
+  return config ? std::move(*config) : Config{};
 }
 
-Finding check_bus() {
-  const string program = find_in_path("nats-server");
-  if (program.empty())
+Finding check_bus(const Config& config) {
+  if (config.role != Config::Role::cell)
+    return {Level::good, "bus", "that of the cell's managers", ""};
+  const auto program = bus::find_server_program("nats-server");
+  if (!program)
     return {Level::wrong, "bus", "nats-server is not installed",
             "apt-get install nats-server"};
-  return {Level::good, "bus",
-          fmt::format("{} ({})",
-                      output_of({program, "--version"}).value_or("?"), program),
-          ""};
+  const string said = output_of({*program, "--version"}).value_or("?");
+  const string text = fmt::format("{} ({})", said, *program);
+  const bool several = !config.manager.members.empty();
+  if (several &&
+      bus::older(bus::version_in(said), bus::jetstream_server_version_min))
+    return {Level::wrong, "bus", text,
+            fmt::format("several managers need {} or newer: "
+                        "/usr/share/reeve/packages cluster installs one",
+                        bus::jetstream_server_version_min)};
+  return {Level::good, "bus", text, ""};
 }
 
 Finding check_programs(const Context& context) {
@@ -162,6 +169,24 @@ Finding check_gpus() {
   return {Level::good, "GPUs", "NVIDIA driver found", ""};
 }
 
+Finding check_container_tools() {
+  const auto tools = gpu::find_container_tools();
+  string problems;
+  string paths;
+  for (const auto& tool : tools) {
+    paths += fmt::format("{}{}", paths.empty() ? "" : ", ", tool.path);
+    const string problem = gpu::tool_problem(tool);
+    if (problem.empty()) continue;
+    problems += fmt::format("{}{}", problems.empty() ? "" : "; ", problem);
+  }
+  if (!problems.empty())
+    return {Level::wrong, "containers", problems, gpu::tool_remedy()};
+  if (tools.empty())
+    return {Level::good, "containers",
+            "no tools of NVIDIA for them; sessions need none", ""};
+  return {Level::good, "containers", paths, ""};
+}
+
 Finding check_settings(const Context& context) {
   const auto file = cell_file(context.data);
   std::error_code ignored;
@@ -172,33 +197,97 @@ Finding check_settings(const Context& context) {
   return {Level::wrong, "settings", config.error().text, "mend that line"};
 }
 
-Finding check_daemon(const Context& context) {
-  const auto daemon = living_daemon(context.data);
-  if (!daemon)
-    return {Level::note, "daemon", "not running",
-            fmt::format("reeve up --detach --data {}", context.data.string())};
+Finding check_mps(const Context& context) {
+  const auto config = load_config(cell_file(context.data));
+  if (!config || config->agent.mps_directory.empty())
+    return {Level::good, "MPS", "shares of GPUs do not go through it", ""};
+  const string& directory = config->agent.mps_directory;
+  const string none = gpu::share::why_no_mps(directory);
+  if (!none.empty()) return {Level::wrong, "MPS", none, ""};
+  return {Level::note, "MPS", gpu::share::mps_limit(directory), ""};
+}
+
+// Where systemd keeps the daemon, its words are in the journal.
+string where_it_says_why(const Context& context) {
+  const auto log = daemon_log_file(context.data);
+  std::error_code ignored;
+  return fs::exists(log, ignored) ? "read " + log.string()
+                                  : "journalctl -u reeved";
+}
+
+string nodes_text(const Held<schema::StatusAnswer>& status) {
+  return fmt::format("{} of {} up", status->nodes_up(),
+                     counted(status->nodes(), "node"));
+}
+
+Expected<Held<schema::StatusAnswer>> status_of(const Context& context) {
   auto cell = Cell::connect(context);
-  const auto status =
-      cell ? (*cell)->status(probe_timeout)
-           : Expected<Held<schema::StatusAnswer>>(tl::unexpected(cell.error()));
+  if (!cell) return tl::unexpected(cell.error());
+  return (*cell)->status(probe_timeout);
+}
+
+// Whoever joined as a user has no daemon.
+Finding check_cell(const Context& context, const Config& config) {
+  const auto status = status_of(context);
+  if (!status)
+    return {Level::wrong, "cell", status.error().text,
+            fmt::format("ask an admin of {}", config.cell)};
+  return {Level::good, "cell",
+          fmt::format("{}, {}", config.cell, nodes_text(*status)), ""};
+}
+
+// A node may not ask for the state of its cell: its bus lets it in, or not.
+Finding check_node(const Context& context, const DaemonPid& daemon) {
+  const auto own =
+      bus::load_credentials(bus::agent_credentials_path(context.data));
+  const auto caller = own ? Caller::connect(*own)
+                          : Expected<Caller>(tl::unexpected(own.error()));
+  if (!caller)
+    return {Level::wrong, "daemon",
+            fmt::format("pid {} has no link to its cell: {}", daemon.pid,
+                        caller.error().text),
+            where_it_says_why(context)};
+  return {Level::good, "daemon",
+          fmt::format("pid {}, {} of the cell {}", daemon.pid, own->principal,
+                      own->cell),
+          ""};
+}
+
+Finding check_manager(const Context& context, const Config& config,
+                      const DaemonPid& daemon) {
+  const auto status = status_of(context);
   if (!status)
     return {Level::wrong, "daemon",
-            fmt::format("pid {} does not answer: {}", daemon->pid,
+            fmt::format("pid {} does not answer: {}", daemon.pid,
                         status.error().text),
-            fmt::format("read {}", daemon_log_file(context.data).string())};
+            where_it_says_why(context)};
   if (!(*status)->admission_open())
     return {Level::wrong, "daemon", "admits no session: the disk is full",
             "free some space; what runs goes on"};
   if ((*status)->nodes_up() == 0)
     return {
-        Level::wrong, "daemon",
-        fmt::format("pid {}, and no node is up: nothing can run", daemon->pid),
-        fmt::format("read {}", daemon_log_file(context.data).string())};
+        config.agent.enabled ? Level::wrong : Level::note, "daemon",
+        fmt::format("pid {}, and no node is up: nothing can run", daemon.pid),
+        config.agent.enabled
+            ? where_it_says_why(context)
+            : "this host is none: let others join (reeve token create)"};
   return {Level::good, "daemon",
-          fmt::format("pid {}, {}, {} of {} up", daemon->pid,
-                      counted(status->seq(), "event"), (*status)->nodes_up(),
-                      counted((*status)->nodes(), "node")),
+          fmt::format("pid {}, {}, {}", daemon.pid,
+                      counted(status->seq(), "event"), nodes_text(*status)),
           ""};
+}
+
+Finding check_daemon(const Context& context, const Config& config) {
+  if (config.role == Config::Role::user) return check_cell(context, config);
+  const auto daemon = living_daemon(context.data);
+  if (!daemon)
+    return {Level::note, "daemon", "not running",
+            fmt::format("reeve up --detach --data {}, or systemctl start "
+                        "reeved",
+                        context.data.string())};
+  return config.role == Config::Role::agent
+             ? check_node(context, *daemon)
+             : check_manager(context, config, *daemon);
 }
 
 // Behind level and subject.
@@ -220,11 +309,19 @@ string line_of(const Finding& finding, bool colour) {
 }  // namespace
 
 Result command_doctor(const Context& context, const Arguments&) {
-  const Finding findings[] = {check_programs(context), check_bus(),
-                              check_data(context),     check_settings(context),
-                              check_daemon(context),   check_cgroups(),
-                              check_user_namespaces(), check_open_files(),
-                              check_clock(),           check_gpus()};
+  const Config config = settings_of(context);
+  const Finding findings[] = {check_programs(context),
+                              check_bus(config),
+                              check_data(context),
+                              check_settings(context),
+                              check_daemon(context, config),
+                              check_cgroups(),
+                              check_user_namespaces(),
+                              check_open_files(),
+                              check_clock(),
+                              check_gpus(),
+                              check_container_tools(),
+                              check_mps(context)};
   std::size_t wrong = 0;
   std::vector<string> documents;
   string out;

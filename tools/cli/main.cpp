@@ -5,6 +5,7 @@
 #include "tools/args/commands.hpp"
 #include "tools/cli/handlers.hpp"
 #include "tools/cli/log_tool.hpp"
+#include "tools/program.hpp"
 
 namespace reeve::tools {
 namespace {
@@ -50,7 +51,7 @@ int run(const std::vector<std::string>& words) {
   switch (invocation->kind) {
     case Invocation::Kind::help: return help(invocation->topic);
     case Invocation::Kind::version:
-      print(fmt::format("reeve {}\n", REEVE_VERSION));
+      print(fmt::format("reeve {}\n", this_program().version));
       return 0;
     case Invocation::Kind::run: break;
   }

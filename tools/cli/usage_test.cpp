@@ -100,8 +100,16 @@ BOOST_AUTO_TEST_CASE(wrong_usage_exits_with_2_and_says_what_is_meant) {
       {{"events", "--filter", "kind=x"}, "^"},
       {{"node", "drian", "n"}, "did you mean \"drain\"?"},
       {{"node", "drain", "n", "--deadline", "soon"}, "--deadline: "},
+      {{"token", "create"}, "--role agent, manager or user"},
+      {{"token", "create", "--role", "agnet"}, "did you mean \"agent\"?"},
+      {{"token", "create", "--role", "user", "--ttl", "90"}, "--ttl: "},
+      {{"token", "create", "--role", "user", "--uses", "0"}, "--uses"},
+      {{"token", "revoke", "reeve1:AAAA"}, "not by its text"},
+      {{"token", "revok", "7"}, "did you mean \"revoke\"?"},
+      {{"members", "remove"}, "needs PRINCIPAL"},
       {{"gpu", "realese", "n", "0"}, "did you mean \"release\"?"},
       {{"gpu", "quarantine", "n"}, "NODE GPU"},
+      {{"gpu", "test", "--quick", "--full"}, "--quick or --full, not both"},
       {{"gpus", "--live"}, "with --json each sample is a line"},
       {{"gpus", "--live", "--limit", "1"}, "--live goes without --limit"},
       {{"up", "--port", "70000"}, "--port: "},
@@ -119,14 +127,17 @@ BOOST_AUTO_TEST_CASE(wrong_usage_exits_with_2_and_says_what_is_meant) {
 }
 
 BOOST_AUTO_TEST_CASE(a_cell_that_does_not_run_exits_with_5) {
-  for (const auto& words :
-       std::vector<std::vector<std::string>>{{"status"},
-                                             {"ps"},
-                                             {"run", "--", "true"},
-                                             {"nodes"},
-                                             {"submit", "--", "true"},
-                                             {"wait", "s-1"},
-                                             {"events"}}) {
+  for (const auto& words : std::vector<std::vector<std::string>>{
+           {"status"},
+           {"ps"},
+           {"run", "--", "true"},
+           {"nodes"},
+           {"members"},
+           {"token", "list"},
+           {"token", "create", "--role", "agent"},
+           {"submit", "--", "true"},
+           {"wait", "s-1"},
+           {"events"}}) {
     const Ran ran = run(words);
     BOOST_TEST(ran.code == 5);
     BOOST_TEST(contains(ran.error, "reeve up --data"));
@@ -143,6 +154,23 @@ BOOST_AUTO_TEST_CASE(a_quota_may_be_large_and_is_told_its_bound) {
   const Ran over = set("9223372036854775.807");
   BOOST_TEST(over.code == 2);
   BOOST_TEST(contains(over.error, "at most 9223372036854775.806"));
+}
+
+BOOST_AUTO_TEST_CASE(who_manages_a_cell_is_told_how_it_is_taken_out) {
+  const fs::path data = directory / "data";
+  fs::create_directories(data);
+  std::ofstream(data / "cell.toml") << "cell = \"north\"\n";
+  const Ran alone = run({"leave"});
+  BOOST_TEST(alone.code == 2);
+  BOOST_TEST(contains(alone.error, "\"reeve down\" ends it"));
+  std::ofstream(data / "cell.toml")
+      << "cell = \"north\"\n[manager]\nname = \"m2\"\n"
+         "members = {m1 = \"10.0.0.1\", m2 = \"10.0.0.2\", m3 = "
+         "\"10.0.0.3\"}\n";
+  const Ran manager = run({"leave"});
+  BOOST_TEST(manager.code == 2);
+  BOOST_TEST(contains(manager.error, "\"reeve members remove m2\""));
+  BOOST_TEST(contains(manager.error, "\"reeve lead\""));
 }
 
 BOOST_AUTO_TEST_CASE(what_is_not_there_exits_with_4) {

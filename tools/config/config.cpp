@@ -2,15 +2,18 @@
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <boost/json/value.hpp>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
 #include <sstream>
+#include <utility>
 #include <vector>
 
 #include "cluster/constraint.hpp"
+#include "cluster/limits.hpp"
 #include "cluster/nearest.hpp"
 #include "cluster/scheduling/scheduler.hpp"
 #include "cluster/units.hpp"
@@ -111,6 +114,50 @@ Status take_listen(string& out, const string& text) {
   return {};
 }
 
+struct RoleName {
+  Config::Role role;
+  string_view name;
+};
+constexpr RoleName role_names[] = {{Config::Role::cell, "cell"},
+                                   {Config::Role::agent, "agent"},
+                                   {Config::Role::user, "user"}};
+
+Status take_role(Config::Role& out, const string& text) {
+  for (const RoleName& known : role_names)
+    if (known.name == text) {
+      out = known.role;
+      return {};
+    }
+  return fail(
+      Errc::usage,
+      fmt::format("\"{}\" is no role: it is cell, agent or user", text));
+}
+
+// Names or addresses, one or several, separated by commas.
+Status take_advertise(std::vector<string>& out, string_view text) {
+  out.clear();
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find(','), text.size());
+    string_view one = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    while (one.starts_with(' ')) one.remove_prefix(1);
+    while (one.ends_with(' ')) one.remove_suffix(1);
+    if (one.empty() || one.size() > advertised_bytes_max ||
+        one.find_first_not_of("abcdefghijklmnopqrstuvwxyz"
+                              "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                              "0123456789.:-_") != string_view::npos)
+      return fail(Errc::usage,
+                  fmt::format("\"{}\" is no name or address of a host, such as "
+                              "\"head.example.org\" or \"10.0.0.1\"",
+                              one));
+    if (out.size() == advertised_max)
+      return fail(Errc::usage, fmt::format("{} names or addresses are the most",
+                                           advertised_max));
+    out.emplace_back(one);
+  }
+  return {};
+}
+
 Status take_labels(std::vector<std::pair<string, string>>& out,
                    string_view text) {
   out.clear();
@@ -126,6 +173,60 @@ Status take_labels(std::vector<std::pair<string, string>>& out,
     out.emplace_back(key, line.substr(equals + 1));
   }
   return {};
+}
+
+// A table of managers: their names, and the hosts they are on.
+Status take_members(std::vector<std::pair<string, string>>& out,
+                    string_view text) {
+  out.clear();
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    const string_view line = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    const std::size_t equals = line.find('=');
+    if (equals == string_view::npos)
+      return fail(Errc::usage,
+                  "a table is expected, such as {m1 = \"10.0.0.1\", m2 = "
+                  "\"10.0.0.2\", m3 = \"10.0.0.3\"}");
+    string name;
+    if (auto good = take_name(name, string(line.substr(0, equals))); !good)
+      return good;
+    std::vector<string> host;
+    if (auto good = take_advertise(host, line.substr(equals + 1)); !good)
+      return good;
+    if (host.size() != 1 || host[0].find(':') != string::npos)
+      return fail(Errc::usage,
+                  fmt::format("{}: one name or IPv4 address of a host is "
+                              "expected, without a port",
+                              name));
+    out.emplace_back(name, host[0]);
+  }
+  return {};
+}
+
+// "join", "quarantine", both with a comma between, or "none".
+Status take_tests(Config::Agent& out, const string& text) {
+  const string rest = text + ',';
+  out.test_new_gpus = out.test_quarantined_gpus = false;
+  if (text == "none") return {};
+  for (std::size_t at = 0, end = 0; at < rest.size(); at = end + 1) {
+    end = rest.find(',', at);
+    const string word = rest.substr(at, end - at);
+    bool& flag = word == "join" ? out.test_new_gpus : out.test_quarantined_gpus;
+    if ((word != "join" && word != "quarantine") || std::exchange(flag, true))
+      return fail(Errc::usage,
+                  fmt::format("\"{}\": \"join\", \"quarantine\", "
+                              "\"join,quarantine\" or \"none\" is expected",
+                              text));
+  }
+  return {};
+}
+
+string tests_text(const Config::Agent& agent) {
+  if (agent.test_new_gpus && agent.test_quarantined_gpus)
+    return "join,quarantine";
+  if (agent.test_new_gpus) return "join";
+  return agent.test_quarantined_gpus ? "quarantine" : "none";
 }
 
 struct Key {
@@ -171,6 +272,57 @@ const Key keys[] = {
     {"cell", "Name of the cell; fixed once it has data.", "",
      [](Config& c, const string& t) { return take_name(c.cell, t); },
      [](const Config& c) { return quoted(c.cell); }},
+    {"role",
+     "What is here: a \"cell\" with all its parts; an \"agent\", which is a "
+     "node of a cell that another host leads; a \"user\" of one. \"reeve "
+     "join\" "
+     "writes the last two.",
+     "", [](Config& c, const string& t) { return take_role(c.role, t); },
+     [](const Config& c) {
+       return quoted(string(role_names[static_cast<int>(c.role)].name));
+     }},
+    {"bus.listen",
+     "Address and port where other hosts reach the bus, by TLS; without, it "
+     "is on loopback alone.",
+     "\"10.0.0.1:4222\"",
+     [](Config& c, const string& t) { return take_listen(c.bus.listen, t); },
+     [](const Config& c) { return quoted(c.bus.listen); }},
+    {"bus.advertise",
+     "Names or addresses of this host that others reach it by, separated by "
+     "commas; that of bus.listen without.",
+     "\"head.example.org, 10.0.0.1\"",
+     [](Config& c, const string& t) {
+       return take_advertise(c.bus.advertise, t);
+     },
+     [](const Config& c) {
+       return quoted(fmt::format("{}", fmt::join(c.bus.advertise, ", ")));
+     }},
+    {"bus.cluster_port",
+     "Where the bus servers of several managers reach one another.", "",
+     [](Config& c, const string& t) {
+       return take(c.bus.cluster_port, parse_count(t, "port", 1, 65'535));
+     },
+     [](const Config& c) { return fmt::format("{}", c.bus.cluster_port); }},
+    {"manager.name", "Name of this manager among those of the cell.", "\"m1\"",
+     [](Config& c, const string& t) { return take_name(c.manager.name, t); },
+     [](const Config& c) { return quoted(c.manager.name); }},
+    {"manager.members",
+     "The managers that the cell begins with, 1, 3 or 5, with the address of "
+     "each: one leads, the others stand by. Who joins later is in the log.",
+     "{m1 = \"10.0.0.1\", m2 = \"10.0.0.2\", m3 = \"10.0.0.3\"}",
+     [](Config& c, const string& t) {
+       return take_members(c.manager.members, t);
+     },
+     [](const Config& c) { return labels_text(c.manager.members); }},
+    {"manager.joined_by",
+     "Number of the token by which this manager joined; 0: it was there from "
+     "the start.",
+     "",
+     [](Config& c, const string& t) {
+       return take(c.manager.joined_by,
+                   parse_count(t, "number of a token", 0, INT64_MAX));
+     },
+     [](const Config& c) { return fmt::format("{}", c.manager.joined_by); }},
     {"manager.queue_sessions_max",
      "Sessions that may wait; further ones are told to try again.", "",
      [](Config& c, const string& t) {
@@ -201,6 +353,27 @@ const Key keys[] = {
            parse_count(t, "number of schedulers", 1, cluster::schedulers_max));
      },
      [](const Config& c) { return fmt::format("{}", c.manager.schedulers); }},
+    {"manager.node_lost_after",
+     "A node of which nothing is heard for so long is lost; longer, where its "
+     "heartbeats came late before.",
+     "",
+     [](Config& c, const string& t) -> Status {
+       const auto after = parse_duration(t);
+       if (!after) return tl::unexpected(after.error());
+       if (*after < cluster::node_lost_after_ns_min ||
+           *after > cluster::node_lost_after_ns_max)
+         return fail(
+             Errc::usage,
+             fmt::format("a node is lost after {} at the earliest and "
+                         "{} at the latest",
+                         format_duration(cluster::node_lost_after_ns_min),
+                         format_duration(cluster::node_lost_after_ns_max)));
+       c.manager.node_lost_after_ns = *after;
+       return {};
+     },
+     [](const Config& c) {
+       return quoted(format_duration(c.manager.node_lost_after_ns));
+     }},
     {"agent.enabled", "Whether this host runs sessions.", "",
      [](Config& c, const string& t) { return take_truth(c.agent.enabled, t); },
      [](const Config& c) {
@@ -238,6 +411,14 @@ const Key keys[] = {
        return take_path(c.agent.runtime_dir, t);
      },
      [](const Config& c) { return quoted(c.agent.runtime_dir); }},
+    {"agent.cdi_dir",
+     "Where the file is kept that tells container engines of the GPUs (CDI); "
+     "<runtime_dir>/cdi without.",
+     "\"/etc/cdi\"",
+     [](Config& c, const string& t) {
+       return take_path(c.agent.cdi_directory, t);
+     },
+     [](const Config& c) { return quoted(c.agent.cdi_directory); }},
     {"agent.output_bytes_max",
      "Output kept of each task and stream: the first half and the newest.", "",
      [](Config& c, const string& t) {
@@ -254,6 +435,27 @@ const Key keys[] = {
      "{rack = \"r1\", disk = \"nvme\"}",
      [](Config& c, const string& t) { return take_labels(c.agent.labels, t); },
      [](const Config& c) { return labels_text(c.agent.labels); }},
+    {"agent.gpu_tests",
+     "GPUs that are tested without being asked to: \"join\" (quickly, before "
+     "they are offered for the first time), \"quarantine\" (in full, once, "
+     "when their agent has found them unfit), both, or \"none\".",
+     "", [](Config& c, const string& t) { return take_tests(c.agent, t); },
+     [](const Config& c) { return quoted(tests_text(c.agent)); }},
+    {"agent.gpu_probe",
+     "The program that tests GPUs and clears them; reeve-gpu-probe beside this "
+     "one without.",
+     "\"/usr/local/bin/reeve-gpu-probe\"",
+     [](Config& c, const string& t) { return take_path(c.agent.gpu_probe, t); },
+     [](const Config& c) { return quoted(c.agent.gpu_probe); }},
+    {"agent.gpu_mps_dir",
+     "Where the site's nvidia-cuda-mps-control has its pipes: shares of GPUs "
+     "go through MPS, which serves one user at a time; not through it "
+     "without.",
+     "\"/run/nvidia-mps\"",
+     [](Config& c, const string& t) {
+       return take_path(c.agent.mps_directory, t);
+     },
+     [](const Config& c) { return quoted(c.agent.mps_directory); }},
     {"log.floor", "Free disk space below which no new session is admitted.", "",
      [](Config& c, const string& t) {
        return take(c.log.floor_bytes, parse_bytes(t));
@@ -368,6 +570,47 @@ class Reader {
   string_view file_;
 };
 
+// What the keys say together; fills in where it listens.
+Status check_members(Config& config, string_view file) {
+  const auto& members = config.manager.members;
+  const auto refuse = [&](const string& what) -> Status {
+    return fail(Errc::usage, fmt::format("{}: {}", file, what));
+  };
+  if (members.empty())
+    return config.manager.name.empty()
+               ? Status()
+               : refuse(
+                     "manager.name is for one of several managers: set "
+                     "manager.members, too");
+  if (config.role != Config::Role::cell)
+    return refuse("manager.members is for role \"cell\"");
+  const std::size_t count = members.size();
+  const bool odd = count == 1 || count == 3 || count == 5;
+  if (count > managers_max || (!odd && config.manager.joined_by == 0))
+    return refuse(
+        fmt::format("a cell begins with 1, 3 or 5 managers, not {}: of an even "
+                    "number no more may fail than of one less",
+                    count));
+  const auto own = std::find_if(
+      members.begin(), members.end(),
+      [&](const auto& one) { return one.first == config.manager.name; });
+  if (own == members.end())
+    return refuse(fmt::format(
+        "manager.name is \"{}\", and manager.members has no such manager",
+        config.manager.name));
+  for (const auto& one : members)
+    for (const auto& other : members)
+      if (&one != &other && one.second == other.second)
+        return refuse(fmt::format("{} and {} have the same address, {}",
+                                  one.first, other.first, one.second));
+  if (config.bus.listen.empty())
+    config.bus.listen = fmt::format(
+        "{}:{}", own->second, config.port != 0 ? config.port : members_port);
+  if (config.bus.advertise.empty()) config.bus.advertise = {own->second};
+  if (config.agent.name.empty()) config.agent.name = config.manager.name;
+  return {};
+}
+
 }  // namespace
 
 Expected<Config> parse_config(string_view text, string_view file) {
@@ -375,6 +618,7 @@ Expected<Config> parse_config(string_view text, string_view file) {
   if (!document) return tl::unexpected(document.error());
   Config config;
   auto good = Reader(*document, file).read(document->root, "", config);
+  if (good) good = check_members(config, file);
   if (!good) return tl::unexpected(good.error());
   return config;
 }

@@ -90,13 +90,34 @@ void on_log_read(const Ingress& ingress, const schema::LogRead&,
                  FromBus{FromBus::Kind::log_read, {}, message.hold()});
 }
 
+// The server lets an agent publish under its own name alone, so the subject
+// says who speaks. A real agent's node has its name.
+bool speaks_for_itself(const Ingress& ingress, const bus::Message& message,
+                       const char* kind, std::string_view agent,
+                       std::string_view node) {
+  if (message.subject == ingress.subjects.stat(agent) && node == agent)
+    return true;
+  ingress.quarantine.add(kind, message.subject, message.data,
+                         fmt::format("it speaks for agent {} and node {}, "
+                                     "which are not its sender's",
+                                     agent, node));
+  return false;
+}
+
 // Heartbeats, and the figures of GPUs, which do not concern the manager.
 void on_stat(const Ingress& ingress, const bus::Message& message) {
-  if (schema::verified<schema::NodeStats>(message.data) != nullptr) {
-    if (ingress.on_node_stats) ingress.on_node_stats(message);
-  } else if (schema::verified<schema::Heartbeat>(message.data) != nullptr) {
-    caf::anon_send(ingress.manager,
-                   FromBus{FromBus::Kind::heartbeat, {}, message.hold()});
+  if (const auto* stats = schema::verified<schema::NodeStats>(message.data)) {
+    if (ingress.on_node_stats &&
+        speaks_for_itself(ingress, message, "NodeStats",
+                          schema::text(stats->agent()),
+                          schema::text(stats->node())))
+      ingress.on_node_stats(message);
+  } else if (const auto* beat =
+                 schema::verified<schema::Heartbeat>(message.data)) {
+    const std::string_view agent = schema::text(beat->agent());
+    if (speaks_for_itself(ingress, message, "Heartbeat", agent, agent))
+      caf::anon_send(ingress.manager,
+                     FromBus{FromBus::Kind::heartbeat, {}, message.hold()});
   } else {
     bus::quarantine_message<schema::Heartbeat>(ingress.quarantine, message);
   }

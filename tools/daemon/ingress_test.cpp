@@ -53,6 +53,19 @@ bus::Buffer command_of(std::uint64_t id, CommandBody kind) {
       builder, schema::CreateCommand(builder, &id128, kind, body)));
 }
 
+bus::Buffer stats_of(const char* agent, const char* node) {
+  flatbuffers::FlatBufferBuilder builder;
+  const std::vector<flatbuffers::Offset<schema::DeviceStats>> none;
+  return bus::Buffer::copy(schema::finish(
+      builder, schema::CreateNodeStatsDirect(builder, agent, node, 1, &none)));
+}
+
+bus::Buffer beat_of(const char* agent) {
+  flatbuffers::FlatBufferBuilder builder;
+  return bus::Buffer::copy(
+      schema::finish(builder, schema::CreateHeartbeatDirect(builder, agent)));
+}
+
 struct BehindManager {
   BehindManager() {
     manager = actors::spawn_shell<DeafManager>(system, "manager",
@@ -106,6 +119,15 @@ struct BehindManager {
     return refused;
   }
 
+  void tell(const std::string& subject, const bus::Buffer& what) {
+    BOOST_REQUIRE(answers->publish(subject, what.bytes()).has_value());
+  }
+
+  std::uint64_t enqueued() const {
+    auto* actor = caf::actor_cast<caf::abstract_actor*>(manager);
+    return dynamic_cast<actors::TracedActor&>(*actor).record()->enqueued;
+  }
+
   static std::uint64_t id_of(const bus::Message& message) {
     return schema::verified<schema::Reply>(message.data)->command_id()->low();
   }
@@ -148,33 +170,37 @@ BOOST_AUTO_TEST_CASE(cancels_get_through_where_submissions_do_not) {
 BOOST_AUTO_TEST_CASE(figures_and_heartbeats_are_told_apart_on_one_subject) {
   BehindManager behind;
   const std::string subject = behind.cell.subjects.stat("n1");
-  const auto waiting = [&] {
-    auto* actor = caf::actor_cast<caf::abstract_actor*>(behind.manager);
-    return dynamic_cast<actors::TracedActor&>(*actor).record()->enqueued.load();
-  };
-  const auto before = waiting();
-  flatbuffers::FlatBufferBuilder stats;
-  const std::vector<flatbuffers::Offset<schema::DeviceStats>> none;
-  BOOST_REQUIRE(
-      behind.answers
-          ->publish(subject,
-                    schema::finish(stats, schema::CreateNodeStatsDirect(
-                                              stats, "n1", "n1", 1, &none)))
-          .has_value());
+  const auto before = behind.enqueued();
+  behind.tell(subject, stats_of("n1", "n1"));
   BOOST_TEST(bus::testing::eventually([&] { return behind.node_stats == 1; }));
-  BOOST_TEST(waiting() == before);
-  flatbuffers::FlatBufferBuilder beat;
-  BOOST_REQUIRE(
-      behind.answers
-          ->publish(subject, schema::finish(beat, schema::CreateHeartbeatDirect(
-                                                      beat, "n1")))
-          .has_value());
-  BOOST_TEST(bus::testing::eventually([&] { return waiting() > before; }));
+  BOOST_TEST(behind.enqueued() == before);
+  behind.tell(subject, beat_of("n1"));
+  BOOST_TEST(
+      bus::testing::eventually([&] { return behind.enqueued() > before; }));
   BOOST_TEST(behind.quarantine.count() == 0u);
   BOOST_REQUIRE(behind.answers->publish(subject, {}).has_value());
   BOOST_TEST(
       bus::testing::eventually([&] { return behind.quarantine.count() == 1; }));
   BOOST_TEST(behind.node_stats == 1);
+}
+
+BOOST_AUTO_TEST_CASE(what_an_agent_says_of_another_is_quarantined) {
+  BehindManager behind;
+  const auto before = behind.enqueued();
+  const std::string subject = behind.cell.subjects.stat("n1");
+  behind.tell(subject, beat_of("n2"));
+  behind.tell(subject, stats_of("n2", "n2"));
+  behind.tell(subject, stats_of("n1", "n2"));
+  BOOST_TEST(
+      bus::testing::eventually([&] { return behind.quarantine.count() == 3; }));
+  BOOST_TEST(behind.quarantine.recent().front().reason ==
+             "it speaks for agent n2 and node n2, which are not its sender's");
+  // What comes after it on the subject is taken: nothing else was.
+  behind.tell(subject, beat_of("n1"));
+  BOOST_TEST(
+      bus::testing::eventually([&] { return behind.enqueued() > before; }));
+  BOOST_TEST(behind.enqueued() == before + 1);
+  BOOST_TEST(behind.node_stats == 0);
 }
 
 }  // namespace

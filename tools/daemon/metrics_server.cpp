@@ -12,8 +12,11 @@
 #include <charconv>
 #include <chrono>
 #include <iterator>
+#include <optional>
 #include <string_view>
 #include <thread>
+
+#include "tools/program.hpp"
 
 namespace reeve::tools {
 namespace {
@@ -35,12 +38,15 @@ void append(MetricFamilies& to, MetricFamilies from) {
 // What is told now.
 class Source {
  public:
-  explicit Source(MetricsServerOptions options)
-      : options_(std::move(options)),
-        client_(*options_.connection, options_.subjects, options_.principal) {}
+  explicit Source(MetricsServerOptions options) : options_(std::move(options)) {
+    if (options_.connection != nullptr)
+      client_.emplace(*options_.connection, options_.subjects,
+                      options_.principal);
+  }
 
   MetricFamilies collect() {
-    MetricFamilies out = cell();
+    MetricFamilies out;
+    if (client_) out = cell();
     std::vector<std::pair<std::string, bus::Stats>> connections;
     for (const auto& [name, connection] : options_.connections)
       connections.emplace_back(name, connection->stats());
@@ -59,10 +65,10 @@ class Source {
   MetricFamilies cell() {
     flatbuffers::FlatBufferBuilder builder(128);
     const auto body = schema::CreateStatusQuery(builder);
-    const auto answer = client_.query(
+    const auto answer = client_->query(
         schema::finish(builder, schema::CreateQuery(
                                     builder, schema::QueryBody::StatusQuery,
-                                    body.Union())),
+                                    body.Union(), &this_program().protocol)),
         status_timeout);
     const schema::StatusAnswer* status = nullptr;
     std::uint64_t seq = 0;
@@ -83,7 +89,7 @@ class Source {
   }
 
   const MetricsServerOptions options_;
-  bus::Client client_;
+  std::optional<bus::Client> client_;
 };
 
 // One connection: a request, its answer, and the end.

@@ -21,7 +21,8 @@ inline constexpr std::size_t metrics_visits_max = 16;
 
 struct MetricsServerOptions {
   std::string listen;  // "127.0.0.1:9400"
-  // To ask the cell for its status; all outlive the server.
+  // To ask the cell for its status, as `principal`; none: it is not asked and
+  // no figures of the cell are shown. All outlive the server.
   bus::Connection* connection = nullptr;
   bus::Subjects subjects{""};
   std::string principal;

@@ -136,6 +136,23 @@ BOOST_AUTO_TEST_CASE(a_quarantine_is_a_change_of_its_device) {
              "changed device n0/1 quarantined=->hot\n");
 }
 
+BOOST_AUTO_TEST_CASE(tokens_and_members_that_changed_are_told) {
+  Cell cell;
+  cell.create_token({.uses = 2});
+  cell.join({.name = "n1"});
+  const State before = now_of(cell);
+  cell.join({.name = "n2", .key = cluster::testing::key_of("k")});
+  cell.leave("agent-n1");
+  DiffSums sums;
+  BOOST_TEST(differences(before, cell.state, &sums) ==
+             "changed token 1 used=1 of 2->2 of 2\n"
+             "added member agent-n2 key=->" +
+                 cluster::testing::key_of("k") +
+                 "\nremoved member agent-n1 key=" +
+                 cluster::testing::key_of("n1") + "->\n");
+  BOOST_TEST(sums.changes == 3u);
+}
+
 BOOST_AUTO_TEST_CASE(new_and_removed_nodes_and_sessions_are_told_as_such) {
   Cell cell;
   cell.add({});

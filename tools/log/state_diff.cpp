@@ -82,6 +82,8 @@ class Differ {
   DiffSums run() {
     accounts();
     reservations();
+    tokens();
+    members();
     nodes();
     sessions();
     return sums_;
@@ -141,6 +143,8 @@ class Differ {
     compare(change, "members", fmt::format("{}", fmt::join(was.members, " ")),
             fmt::format("{}", fmt::join(is.members, " ")));
     compare(change, "policy", was.policy, is.policy);
+    compare(change, "gpu_sharing", schema::EnumNameGpuSharing(was.gpu_sharing),
+            schema::EnumNameGpuSharing(is.gpu_sharing));
     compare(change, "admin", was.admin ? "yes" : "no", is.admin ? "yes" : "no");
     compare(change, "quota", quota(was), quota(is));
   }
@@ -162,9 +166,6 @@ class Differ {
     const auto joined = [](const auto& list) {
       return fmt::format("{}", fmt::join(list, " "));
     };
-    const auto time = [](Time at) {
-      return at.value ? schema::rfc3339(at.value) : string();
-    };
     const auto period = [](std::uint64_t every_ns) {
       return every_ns ? format_duration(every_ns) : string();
     };
@@ -175,11 +176,62 @@ class Differ {
     compare(change, "devices", joined(was.devices), joined(is.devices));
     compare(change, "users", joined(was.users), joined(is.users));
     compare(change, "projects", joined(was.projects), joined(is.projects));
-    compare(change, "from", time(was.first.from), time(is.first.from));
-    compare(change, "to", time(was.first.to), time(is.first.to));
+    compare(change, "from", time_text(was.first.from),
+            time_text(is.first.from));
+    compare(change, "to", time_text(was.first.to), time_text(is.first.to));
     compare(change, "every", period(was.every_ns), period(is.every_ns));
     compare(change, "reason", was.reason, is.reason);
     tell(std::move(change));
+  }
+
+  // Calls visit(kind, name, before, after) for each entry of two maps.
+  template <class Map, class Visit>
+  static void each_entry(const Map& before, const Map& after, Visit&& visit) {
+    static const typename Map::mapped_type nothing;
+    for (const auto& [name, is] : after) {
+      const auto was = before.find(name);
+      visit(was == before.end() ? Change::Kind::added : Change::Kind::changed,
+            name, was == before.end() ? nothing : was->second, is);
+    }
+    for (const auto& [name, was] : before)
+      if (!after.contains(name))
+        visit(Change::Kind::removed, name, was, nothing);
+  }
+
+  static string time_text(Time at) {
+    return at.value ? schema::rfc3339(at.value) : string();
+  }
+
+  void tokens() {
+    const auto visit = [&](Change::Kind kind, std::uint64_t id,
+                           const cluster::Token& was,
+                           const cluster::Token& is) {
+      Change change{kind, "token", fmt::format("{}", id), {}};
+      compare(change, "role", EnumNameIdentityRole(was.role),
+              EnumNameIdentityRole(is.role));
+      compare(change, "name", was.name, is.name);
+      compare(change, "expires", time_text(was.expires_at),
+              time_text(is.expires_at));
+      compare(change, "used", fmt::format("{} of {}", was.used, was.uses),
+              fmt::format("{} of {}", is.used, is.uses));
+      compare(change, "revoked", time_text(was.revoked_at),
+              time_text(is.revoked_at));
+      tell(std::move(change));
+    };
+    each_entry(a_.identities().tokens(), b_.identities().tokens(), visit);
+  }
+
+  // One that left and came again has another key.
+  void members() {
+    const auto visit = [&](Change::Kind kind, const string& principal,
+                           const cluster::Identity& was,
+                           const cluster::Identity& is) {
+      Change change{kind, "member", principal, {}};
+      compare(change, "key", was.public_key, is.public_key);
+      compare(change, "address", was.address, is.address);
+      tell(std::move(change));
+    };
+    each_entry(a_.identities().all(), b_.identities().all(), visit);
   }
 
   static string labels_text(const Labels& labels) {
@@ -209,6 +261,7 @@ class Differ {
             string(state_name(after)));
     compare(change, "drain_reason", before.drain_reason, after.drain_reason);
     compare(change, "agent", before.agent, after.agent);
+    compare(change, "version", before.version, after.version);
     compare(change, "group", before.group, after.group);
     compare(change, "labels", labels_text(before.labels),
             labels_text(after.labels));

@@ -58,6 +58,10 @@ Status take_own(const Arguments& arguments, AccountRow& row) {
     case AccountKind::group:
       if (arguments.has("--policy")) row.policy = arguments.text("--policy");
       if (row.policy == "default") row.policy.clear();
+      if (const auto who = arguments.find("--gpu-sharing"))
+        for (const auto setting : schema::EnumValuesGpuSharing())
+          if (*who == schema::EnumNameGpuSharing(setting))
+            row.gpu_sharing = setting;
       take_members(arguments, "--for-project", row);
       return {};
   }
@@ -97,7 +101,7 @@ Result set_account(const Context& context, const Arguments& arguments,
       row->weight_milli, row->priority_max,
       row->members.empty() ? 0 : builder.CreateVectorOfStrings(row->members),
       row->policy.empty() ? 0 : builder.CreateString(row->policy), row->uid,
-      row->admin);
+      row->admin, 0, row->gpu_sharing);
   const auto body = schema::CreateSetAccount(builder, spec);
   return change_account(context, **cell, kind, name, builder,
                         schema::CommandBody::SetAccount, body.Union(),

@@ -58,31 +58,40 @@ string special_text(const AccountRow& row) {
 }
 
 Table table_of(AccountKind kind) {
-  return Table({{"NAME"},
-                {special_title(kind), Align::left, 1},
-                {"WEIGHT", Align::right, 5},
-                {"PRIORITY UP TO", Align::right, 7},
-                {"SESSIONS", Align::right},
-                {"WAITING", Align::right},
-                {"CPUS", Align::right, 2},
-                {"MEMORY", Align::right, 4},
-                {"GPUS", Align::right},
-                {"GPU HOURS", Align::right, 3},
-                {"MEMBERS", Align::left, 6}});
+  std::vector<Table::Column> columns = {{"NAME"},
+                                        {special_title(kind), Align::left, 1},
+                                        {"WEIGHT", Align::right, 5},
+                                        {"PRIORITY UP TO", Align::right, 7},
+                                        {"SESSIONS", Align::right},
+                                        {"WAITING", Align::right},
+                                        {"CPUS", Align::right, 2},
+                                        {"MEMORY", Align::right, 4},
+                                        {"GPUS", Align::right},
+                                        {"GPU HOURS", Align::right, 3},
+                                        {"MEMBERS", Align::left, 6}};
+  if (kind == AccountKind::group)
+    columns.push_back({"GPU SHARED BY", Align::left, 8});
+  return Table(std::move(columns));
 }
 
 void add(Table& table, const schema::AccountView& view) {
   const AccountRow row = row_of(view);
   const auto& quota = row.quota;
-  table.add({row.name, special_text(row), format_milli(row.weight_milli),
-             priority_text(row),
-             held_text(view.sessions(), quota.sessions, count_text),
-             held_text(view.waiting(), quota.waiting, count_text),
-             held_text(view.cpu_milli(), quota.cpu_milli, format_milli),
-             held_text(view.memory_bytes(), quota.memory_bytes, format_bytes),
-             held_text(view.gpu_milli(), quota.gpu_milli, format_milli),
-             hours_text(view, row),
-             fmt::format("{}", fmt::join(row.members, " "))});
+  std::vector<string> cells = {
+      row.name,
+      special_text(row),
+      format_milli(row.weight_milli),
+      priority_text(row),
+      held_text(view.sessions(), quota.sessions, count_text),
+      held_text(view.waiting(), quota.waiting, count_text),
+      held_text(view.cpu_milli(), quota.cpu_milli, format_milli),
+      held_text(view.memory_bytes(), quota.memory_bytes, format_bytes),
+      held_text(view.gpu_milli(), quota.gpu_milli, format_milli),
+      hours_text(view, row),
+      fmt::format("{}", fmt::join(row.members, " "))};
+  if (row.kind == AccountKind::group)
+    cells.emplace_back(schema::EnumNameGpuSharing(row.gpu_sharing));
+  table.add(std::move(cells));
 }
 
 Result list(const Context& context, AccountKind kind) {

@@ -31,6 +31,7 @@ AccountRow row_of(const schema::AccountView& view) {
   row.policy = schema::text(spec.policy());
   row.uid = spec.uid();
   row.admin = spec.admin();
+  row.gpu_sharing = spec.gpu_sharing();
   row.has_quota = view.limits() != nullptr;
   if (row.has_quota) row.quota = cluster::quota_of(*view.limits());
   return row;

@@ -27,6 +27,7 @@ struct AccountRow {
   std::string policy;
   std::uint32_t uid = 0;
   bool admin = false;
+  schema::GpuSharing gpu_sharing = schema::GpuSharing::project;  // of a group
   bool has_quota = false;
   cluster::Quota quota;
 };

@@ -4,6 +4,7 @@
 #include "cluster/units.hpp"
 #include "tools/cli/cell.hpp"
 #include "tools/cli/handlers.hpp"
+#include "tools/cli/member/manager_text.hpp"
 
 namespace reeve::tools {
 namespace {
@@ -26,6 +27,14 @@ string counters_json(const schema::StatusAnswer& status) {
   return out.done();
 }
 
+string managers_json(const schema::StatusAnswer& status) {
+  std::vector<string> list;
+  if (status.managers() != nullptr)
+    for (const auto* one : *status.managers())
+      list.push_back(manager_json(*one));
+  return json_array(list);
+}
+
 string status_json(const Held<schema::StatusAnswer>& status) {
   return JsonObject()
       .text("cell", schema::text(status->cell()))
@@ -36,6 +45,10 @@ string status_json(const Held<schema::StatusAnswer>& status) {
       .number("nodes", status->nodes())
       .number("nodes_up", status->nodes_up())
       .truth("admission_open", status->admission_open())
+      .text("role", EnumNameManagerRole(status->role()))
+      .text("leader", string(schema::text(status->leader())))
+      .number("behind_ns", status->behind_ns())
+      .raw("managers", managers_json(*status))
       .raw("sessions", sessions_json(*status))
       .raw("counters", counters_json(*status))
       .done();
@@ -48,8 +61,23 @@ string status_text(const Context& context,
   sheet.add("data", context.data.string());
   sheet.add("daemon", fmt::format("pid {}, epoch {}", status->daemon_pid(),
                                   status->epoch()));
+  if (status->managers() != nullptr && status->managers()->size() > 0) {
+    string list;
+    for (const auto* one : *status->managers())
+      list += fmt::format("{}{} {}", list.empty() ? "" : ", ",
+                          schema::text(one->name()), manager_state(*one));
+    sheet.add("managers", list);
+  }
   sheet.add("bus", fmt::format("pid {}", status->bus_pid()));
   sheet.add("log", counted(status.seq(), "event"));
+  if (status->role() != schema::ManagerRole::leading) {
+    const auto leader = schema::text(status->leader());
+    sheet.add("answered by",
+              fmt::format("a manager that is {}, {} behind; {} leads",
+                          EnumNameManagerRole(status->role()),
+                          format_duration(status->behind_ns()),
+                          leader.empty() ? "nobody" : leader));
+  }
   sheet.add("nodes",
             fmt::format("{}, {} up", status->nodes(), status->nodes_up()));
   if (!status->admission_open())

@@ -13,6 +13,7 @@
 #include "cluster/units.hpp"
 #include "store/layout.hpp"
 #include "tools/cli/cell.hpp"
+#include "tools/cli/cell/bring_up.hpp"
 #include "tools/cli/cell/daemon.hpp"
 #include "tools/cli/handlers.hpp"
 #include "tools/cli/interrupts.hpp"
@@ -26,13 +27,11 @@ namespace {
 using std::string;
 namespace fs = std::filesystem;
 
-// A long log is read again before the daemon serves.
-constexpr std::uint64_t up_timeout_ns = 300'000'000'000;
-constexpr std::chrono::milliseconds probe_timeout{1'000};
-// Between looks whether a starting daemon serves.
-constexpr int ready_pause_ms = 5;
 // How long this host's own node may take to join, once the daemon serves.
 constexpr std::uint64_t join_timeout_ns = 10'000'000'000;
+
+// Between looks whether this host's own node has joined.
+constexpr int join_pause_ms = 5;
 
 constexpr const char* cell_file_text =
     "# This directory holds a Reeve cell. These are the settings of its\n"
@@ -77,73 +76,6 @@ Status prepare_data(const fs::path& data) {
   return {};
 }
 
-// Whether it has written down that it serves. Asked before that, its bus would
-// keep the question for a later try.
-bool has_begun(const Context& context, pid_t daemon) {
-  const auto living = living_daemon(context.data);
-  return living && living->pid == daemon;
-}
-
-// The pid of the daemon that answers for this data directory.
-Expected<int> answering_daemon(const Context& context) {
-  auto cell = Cell::connect(context);
-  if (!cell) return tl::unexpected(cell.error());
-  const auto status = (*cell)->status(probe_timeout);
-  if (!status) return tl::unexpected(status.error());
-  return (*status)->daemon_pid();
-}
-
-// The daemon's exit codes are those of the command line.
-Errc code_of(int status) {
-  if (!WIFEXITED(status)) return Errc::io;
-  for (const Errc code : {Errc::usage, Errc::busy, Errc::not_found,
-                          Errc::unreachable, Errc::damaged})
-    if (exit_code(code) == WEXITSTATUS(status)) return code;
-  return Errc::io;
-}
-
-// How the daemon ended, if it did.
-std::optional<Error> end_of(pid_t child) {
-  int status = 0;
-  if (::waitpid(child, &status, WNOHANG) != child) return std::nullopt;
-  return Error{code_of(status),
-               WIFSIGNALED(status)
-                   ? fmt::format("by signal {}", WTERMSIG(status))
-                   : fmt::format("with code {}", WEXITSTATUS(status))};
-}
-
-Status wait_ready(const Context& context, pid_t child, Interrupts& interrupts) {
-  Progress progress(context.quiet);
-  const std::uint64_t begun = monotonic_ns();
-  for (;;) {
-    if (has_begun(context, child)) {
-      const auto pid = answering_daemon(context);
-      if (pid && *pid == child) return {};
-    }
-    if (const auto end = end_of(child)) {
-      progress.clear();
-      return fail(end->code,
-                  fmt::format("the daemon ended {}; its last words, from {}:"
-                              "\n{}",
-                              end->text, daemon_log_file(context.data).string(),
-                              log_tail(daemon_log_file(context.data))));
-    }
-    const std::uint64_t waited = monotonic_ns() - begun;
-    if (waited > up_timeout_ns)
-      return fail(Errc::unreachable,
-                  fmt::format("the daemon, pid {}, does not serve after {}; "
-                              "its log is {}",
-                              child, format_duration(waited),
-                              daemon_log_file(context.data).string()));
-    if (waited > 1'000'000'000 && progress.due())
-      progress.show(fmt::format("starting, {}", format_duration(waited)));
-    if (interrupts.wait(ready_pause_ms) != 0) {
-      ::kill(child, SIGTERM);
-      return fail(Errc::io, "interrupted before the cell served");
-    }
-  }
-}
-
 // Nothing: the node is there. Else what the cell says of it.
 std::optional<string> absence_of(Cell& cell, const string& node) {
   flatbuffers::FlatBufferBuilder builder(128);
@@ -168,7 +100,7 @@ Status wait_joined(const Context& context, const Config& config,
   while ((absence = absence_of(**cell, node)) &&
          absence->find("was removed") == string::npos &&
          monotonic_ns() - begun < join_timeout_ns)
-    if (interrupts.wait(ready_pause_ms) != 0)
+    if (interrupts.wait(join_pause_ms) != 0)
       return fail(Errc::io, "interrupted before this host joined the cell");
   if (absence && !context.quiet)
     say(
@@ -190,9 +122,25 @@ Status add_sim_nodes(const Context& context,
   return good;
 }
 
+// What the settings let `up` start, and with what.
+Status check_role(const Context& context, const Config& config,
+                  const std::vector<TraceNode>& nodes) {
+  if (config.role == Config::Role::user)
+    return fail(Errc::usage,
+                fmt::format("{} is for reaching the cell {} as one of its "
+                            "users: there is nothing to start here",
+                            context.data.string(), config.cell));
+  if (config.role == Config::Role::agent && !nodes.empty())
+    return fail(Errc::usage,
+                "--sim-nodes: this host is a node of another host's cell; "
+                "declare simulated nodes there");
+  return {};
+}
+
 enum class Came { started, found, found_and_changed };
 
-Result tell_up(const Context& context, int pid, Came came) {
+Result tell_up(const Context& context, Config::Role role, int pid, Came came) {
+  const char* what = role == Config::Role::cell ? "cell" : "node";
   const bool started = came == Came::started;
   if (context.json) {
     print(JsonObject()
@@ -203,9 +151,9 @@ Result tell_up(const Context& context, int pid, Came came) {
           '\n');
   } else if (!context.quiet) {
     say(started
-            ? fmt::format("the cell in {} is up (daemon pid {})",
+            ? fmt::format("the {} in {} is up (daemon pid {})", what,
                           context.data.string(), pid)
-            : fmt::format("the cell in {} is already up (daemon pid {}){}",
+            : fmt::format("the {} in {} is already up (daemon pid {}){}", what,
                           context.data.string(), pid,
                           came == Came::found ? "; nothing was changed" : ""));
   }
@@ -268,30 +216,36 @@ Result command_up(const Context& context, const Arguments& arguments) {
   }
   const auto start = daemon_start(context, arguments);
   if (!start) return tl::unexpected(start.error());
-  if (const auto daemon = living_daemon(context.data)) {
-    if (auto good = wait_ready(context, daemon->pid, interrupts); !good)
+  const auto daemon = living_daemon(context.data);
+  if (!daemon)
+    if (auto good = prepare_data(context.data); !good)
       return tl::unexpected(good.error());
-    if (auto good = add_sim_nodes(context, nodes); !good)
-      return tl::unexpected(good.error());
-    tell_passed_over(context, arguments);
-    return tell_up(context, daemon->pid,
-                   nodes.empty() ? Came::found : Came::found_and_changed);
-  }
-  if (auto good = prepare_data(context.data); !good)
-    return tl::unexpected(good.error());
   // A slip in the settings is told at once, not found in a log.
   const auto config = load_config(start->config);
-  if (!config) return tl::unexpected(config.error());
-  const auto child = start_daemon(*start);
+  if (!config && !daemon) return tl::unexpected(config.error());
+  if (config)
+    if (auto good = check_role(context, *config, nodes); !good)
+      return tl::unexpected(good.error());
+  const auto role = config ? config->role : Config::Role::cell;
+  if (daemon) {
+    auto good =
+        wait_ready(context, config.value_or(Config{}), daemon->pid, interrupts);
+    if (good) good = add_sim_nodes(context, nodes);
+    if (!good) return tl::unexpected(good.error());
+    tell_passed_over(context, arguments);
+    return tell_up(context, role, daemon->pid,
+                   nodes.empty() ? Came::found : Came::found_and_changed);
+  }
+  const auto child = bring_up(context, *start, *config, interrupts);
   if (!child) return tl::unexpected(child.error());
-  auto good = wait_ready(context, *child, interrupts);
-  if (good) good = add_sim_nodes(context, nodes);
-  if (good) good = wait_joined(context, *config, interrupts);
+  auto good = add_sim_nodes(context, nodes);
+  if (good && role == Config::Role::cell)
+    good = wait_joined(context, *config, interrupts);
   if (!good) {
     ::kill(*child, SIGTERM);
     return tl::unexpected(good.error());
   }
-  const auto told = tell_up(context, *child, Came::started);
+  const auto told = tell_up(context, role, *child, Came::started);
   return start->detach ? told : stay(*child, interrupts);
 }
 

@@ -106,10 +106,16 @@ std::optional<DaemonPid> living_daemon(const fs::path& data) {
 }
 
 std::optional<DaemonPid> owning_daemon(const fs::path& data) {
-  const auto pid = store::Owner::holder(store::Layout{data / "log"}.owner());
-  // A tool may hold it, too.
-  if (!pid || name_of(*pid) != "reeved") return std::nullopt;
-  return DaemonPid{*pid, process_start_ticks(*pid)};
+  // Of a cell that of the log, of a node that joined one its own. A tool may
+  // hold the log, too.
+  for (const fs::path& lock :
+       {store::Layout{data / "log"}.owner(), data / "owner"})
+    if (const auto pid = store::Owner::holder(lock);
+        pid && name_of(*pid) == "reeved" &&
+        // Killed, and its last threads still close its files.
+        !is_zombie(*pid))
+      return DaemonPid{*pid, process_start_ticks(*pid)};
+  return std::nullopt;
 }
 
 std::optional<string> recorded_runtime_dir(const fs::path& data) {

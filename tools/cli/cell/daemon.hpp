@@ -30,7 +30,7 @@ std::filesystem::path cell_file(const std::filesystem::path& data);
 // not recorded.
 std::optional<DaemonPid> living_daemon(const std::filesystem::path& data);
 
-// The daemon that holds the log, from early in its start to its end.
+// The daemon that holds the directory, from early in its start to its end.
 std::optional<DaemonPid> owning_daemon(const std::filesystem::path& data);
 
 // Where the tasks of the last daemon that served have their files, as its

@@ -49,6 +49,21 @@ string remarks(const DeviceStats& gpu) {
   return fmt::format("{}", fmt::join(out, "; "));
 }
 
+// "4242 (1.5 GiB), 4243, 7 more": by the pids of the host.
+string programs(const DeviceStats& gpu) {
+  std::vector<string> out;
+  if (gpu.programs() != nullptr)
+    for (const auto* one : *gpu.programs()) {
+      if (out.size() >= live_programs_max) break;
+      out.push_back(told(one->pid()));
+      if (one->memory_bytes())
+        out.back() += fmt::format(" ({})", format_bytes(*one->memory_bytes()));
+    }
+  if (const std::size_t all = gpu.processes().value_or(0); all > out.size())
+    out.push_back(fmt::format("{} more", all - out.size()));
+  return fmt::format("{}", fmt::join(out, ", "));
+}
+
 Table live_table() {
   return Table({{"NODE"},
                 {"GPU", Align::right},
@@ -59,6 +74,7 @@ Table live_table() {
                 {"POWER", Align::right, 3},
                 {"TEMP", Align::right, 4},
                 {"SM/MEM MHZ", Align::right, 5},
+                {"PROGRAMS", Align::left, 8},
                 {"REMARKS", Align::left, 6}});
 }
 
@@ -76,7 +92,7 @@ void add_row(Table& table, const schema::NodeStats& node,
        told(gpu.temperature_c(), " C"),
        one_of_two(gpu.sm_clock_mhz(), gpu.memory_clock_mhz(),
                   [](std::uint32_t mhz) { return fmt::format("{}", mhz); }),
-       remarks(gpu)});
+       programs(gpu), remarks(gpu)});
   if (lost) table.tone(3, Tone::bad);
 }
 

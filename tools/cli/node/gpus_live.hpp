@@ -20,6 +20,8 @@ namespace reeve::tools {
 inline constexpr std::size_t live_nodes_max = 1'024;
 // Samples of a GPU that its line shows, the newest at the right.
 inline constexpr std::size_t live_samples_max = 30;
+// Programs on a GPU that its line names; the rest is counted.
+inline constexpr std::size_t live_programs_max = 3;
 // A node that is silent for so long is shown no more.
 inline constexpr std::uint64_t live_silence_ns = 10'000'000'000;
 

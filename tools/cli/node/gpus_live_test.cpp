@@ -14,6 +14,7 @@ struct Gpu {
   std::string lost = "";
   std::optional<std::uint64_t> xid = std::nullopt;
   std::vector<std::string> throttles = {};
+  std::vector<std::uint32_t> pids = {};  // each with as many GiB
 };
 
 // Messages that live as long as this.
@@ -27,7 +28,14 @@ class Nodes {
       const auto model = builder.CreateString("NVIDIA H100 80GB HBM3");
       const auto lost = builder.CreateString(gpu.lost);
       const auto throttles = builder.CreateVectorOfStrings(gpu.throttles);
+      std::vector<flatbuffers::Offset<schema::ProgramStats>> programs;
+      for (const std::uint32_t pid : gpu.pids)
+        programs.push_back(
+            schema::CreateProgramStats(builder, pid, std::uint64_t{pid} << 30));
+      const auto list = builder.CreateVector(programs);
       schema::DeviceStatsBuilder to(builder);
+      to.add_programs(list);
+      to.add_processes(static_cast<std::uint32_t>(gpu.pids.size()));
       to.add_uuid(uuid);
       to.add_index(static_cast<std::uint32_t>(devices.size()));
       to.add_model(model);
@@ -96,12 +104,27 @@ BOOST_AUTO_TEST_CASE(each_gpu_has_a_line_with_what_it_does) {
   BOOST_REQUIRE_EQUAL(lines.size(), 4u);
   BOOST_TEST(lines[0] ==
              "NODE    GPU  MODEL                  USE  LAST MINUTE         "
-             "MEMORY  POWER  TEMP  SM/MEM MHZ  REMARKS");
+             "MEMORY  POWER  TEMP  SM/MEM MHZ  PROGRAMS  REMARKS");
   BOOST_TEST(lines[1] ==
              "host-1    0  NVIDIA H100 80GB HBM3   0%            ▁  20 GiB/80 "
-             "GiB  650 W  61 C      1755/-  -");
+             "GiB  650 W  61 C      1755/-  -         -");
   BOOST_TEST(contains(lines[2], "  - "));
   BOOST_TEST(contains(lines[3], "13%           █▂"));
+}
+
+BOOST_AUTO_TEST_CASE(programs_are_named_with_what_they_hold) {
+  Nodes nodes;
+  LiveGpus live;
+  Gpu few{"a", 5};
+  few.pids = {7};
+  Gpu many{"b", 5};
+  for (std::uint32_t pid = 1; pid <= live_programs_max + 2; ++pid)
+    many.pids.push_back(pid);
+  live.take(nodes.stats("h", {few, many}), 0);
+  const auto lines = lines_of(live.text({}, 0));
+  BOOST_REQUIRE_EQUAL(lines.size(), 3u);
+  BOOST_TEST(contains(lines[1], "  7 (7 GiB)  "));
+  BOOST_TEST(contains(lines[2], "  1 (1 GiB), 2 (2 GiB), 3 (3 GiB), 2 more  "));
 }
 
 BOOST_AUTO_TEST_CASE(what_is_wrong_with_a_gpu_is_a_remark) {

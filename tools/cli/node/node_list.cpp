@@ -4,7 +4,9 @@
 #include "cluster/session_id.hpp"
 #include "cluster/units.hpp"
 #include "schema/json.hpp"
+#include "tools/args/event_text.hpp"
 #include "tools/cli/answers.hpp"
+#include "tools/cli/node/device_test_text.hpp"
 
 namespace reeve::tools {
 namespace {
@@ -64,7 +66,8 @@ void add_node(Table& table, const schema::NodeView& node) {
            ? string()
            : fmt::format("{}/{}", format_milli(gpus.free_milli), gpus.count),
        gpus.models, fmt::format("{}", node.tasks()),
-       string(schema::text(node.group()))});
+       string(schema::text(node.group())),
+       string(schema::text(node.version()))});
   table.tone(1, tone_of(schema::text(node.state())));
 }
 
@@ -91,19 +94,21 @@ Table gpu_table() {
                 {"HELD BY", Align::left, 2}});
 }
 
-// A GPU is as its node is, unless it is in quarantine.
+// A GPU is as its node is, unless it is in quarantine or being tested.
 void add_gpu(Table& table, const schema::NodeView& node,
              const schema::DeviceView& device) {
   const bool out = device.quarantine() != nullptr;
-  const auto state =
-      out ? std::string_view("QUARANTINED") : schema::text(node.state());
+  const bool tested = out && device.quarantine()->for_test();
+  const auto state = tested ? std::string_view("TESTED")
+                     : out  ? std::string_view("QUARANTINED")
+                            : schema::text(node.state());
   table.add({string(schema::text(node.name())),
              fmt::format("{}", device.index()), string(state),
              string(schema::text(device.model())),
              format_milli(device.free_milli()),
              format_bytes(device.free_memory_bytes()),
              format_bytes(device.memory_bytes()), holders_text(device)});
-  table.tone(2, out ? Tone::bad : tone_of(state));
+  table.tone(2, tested ? Tone::busy : out ? Tone::bad : tone_of(state));
 }
 
 Table quarantine_table() {
@@ -134,8 +139,32 @@ void add_quarantines(Table& table, const schema::NodeView& node) {
       add_quarantine(table, node, away->uuid()->str() + " (away)", *away);
 }
 
-// Below the list of GPUs, where there are any.
-string quarantines_text(const Table& table, const Context& context) {
+Table tests_table() {
+  return Table({{"NODE"},
+                {"GPU"},
+                {"LAST TEST"},
+                {"HOW", Align::left, 3},
+                {"WHEN", Align::left, 2},
+                {"MEMORY READ", Align::right, 4},
+                {"REASON", Align::left, 1}});
+}
+
+void add_tests(Table& table, const schema::NodeView& node) {
+  if (node.devices() == nullptr) return;
+  for (const auto* device : *node.devices()) {
+    const auto* test = device->tested();
+    if (test == nullptr) continue;
+    table.add({string(schema::text(node.name())),
+               fmt::format("{}", device->index()),
+               verdict_text(test->verdict()), test->full() ? "full" : "quick",
+               local_time(test->told_at()), figure_text(*test, "memory_read"),
+               string(schema::text(test->text()))});
+    table.tone(2, tone_of(test->verdict()));
+  }
+}
+
+// What is below the list of GPUs, where there is any of it.
+string more_text(const Table& table, const Context& context) {
   return table.empty() ? string() : '\n' + table.text(context.terminal);
 }
 
@@ -170,10 +199,15 @@ Shown list_nodes(const Context& context, const Arguments& arguments,
                {"GPUS FREE", Align::right, 1},
                {"MODEL", Align::left, 5},
                {"TASKS", Align::right, 3},
-               {"GROUP", Align::left, 6}});
+               {"GROUP", Align::left, 6},
+               {"VERSION", Align::left, 7}});
+  Table reasons({{"NODE"}, {"DRAINED BECAUSE"}});
   std::vector<string> documents;
   const auto more =
       each_node(answers, *limit, [&](const schema::NodeView& node) {
+        if (!schema::text(node.drain_reason()).empty())
+          reasons.add({string(schema::text(node.name())),
+                       string(schema::text(node.drain_reason()))});
         if (context.json)
           documents.push_back(node_json(node));
         else
@@ -188,7 +222,7 @@ Shown list_nodes(const Context& context, const Arguments& arguments,
           '\n');
     return 0;
   }
-  print(table.text(context.terminal));
+  print(table.text(context.terminal) + more_text(reasons, context));
   tell_more(context, *more, *limit);
   return 0;
 }
@@ -199,10 +233,12 @@ Shown list_gpus(const Context& context, const Arguments& arguments,
   if (!limit) return tl::unexpected(limit.error());
   Table table = gpu_table();
   Table quarantines = quarantine_table();
+  Table tests = tests_table();
   std::vector<string> documents;
   const auto more =
       each_node(answers, *limit, [&](const schema::NodeView& node) {
         add_quarantines(quarantines, node);
+        add_tests(tests, node);
         if (node.devices() == nullptr) return;
         for (const auto* device : *node.devices()) {
           if (context.json)
@@ -225,12 +261,18 @@ Shown list_gpus(const Context& context, const Arguments& arguments,
     return 0;
   }
   print(table.text(context.terminal));
-  print(quarantines_text(quarantines, context));
+  print(more_text(quarantines, context) + more_text(tests, context));
   tell_more(context, *more, *limit);
   return 0;
 }
 
 namespace {
+
+string version_text(const schema::NodeView& node) {
+  if (node.protocol() == 0) return {};
+  return fmt::format("{} (protocol {})", schema::text(node.version()),
+                     node.protocol());
+}
 
 Sheet node_sheet(const schema::NodeView& node) {
   Sheet sheet;
@@ -240,6 +282,7 @@ Sheet node_sheet(const schema::NodeView& node) {
   sheet.add("drained because", string(schema::text(node.drain_reason())));
   sheet.add("drained by", local_time(node.drain_deadline_at()));
   sheet.add("agent", string(schema::text(node.agent())));
+  sheet.add("version", version_text(node));
   sheet.add("group", string(schema::text(node.group())));
   sheet.add("CPUs",
             fmt::format("{} of {} free", format_milli(node.free_cpu_milli()),
@@ -291,7 +334,9 @@ Shown show_node(const Context& context, const Arguments& arguments,
   }
   Table quarantines = quarantine_table();
   add_quarantines(quarantines, node);
-  out += quarantines_text(quarantines, context);
+  Table tests = tests_table();
+  add_tests(tests, node);
+  out += more_text(quarantines, context) + more_text(tests, context);
   print(out);
   return 0;
 }

@@ -43,6 +43,15 @@ Outcome outcome_of(const schema::SessionView& view) {
           std::string(schema::text(view.detail()))};
 }
 
+std::vector<std::string> agents_of(const schema::SessionView& view) {
+  if (view.tasks() == nullptr) return {};
+  std::vector<std::string> agents(view.tasks()->size());
+  for (const auto* task : *view.tasks())
+    if (task->rank() < agents.size())
+      agents[task->rank()] = schema::text(task->agent());
+  return agents;
+}
+
 constexpr std::string_view dropped_text = "bytes of output are no longer kept";
 
 }  // namespace
@@ -132,6 +141,8 @@ Status Follower::look(bool catch_up_too) {
   tasks_ = (*view)->tasks_wanted();
   if (!writer_) writer_.emplace(tasks_ > 1 && !options_.only);
   streams_.begin_attempt((*view)->attempt());
+  attempt_ = (*view)->attempt();
+  agents_ = agents_of(**view);
   if (has_ended((*view)->state())) outcome_ = outcome_of(**view);
   if (catch_up_too) return catch_up(**view);
   return {};
@@ -156,6 +167,24 @@ Status Follower::catch_up(const schema::SessionView& view) {
     }
   }
   return {};
+}
+
+bool Follower::runs(std::string_view agent, std::uint32_t rank) const {
+  return rank < agents_.size() && agents_[rank] == agent;
+}
+
+// The bus lets an agent publish under its own name alone; whether it runs the
+// task is the cell's to say. It is asked when the task was placed meanwhile.
+Expected<bool> Follower::from_its_agent(const schema::OutputChunk& chunk,
+                                        std::string_view subject) {
+  const auto agent = cell_.subjects().agent_of_output(subject);
+  if (!agent) return false;
+  if (runs(*agent, chunk.rank())) return true;
+  const bool placed =
+      chunk.rank() < agents_.size() && !agents_[chunk.rank()].empty();
+  if (placed && chunk.attempt() <= attempt_) return false;
+  if (auto good = look(false); !good) return tl::unexpected(good.error());
+  return runs(*agent, chunk.rank());
 }
 
 Status Follower::take_chunk(const schema::OutputChunk& chunk) {
@@ -187,6 +216,9 @@ Status Follower::take_messages() {
     const auto* chunk =
         schema::verified<schema::OutputChunk>(entry->message.data);
     if (chunk == nullptr || chunk->session() != session_.value) continue;
+    const auto its_own = from_its_agent(*chunk, entry->message.subject);
+    if (!its_own) return tl::unexpected(its_own.error());
+    if (!*its_own) continue;
     if (auto good = take_chunk(*chunk); !good) return good;
   }
   // No later piece may come to show the gap.

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -68,6 +69,9 @@ class Follower {
   Status subscribe();
   Status take_messages();
   Status take_chunk(const schema::OutputChunk& chunk);
+  Expected<bool> from_its_agent(const schema::OutputChunk& chunk,
+                                std::string_view subject);
+  bool runs(std::string_view agent, std::uint32_t rank) const;
   void take_event(const schema::Event& event);
   Status look(bool catch_up);
   Status catch_up(const schema::SessionView& view);
@@ -85,6 +89,8 @@ class Follower {
   OutputStreams streams_;
   std::optional<OutputWriter> writer_;
   std::uint32_t tasks_ = 1;
+  std::uint32_t attempt_ = 0;        // of `agents_`
+  std::vector<std::string> agents_;  // that run the tasks, by rank
   std::optional<Outcome> outcome_;
   bool told_silence_ = false;
 };

@@ -27,6 +27,9 @@ std::string_view sentence(EndReason reason) {
     case EndReason::cell_stopped: return "was ended with the cell";
     case EndReason::preempted: return "had to make room for another session";
     case EndReason::reservation_gone: return "lost its reservation";
+    case EndReason::device_unclean:
+      return "was given a GPU that could not be cleared of its last owner's "
+             "data";
     case EndReason::signalled: return "was ended by a signal";
     case EndReason::none:
     case EndReason::exited: return {};

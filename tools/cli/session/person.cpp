@@ -41,7 +41,7 @@ Expected<Person> People::named(const std::string& name, bool simulated) {
 }
 
 Status People::settle(Submission& submission, const Surroundings& here) {
-  if (submission.user == here.user) return {};
+  if (submission.user == here.user && here.user == here.caller) return {};
   const auto person = named(submission.user, submission.simulated);
   if (!person) return tl::unexpected(person.error());
   act_for(submission, *person, here);

@@ -24,7 +24,7 @@ class People {
   // Errc::not_found when neither cell nor host knows them, and something is to
   // run.
   Expected<Person> named(const std::string& name, bool simulated);
-  // Whose the submission is, if that is not the caller.
+  // Whose the submission is, if that is not the user of this host.
   Status settle(Submission& submission, const Surroundings& here);
 
  private:

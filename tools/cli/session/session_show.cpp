@@ -96,6 +96,10 @@ Sheet session_sheet(const schema::SessionView& view) {
     sheet.add("warning", fmt::format("signal {}, {} before", view.warn_signal(),
                                      format_duration(view.warn_ns())));
   sheet.add("grace", format_duration(view.grace_ns()));
+  if (view.cut_off_ns() != 0)
+    sheet.add("cut off", fmt::format("ends on a host that hears nothing of the "
+                                     "cell for {}",
+                                     format_duration(view.cut_off_ns())));
   if (view.on_preempt() != schema::OnPreempt::requeue)
     sheet.add("to make room", EnumNameOnPreempt(view.on_preempt()));
   sheet.add("directory", text(view.workdir()));

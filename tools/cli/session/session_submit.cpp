@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "bus/client.hpp"
+#include "bus/credentials.hpp"
 #include "bus/pipeline.hpp"
 #include "cluster/session_id.hpp"
 #include "schema/json.hpp"
@@ -30,12 +31,15 @@ namespace {
 
 using std::string;
 
-Surroundings surroundings() {
+Surroundings surroundings(const Context& context) {
   Surroundings out;
   out.uid = ::getuid();
   out.gid = ::getgid();
   const passwd* entry = ::getpwuid(out.uid);
   out.user = entry ? string(entry->pw_name) : fmt::format("{}", out.uid);
+  const auto credentials =
+      bus::load_credentials(bus::client_credentials_path(context.data));
+  out.caller = credentials ? credentials->principal : out.user;
   std::error_code ignored;
   out.directory = std::filesystem::current_path(ignored).string();
   if (out.directory.empty()) out.directory = "/";
@@ -239,7 +243,7 @@ class Canceller {
 }  // namespace
 
 Result command_submit(const Context& context, const Arguments& arguments) {
-  const Surroundings here = surroundings();
+  const Surroundings here = surroundings(context);
   auto submission = submission_of(arguments, here);
   if (!submission) return tl::unexpected(submission.error());
   if (arguments.has("--file") && arguments.has("--dry-run"))
@@ -264,7 +268,7 @@ Result command_run(const Context& context, const Arguments& arguments) {
   // Before the bus starts threads: they take over which signals are blocked.
   Interrupts interrupts;
   ::signal(SIGPIPE, SIG_IGN);
-  const Surroundings here = surroundings();
+  const Surroundings here = surroundings(context);
   auto submission = submission_of(arguments, here);
   if (!submission) return tl::unexpected(submission.error());
   if (auto good = check_submission(*submission); !good)

@@ -211,6 +211,7 @@ std::optional<Status> set_wish(Submission& s, string_view key,
   if (key == "apart") return set_company(s.apart, value);
   if (key == "within") return set_text(s.within, value);
   if (key == "grace") return take(s.grace_ns, parse_duration(value));
+  if (key == "cut-off") return take(s.cut_off_ns, parse_duration(value));
   if (key == "warn") return set_warning(s, value);
   if (key == "on-preempt") return set_on_preempt(s, value);
   if (key == "reservation") return set_text(s.reservation, value);
@@ -264,7 +265,7 @@ Status set_one(Submission& s, string_view key, string_view value,
 
 Submission blank_submission(const Surroundings& here) {
   Submission out;
-  out.user = here.user;
+  out.user = here.caller;
   out.uid = here.uid;
   out.gid = here.gid;
   out.workdir = here.directory;

@@ -83,6 +83,7 @@ struct Submission {
   std::uint64_t grace_ns = 0;
   std::uint8_t warn_signal = 0;
   std::uint64_t warn_ns = 0;
+  std::uint64_t cut_off_ns = 0;  // 0: the cell's default
   bool ends_on_preempt = false;
   std::string reservation;
   std::optional<ArrayWish> array;
@@ -92,7 +93,8 @@ struct Submission {
 // Who asks, from where. A task sees PATH, HOME, USER, LANG and what --env
 // names, nothing else of the caller's variables.
 struct Surroundings {
-  std::string user;
+  std::string user;    // of this host
+  std::string caller;  // as whom the cell knows them: the same on its own host
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
   std::string directory;

@@ -15,6 +15,7 @@ namespace {
 
 const Surroundings here{
     "ann",
+    "ann",
     1000,
     1001,
     "/users/ann",
@@ -58,41 +59,19 @@ BOOST_AUTO_TEST_CASE(gpus_are_whole_shares_or_of_a_model) {
 }
 
 BOOST_AUTO_TEST_CASE(each_value_that_does_not_parse_names_its_key) {
-  for (const auto& [key, value] : {std::pair{"cpus", "x"},
-                                   {"mem", "4X"},
-                                   {"mem", "512"},
-                                   {"tasks", "0"},
-                                   {"nodes", "-1"},
-                                   {"time", "90"},
-                                   {"time", "0"},
-                                   {"priority", "high"},
-                                   {"env", "=1"},
-                                   {"env", "UNSET"},
-                                   {"label", "x"},
-                                   {"after", "12:soon"},
-                                   {"after", "x"},
-                                   {"not-before", "soon"},
-                                   {"requeue", "-1"},
-                                   {"sim-duration", "5"},
-                                   {"array", "9"},
-                                   {"array", "3-1"},
-                                   {"array", "1-9%0"},
-                                   {"constraint", "a="},
-                                   {"prefer", "&&"},
-                                   {"together", "a b"},
-                                   {"apart", "@rack"},
-                                   {"within", ""},
-                                   {"grace", "5"},
-                                   {"warn", "USR1"},
-                                   {"warn", "FOO@5s"},
-                                   {"warn", "65@5s"},
-                                   {"warn", "USR1@0"},
-                                   {"on-preempt", "never"},
-                                   {"reservation", ""},
-                                   {"image", "i"},
-                                   {"volume", "v"},
-                                   {"gpu-mem", "1"},
-                                   {"name", ""}})
+  for (const auto& [key, value] :
+       {std::pair{"cpus", "x"},  {"mem", "4X"},          {"mem", "512"},
+        {"tasks", "0"},          {"nodes", "-1"},        {"time", "90"},
+        {"time", "0"},           {"priority", "high"},   {"env", "=1"},
+        {"env", "UNSET"},        {"label", "x"},         {"after", "12:soon"},
+        {"after", "x"},          {"not-before", "soon"}, {"requeue", "-1"},
+        {"sim-duration", "5"},   {"array", "9"},         {"array", "3-1"},
+        {"array", "1-9%0"},      {"constraint", "a="},   {"prefer", "&&"},
+        {"together", "a b"},     {"apart", "@rack"},     {"within", ""},
+        {"grace", "5"},          {"cut-off", "soon"},    {"warn", "USR1"},
+        {"warn", "FOO@5s"},      {"warn", "65@5s"},      {"warn", "USR1@0"},
+        {"on-preempt", "never"}, {"reservation", ""},    {"image", "i"},
+        {"volume", "v"},         {"gpu-mem", "1"},       {"name", ""}})
     BOOST_TEST_CONTEXT(key << " " << value) {
       BOOST_TEST(refusal(key, value).starts_with(std::string(key) + ": "));
     }
@@ -125,6 +104,7 @@ BOOST_AUTO_TEST_CASE(wishes_about_a_place_reach_the_command) {
                                    {"apart", "b"},
                                    {"within", "rack"},
                                    {"grace", "2m"},
+                                   {"cut-off", "3m"},
                                    {"on-preempt", "end"},
                                    {"reservation", "demo"},
                                    {"array", "2-5%3"}})
@@ -143,6 +123,7 @@ BOOST_AUTO_TEST_CASE(wishes_about_a_place_reach_the_command) {
   BOOST_TEST(schema::text(spec->apart()) == "b");
   BOOST_TEST(schema::text(spec->within()) == "rack");
   BOOST_TEST(spec->grace_ns() == 120'000'000'000u);
+  BOOST_TEST(spec->cut_off_ns() == 180'000'000'000u);
   BOOST_TEST((spec->on_preempt() == schema::OnPreempt::end));
   BOOST_TEST(schema::text(spec->reservation()) == "demo");
   BOOST_TEST(spec->array_running_max() == 3u);

@@ -5,6 +5,7 @@
 #include "cluster/spec.hpp"
 #include "schema/wire.hpp"
 #include "tools/cli/session/submission.hpp"
+#include "tools/program.hpp"
 
 namespace reeve::tools {
 namespace {
@@ -48,6 +49,7 @@ cluster::Spec view(const Submission& s) {
   out.grace_ns = s.grace_ns;
   out.warn_signal = s.warn_signal;
   out.warn_ns = s.warn_ns;
+  out.cut_off_ns = s.cut_off_ns;
   out.on_preempt =
       s.ends_on_preempt ? schema::OnPreempt::end : schema::OnPreempt::requeue;
   out.reservation = s.reservation;
@@ -72,8 +74,9 @@ Expected<std::vector<std::byte>> encode_submit(const Submission& submission,
       builder, spec, array.has_value(), array ? array->from : 0,
       array ? array->to : 0);
   const schema::Id128 id(id_high, id_low);
-  const auto command = schema::CreateCommand(
-      builder, &id, schema::CommandBody::SubmitSession, body.Union());
+  const auto command =
+      schema::CreateCommand(builder, &id, schema::CommandBody::SubmitSession,
+                            body.Union(), &this_program().protocol);
   const auto bytes = schema::finish(builder, command);
   if (bytes.size() > schema::command_bytes_max)
     return fail(Errc::usage,

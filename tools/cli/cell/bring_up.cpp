@@ -1,0 +1,134 @@
+#include "tools/cli/cell/bring_up.hpp"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include <chrono>
+
+#include "cluster/units.hpp"
+#include "tools/cli/cell.hpp"
+
+namespace reeve::tools {
+namespace {
+
+using std::string;
+
+// A long log is read again before the daemon serves.
+constexpr std::uint64_t up_timeout_ns = 300'000'000'000;
+// And others may be started after it.
+constexpr std::uint64_t majority_wait_ns = 20'000'000'000;
+constexpr std::chrono::milliseconds probe_timeout{1'000};
+// Between looks whether a starting daemon serves.
+constexpr int ready_pause_ms = 5;
+
+// Whether it has written down that it serves. Asked before that, its bus would
+// keep the question for a later try.
+bool has_begun(const Context& context, pid_t daemon) {
+  const auto living = living_daemon(context.data);
+  return living && living->pid == daemon;
+}
+
+// Whether the daemon answers for this data directory; of several managers
+// whether any of them leads.
+Expected<bool> answers(const Context& context, const Config& config,
+                       pid_t daemon) {
+  auto cell = Cell::connect(context);
+  if (!cell) return tl::unexpected(cell.error());
+  const auto status = (*cell)->status(probe_timeout);
+  if (!status) return tl::unexpected(status.error());
+  return (*status)->daemon_pid() == daemon || !config.manager.members.empty();
+}
+
+// "2 of m1, m2, m3".
+string majority_of(const Config& config) {
+  string names;
+  for (const auto& [name, host] : config.manager.members)
+    names += (names.empty() ? "" : ", ") + name;
+  return fmt::format("{} of {}", config.manager.members.size() / 2 + 1, names);
+}
+
+// The daemon's exit codes are those of the command line.
+Errc code_of(int status) {
+  if (!WIFEXITED(status)) return Errc::io;
+  for (const Errc code : {Errc::usage, Errc::busy, Errc::not_found,
+                          Errc::unreachable, Errc::damaged})
+    if (exit_code(code) == WEXITSTATUS(status)) return code;
+  return Errc::io;
+}
+
+// How the daemon ended, if it did.
+std::optional<Error> end_of(pid_t child) {
+  int status = 0;
+  if (::waitpid(child, &status, WNOHANG) != child) return std::nullopt;
+  return Error{code_of(status),
+               WIFSIGNALED(status)
+                   ? fmt::format("by signal {}", WTERMSIG(status))
+                   : fmt::format("with code {}", WEXITSTATUS(status))};
+}
+
+}  // namespace
+
+Status wait_ready(const Context& context, const Config& config, pid_t child,
+                  Interrupts& interrupts) {
+  string waits;
+  Progress progress(context.quiet);
+  const std::uint64_t begun = monotonic_ns();
+  for (;;) {
+    if (has_begun(context, child)) {
+      if (config.role != Config::Role::cell) return {};
+      if (answers(context, config, child).value_or(false)) return {};
+      if (!config.manager.members.empty()) {
+        waits = fmt::format("; {} waits for {}", config.manager.name,
+                            majority_of(config));
+        if (monotonic_ns() - begun > majority_wait_ns) {
+          progress.clear();
+          return fail(Errc::busy, waits.substr(2));
+        }
+      }
+    }
+    if (const auto end = end_of(child)) {
+      progress.clear();
+      return fail(end->code,
+                  fmt::format("the daemon ended {}; its last words, from {}:"
+                              "\n{}",
+                              end->text, daemon_log_file(context.data).string(),
+                              log_tail(daemon_log_file(context.data))));
+    }
+    const std::uint64_t waited = monotonic_ns() - begun;
+    if (waited > up_timeout_ns)
+      return fail(Errc::unreachable,
+                  fmt::format("the daemon, pid {}, does not serve after {}; "
+                              "its log is {}",
+                              child, format_duration(waited),
+                              daemon_log_file(context.data).string()));
+    if (waited > 1'000'000'000 && progress.due())
+      progress.show(
+          fmt::format("starting, {}{}", format_duration(waited), waits));
+    if (interrupts.wait(ready_pause_ms) != 0) {
+      ::kill(child, SIGTERM);
+      return fail(Errc::io, "interrupted before the cell served");
+    }
+  }
+}
+
+Expected<pid_t> bring_up(const Context& context, const DaemonStart& start,
+                         const Config& config, Interrupts& interrupts) {
+  const auto child = start_daemon(start);
+  if (!child) return child;
+  auto good = wait_ready(context, config, *child, interrupts);
+  if (good) return child;
+  if (good.error().code == Errc::busy && !config.manager.members.empty() &&
+      has_begun(context, *child)) {
+    if (!context.quiet)
+      say(
+          fmt::format("reeve: the daemon is up, and nobody leads the cell yet: "
+                      "{}. Start the others; nothing is to be done here",
+                      good.error().text));
+    return child;
+  }
+  ::kill(*child, SIGTERM);
+  return tl::unexpected(good.error());
+}
+
+}  // namespace reeve::tools

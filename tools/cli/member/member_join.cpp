@@ -1,0 +1,304 @@
+// join.
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <iostream>
+
+#include "bus/connect_error.hpp"
+#include "bus/nkey.hpp"
+#include "bus/private_file.hpp"
+#include "cluster/constraint.hpp"
+#include "cluster/identities/identities.hpp"
+#include "tools/cli/cell.hpp"
+#include "tools/cli/cell/daemon.hpp"
+#include "tools/cli/handlers.hpp"
+#include "tools/cli/member/host.hpp"
+#include "tools/member/token_text.hpp"
+#include "tools/program.hpp"
+
+namespace reeve::tools {
+namespace {
+
+using std::string;
+namespace fs = std::filesystem;
+
+// "-": from standard input, so that it stays out of the shell's history.
+Expected<JoinToken> read_token(const string& word) {
+  if (word != "-") return parse_join_token(word);
+  string line;
+  if (!std::getline(std::cin, line))
+    return fail(Errc::usage, "no token came on standard input");
+  return parse_join_token(line);
+}
+
+// By which address this host goes to where the cell is.
+Expected<string> address_towards(const string& url) {
+  const bus::Address to = bus::address_of(url);
+  addrinfo how{};
+  how.ai_socktype = SOCK_DGRAM;
+  how.ai_family = AF_INET;
+  addrinfo* found = nullptr;
+  string address;
+  if (::getaddrinfo(to.host.c_str(), std::to_string(to.port).c_str(), &how,
+                    &found) == 0) {
+    const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    sockaddr_in own{};
+    socklen_t size = sizeof own;
+    char text[INET_ADDRSTRLEN] = {};
+    // Of a datagram socket: nothing is sent.
+    if (::connect(fd, found->ai_addr, found->ai_addrlen) == 0 &&
+        ::getsockname(fd, reinterpret_cast<sockaddr*>(&own), &size) == 0 &&
+        ::inet_ntop(AF_INET, &own.sin_addr, text, sizeof text))
+      address = text;
+    ::close(fd);
+    ::freeaddrinfo(found);
+  }
+  if (!address.empty()) return address;
+  return fail(Errc::unreachable,
+              fmt::format("there is no way from here to {}: tell with "
+                          "--address where others reach this host",
+                          url));
+}
+
+// Its name is the token's.
+Status fill_in_manager(const JoinToken& token, const Arguments& arguments,
+                       JoinedHost& host) {
+  host.name = token.name;
+  if (token.id == 0) return {};
+  string address(arguments.text("--address"));
+  if (address.empty()) {
+    auto own = address_towards(token.urls.front());
+    if (!own) return tl::unexpected(own.error());
+    address = std::move(*own);
+  }
+  host.members.emplace_back(token.name, address);
+  host.joined_by = token.id;
+  return {};
+}
+
+Expected<JoinedHost> host_of(const JoinToken& token,
+                             const Arguments& arguments) {
+  JoinedHost host;
+  host.cell = token.cell;
+  switch (token.role) {
+    case schema::IdentityRole::agent: host.role = Config::Role::agent; break;
+    case schema::IdentityRole::user: host.role = Config::Role::user; break;
+    default:
+      host.role = Config::Role::cell;
+      host.members = token.members;
+      host.cluster_port = token.cluster_port;
+      host.port =
+          static_cast<std::uint32_t>(bus::address_of(token.urls.front()).port);
+  }
+  if (host.role == Config::Role::cell) {
+    if (auto good = fill_in_manager(token, arguments, host); !good)
+      return tl::unexpected(good.error());
+    if (auto good = parse_config(joined_settings(host), "the settings"); !good)
+      return tl::unexpected(good.error());
+    return host;
+  }
+  host.name = string(arguments.text("--name"));
+  if (host.name.empty()) host.name = token.name;
+  if (host.name.empty() && host.role == Config::Role::agent) {
+    char name[256] = {};
+    ::gethostname(name, sizeof name - 1);
+    host.name = name;
+  }
+  if (host.name.empty())
+    return fail(Errc::usage, "which user is it? Name one with --name");
+  host.group = string(arguments.text("--group"));
+  for (const string& word : arguments.all("--label")) {
+    const auto equals = word.find('=');
+    if (equals == string::npos)
+      return fail(Errc::usage,
+                  fmt::format("--label: \"{}\" is not KEY=VALUE", word));
+    if (auto good = check_label_key(word.substr(0, equals)); !good)
+      return fail(Errc::usage, fmt::format("--label: {}", good.error().text));
+    host.labels.emplace_back(word.substr(0, equals), word.substr(equals + 1));
+  }
+  // Names and groups are checked as those of a settings file.
+  if (auto good = parse_config(joined_settings(host), "the settings"); !good)
+    return tl::unexpected(good.error());
+  return host;
+}
+
+// What a manager's join writes before its settings.
+bool is_authority(const fs::path& file, Config::Role role) {
+  return role == Config::Role::cell &&
+         (file.filename() == "ca.pem" || file.filename() == "ca.key");
+}
+
+// A cell that this host has left leaves what its tasks wrote.
+string occupied(const fs::path& file) {
+  return fmt::format(
+      "{} is there already: move away what {} holds, or name an empty "
+      "directory with --data",
+      file.string(), file.parent_path().string());
+}
+
+// An empty directory, or that of a join which was cut short.
+Status prepare(const fs::path& data, Config::Role role) {
+  std::error_code broken;
+  fs::create_directories(data / "bus", broken);
+  if (broken)
+    return fail(Errc::io,
+                fmt::format("cannot make {}: {}; name another directory with "
+                            "--data",
+                            data.string(), broken.message()));
+  ::chmod(data.c_str(), 0700);
+  ::chmod((data / "bus").c_str(), 0700);
+  if (fs::exists(cell_file(data), broken))
+    return fail(Errc::busy,
+                fmt::format("{} is of a cell already; name another directory "
+                            "with --data, or leave that cell (reeve leave)",
+                            data.string()));
+  for (const auto& entry : fs::directory_iterator(data, broken))
+    if (entry.path() != data / "bus")
+      return fail(Errc::usage, occupied(entry.path()));
+  const auto own = credentials_file(data, role);
+  for (const auto& entry : fs::directory_iterator(data / "bus", broken))
+    if (entry.path() != own && !is_authority(entry.path(), role))
+      return fail(Errc::usage, occupied(entry.path()));
+  return {};
+}
+
+// Kept before the cell is asked: an answer that is lost costs nothing, the same
+// key asks again.
+Expected<bus::Credentials> own_credentials(const fs::path& file,
+                                           const JoinToken& token,
+                                           const string& principal) {
+  auto kept = bus::load_credentials(file);
+  if (kept && kept->principal == principal && kept->cell == token.cell)
+    return kept;
+  bus::Credentials made;
+  made.urls = token.urls;
+  made.principal = principal;
+  made.seed = bus::make_user_key().seed;
+  made.cell = token.cell;
+  made.ca = token.ca;
+  if (auto saved = bus::save_credentials(file, made); !saved)
+    return tl::unexpected(saved.error());
+  return made;
+}
+
+Status ask_to_join(const JoinToken& token, const JoinedHost& host,
+                   const bus::Credentials& own) {
+  const auto key = bus::public_key_of(own.seed);
+  if (!key) return tl::unexpected(key.error());
+  bus::Credentials by_token = own;
+  by_token.principal = cluster::token_principal(token.id);
+  by_token.seed = token.seed;
+  auto caller = Caller::connect(by_token);
+  if (!caller && bus::is_unknown_key(caller.error(), by_token))
+    return fail(Errc::rejected,
+                fmt::format("{}. A token is forgotten a week after it is over: "
+                            "ask an admin of {} for a new one (reeve token "
+                            "create)",
+                            caller.error().text, token.cell));
+  if (!caller) return tl::unexpected(caller.error());
+  flatbuffers::FlatBufferBuilder builder(256);
+  const string address =
+      host.joined_by != 0 ? host.members.back().second : string();
+  const auto body = schema::CreateJoinDirect(builder, host.name.c_str(),
+                                             key->c_str(), address.c_str());
+  return caller->command(builder, schema::CommandBody::Join, body.Union());
+}
+
+// By the key of the cell's certificates its bus server is one of the cell's.
+Status become_manager(const Context& context, const JoinToken& token) {
+  const fs::path bus = context.data / "bus";
+  auto written = bus::write_private_file(bus / "ca.pem", token.ca);
+  if (written) written = bus::write_private_file(bus / "ca.key", token.ca_key);
+  return written;
+}
+
+Status join_cell(const Context& context, const JoinToken& token,
+                 const JoinedHost& host, const string& principal,
+                 Interrupts& interrupts) {
+  const auto file = credentials_file(context.data, host.role);
+  const auto own = own_credentials(file, token, principal);
+  if (!own) return tl::unexpected(own.error());
+  auto joined = ask_to_join(token, host, *own);
+  // With an answer that did not come, this host may be a member.
+  if (!joined && joined.error().code != Errc::unreachable) {
+    std::error_code ignored;
+    fs::remove(file, ignored);
+  }
+  if (joined) await_admission(*own, interrupts);
+  return joined;
+}
+
+Result tell(const Context& context, const JoinedHost& host,
+            const string& principal, const string& how) {
+  if (context.json)
+    print(JsonObject()
+              .text("cell", host.cell)
+              .text("principal", principal)
+              .text("data", context.data.string())
+              .done() +
+          '\n');
+  else if (!context.quiet)
+    say(fmt::format("joined the cell {} as {}{}", host.cell, principal, how));
+  return 0;
+}
+
+// Before anything is written here. Its managers look again when they are asked.
+Status check_program(const JoinToken& token) {
+  const cluster::Program cell{token.version,
+                              {token.protocol, token.protocol_oldest}};
+  if (auto why = cluster::why_apart(cell, "this host", this_program().version,
+                                    this_program().protocol))
+    return fail(Errc::rejected, std::move(*why));
+  return {};
+}
+
+}  // namespace
+
+Result command_join(const Context& context, const Arguments& arguments) {
+  Interrupts interrupts;
+  const auto token = read_token(arguments.words[0]);
+  if (!token) return tl::unexpected(token.error());
+  if (auto good = check_program(*token); !good)
+    return tl::unexpected(good.error());
+  const auto host = host_of(*token, arguments);
+  if (!host) return tl::unexpected(host.error());
+  const string principal = cluster::principal_of(token->role, host->name);
+  if (auto good = prepare(context.data, host->role); !good)
+    return tl::unexpected(good.error());
+  // One of the first managers asks nobody.
+  auto joined = token->id == 0
+                    ? Status()
+                    : join_cell(context, *token, *host, principal, interrupts);
+  if (joined && host->role == Config::Role::cell)
+    joined = become_manager(context, *token);
+  if (!joined) return tl::unexpected(joined.error());
+  if (auto written = write_host_files(context, *host); !written)
+    return tl::unexpected(written.error());
+  if (host->role == Config::Role::user)
+    return tell(context, *host, principal, "");
+  if (arguments.has("--no-start"))
+    return tell(context, *host, principal,
+                fmt::format("; start its daemon with \"reeve up --detach "
+                            "--data {}\"",
+                            context.data.string()));
+  const auto started = start_node(context, interrupts);
+  if (!started)
+    return fail(
+        started.error().code,
+        fmt::format("this host joined the cell {} as {}, and its daemon "
+                    "did not start: {}",
+                    host->cell, principal, started.error().text));
+  return tell(context, *host, principal,
+              *started == Started::by_systemd
+                  ? "; systemd keeps its daemon (reeved.service)"
+                  : fmt::format("; its daemon runs until \"reeve down\" or the "
+                                "next boot, a unit for systemd is {}",
+                                unit_file(context).string()));
+}
+
+}  // namespace reeve::tools
