@@ -65,6 +65,7 @@ class Month {
     log_ = must(store::Log::open(options));
     cell_.checks = false;
     for (const char* name : {"vision", "speech", "robotics"}) add_project(name);
+    share_with_anyone();
     for (std::uint32_t i = 0; i < gpu_nodes + 2; ++i) join(i);
   }
 
@@ -104,6 +105,23 @@ class Month {
     cell_.writer.add(
         schema::CreateProjectCreated(builder, builder.CreateString(name)),
         Sequence{});
+    cell_.settle();
+  }
+
+  // Or the month would have a line from its first day to its last, and no gaps.
+  void share_with_anyone() {
+    flatbuffers::FlatBufferBuilder builder;
+    const auto name = builder.CreateString("default");
+    schema::AccountSpecBuilder spec(builder);
+    spec.add_kind(schema::AccountKind::group);
+    spec.add_name(name);
+    spec.add_gpu_sharing(schema::GpuSharing::anyone);
+    builder.Finish(schema::CreateSetAccount(builder, spec.Finish()));
+    const auto* command =
+        flatbuffers::GetRoot<schema::SetAccount>(builder.GetBufferPointer());
+    if (!decide_set_account(cell_.state, *command, cell_.origin("root"),
+                            cell_.writer))
+      throw std::runtime_error("the group cannot be set");
     cell_.settle();
   }
 

@@ -50,6 +50,7 @@ class Browser:
                                  targetId=page["targetId"])["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(domain + ".enable")
+        self.call("Performance.enable", timeDomain="threadTicks")
         self.size(width, height)
         self.theme(dark)
 
@@ -122,6 +123,12 @@ class Browser:
         if "exceptionDetails" in done:
             raise BrowserError(f"{expression}: {done['exceptionDetails']}")
         return done["result"].get("value")
+
+    def cpu_s(self):
+        """CPU time of the page's thread so far, in seconds."""
+        metrics = self.call("Performance.getMetrics")["metrics"]
+        return next(one["value"] for one in metrics
+                    if one["name"] == "TaskDuration")
 
     def wait_for(self, expression, seconds=PATIENCE_S):
         end = time.monotonic() + seconds

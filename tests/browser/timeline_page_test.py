@@ -2,7 +2,8 @@
 zoomed, searched and pointed at. REEVE_SCREENSHOTS=DIR keeps pictures of it.
 
 Frames are counted in the page while the test moves the wheel and the pointer.
-The bound is low: the machine of the tests may be busy with others."""
+The machine of the tests may be busy with others, so what a frame costs the
+page's thread is bounded, and not how many of them there are."""
 import json
 import os
 import subprocess
@@ -18,7 +19,8 @@ BIN, TESTS = os.environ["REEVE_BIN"], os.environ["REEVE_TESTS"]
 SESSIONS = int(os.environ.get("REEVE_SESSIONS", "100000"))
 # How much longer the programs take than in a release build.
 PATIENCE_S = 300 * int(os.environ.get("REEVE_SLOWNESS", "1"))
-FRAMES_PER_S_MIN = 20
+FRAME_CPU_MS_MAX = 50 * int(os.environ.get("REEVE_SLOWNESS", "1"))
+FRAMES_MIN = 5
 PAGE_BYTES_MAX = 10_000_000
 SKIPPED = 77
 SHIFT = 8
@@ -109,18 +111,21 @@ class TimelinePageTest(unittest.TestCase):
         self.browser.key("Enter", text="\r", code=13)
 
     def frames(self, what, act, times):
-        """Frames per second while act(i) is done again and again."""
+        """What a frame costs the page's thread, in ms of CPU, while act(i) is
+        done again and again."""
         self.browser.run("frame_times.length = 0")
-        begun = time.monotonic()
+        begun, cpu_begun = time.monotonic(), self.browser.cpu_s()
         for i in range(times):
             act(i)
         seconds = time.monotonic() - begun
         times = sorted(self.browser.run("frame_times"))
-        rate = len(times) / seconds
-        print(f"{what}: {rate:.0f} frames/s, median "
+        self.assertGreater(len(times), FRAMES_MIN)
+        cost_ms = (self.browser.cpu_s() - cpu_begun) * 1e3 / len(times)
+        print(f"{what}: {cost_ms:.1f} ms of CPU for a frame, "
+              f"{len(times) / seconds:.0f} frames/s, median "
               f"{times[len(times) // 2]:.1f} ms, 95 % within "
               f"{times[len(times) * 95 // 100]:.1f} ms", file=sys.stderr)
-        return rate
+        return cost_ms
 
     def test_the_page_is_small_and_opens_soon(self):
         self.assertLess(self.told["bytes"], PAGE_BYTES_MAX)
@@ -134,12 +139,12 @@ class TimelinePageTest(unittest.TestCase):
         wheel = lambda i: self.browser.mouse(
             "mouseWheel", 800, 400, deltaX=0,
             deltaY=-60 if i % 40 < 20 else 60)
-        rates = [self.frames("zoom, all in sight", wheel, 80)]
+        costs = [self.frames("zoom, all in sight", wheel, 80)]
         for _ in range(6):
             self.browser.mouse("mouseWheel", 800, 400, deltaX=0, deltaY=-120)
         self.browser.mouse("mousePressed", 900, 500, button="left",
                            clickCount=1)
-        rates.append(self.frames("drag", lambda i: self.browser.mouse(
+        costs.append(self.frames("drag", lambda i: self.browser.mouse(
             "mouseMoved", 900 - i % 60 * 5, 500 - i % 30 * 3, button="left",
             buttons=1), 80))
         self.browser.mouse("mouseReleased", 700, 500, button="left",
@@ -150,8 +155,8 @@ class TimelinePageTest(unittest.TestCase):
         for _ in range(8):
             self.browser.key("[", text="[")
         self.keep("low_rows")
-        rates.append(self.frames("zoom, low rows", wheel, 80))
-        self.assertGreater(min(rates), FRAMES_PER_S_MIN)
+        costs.append(self.frames("zoom, low rows", wheel, 80))
+        self.assertLess(max(costs), FRAME_CPU_MS_MAX)
 
     def test_search_finds_a_session_and_shows_its_facts(self):
         wanted = next(one for one in self.allocations
@@ -211,7 +216,7 @@ class TimelinePageTest(unittest.TestCase):
         self.browser.key("Escape", code=27)
         self.browser.run("document.getElementById('fit').click()")
         told = set()
-        for y in range(int(place["top"]) + 40, 780, 37):
+        for y in range(int(place["top"]) + 40, 780, 11):
             for x in range(110, 1390, 20):
                 self.browser.mouse("mouseMoved", x, y)
                 told.add(self.facts().get("title", "").split(":")[0])

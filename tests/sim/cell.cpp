@@ -84,10 +84,14 @@ void Cell::partition() {
                    : direction == 1 ? "from the daemon"
                                     : "towards the daemon",
                    (until.value - world_.loop.now().value) / ms_ns);
-  if (direction != 1) world_.network.cut(node.end(), world_.daemon, until);
-  if (direction != 2) world_.network.cut(world_.daemon, node.end(), until);
-  if (world_.random.one_in(2))
-    world_.loop.at(until, [&node] { node.reconnected(); });
+  const bool breaks = world_.random.one_in(2);
+  const auto sent =
+      breaks ? Network::Meanwhile::lost : Network::Meanwhile::held;
+  if (direction != 1)
+    world_.network.cut(node.end(), world_.daemon, until, sent);
+  if (direction != 2)
+    world_.network.cut(world_.daemon, node.end(), until, sent);
+  if (breaks) world_.loop.at(until, [&node] { node.reconnected(); });
 }
 
 void Cell::jump_clock() {

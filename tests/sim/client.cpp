@@ -128,6 +128,8 @@ cluster::Spec Client::draw_spec() {
         random.between(duration_ns + second_ns, 2 * duration_ns + minute_ns);
   if (random.one_in(world_.plan.limits ? 16 : 6))
     spec.time_limit_ns = random.spread(second_ns, task_ns_max);
+  if (random.one_in(4))
+    spec.cut_off_ns = random.spread(cluster::cut_off_ns_min, 5 * minute_ns);
   if (random.one_in(8)) spec.grace_ns = random.spread(ms_ns, 20 * second_ns);
   if (spec.time_limit_ns > 1 && random.one_in(2)) {
     spec.warn_signal = 10;

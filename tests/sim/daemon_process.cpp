@@ -96,11 +96,12 @@ void DaemonProcess::on_packet(const Packet& packet) {
            });
       break;
     }
-    case Packet::Kind::heartbeat:
-      core_.on_heartbeat(
-          schema::text(schema::verified<schema::Heartbeat>(bytes)->agent()),
-          now());
+    case Packet::Kind::heartbeat: {
+      const auto& beat = *schema::verified<schema::Heartbeat>(bytes);
+      core_.on_heartbeat(schema::text(beat.agent()), now(),
+                         {beat.tasks(), beat.sent()});
       break;
+    }
     case Packet::Kind::read: {
       const auto& read = *schema::verified<schema::LogRead>(bytes);
       return publish(packet.from, Packet::Kind::chunk,

@@ -45,6 +45,7 @@ void Keeper::launch(const keeper::TaskSpec& spec) {
   task.status.key = key;
   task.duration_ns = std::stoull(spec.argv.at(1));
   task.exit_code = std::stoi(spec.argv.at(2));
+  task.cut_off_ns = spec.cut_off_ns;
   later(world_.random.spread(ms_ns, 2 * second_ns),
         [this, key] { start(key); });
 }
@@ -52,6 +53,13 @@ void Keeper::launch(const keeper::TaskSpec& spec) {
 void Keeper::start(const TaskKey& key) {
   Task* task = find(key);
   if (!task || task->status.state != TaskState::queued) return;
+  if (is_cut_off(*task)) {
+    world_.probes.hit(Probe::cut_off_unstarted);
+    task->status.state = TaskState::start_failed;
+    task->status.error = "cut off";
+    task->ended_at = world_.loop.now();
+    return say(keeper::StartFailed{key, task->status.error});
+  }
   if (world_.fault(world_.plan.start_fails_ppm)) {
     world_.probes.hit(Probe::start_failed);
     if (world_.random.one_in(2)) {
@@ -74,6 +82,7 @@ void Keeper::start(const TaskKey& key) {
   world_.loop.note("{}: {} runs", node_, keeper::to_string(key));
   world_.oracle.task_started(key, node_);
   later(task->duration_ns, [this, key] { finish(key, 0); });
+  watch_cut_off(key);
   say(keeper::Started{key, task->status.pid, task->status.started_at, {}});
 }
 
@@ -101,8 +110,38 @@ void Keeper::stop(const TaskKey& key, std::uint32_t grace_ms) {
   }
   if (task->status.state != TaskState::running) return;
   world_.oracle.stop_heard(key);
+  end(*task, grace_ms);
+}
+
+void Keeper::heard(Time at) {
+  heard_ = std::max(heard_, at);
+}
+
+bool Keeper::is_cut_off(const Task& task) const {
+  return task.cut_off_ns != 0 && heard_.value != 0 &&
+         heard_.value + task.cut_off_ns <= world_.loop.now().value;
+}
+
+void Keeper::watch_cut_off(const TaskKey& key) {
+  Task* task = find(key);
+  if (!task || task->status.state != TaskState::running ||
+      task->cut_off_ns == 0)
+    return;
+  if (is_cut_off(*task)) {
+    world_.probes.hit(Probe::cut_off_ended);
+    world_.loop.note("{}: {} is cut off for too long", node_,
+                     keeper::to_string(key));
+    return end(*task, cluster::cut_off_grace_ns / ms_ns);
+  }
+  const std::uint64_t now = world_.loop.now().value;
+  const std::uint64_t since = heard_.value == 0 ? now : heard_.value;
+  later(since + task->cut_off_ns - now, [this, key] { watch_cut_off(key); });
+}
+
+void Keeper::end(Task& task, std::uint32_t grace_ms) {
+  const TaskKey key = task.status.key;
   later(grace_ms * ms_ns, [this, key] { kill(key, true); });
-  if (std::exchange(task->stopping, true)) return;
+  if (std::exchange(task.stopping, true)) return;
   later(world_.random.spread(ms_ns, 10 * second_ns),
         [this, key] { kill(key, false); });
 }
@@ -113,6 +152,7 @@ void Keeper::kill(const TaskKey& key, bool by_force) {
   if (task->deaf && !by_force) return;
   if (task->stuck_until > world_.loop.now()) {
     world_.probes.hit(Probe::task_stuck);
+    world_.oracle.task_stuck(key);
     return later(task->stuck_until.value - world_.loop.now().value,
                  [this, key] { kill(key, true); });
   }
@@ -169,6 +209,7 @@ std::string Keeper::first_task() const {
 
 void Keeper::crash() {
   ++life_;
+  heard_ = {};
   listener_ = nullptr;
   // What waited for its start was in no journal.
   std::erase_if(tasks_, [](const auto& entry) {

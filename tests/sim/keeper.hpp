@@ -35,6 +35,7 @@ class Keeper {
   // Tasks here take no notice of it.
   void signal(const TaskKey& key, int signo);
   void forget(const TaskKey& key);
+  void heard(Time at);
   std::vector<keeper::TaskStatus> list() const;
   agent::Newest newest() const { return newest_; }
 
@@ -56,6 +57,7 @@ class Keeper {
     Time launched_at;  // true times, of the journal's records
     Time ended_at;
     bool stopping = false;
+    std::uint64_t cut_off_ns = 0;
   };
   struct Gone {
     Task task;
@@ -68,6 +70,9 @@ class Keeper {
   }
   Task* find(const TaskKey& key);
   void start(const TaskKey& key);
+  bool is_cut_off(const Task& task) const;
+  void watch_cut_off(const TaskKey& key);
+  void end(Task& task, std::uint32_t grace_ms);
   void repeat(const Task& task);
   void kill(const TaskKey& key, bool by_force);
   void finish(const TaskKey& key, int signal);
@@ -79,6 +84,7 @@ class Keeper {
   const HostClock& clock_;
   Listener listener_;
   agent::Newest newest_;
+  Time heard_;              // by true time; 0: never
   std::uint64_t life_ = 0;  // what a dead keeper was about to do is not done
   std::map<TaskKey, Task> tasks_;
   keeper::Forgotten forgotten_;

@@ -9,9 +9,10 @@ End Network::attach(std::string name, Handler handler) {
   return static_cast<End>(ends_.size() - 1);
 }
 
-bool Network::is_cut(End from, End to) const {
+const Network::Cut* Network::cut_now(End from, End to) const {
   const auto found = cut_.find({from, to});
-  return found != cut_.end() && loop_.now() < found->second;
+  const bool is_cut = found != cut_.end() && loop_.now() < found->second.until;
+  return is_cut ? &found->second : nullptr;
 }
 
 void Network::heal() {
@@ -21,7 +22,8 @@ void Network::heal() {
 
 void Network::send(End from, End to, Packet packet) {
   packet.from = from;
-  if (is_cut(from, to)) return;
+  const Cut* cut = cut_now(from, to);
+  if (cut && cut->sent == Meanwhile::lost) return;
   if (faults_ && random_.chance(plan_.lost_ppm)) {
     probes_.hit(Probe::message_lost);
     return;
@@ -42,8 +44,19 @@ void Network::carry(End from, End to, const Packet& packet) {
     Time& last = last_arrival_[{from, to}];
     arrival = last = std::max(arrival, last);
   }
-  loop_.at(arrival, [this, from, to, packet] {
-    if (!is_cut(from, to)) ends_[index(to)].handler(packet);
+  arrive(from, to, packet, arrival);
+}
+
+// A connection that stands still keeps the order of what it holds.
+void Network::arrive(End from, End to, const Packet& packet, Time at) {
+  loop_.at(at, [this, from, to, packet] {
+    const Cut* cut = cut_now(from, to);
+    if (!cut) return ends_[index(to)].handler(packet);
+    if (cut->sent == Meanwhile::lost) return;
+    probes_.hit(Probe::message_held);
+    Time& last = last_arrival_[{from, to}];
+    last = std::max(last, cut->until);
+    arrive(from, to, packet, last);
   });
 }
 

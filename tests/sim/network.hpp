@@ -48,20 +48,29 @@ class Network {
   End attach(std::string name, Handler handler);
   void send(End from, End to, Packet packet);
 
-  // Nothing passes from one to the other until then.
-  void cut(End from, End to, Time until) { cut_[{from, to}] = until; }
-  bool is_cut(End from, End to) const;
+  // Nothing passes from one to the other until then. What is sent meanwhile
+  // comes when it is over, if the connection outlives it, or never.
+  enum class Meanwhile { lost, held };
+  void cut(End from, End to, Time until, Meanwhile sent) {
+    cut_[{from, to}] = {until, sent};
+  }
   // No faults from now on; what is under way arrives.
   void heal();
   const std::string& name(End end) const { return ends_[index(end)].name; }
 
  private:
+  struct Cut {
+    Time until;
+    Meanwhile sent = Meanwhile::lost;
+  };
   struct Attached {
     std::string name;
     Handler handler;
   };
   static std::size_t index(End end) { return static_cast<std::size_t>(end); }
+  const Cut* cut_now(End from, End to) const;
   void carry(End from, End to, const Packet& packet);
+  void arrive(End from, End to, const Packet& packet, Time at);
 
   Loop& loop_;
   Random& random_;
@@ -69,7 +78,7 @@ class Network {
   Probes& probes_;
   bool faults_ = true;
   std::vector<Attached> ends_;
-  std::map<std::pair<End, End>, Time> cut_;
+  std::map<std::pair<End, End>, Cut> cut_;
   std::map<std::pair<End, End>, Time> last_arrival_;
 };
 

@@ -72,6 +72,7 @@ class AgentProcess : public Process {
                world.random.next(), world.random.next(), 0}) {}
 
   void begin() {
+    core_.set_host_time(world_.loop.now().value);
     if (node_.simulated()) {
       core_.on_runtime_ready({}, {}, {}, now());
       return perform();
@@ -214,6 +215,8 @@ class AgentProcess : public Process {
            });
     };
     Keeper& keeper = node_.keeper_;
+    if (effects.heard != 0)
+      tell([&keeper, at = Time{effects.heard}] { keeper.heard(at); });
     for (const auto& spec : effects.launches)
       tell([&keeper, spec] { keeper.launch(spec); });
     for (const auto& one : effects.stops)
@@ -238,6 +241,7 @@ class AgentProcess : public Process {
     armed_ = due;
     later(core_.wait_ns(), [this, due] {
       if (due == armed_) armed_ = Time{};
+      core_.set_host_time(world_.loop.now().value);
       if (std::exchange(reconnected_, false)) core_.on_reconnected(now());
       core_.on_tick(now());
       perform_soon();

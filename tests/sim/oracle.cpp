@@ -133,6 +133,8 @@ void Oracle::look_at(const schema::Event& event) {
   if (const auto* submitted = event.body_as_SessionSubmitted())
     look_at_submitted(event, *submitted);
   if (const auto* exited = event.body_as_TaskExited()) look_at_exited(*exited);
+  if (const auto* returned = event.body_as_NodeReturned())
+    look_at_returned(*returned);
   if (const auto* stopping = event.body_as_SessionStopping())
     look_at_stopping(*stopping);
   if (const auto* requeued = event.body_as_SessionRequeued())
@@ -170,6 +172,7 @@ void Oracle::count(const schema::Event& event) {
       check_quotas(placed, now);
       check_array(placed);
       check_quarantines(placed);
+      check_sharing(placed);
       return check_reservations(placed, now);
     }
     case EventBody::ReservationSet: return probes_.hit(Probe::reservation_set);
@@ -256,7 +259,7 @@ void Oracle::note_refused(const schema::Reply& reply) {
   if (rejection.code() == schema::RejectCode::no_space)
     probes_.hit(Probe::refused_without_room);
   // Only this one says that it may still take effect.
-  if (schema::text(rejection.rule()) == "not_kept") return;
+  if (schema::text(rejection.rule()) == schema::not_kept_rule) return;
   const auto found = submissions_.find(
       {reply.command_id()->high(), reply.command_id()->low()});
   if (found == submissions_.end()) return;

@@ -57,6 +57,7 @@ class Oracle {
   void task_granted(const TaskKey& key, std::vector<Grant> grants);
   void task_started(const TaskKey& key, const std::string& node);
   void task_ended(const TaskKey& key);
+  void task_stuck(const TaskKey& key);      // nothing can end it for a while
   void task_lost(const TaskKey& key);       // it ended, and how is not known
   void task_unwritten(const TaskKey& key);  // nobody will know that it ran
   void stop_heard(const TaskKey& key) const;
@@ -71,6 +72,7 @@ class Oracle {
     bool running = false;
     bool lost = false;
     bool unwritten = false;
+    bool stuck = false;
     std::uint32_t starts = 0;
     std::vector<Grant> grants;
   };
@@ -87,6 +89,7 @@ class Oracle {
                          const schema::SessionSubmitted& body);
   void note_refused(const schema::Reply& reply);
   void look_at_exited(const schema::TaskExited& body) const;
+  void look_at_returned(const schema::NodeReturned& body) const;
   void count(const schema::Event& event);
   void check_shape(const schema::SessionPlaced& body) const;
   void check_turn(const schema::SessionPlaced& body, Time now) const;
@@ -94,12 +97,14 @@ class Oracle {
   void check_quotas(const schema::SessionPlaced& body, Time now) const;
   void check_array(const schema::SessionPlaced& body) const;
   void check_quarantines(const schema::SessionPlaced& body) const;
+  void check_sharing(const schema::SessionPlaced& body) const;
   void check_reservations(const schema::SessionPlaced& body, Time now) const;
   void look_at_stopping(const schema::SessionStopping& body) const;
   void look_at_requeued(const schema::SessionRequeued& body);
   void look_at_ended(const schema::SessionEnded& body) const;
   bool given_up(const TaskKey& key) const;
   void check_devices(const std::string& node) const;
+  void check_attempts(const TaskKey& key) const;
 
   Loop& loop_;
   Probes& probes_;

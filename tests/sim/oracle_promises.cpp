@@ -196,6 +196,28 @@ void Oracle::check_quarantines(const schema::SessionPlaced& body) const {
   }
 }
 
+// Nobody of another project shares its GPUs: no group asks for anything else.
+void Oracle::check_sharing(const schema::SessionPlaced& body) const {
+  const auto& session = *truth_.session(SessionId{body.session()});
+  std::set<std::pair<std::uint32_t, std::uint32_t>> shared;
+  for (const cluster::Task& task : session.tasks)
+    for (const auto& share : task.devices)
+      if (share.milli() < milli_per_device)
+        shared.emplace(task.node.value, share.device());
+  if (shared.empty()) return;
+  truth_.visit_sessions({}, [&](const cluster::Session& other) {
+    if (other.owners.project == session.owners.project) return true;
+    for (const cluster::Task& task : other.tasks)
+      for (const auto& share : task.devices)
+        SIM_CHECK(task.phase == cluster::TaskPhase::exited ||
+                      !shared.contains({task.node.value, share.device()}),
+                  "s-{} shares device {} of {} with s-{} of another project",
+                  session.id.value, share.device(),
+                  truth_.node(task.node)->name, other.id.value);
+    return true;
+  });
+}
+
 // What is kept now is given to those only who named it; and they get nothing
 // else.
 void Oracle::check_reservations(const schema::SessionPlaced& body,

@@ -24,6 +24,24 @@ void Oracle::task_started(const TaskKey& key, const std::string& node) {
   life.node = node;
   ++running_;
   check_devices(node);
+  check_attempts(key);
+}
+
+// Of a session one attempt lives at a time, wherever its hosts are cut off.
+void Oracle::check_attempts(const TaskKey& key) const {
+  const TaskKey first{key.session, 0, 0};
+  for (auto it = lives_.lower_bound(first);
+       it != lives_.end() && it->first.session == key.session; ++it) {
+    const auto& [other, life] = *it;
+    SIM_CHECK(!life.running || life.stuck || other.attempt == key.attempt,
+              "{} starts on {} and {} lives on {} still",
+              keeper::to_string(key), lives_.at(key).node,
+              keeper::to_string(other), life.node);
+  }
+}
+
+void Oracle::task_stuck(const TaskKey& key) {
+  lives_[key].stuck = true;
 }
 
 // The manager gave it up, drained its node for it, and said so: whoever resumes
@@ -78,6 +96,20 @@ void Oracle::stop_heard(const TaskKey& key) const {
   SIM_CHECK(!wanted, "{} is told to end, but s-{} is {}",
             keeper::to_string(key), key.session,
             schema::EnumNameSessionState(session->state));
+}
+
+// What was given up with a node has ended when the node comes back.
+void Oracle::look_at_returned(const schema::NodeReturned& body) const {
+  const auto& node = *truth_.node(NodeId{body.node()});
+  for (const auto& [key, life] : lives_) {
+    if (!life.running || life.node != node.name || given_up(key)) continue;
+    const auto* session = truth_.session(SessionId{key.session});
+    SIM_CHECK(session && !cluster::has_ended(session->state) &&
+                  session->attempt == key.attempt &&
+                  session->tasks[key.rank].phase != cluster::TaskPhase::exited,
+              "{} returned and {} lives there still", node.name,
+              keeper::to_string(key));
+  }
 }
 
 void Oracle::look_at_exited(const schema::TaskExited& body) const {

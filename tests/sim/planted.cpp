@@ -17,9 +17,13 @@ Plant chosen_plant = Plant::none;
 namespace sim {
 namespace {
 
-constexpr const char* plant_names[] = {
-    "none",          "sync_skipped",    "epoch_unchecked",
-    "release_twice", "repeat_executed", "snapshot_off_by_one"};
+constexpr const char* plant_names[] = {"none",
+                                       "sync_skipped",
+                                       "epoch_unchecked",
+                                       "release_twice",
+                                       "repeat_executed",
+                                       "given_up_early",
+                                       "snapshot_off_by_one"};
 
 const PlantedBug* chosen_bug = nullptr;
 std::optional<Saboteur> saboteur;

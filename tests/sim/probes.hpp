@@ -13,6 +13,7 @@ namespace reeve::sim {
   X(message_lost, "message lost")                                    \
   X(message_doubled, "message doubled")                              \
   X(message_late, "message late, overtaken")                         \
+  X(message_held, "message held until a cut was over")               \
   X(partition_both, "partition, both directions")                    \
   X(partition_one, "partition, one direction")                       \
   X(daemon_crashed, "daemon crashed")                                \
@@ -44,6 +45,8 @@ namespace reeve::sim {
   X(launch_void, "launch from before a list ignored")                \
   X(surplus_stopped, "surplus task stopped")                         \
   X(task_adopted, "running task adopted by a new agent")             \
+  X(cut_off_ended, "task ended by its host, cut off")                \
+  X(cut_off_unstarted, "launch refused by a host, cut off")          \
   X(keeper_buried, "task lost with its keeper")                      \
   X(keeper_refused, "keeper refused an order")                       \
   X(fact_foreign, "fact of an unknown task")                         \

@@ -11,13 +11,32 @@ namespace reeve::sim {
 
 using cluster::DeviceGrant;
 
+namespace {
+
+cluster::AccountIndex sharer_in(const cluster::State& state,
+                                const cluster::Session& session) {
+  return cluster::sharer_of(
+      state.accounts().at(session.owners.group).gpu_sharing, session.owners);
+}
+
+}  // namespace
+
 Ask::Ask(const cluster::State& state, const cluster::Session& of)
     : session(&of), spec(state.spec(of)) {
   if (!spec.constraint.empty())
     constraint = Constraint::parse(spec.constraint).value();
+  sharer = sharer_in(state, of);
 }
 
 namespace {
+
+// No other than the session's own, unless they are anyone's.
+bool may_share(const Room::Device& device, const Ask& ask) {
+  return ask.sharer == cluster::any_sharer ||
+         (ask.sharer != cluster::no_sharer &&
+          std::all_of(device.sharers.begin(), device.sharers.end(),
+                      [&](auto other) { return other == ask.sharer; }));
+}
 
 // What a task takes of the memory of a device.
 std::int64_t memory_of(const Ask& ask, std::int64_t all_memory_bytes) {
@@ -32,7 +51,7 @@ std::int64_t memory_of(const Ask& ask, std::int64_t all_memory_bytes) {
 bool serves(const Room::Device& device, const Ask& ask) {
   if (!device.offered) return false;
   if (ask.spec.gpu_milli >= milli_per_device) return device.whole();
-  return device.milli >= ask.spec.gpu_milli &&
+  return may_share(device, ask) && device.milli >= ask.spec.gpu_milli &&
          device.memory_bytes >= memory_of(ask, device.all_memory_bytes);
 }
 
@@ -66,9 +85,10 @@ void Room::take(const Ask& ask, const std::vector<DeviceGrant>& grants) {
   cpu_milli -= ask.session->cpu_milli;
   memory_bytes -= static_cast<std::int64_t>(ask.session->memory_bytes);
   for (const auto& grant : grants) {
-    devices.at(grant.device).milli -= grant.milli;
-    devices.at(grant.device).memory_bytes -=
-        static_cast<std::int64_t>(grant.memory_bytes);
+    Device& device = devices.at(grant.device);
+    device.milli -= grant.milli;
+    device.memory_bytes -= static_cast<std::int64_t>(grant.memory_bytes);
+    if (grant.milli < milli_per_device) device.sharers.push_back(ask.sharer);
   }
 }
 
@@ -76,9 +96,13 @@ void Room::give(const Ask& ask, const std::vector<DeviceGrant>& grants) {
   cpu_milli += ask.session->cpu_milli;
   memory_bytes += static_cast<std::int64_t>(ask.session->memory_bytes);
   for (const auto& grant : grants) {
-    devices.at(grant.device).milli += grant.milli;
-    devices.at(grant.device).memory_bytes +=
-        static_cast<std::int64_t>(grant.memory_bytes);
+    Device& device = devices.at(grant.device);
+    device.milli += grant.milli;
+    device.memory_bytes += static_cast<std::int64_t>(grant.memory_bytes);
+    const auto own =
+        std::find(device.sharers.begin(), device.sharers.end(), ask.sharer);
+    if (grant.milli < milli_per_device && own != device.sharers.end())
+      device.sharers.erase(own);
   }
 }
 
@@ -109,6 +133,17 @@ Rooms rooms_of(const cluster::State& state, bool idle) {
           static_cast<std::int64_t>(node.devices[i].used_memory_bytes);
     }
   }
+  if (idle) return rooms;
+  state.visit_sessions({}, [&](const cluster::Session& session) {
+    for (const cluster::Task& task : session.tasks)
+      for (const auto& share : task.devices)
+        if (task.phase != cluster::TaskPhase::exited &&
+            share.milli() < milli_per_device)
+          rooms.at(task.node.value)
+              .devices.at(share.device())
+              .sharers.push_back(sharer_in(state, session));
+    return true;
+  });
   return rooms;
 }
 

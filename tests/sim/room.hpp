@@ -21,6 +21,7 @@ struct Ask {
   const cluster::Session* session;
   cluster::Spec spec;  // views into the state
   Constraint constraint;
+  cluster::AccountIndex sharer;  // of whom all shares of its GPU are
 
   // Its place depends on where others are.
   bool is_tied() const {
@@ -36,6 +37,7 @@ struct Room {
     std::int64_t memory_bytes = 0;
     std::int64_t all_memory_bytes = 0;
     bool offered = true;  // it is not in quarantine
+    std::vector<cluster::AccountIndex> sharers{};
     bool whole() const {
       return milli == milli_per_device && memory_bytes == all_memory_bytes;
     }

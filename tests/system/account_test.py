@@ -2,6 +2,8 @@
 and what becomes of sessions at them."""
 import json
 import os
+import pwd
+import shutil
 import sys
 import unittest
 
@@ -156,6 +158,26 @@ class AccountTest(CellTest):
                          "plain +default: order=fifo,")
         self.cell.reeve("group", "remove", "plain")
 
+    def test_a_group_says_who_shares_a_gpu(self):
+        def share(setting, code=0):
+            return self.cell.reeve("group", "set", "default", "--gpu-sharing",
+                                   setting, code=code)
+        self.assertRegex(self.cell.reeve("group", "list").out,
+                         r"default .* project *\n")
+        share("none")
+        self.assertEqual(
+            "none", self.listed("group", "default")["account"]["gpu_sharing"])
+        refused = self.cell.reeve("submit", "--gpus", "0.3", "--", "true",
+                                  code=3)
+        self.assertIn("gives no shares of a GPU", refused.err)
+        self.assertIn("--gpus 1", refused.err)
+        # Another word changes nothing about it.
+        self.cell.reeve("group", "set", "default", "--weight", "1")
+        self.assertEqual(
+            "none", self.listed("group", "default")["account"]["gpu_sharing"])
+        self.assertIn("friends", share("friends", code=2).err)
+        share("project")
+
     def test_a_group_takes_another_policy_while_it_runs(self):
         self.cell.reeve("group", "set", "default", "--policy", "fifo")
         self.assertEqual("fifo",
@@ -208,6 +230,41 @@ class AccountTest(CellTest):
         self.assertIn('"seen"', changes)
         self.assertEqual(1, sum(1 for line in changes.splitlines()
                                 if json.loads(line).get("id") == "seen"))
+
+
+@unittest.skipIf(os.geteuid() != 0, "nobody else can be the daemon's user")
+class OwnerTest(unittest.TestCase):
+    def test_a_cell_stays_its_owners_when_another_user_runs_it(self):
+        """As of a manager that gets deploy/systemd/manager-only.conf."""
+        cell = cells.Cell("[agent]\nenabled = false\n")
+        other = pwd.getpwnam("nobody")
+        try:
+            cell.up()
+            cell.reeve("user", "set", "ann", "--uid", "12345", "--admin", "yes")
+            cell.reeve("down")
+            # The build may lie where nobody else may look.
+            cell.bin = shutil.copytree(cells.BIN,
+                                       os.path.join(cell.base, "bin"))
+            os.chmod(cell.base, 0o755)
+            os.chmod(cell.bin, 0o755)
+            for folder, names, files in os.walk(cell.data):
+                for name in [folder, *(os.path.join(folder, one)
+                                       for one in files)]:
+                    os.chown(name, other.pw_uid, other.pw_gid)
+            os.chown(cell.work, other.pw_uid, other.pw_gid)
+            cell.identity = {"user": other.pw_uid, "group": other.pw_gid,
+                             "extra_groups": []}
+            cell.up()
+            self.assertEqual(other.pw_uid, os.stat(
+                f"/proc/{cell.daemon_pid()}").st_uid)
+            cell.identity = {}
+            cell.reeve("user", "set", "bob", "--uid", "12346")
+            cell.reeve("token", "list")
+        finally:
+            words = cell.last_words()
+            left = cell.stop()
+            self.assertEqual([], left, words)
+            cell.remove()
 
 
 if __name__ == "__main__":

@@ -73,8 +73,25 @@ class WrongUsageTest(CellTest):
         self.refused(4, "node", "drain", "nowhere", says=["nowhere"])
         self.refused(4, "gpu", "quarantine", "nowhere", "0", says=["nowhere"])
         self.refused(4, "gpu", "release", "nowhere", "0", says=["nowhere"])
+        self.refused(4, "gpu", "test", "nowhere", "0", says=["nowhere"])
         self.refused(4, "submit", "--on-node", "nowhere", "--", "true",
                      says=["nowhere"])
+
+    def test_an_unknown_token_or_member_is_not_found(self):
+        self.refused(4, "token", "revoke", "99999", says=["99999"])
+        self.refused(4, "members", "remove", "agent-nowhere",
+                     says=["agent-nowhere", "reeve members"])
+
+    def test_a_token_that_makes_no_sense_is_refused(self):
+        self.refused(2, "token", "create", says=["--role"])
+        self.refused(2, "token", "create", "--role", "king",
+                     says=["agent, manager, user"])
+        self.refused(3, "token", "create", "--role", "agent", "--ttl", "1s",
+                     says=["at least 1m"])
+        self.refused(3, "token", "create", "--role", "agent", "--name=-x",
+                     says=["letters, digits"])
+        self.refused(4, "token", "create", "--role", "user", "--name",
+                     "nobody-here", says=["reeve user set nobody-here"])
 
     def test_an_unknown_group_or_project_names_those_there_are(self):
         self.refused(4, "submit", "--group", "gold", "--", "true",

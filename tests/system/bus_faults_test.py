@@ -89,9 +89,10 @@ class HostileMessagesTest(CellTest):
         self.bus.publish("agent.sim.order", b"x")
         self.bus.publish("evt.session.1.session_ended", b"x")
         self.bus.publish("stat.sim", b"x")
+        self.bus.publish("out.sim.1.0", b"x")
         self.bus.flush()
         violations = [e for e in self.bus.errors if "Permissions" in e]
-        self.assertEqual(4, len(violations), self.bus.errors)
+        self.assertEqual(5, len(violations), self.bus.errors)
         self.assertEqual(self.before, self.quarantined())
 
 

@@ -118,7 +118,9 @@ class Cell:
         self.settings(settings)
         self.started = []
         self.bin = BIN
+        self.prefix = []  # of each call: where it runs
         self.identity = {}  # of the calls: user, group, extra_groups
+        self.variables = {}  # of the environment, of calls and daemons
 
     def settings(self, text):
         path = os.path.join(self.data, "cell.toml")
@@ -130,7 +132,7 @@ class Cell:
         options = {name: f"{os.environ[name]}:log_path={self.base}/report"
                    for name in SANITIZERS if name in os.environ}
         return {**os.environ, **options, "REEVE_DATA": self.data,
-                "NO_COLOR": "1"}
+                "NO_COLOR": "1", **self.variables}
 
     def reports(self):
         """What sanitizers had to say, by program and process."""
@@ -143,20 +145,21 @@ class Cell:
         how = {"cwd": self.work, "env": self.environment(), "text": True,
                "stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE,
                "stderr": subprocess.PIPE, **self.identity, **how}
-        child = subprocess.Popen([os.path.join(self.bin, "reeve"),
-                                  *arguments], **how)
+        child = subprocess.Popen(
+            [*self.prefix, os.path.join(self.bin, "reeve"), *arguments], **how)
         self.started.append(child)
         return child
 
     def finish(self, child, seconds=PATIENCE_S):
         out, err = child.communicate(timeout=seconds)
-        return Done(child.args[1:], child.returncode, out or "", err or "")
+        return Done(child.args[len(self.prefix) + 1:], child.returncode,
+                    out or "", err or "")
 
     def reeve(self, *arguments, code=0, seconds=PATIENCE_S, **how):
         """Runs to its end; `code` None takes any exit code."""
         given = how.pop("input", None)
         done = subprocess.run(
-            [os.path.join(self.bin, "reeve"), *arguments],
+            [*self.prefix, os.path.join(self.bin, "reeve"), *arguments],
             cwd=how.pop("cwd", self.work), env=self.environment(),
             capture_output=True, text=True, timeout=seconds, check=False,
             **self.identity, **({"input": given} if given is not None
@@ -192,6 +195,15 @@ class Cell:
             return shown if shown["state"] in states else None
         return wait_until(f"{session} is {' or '.join(states)}; "
                           f"{self.show(session)}", reached)
+
+    def start_daemon(self, **environment):
+        """Straight, without the CLI: it is to be killed while it starts."""
+        with open(os.path.join(self.data, "reeved.log"), "ab") as log:
+            return subprocess.Popen(
+                [*self.prefix, os.path.join(self.bin, "reeved"), "--data",
+                 self.data], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                cwd=self.base, start_new_session=True,
+                env={**self.environment(), **environment})
 
     def daemon_pid(self):
         return int(read(os.path.join(self.data, "reeved.pid")).split()[0])

@@ -15,12 +15,12 @@ import os
 import random
 import signal
 import statistics
-import subprocess
 import sys
 import time
 import unittest
 
 import cell as cells
+import ledger
 from cell import Cell, wait_until
 
 KILLS = int(os.environ.get("REEVE_KILLS", 200 // cells.SLOWNESS))
@@ -36,25 +36,6 @@ cpus = 64
 [log]
 snapshot_every = 2000
 """
-
-
-class Ledger:
-    """The lines of one client, by command id."""
-
-    def __init__(self, path):
-        self.intents, self.accepted, self.rejected = set(), {}, {}
-        self.unknown = 0
-        for line in cells.read(path).splitlines():
-            what, command, *rest = line.split()
-            if what == "intent":
-                self.intents.add(command)
-            elif what == "accepted":
-                self.accepted.setdefault(command, set()).add(
-                    (int(rest[0]), int(rest[1])))
-            elif what == "rejected":
-                self.rejected[command] = rest
-            else:
-                self.unknown += 1
 
 
 class CrashTest(unittest.TestCase):
@@ -76,24 +57,9 @@ class CrashTest(unittest.TestCase):
         self.cell.remove()
 
     def start_client(self, number):
-        path = os.path.join(self.cell.base, f"ledger-{number}")
-        with open(path, "wb") as out:
-            self.clients.append(subprocess.Popen(
-                [os.path.join(os.environ["REEVE_TESTS"], "ledger_client"),
-                 os.path.join(self.cell.data, "bus", "client.json"),
-                 self.cell.work, str(CLIENT_S), str(number)], stdout=out,
-                env=self.cell.environment()))
+        client, path = ledger.start_client(self.cell, number, CLIENT_S)
+        self.clients.append(client)
         return path
-
-    def start_daemon(self):
-        """Straight, without the CLI: it is to be killed while it starts."""
-        log = open(os.path.join(self.cell.data, "reeved.log"), "ab")
-        with log:
-            return subprocess.Popen(
-                [os.path.join(cells.BIN, "reeved"), "--data",
-                 self.cell.data], stdin=subprocess.DEVNULL, stdout=log,
-                stderr=log, cwd=self.cell.base, start_new_session=True,
-                env=self.cell.environment())
 
     def serves(self, daemon):
         words = cells.read(
@@ -134,7 +100,7 @@ class CrashTest(unittest.TestCase):
         self.cell.kill_daemon()
         self.kill_often()
 
-        daemon = self.start_daemon()
+        daemon = self.cell.start_daemon()
         wait_until("the daemon serves", lambda: self.serves(daemon))
         for client in self.clients:
             client.terminate()
@@ -160,7 +126,7 @@ class CrashTest(unittest.TestCase):
         cut_early = 0
         for _ in range(KILLS):
             at = time.monotonic()
-            daemon = self.start_daemon()
+            daemon = self.cell.start_daemon()
             if self.random.random() < 0.2:
                 time.sleep(self.random.random() * LIFE_S_MAX)
                 cut_early += not self.serves(daemon)
@@ -204,20 +170,20 @@ class CrashTest(unittest.TestCase):
         accepted = unknown = intents = 0
         ours = set()
         for path in paths:
-            ledger = Ledger(path)
-            accepted += len(ledger.accepted)
-            unknown += ledger.unknown
-            intents += len(ledger.intents)
-            self.assertEqual({}, ledger.rejected)
-            for command, answers in ledger.accepted.items():
+            told = ledger.Ledger(path)
+            accepted += len(told.accepted)
+            unknown += told.unknown
+            intents += len(told.intents)
+            self.assertEqual({}, told.rejected)
+            for command, answers in told.accepted.items():
                 self.assertEqual(1, len(answers),
                                  f"{command} got several answers: {answers}")
                 self.assertEqual(sorted(answers), submitted[command],
                                  f"{command} was acknowledged as {answers}")
-            for command in ledger.intents:
+            for command in told.intents:
                 self.assertLessEqual(len(submitted[command]), 1, command)
-                self.assertIn(command, ledger.accepted)
-            ours |= ledger.intents
+                self.assertIn(command, told.accepted)
+            ours |= told.intents
         for command, events in submitted.items():
             for _, session in events:
                 self.assertEqual(int(command in ours), ended[session],

@@ -89,7 +89,7 @@ class FullDiskTest(unittest.TestCase):
         self.assertFalse(os.path.exists(self.reserve))
         # And takes that, too: nothing can be kept, and nobody waits.
         self.fill()
-        done = self.cell.reeve("cancel", late, code=3, seconds=30)
+        done = self.cell.reeve("cancel", late, code=5, seconds=30)
         self.assertIn("free some space", done.err)
         done = self.cell.reeve("cancel", late, code=3, seconds=30)
         self.assertIn("free some space", done.err)
@@ -98,7 +98,9 @@ class FullDiskTest(unittest.TestCase):
         os.unlink(self.filler)
         wait_until("admission is open again", self.open_for_all)
         self.cell.await_state(late, "cancelled")
-        again = self.cell.submit("--", "true")
+        # What waited for room is kept a moment later.
+        again = wait_until("commands are taken again", lambda: self.cell.reeve(
+            "submit", "--", "true", code=None).out.strip())
         acknowledged.add(again)
         self.cell.reeve("wait", again)
         self.cell.reeve("cancel", long_one)
@@ -121,6 +123,8 @@ class FullDiskTest(unittest.TestCase):
         self.cell.reeve("cancel", ids[0])
         head = self.cell.status()["head_seq"]
         self.cell.kill_daemon()
+        # It may have given up ballast and reserve, together enough to open.
+        self.fill(keep_bytes=FLOOR_MIB << 20)
         self.cell.up()
         self.assertGreaterEqual(self.cell.status()["head_seq"], head)
         self.assertFalse(self.open_for_all())

@@ -44,7 +44,9 @@ class GpuTelemetryTest(CellTest):
         os.environ["REEVE_FAKE_NVML_SCRIPT"] = cls.script
         os.environ["LD_LIBRARY_PATH"] = cls.driver
         cls.port = free_port()
-        cls.SETTINGS = ('[agent]\nname = "host-1"\n[metrics]\n'
+        # There may be a real probe, which would not find the GPUs.
+        cls.SETTINGS = ('[agent]\nname = "host-1"\ngpu_tests = "none"\n'
+                        '[metrics]\n'
                         f'listen = "127.0.0.1:{cls.port}"\n')
         super().setUpClass()
 
@@ -83,6 +85,19 @@ class GpuTelemetryTest(CellTest):
 
     def await_metric(self, line):
         return wait_until(line, lambda: line in self.metrics())
+
+    def test_a_container_engine_finds_the_gpus(self):
+        path = os.path.join(self.cell.data, "node", "cdi", "reeve.json")
+        wait_until("the CDI file is there", lambda: os.path.exists(path))
+        self.assertEqual(0o600, os.stat(path).st_mode & 0o777)
+        with open(path, encoding="utf-8") as file:
+            kept = json.load(file)
+        self.assertEqual("reeve.dev/gpu", kept["kind"])
+        files = {device["name"]: [node["path"] for node in
+                                  device["containerEdits"]["deviceNodes"]]
+                 for device in kept["devices"]}
+        self.assertEqual(["/dev/nvidia3"], files["GPU-a"])
+        self.assertEqual(files["GPU-a"], files["0"])
 
     def test_each_sample_is_a_line_of_json(self):
         child = self.cell.start("gpus", "--live", "--json")

@@ -1,12 +1,13 @@
 // Load for the crash test: keeps submitting over one connection and writes a
 // ledger of what the cell said of each command.
 //
-// usage: ledger_client CREDENTIALS WORKDIR SECONDS NUMBER
+// usage: ledger_client CREDENTIALS WORKDIR SECONDS NUMBER [PAUSE_MS]
 //
 // One in three sessions is a real process that appends its command id to
 // WORKDIR/started (and some of them sleep), the others are simulated. It runs
 // until SIGTERM or for SECONDS, then waits for what is in flight. NUMBER tells
-// clients apart. Lines of standard output, flushed one by one:
+// clients apart. PAUSE_MS, 4 without, is between two commands. Lines of
+// standard output, flushed one by one:
 //
 //   intent ID             before it is sent for the first time
 //   accepted ID SEQ SESSION
@@ -41,7 +42,6 @@ using Clock = std::chrono::steady_clock;
 constexpr std::size_t in_flight_max = 24;
 // One command is given up after this, and sent again as the same command.
 constexpr auto command_timeout = 700ms;
-constexpr auto pause_between = 4ms;
 constexpr auto drain_timeout = 120s;
 
 std::atomic<bool> told_to_end = false;
@@ -99,7 +99,12 @@ class Ledger {
       return put_back(std::move(work));
     }
     const auto* reply = schema::verified<schema::Reply>(*buffer);
-    if (const auto* no = reply->rejection()) {
+    const auto* no = reply->rejection();
+    if (no && schema::text(no->rule()) == schema::not_kept_rule) {
+      line("unknown", work.number, "");
+      return put_back(std::move(work));
+    }
+    if (no) {
       line("rejected", work.number, schema::text(no->rule()));
     } else {
       line("accepted", work.number,
@@ -143,7 +148,7 @@ Status send(bus::Pipeline& pipeline, Ledger& ledger, Work work) {
 
 Status run(bus::Connection& connection, const bus::Credentials& credentials,
            const std::string& workdir, std::uint64_t number_of_client,
-           Clock::time_point end) {
+           std::chrono::milliseconds pause, Clock::time_point end) {
   bus::Client client(connection, bus::Subjects(credentials.cell),
                      credentials.principal);
   const std::uint64_t id = 0xc11e'0000 + number_of_client;
@@ -158,7 +163,7 @@ Status run(bus::Connection& connection, const bus::Credentials& credentials,
     }
     if (auto sent = send(pipeline, ledger, std::move(*again)); !sent)
       return sent;
-    std::this_thread::sleep_for(pause_between);
+    std::this_thread::sleep_for(pause);
   }
   // Every command gets its answer in the end.
   const auto limit = Clock::now() + drain_timeout;
@@ -180,24 +185,25 @@ int complain(const Error& error) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 5) {
+  if (argc != 5 && argc != 6) {
     fmt::print(stderr,
-               "usage: ledger_client CREDENTIALS WORKDIR SECONDS NUMBER\n");
+               "usage: ledger_client CREDENTIALS WORKDIR SECONDS NUMBER "
+               "[PAUSE_MS]\n");
     return 2;
   }
   ::signal(SIGTERM, [](int) { told_to_end = true; });
   const auto credentials = bus::load_credentials(argv[1]);
   if (!credentials) return complain(credentials.error());
   bus::ConnectionOptions options;
-  options.url = credentials->url;
-  options.user = credentials->principal;
-  options.password = credentials->password;
+  options.credentials = *credentials;
   options.name = "ledger";
   auto connection = bus::Connection::connect(options);
   if (!connection) return complain(connection.error());
   const auto end =
       Clock::now() + std::chrono::seconds(std::strtol(argv[3], nullptr, 10));
+  const std::chrono::milliseconds pause(
+      argc == 6 ? std::strtol(argv[5], nullptr, 10) : 4);
   const auto done = run(**connection, *credentials, argv[2],
-                        std::strtoull(argv[4], nullptr, 10), end);
+                        std::strtoull(argv[4], nullptr, 10), pause, end);
   return done ? 0 : complain(done.error());
 }

@@ -74,6 +74,8 @@ class DownTest(unittest.TestCase):
 
     def test_a_stopped_keeper_is_killed_with_its_tasks(self):
         os.kill(self.keeper, signal.SIGSTOP)
+        wait_until("the keeper is stopped", lambda: cells.read(
+            f"/proc/{self.keeper}/stat").rpartition(")")[2].split()[0] == "T")
         done = self.cell.reeve("down")
         self.assertIn(f"pid {self.keeper}, was killed", done.err)
         self.all_is_gone()
@@ -309,7 +311,7 @@ class OrdinaryUserTest(unittest.TestCase):
                                "touch tree; wait")
         wait_until("the tree stands", lambda: os.path.exists(
             self.cell.work + "/tree"))
-        pid = self.cell.show(one)["tasks"][0]["pid"]
+        pid = self.cell.await_state(one, "running")["tasks"][0]["pid"]
         tree = cells.children_of([pid]) | {pid}
         self.cell.kill_daemon()
         self.cell.up()

@@ -27,7 +27,7 @@ class QueueTest(CellTest):
         self.assertNotIn("late", text)
         refused = self.cell.reeve("queue", "--group", "none", code=4)
         self.assertIn("no resource group 'none'", refused.err)
-        self.cell.reeve("cancel", running, late, early)
+        self.cell.reeve("cancel", late, early, running)
         self.cell.await_state(running, "cancelled")
 
     def test_who_is_held_is_listed_with_what_it_waits_for(self):

@@ -1,7 +1,14 @@
 """A bare client of the bus, for messages that no program of ours would send."""
+import base64
+import itertools
 import json
 import os
 import socket
+import subprocess
+import tempfile
+
+# What stands before the 32 bytes of a private Ed25519 key in DER.
+KEY_HEAD = bytes.fromhex("302e020100300506032b657004220420")
 
 
 def escaped(name):
@@ -9,23 +16,64 @@ def escaped(name):
                    else f"={ord(c):02x}" for c in name) or "="
 
 
+def bytes_of(text):
+    """What a key in the text form of nkeys holds, without its checksum."""
+    return base64.b32decode(text + "=" * (-len(text) % 8))[:-2]
+
+
+def text_of(head, key):
+    """An nkey: head, key and checksum (CRC-16/XMODEM) in base32."""
+    data, crc = head + key, 0
+    for byte in data:
+        crc ^= byte << 8
+        for _ in range(8):
+            crc = (crc << 1 ^ 0x1021 if crc & 0x8000 else crc << 1) & 0xFFFF
+    data += crc.to_bytes(2, "little")
+    return base64.b32encode(data).decode().rstrip("=")
+
+
+def openssl(*arguments, data=None):
+    return subprocess.run(["openssl", *arguments], input=data, check=True,
+                          stdout=subprocess.PIPE).stdout
+
+
+class Key:
+    """The bus key of a seed: signs what the server asks to have signed."""
+    def __init__(self, seed):
+        self.private = KEY_HEAD + bytes_of(seed)[2:]
+        public = openssl("pkey", "-inform", "DER", "-pubout", "-outform",
+                         "DER", data=self.private)[-32:]
+        self.public = text_of(bytes([20 << 3]), public)
+
+    def sign(self, nonce):
+        with tempfile.TemporaryDirectory() as folder:
+            key, said = (os.path.join(folder, name) for name in ("k", "n"))
+            for name, data in ((key, self.private), (said, nonce.encode())):
+                with open(name, "wb") as file:
+                    file.write(data)
+            signature = openssl("pkeyutl", "-sign", "-rawin", "-inkey", key,
+                                "-keyform", "DER", "-in", said)
+        return base64.urlsafe_b64encode(signature).decode().rstrip("=")
+
+
 class RawBus:
-    def __init__(self, data):
-        path = os.path.join(data, "bus", "client.json")
+    def __init__(self, data, credentials="client.json"):
+        path = os.path.join(data, "bus", credentials)
         with open(path, encoding="utf-8") as file:
             credentials = json.load(file)
         self.principal = escaped(credentials["principal"])
         self.prefix = f"reeve.{escaped(credentials['cell'])}."
-        host, port = credentials["url"].rsplit("/", 1)[1].split(":")
+        host, port = credentials["urls"][0].rsplit("/", 1)[1].split(":")
         self.socket = socket.create_connection((host, int(port)), timeout=60)
         self.lines = self.socket.makefile("rb")
         self.info = json.loads(self.line().split(b" ", 1)[1])
+        key = Key(credentials["seed"])
         hello = {"verbose": False, "pedantic": False, "protocol": 1,
                  "lang": "python", "version": "0",
-                 "user": credentials["principal"],
-                 "pass": credentials["password"]}
+                 "nkey": key.public, "sig": key.sign(self.info["nonce"])}
         self.socket.sendall(b"CONNECT %s\r\n" % json.dumps(hello).encode())
         self.errors = []
+        self.numbers = itertools.count(2)
         self.flush()
 
     def line(self):
@@ -55,6 +103,38 @@ class RawBus:
 
     def query(self, payload):
         self.publish(f"qry.{self.principal}", payload)
+
+    def subscribe(self, pattern, number=1):
+        """`pattern` after reeve.<cell>., or an inbox."""
+        if not pattern.startswith("_INBOX."):
+            pattern = self.prefix + pattern
+        self.socket.sendall(f"SUB {pattern} {number}\r\n".encode())
+        self.flush()
+
+    def messages(self):
+        """What comes in from then on: subject, after reeve.<cell>., and
+        payload; to the end of the connection."""
+        while True:
+            line = self.line()
+            if line == b"PING":
+                self.socket.sendall(b"PONG\r\n")
+            elif line.startswith(b"MSG "):
+                words = line.decode().split(" ")
+                payload = self.lines.read(int(words[-1]) + 2)[:-2]
+                yield words[1].removeprefix(self.prefix), payload
+            elif line.startswith(b"-ERR"):
+                self.errors.append(line.decode())
+            elif not line:
+                return
+
+    def request(self, subject, payload):
+        """The answer to what is asked on `subject`, after reeve.<cell>."""
+        inbox = f"_INBOX.{self.principal}.raw{next(self.numbers)}"
+        self.subscribe(inbox, next(self.numbers))
+        self.socket.sendall(
+            f"PUB {self.prefix}{subject} {inbox} {len(payload)}\r\n".encode()
+            + payload + b"\r\n")
+        return next(self.messages())[1]
 
     def close(self):
         self.lines.close()

@@ -24,7 +24,8 @@ NARROW_SUFFIXES = tree.SOURCE_SUFFIXES + (".fbs", ".cmake", ".py", ".sh",
 UNFINISHED = re.compile(
     r"\b(TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b|\bfor no" r"w\b"
     r"|\bnot implemen" r"ted\b|\bplacehold" r"er\b(?!=|-shown)", re.IGNORECASE)
-MACHINE_PATH = re.compile(r"(?<![\w./-])/(work|opt|root|home/\w+)/\w")
+MACHINE_PATH = re.compile(
+    r"(?<![\w./-])/(work|opt(?!/reeve)|root|home/\w+)/\w")
 
 # call -> where it is banned (a pattern of paths) and what to use instead
 BANNED = (

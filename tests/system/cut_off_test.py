@@ -1,0 +1,98 @@
+"""A host that is cut off ends what may be started elsewhere, before it is: real
+processes in network namespaces."""
+import sys
+import time
+import unittest
+
+import cell as cells
+import hosts as rig
+from hosts import Hosts, wait_until
+
+HEAD = """[agent]
+name = "head"
+cpus = 4
+[bus]
+listen = "198.51.100.1:4222"
+"""
+# Long enough that a busy machine has it noticed that both run on.
+BRIEF_S = 10
+
+
+class CutOffTest(unittest.TestCase):
+    def setUp(self):
+        self.hosts = Hosts()
+        self.head = self.hosts.add("head", HEAD)
+        self.head.up()
+        self.node = self.hosts.add("n1")
+        self.node.empty()
+        token = self.head.reeve("token", "create", "--role",
+                                "agent").out.strip()
+        self.node.reeve("join", token, "--name", "n1")
+        wait_until("n1 is up", lambda: self.state_of_node() == "up")
+
+    def tearDown(self):
+        words = self.hosts.last_words()
+        left = self.hosts.stop()
+        self.assertEqual([], left, words)
+        self.hosts.remove()
+
+    def state_of_node(self):
+        return {node["name"]: node["state"] for node in self.head.reeve(
+            "nodes", "--json").json()["nodes"]}.get("n1")
+
+    def running(self, *options):
+        """(its id, the process of its task) on n1."""
+        session = self.head.submit("--prefer", "node=n1", "--cpus", "0.1",
+                                   *options, "--",
+                                   "sleep", "600")
+        task = self.head.await_state(session, "running")["tasks"][0]
+        self.assertEqual("n1", task["node"])
+        return session, task["pid"]
+
+    def test_nothing_runs_twice_and_who_is_back_in_time_goes_on(self):
+        brief, first = self.running("--requeue", "1", "--cut-off",
+                                    f"{BRIEF_S}s")
+        patient, kept = self.running("--requeue", "1")
+        plain, left = self.running()
+        self.node.cut()
+        cut = time.monotonic()
+        wait_until("n1 is lost", lambda: self.state_of_node() == "lost")
+        # It was tried once: nobody waits for it.
+        self.head.await_state(plain, "failed")
+        self.assertEqual("running", self.head.show(brief)["state"])
+        why = self.head.reeve("why", brief).out
+        self.assertIn("node n1 is lost", why)
+        self.assertIn(f"nothing of the cell for {BRIEF_S}s", why)
+
+        def second():
+            shown = self.head.show(brief)
+            return shown if shown["attempt"] == 2 else None
+        while not second():
+            self.assertLess(time.monotonic() - cut, cells.PATIENCE_S)
+            if time.monotonic() - cut < BRIEF_S - 2:
+                self.assertTrue(cells.is_running(first))
+            time.sleep(0.1)
+        self.assertFalse(cells.is_running(first), "two attempts live")
+        self.assertGreater(time.monotonic() - cut, BRIEF_S)
+        there = self.head.await_state(brief, "running")["tasks"][0]
+        self.assertEqual("head", there["node"])
+        self.assertTrue(cells.is_running(kept))
+        self.assertTrue(cells.is_running(left))
+        self.node.heal()
+        wait_until("n1 is up again", lambda: self.state_of_node() == "up")
+        self.assertFalse(cells.is_running(left))
+        self.assertTrue(cells.is_running(kept))
+        shown = self.head.show(patient)
+        self.assertEqual(("running", 1), (shown["state"], shown["attempt"]))
+        self.assertEqual(2, self.head.show(brief)["attempt"])
+        for session in (brief, patient):
+            self.head.reeve("cancel", session)
+            self.head.await_state(session, "cancelled")
+
+
+if __name__ == "__main__":
+    reason = rig.why_not()
+    if reason:
+        print(f"skipped: {reason}")
+        sys.exit(rig.SKIPPED)
+    cells.main()
