@@ -81,3 +81,58 @@ start_of() {
   set -- $stat
   [ "$1" = Z ] || printf '%s\n' "${20}"
 }
+
+# Notes who was started, so that deploy/down can tell that they are gone.
+record_pids() {
+  local reeve=$1 data=$2 name pid start
+  "$reeve" status --data "$data" --json 2>/dev/null |
+    grep -o '"[a-z_]*pid": *[0-9]*' | tr -s '": ' ' ' |
+    while read -r name pid; do
+      [ "${pid:-0}" -gt 1 ] || continue
+      start=$(start_of "$pid")
+      [ -z "$start" ] || echo "$name $pid $start"
+    done >"$data/up.pids" || true
+}
+
+# start_cell REEVE DATA [OPTION]...: "reeve up" with the options, and a first
+# session in a cell that was not up.
+start_cell() {
+  local reeve=$1 data=$2 is_up=no
+  shift 2
+  ! "$reeve" status --data "$data" --json >/dev/null 2>&1 || is_up=yes
+  [ "$is_up" = yes ] || say "starting a cell with its data in $data"
+  if ! "$reeve" up --detach --data "$data" "$@"; then
+    [ "$is_up" = no ] || die "the cell goes on as it was (see above)"
+    die "the cell did not start (see above; the logs are in $data)"
+  fi
+  [ "$is_up" = no ] || return 0
+  record_pids "$reeve" "$data"
+
+  # $(uname -n) is for the session's own shell.
+  # shellcheck disable=SC2016
+  local example='echo "hello from $(uname -n), rank $RANK of $WORLD_SIZE"'
+  say
+  say "running a first session:"
+  say "  reeve run --name hello --cpus 1 --mem 64M -- sh -c '$example'"
+  if ! "$reeve" run --data "$data" --name hello --cpus 1 --mem 64M -- \
+    sh -c "$example"; then
+    die "the example session failed; 'reeve ps --all' and" \
+      "'reeve why ID' say more (REEVE_DATA=$data)"
+  fi
+}
+
+# next_steps SETTINGS END: what to do with the cell; SETTINGS is a line for the
+# shell, END says what stops the cell.
+next_steps() {
+  cat <<TEXT
+
+Look around (every command takes --json and --help):
+  $1
+  reeve status           the cell in one page
+  reeve ps --all         its sessions
+  reeve show ID          one session: where it ran, what it held, how it ended
+  reeve logs ID          what it printed
+  reeve events -f        every change as it happens
+The README goes on from here. $2
+TEXT
+}
