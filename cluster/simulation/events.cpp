@@ -121,6 +121,7 @@ const schema::Event& EventMaker::submitted(
   spec.add_time_limit_ns(time_limit_ns);
   spec.add_not_before_at(session.not_before.value);
   spec.add_requeue_max(session.requeue_max);
+  spec.add_cut_off_ns(session.cut_off_ns);
   spec.add_simulated(request.simulated);
   spec.add_constraint(constraint);
   spec.add_prefer(prefer);

@@ -181,6 +181,7 @@ Status Recorder::submitted(const schema::SessionSubmitted& body, Time at) {
   session.name = work_.names.index(text(spec.name()));
   session.priority = spec.priority();
   session.requeue_max = spec.requeue_max();
+  session.cut_off_ns = spec.cut_off_ns();
   session.on_preempt = spec.on_preempt();
   session.array = SessionId{spec.array_session()};
   session.array_index = spec.array_index();

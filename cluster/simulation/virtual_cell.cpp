@@ -59,6 +59,7 @@ struct VirtualCell::Core {
     on_nodes.resize(work.sessions.size());
     evicted.resize(work.sessions.size());
     leaves.resize(work.sessions.size());
+    lost.resize(work.sessions.size());
     for (Index i = 0; i < work.sessions.size(); ++i) {
       index_of.emplace(work.sessions[i].id.value, i);
       still_open += work.sessions[i].counted;
@@ -119,6 +120,7 @@ struct VirtualCell::Core {
     if (next_account < work.accounts.size())
       consider(work.accounts[next_account].at);
     if (!evictions.empty()) consider(evictions.begin()->first);
+    if (!losses.empty()) consider(losses.begin()->first);
     for (Index i = next_arrival; i < work.sessions.size(); ++i) {
       if (work.sessions[i].running_before) continue;
       consider(work.sessions[i].submitted_at);
@@ -291,8 +293,7 @@ struct VirtualCell::Core {
     Outcome& outcome = outcomes[i];
     ++outcome.attempts;
     outcome.fate = Outcome::Fate::waiting;
-    on_nodes[i].clear();
-    leaves[i] = false;
+    forget(i);
     expect(not_before);
     happened(events.requeued(work.sessions[i].id, outcome.attempts, reason,
                              not_before, now));
@@ -324,7 +325,7 @@ struct VirtualCell::Core {
       due.pop();
       const Outcome& outcome = outcomes[one.session];
       if (outcome.fate != Outcome::Fate::running ||
-          outcome.attempts != one.attempt)
+          outcome.attempts != one.attempt || lost[one.session])
         continue;
       const Session& session = work.sessions[one.session];
       if (one.rank != whole_session) {
@@ -347,8 +348,7 @@ struct VirtualCell::Core {
     outcome.fate = outcome.started_at.value > 0 ? Outcome::Fate::ended
                                                 : Outcome::Fate::refused;
     if (outcome.fate == Outcome::Fate::ended) outcome.ended_at = now;
-    on_nodes[i].clear();
-    leaves[i] = false;
+    forget(i);
     end_state.emplace(i, state);
     ++settled;
     still_open -= work.sessions[i].counted;
@@ -380,45 +380,98 @@ struct VirtualCell::Core {
     while (!evictions.empty() && evictions.begin()->first <= now) {
       const auto [at, node] = *evictions.begin();
       evictions.erase(evictions.begin());
-      empty_node(NodeId{node}, EndReason::node_drained);
+      for (const Index i : sessions_on(NodeId{node})) vacate(i);
     }
+    while (!losses.empty() && losses.begin()->first <= now)
+      give_up(losses.begin()->second);
   }
 
   void follow(const NodeChange& change) {
     using Kind = NodeChange::Kind;
     const std::uint32_t node = change.node.value;
-    if (change.kind == Kind::lost)
-      empty_node(change.node, EndReason::node_lost);
-    if (change.kind != Kind::drained && change.kind != Kind::resumed) return;
-    std::erase_if(evictions,
-                  [&](const auto& one) { return one.second == node; });
-    if (change.kind == Kind::drained && change.deadline.value > 0)
-      evictions.emplace(change.deadline, node);
+    switch (change.kind) {
+      case Kind::lost:
+        for (const Index i : sessions_on(change.node)) lose(i);
+        break;
+      case Kind::returned:
+      case Kind::removed:
+        for (const Index i : sessions_on(change.node))
+          if (lost[i]) give_up(i);
+        break;
+      case Kind::drained:
+      case Kind::resumed:
+        std::erase_if(evictions,
+                      [&](const auto& one) { return one.second == node; });
+        if (change.kind == Kind::drained && change.deadline.value > 0)
+          evictions.emplace(change.deadline, node);
+        break;
+      default: break;
+    }
   }
 
-  // Sessions with a task there end, or go back to the queue.
-  void empty_node(NodeId node, EndReason reason) {
+  std::vector<Index> sessions_on(NodeId node) const {
     std::vector<Index> there;
     for (Index i = 0; i < on_nodes.size(); ++i)
       if (std::find(on_nodes[i].begin(), on_nodes[i].end(), node) !=
           on_nodes[i].end())
         there.push_back(i);
-    for (const Index i : there) {
-      // One that leaves may take its time, but not on a node that is gone.
-      if (leaves[i]) {
-        if (reason == EndReason::node_lost) give_room(i);
-        continue;
-      }
-      const std::uint32_t counted = outcomes[i].attempts - evicted[i];
-      if (!may_requeue(counted, work.sessions[i].requeue_max, reason)) {
-        end(i,
-            reason == EndReason::node_lost ? SessionState::lost
-                                           : SessionState::failed,
-            reason);
-        continue;
-      }
-      requeue(i, reason, later(now, requeue_delay(counted)));
-    }
+    return there;
+  }
+
+  // Its node's drain is over. One that leaves may take its time.
+  void vacate(Index i) {
+    if (!leaves[i])
+      end_or_requeue(i, SessionState::failed, EndReason::node_drained);
+  }
+
+  // With a node of it, which is taken for dead. The cell cannot know that, and
+  // starts it elsewhere only when its tasks must have been ended there.
+  void lose(Index i) {
+    if (lost[i]) return;
+    const Session& session = work.sessions[i];
+    const bool again = leaves[i]
+                           ? session.on_preempt == schema::OnPreempt::requeue
+                           : may_requeue(counted(i), session.requeue_max,
+                                         EndReason::node_lost);
+    const std::uint64_t limit_ns = cut_off_of(i);
+    const bool waits = again || (limit_ns > 0 && !leaves[i]);
+    if (!waits || work.requests[session.request].simulated) return give_up(i);
+    lost[i] = true;
+    if (limit_ns > 0)
+      losses.emplace(later(now, limit_ns + cut_off_grace_ns + cut_off_spare_ns -
+                                    node_lost_after_ns_default),
+                     i);
+  }
+
+  std::uint64_t cut_off_of(Index i) const {
+    const Session& session = work.sessions[i];
+    if (session.cut_off_ns > 0) return session.cut_off_ns;
+    return counted(i) <= session.requeue_max ? cut_off_ns_default : 0;
+  }
+
+  void give_up(Index i) {
+    if (leaves[i]) return give_room(i);
+    end_or_requeue(i, SessionState::lost, EndReason::node_lost);
+  }
+
+  // The attempt is over.
+  void forget(Index i) {
+    on_nodes[i].clear();
+    leaves[i] = false;
+    if (!lost[i]) return;
+    lost[i] = false;
+    std::erase_if(losses, [&](const auto& one) { return one.second == i; });
+  }
+
+  // Attempts but for those that made room.
+  std::uint32_t counted(Index i) const {
+    return outcomes[i].attempts - evicted[i];
+  }
+
+  void end_or_requeue(Index i, SessionState state, EndReason reason) {
+    if (!may_requeue(counted(i), work.sessions[i].requeue_max, reason))
+      return end(i, state, reason);
+    requeue(i, reason, later(now, requeue_delay(counted(i))));
   }
 
   const Workload& work;
@@ -439,12 +492,14 @@ struct VirtualCell::Core {
   std::set<std::string> groups;
   std::priority_queue<Due, std::vector<Due>, std::greater<Due>> due;
   std::set<std::pair<Time, std::uint32_t>> evictions;  // when, node
+  std::set<std::pair<Time, Index>> losses;             // when given up, session
 
   boost::unordered_flat_map<std::uint64_t, Index> index_of;
   std::vector<Outcome> outcomes;
   std::vector<std::vector<NodeId>> on_nodes;
   std::vector<std::uint32_t> evicted;  // attempts that made room
   std::vector<bool> leaves;            // it was told to make room
+  std::vector<bool> lost;              // it waits to be given up
   boost::unordered_flat_map<Index, SessionState> end_state;
   boost::unordered_flat_map<
       Index, std::vector<std::pair<Index, schema::DependencyKind>>>

@@ -4,9 +4,11 @@
 // At one moment ends come first, then changes of nodes, then submissions, then
 // one pass of the scheduler. Sessions on a node that is lost, or past the
 // deadline of its drain, end or go back to the queue by the rules of the real
-// cell, and so do those that make room for others: at once, as simulated tasks
-// of the real cell do, or after as long as it really took them. What fits on
-// none of the nodes there ever are is refused when it is submitted.
+// cell (a node that is lost is dead: what may be tried again waits until the
+// cell gives it up, or the node returns), and so do those that make room for
+// others: at once, as simulated tasks of the real cell do, or after as long as
+// it really took them. What fits on none of the nodes there ever are is refused
+// when it is submitted.
 //
 // Deterministic: equal workloads and options give equal events.
 #pragma once

@@ -155,7 +155,7 @@ BOOST_AUTO_TEST_CASE(a_lost_node_ends_its_sessions_or_sends_them_back) {
   make.submit({.lasts_s = 10});
   make.submit({.lasts_s = 10, .requeue_max = 1});
   make.submit({.at_s = 6, .lasts_s = 10});
-  BOOST_TEST(run(make.work) == "0-5 0-30(2) 20-30");
+  BOOST_TEST(run(make.work) == "0-5 0-31(2) 20-30");
 }
 
 BOOST_AUTO_TEST_CASE(a_requeued_session_is_held_back_as_in_the_real_cell) {
@@ -164,7 +164,25 @@ BOOST_AUTO_TEST_CASE(a_requeued_session_is_held_back_as_in_the_real_cell) {
   make.node(1, 0, 4);
   make.change(node, Kind::lost, 5);
   make.submit({.lasts_s = 10, .requeue_max = 3});
-  BOOST_TEST(run(make.work) == "0-16(2)");
+  BOOST_TEST(run(make.work) == "0-81(2)");
+}
+
+// The node may be only cut off, with the session alive on it.
+BOOST_AUTO_TEST_CASE(what_may_be_tried_again_waits_until_it_is_given_up) {
+  WorkMaker make;
+  const auto node = make.node(4);
+  make.node(4, 0, 4);
+  make.change(node, Kind::lost, 5);
+  make.submit({.lasts_s = 10, .requeue_max = 3});
+  make.submit({.lasts_s = 10, .requeue_max = 3});
+  make.submit({.lasts_s = 10});
+  make.submit({.lasts_s = 10});
+  make.work.sessions[1].cut_off_ns = 20 * second_ns;
+  make.work.sessions[3].cut_off_ns = 20 * second_ns;
+  BOOST_TEST(run(make.work) == "0-81(2) 0-41(2) 0-5 0-30");
+  // A removed node does not come back.
+  make.change(node, Kind::removed, 8);
+  BOOST_TEST(run(make.work) == "0-19(2) 0-19(2) 0-5 0-8");
 }
 
 BOOST_AUTO_TEST_CASE(a_drained_node_takes_nothing_and_is_emptied_in_time) {
@@ -415,7 +433,7 @@ BOOST_AUTO_TEST_CASE(making_room_uses_up_no_retry) {
   make.change(node, Kind::returned, 40);
   make.submit({.lasts_s = 100, .requeue_max = 1});
   make.submit({.at_s = 10, .lasts_s = 10, .priority = 5});
-  BOOST_TEST(run(make.work) == "0-140(3) 10-20");
+  BOOST_TEST(run(make.work) == "0-141(3) 10-20");
 }
 
 BOOST_AUTO_TEST_CASE(one_that_leaves_a_lost_node_waits_again) {

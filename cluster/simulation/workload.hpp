@@ -30,6 +30,7 @@ struct Session {
   std::uint32_t name = 0;
   std::int32_t priority = 0;
   std::uint32_t requeue_max = 0;
+  std::uint64_t cut_off_ns = 0;  // as it was submitted; 0: by the rules
   schema::OnPreempt on_preempt = schema::OnPreempt::requeue;
   SessionId array;  // the first session of its array; 0: of none
   std::uint32_t array_index = 0;
