@@ -1,6 +1,7 @@
 // leave.
 #include <fmt/format.h>
 
+#include "bus/connect_error.hpp"
 #include "tools/cli/cell/daemon.hpp"
 #include "tools/cli/handlers.hpp"
 #include "tools/cli/member/host.hpp"
@@ -41,7 +42,8 @@ Result command_leave(const Context& context, const Arguments& arguments) {
   if (!credentials) return tl::unexpected(credentials.error());
   auto caller = Caller::connect(*credentials);
   // Whom the cell does not know has left it.
-  const bool unknown = !caller && caller.error().code == Errc::rejected;
+  const bool unknown =
+      !caller && bus::is_unknown_key(caller.error(), *credentials);
   if (!caller && !unknown) return tl::unexpected(caller.error());
   if (caller) {
     flatbuffers::FlatBufferBuilder builder(64);
