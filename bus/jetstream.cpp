@@ -222,6 +222,27 @@ Status JetStream::settle_stream(const json::object& wanted, bool grow,
   return {};
 }
 
+Error JetStream::remake_if_lost(const Refusal& refusal,
+                                const json::object& wanted,
+                                Milliseconds timeout) {
+  if (refusal.code != Refusal::stream_not_found) return refusal.error;
+  const auto now = Clock::now();
+  if (!missing_since_ || now - missing_at_ > lost_wait) missing_since_ = now;
+  missing_at_ = now;
+  if (now - *missing_since_ < lost_wait) return refusal.error;
+  missing_since_.reset();
+  // One that is there after all stays as it is.
+  const std::string name = text_of(wanted, "name");
+  const auto made = request("STREAM.CREATE." + name, wanted, timeout);
+  return {Errc::unreachable,
+          made ? fmt::format("the bus servers lost the stream {}: it is made "
+                             "anew, and empty",
+                             name)
+               : fmt::format("the bus servers lost the stream {}, and do not "
+                             "make it anew: {}",
+                             name, made.error().error.text)};
+}
+
 Status JetStream::send(const std::string& subject,
                        const std::vector<Header>& headers, Bytes data,
                        const std::string& token) {

@@ -70,6 +70,9 @@ inline constexpr const char* log_header = "Reeve-Log";
 inline constexpr const char* expected_sequence_header =
     "Nats-Expected-Last-Sequence";
 
+// A stream that its servers do not know is believed to be lost after so long.
+inline constexpr std::chrono::milliseconds lost_wait{5'000};
+
 class JetStream {
  public:
   using Milliseconds = std::chrono::milliseconds;
@@ -100,6 +103,12 @@ class JetStream {
   Status ensure_stream(const boost::json::object& wanted, bool grow,
                        Milliseconds timeout, Milliseconds patience);
 
+  // Of a stream that was there, and is refused now. Where the servers said for
+  // `lost_wait` that they have none, most of them lost it: it is made anew, and
+  // empty, as `wanted` has it. What is to be told of the refusal.
+  Error remake_if_lost(const Refusal& refusal,
+                       const boost::json::object& wanted, Milliseconds timeout);
+
   // Publishes; answers come to the inbox's subject of `token`. Success means
   // buffered.
   Status send(const std::string& subject, const std::vector<Header>& headers,
@@ -125,6 +134,9 @@ class JetStream {
   const std::string inbox_;
   natsSubscription* subscription_ = nullptr;
   bool sent_ = false;  // something that is answered to the inbox
+  // When it was first refused as unknown, and last.
+  std::optional<Clock::time_point> missing_since_;
+  Clock::time_point missing_at_;
 };
 
 }  // namespace reeve::bus

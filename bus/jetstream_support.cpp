@@ -199,6 +199,11 @@ void JetStreamServers::kill(int server) {
   BOOST_REQUIRE(servers_[server].process.ended(patience));
 }
 
+void JetStreamServers::lose_data(int server) {
+  kill(server);
+  fs::remove_all(folder(server) / "jetstream");
+}
+
 std::unique_ptr<Connection> JetStreamServers::connect(int first) const {
   ConnectionOptions options;
   options.name = "test";

@@ -86,7 +86,10 @@ Expected<std::unique_ptr<Lease>> Lease::open(Connection& connection,
 Expected<LeaseState> Lease::read() {
   auto last = jetstream_->get(stream_, {{"last_by_subj", subject_}},
                               options_.request_timeout);
-  if (!last) return tl::unexpected(last.error().error);
+  if (!last)
+    return tl::unexpected(jetstream_->remake_if_lost(
+        last.error(), settings(stream_, subject_, options_.replicas),
+        options_.request_timeout));
   if (!*last) return LeaseState{};
   return LeaseState{(*last)->sequence, parse_lease_holder((*last)->data)};
 }

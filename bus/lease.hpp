@@ -71,7 +71,8 @@ class Lease {
   Lease(const Lease&) = delete;
   Lease& operator=(const Lease&) = delete;
 
-  // As the bucket's leader has it.
+  // As the bucket's leader has it. A bucket that its servers lost is made anew
+  // after some tries (JetStream::remake_if_lost): the lease was never written.
   Expected<LeaseState> read();
   // Writes `holder` if the lease still has `revision`: to take it, to renew it
   // and to hand it over. Held, too, when the same words are there already: an

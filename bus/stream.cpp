@@ -88,7 +88,10 @@ Expected<std::unique_ptr<Stream>> Stream::open(Connection& connection,
 Answer<Stream::Impl::Bounds> Stream::Impl::bounds() {
   auto info =
       jetstream->request("STREAM.INFO." + name, {}, options.request_timeout);
-  if (!info) return tl::unexpected(info.error());
+  if (!info)
+    return tl::unexpected(Refusal{
+        info.error().code, jetstream->remake_if_lost(info.error(), settings(),
+                                                     options.request_timeout)});
   const json::value* state = info->if_contains("state");
   if (state == nullptr || !state->is_object())
     return tl::unexpected(

@@ -108,6 +108,8 @@ class Stream {
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
 
+  // A stream that its servers lost is made anew, and empty, after some tries of
+  // this or of `fetch` (JetStream::remake_if_lost).
   Expected<StreamHead> head();
   // Where the first record is that ends at `log_sequence` of the log or after
   // it; one behind the last message if there is none.

@@ -357,6 +357,29 @@ BOOST_AUTO_TEST_CASE(a_restarted_server_has_all_records_when_it_leads) {
              boost::test_tools::per_element());
 }
 
+BOOST_AUTO_TEST_CASE(a_stream_that_most_servers_lost_is_made_anew) {
+  JetStreamServers servers(3);
+  Member leader(servers), follower(servers, 1);
+  leader.lead();
+  leader.store_all(1, 1, 5);
+  follower.stream->follow_after(0);
+  BOOST_REQUIRE_EQUAL(follower.read_to_end().size(), 5u);
+  for (const int lost : {1, 2}) servers.lose_data(lost);
+  for (const int lost : {1, 2}) servers.start(lost);
+  // What is left of it, which is all or nothing of it.
+  const auto head = follower.head();
+  if (head.last) {
+    BOOST_TEST((head.last == RecordId{1, 5}));
+  } else {
+    BOOST_REQUIRE(leader.stream->begin({1, 6}, bytes_of("value")).has_value());
+    BOOST_TEST((leader.stream->wait(patience).kind == Kind::shortened));
+  }
+  leader.lead();
+  leader.store_all(2, 6, 8);
+  BOOST_REQUIRE(eventually([&] { return servers.whole(stream_name); }));
+  BOOST_TEST((follower.head().last == RecordId{2, 8}));
+}
+
 BOOST_AUTO_TEST_CASE(a_follower_goes_on_over_restarts_of_its_server) {
   JetStreamServers servers(1);
   Member leader(servers);

@@ -88,7 +88,7 @@ void Core::on_lease_read(const LeaseRead& read, Time now) {
     unheard_.clear();
     gone_ = false;
   }
-  lease_ = read;
+  see(read);
   consider(now);
 }
 
@@ -103,6 +103,15 @@ void Core::consider(Time now) {
   } else if (why.empty() || barred_) {
     follow();
   }
+}
+
+// One that the bus servers lost was never written, as they say now. What it
+// said counts on.
+void Core::see(const LeaseRead& read) {
+  const Lease before = std::exchange(lease_, read).lease;
+  Lease& lease = lease_.lease;
+  lease.epoch = std::max(lease.epoch, before.epoch);
+  lease.kept = std::max(lease.kept, before.kept);
 }
 
 // Empty: it is held. Time alone does not free it: only what was read just now
@@ -277,13 +286,16 @@ bool Core::credible(Position seen) const {
 std::optional<Core::Better> Core::lease_beyond() const {
   const Lease& lease = lease_.lease;
   if (lease.kept <= log_) return std::nullopt;
+  const std::string who = lease.holder.empty()
+                              ? "the lease that was lost"
+                              : fmt::format("the lease of {}", lease.holder);
   return Better{
-      fmt::format("the lease of {}", lease.holder), lease.kept,
-      fmt::format("the cell has kept {}, as the lease of {} says, and the log "
+      who, lease.kept,
+      fmt::format("the cell has kept {}, as {} says, and the log "
                   "here ends at {}: start the manager that has the rest; where "
                   "that is gone for good, begin the cell anew with the longest "
                   "log (docs/disaster.md, \"Most managers\")",
-                  text_of(lease.kept), lease.holder, text_of(log_))};
+                  text_of(lease.kept), who, text_of(log_))};
 }
 
 // One that has all that is here, and could keep more.
@@ -467,7 +479,7 @@ void Core::on_doubt(const LeaseRead& read, Time now) {
       read.revision != 0 && lease.holder == name_ &&
       (lease.epoch == epoch_ || lease.epoch == lease_.lease.epoch);
   doubt_ = false;
-  lease_ = read;
+  see(read);
   changed_ = now;
   if (ours) {
     on_held(now);

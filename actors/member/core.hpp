@@ -264,6 +264,7 @@ class Core {
     bool named = false;  // in the lease
   };
 
+  void see(const LeaseRead& read);
   void consider(Time now);
   std::string why_free(Time now) const;
   void stand(const std::string& why, Time now);

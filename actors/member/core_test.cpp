@@ -302,6 +302,27 @@ BOOST_FIXTURE_TEST_CASE(a_log_below_what_the_lease_keeps_does_not_lead,
   BOOST_TEST(stream(at(7, 101)) == "write 50: m2 8 101 -");
 }
 
+BOOST_FIXTURE_TEST_CASE(what_a_lease_said_counts_when_it_is_lost, Second) {
+  tick(0);
+  lease(50, "m1", 9, {}, at(7, 101));
+  BOOST_TEST(lease(0, "", 0, {}, at(0, 0)) == "");
+  BOOST_TEST(said == "nobody holds the lease: m2 stands for leader");
+  tick(300 * ms);
+  BOOST_TEST(stream(at(7, 100)) ==
+             "report the lease that was lost 7 101 of 100");
+  BOOST_TEST((role() == Role::refusing));
+  tick(retry_ns);
+  BOOST_TEST(stream(at(7, 101)) == "write 0: m2 10 101 -");
+}
+
+BOOST_FIXTURE_TEST_CASE(a_leader_whose_lease_is_lost_leads_no_more, Second) {
+  lead();
+  tick(renew_ns);
+  core.on_lease_conflict(now);
+  effects();
+  BOOST_TEST(lease(0, "", 0, {}, at(0, 0)) == "step down: the lease is gone");
+}
+
 BOOST_FIXTURE_TEST_CASE(of_what_the_lease_keeps_the_epoch_counts_first,
                         Second) {
   lease(50, "", 7, {}, at(8, 1));
