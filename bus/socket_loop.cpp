@@ -12,7 +12,9 @@
 #include <cerrno>
 #include <mutex>
 #include <thread>
+#include <utility>
 
+#include "bus/parser_renewal.hpp"
 #include "cluster/check.hpp"
 
 namespace reeve::bus {
@@ -92,11 +94,13 @@ struct SocketLoop::State {
   std::mutex writers;
   std::mutex mutex;
   natsConnection* connection = nullptr;
-  int socket = -1;  // -1: not connected
+  int socket = -1;     // -1: not connected
+  bool fresh = false;  // nothing was read from this socket yet
   bool writing = false;
   bool left = false;
   bool stopping = false;
   Clock::time_point heard;  // the last word of the peer; with TLS
+  ParserRenewal parser;     // the loop's thread alone
   std::thread thread;
 };
 
@@ -108,6 +112,7 @@ natsStatus SocketLoop::State::attach(void** data, void* loop,
     const std::lock_guard lock(self.mutex);
     self.connection = to;
     self.socket = self.left ? -1 : static_cast<int>(socket);
+    self.fresh = true;
     self.writing = false;
     self.heard = Clock::now();
   }
@@ -164,15 +169,17 @@ void SocketLoop::State::write(Busy when_busy) {
 }
 
 void SocketLoop::State::read(natsConnection* from, int at) {
-  if (!tls) return natsConnection_ProcessReadEvent(from);
-  const std::lock_guard one(writers);
+  std::unique_lock one(writers, std::defer_lock);
+  if (tls) one.lock();
+  bool anew = false;
   {
     const std::lock_guard lock(mutex);
     if (socket != at) return;
+    anew = std::exchange(fresh, false);
     heard = Clock::now();
   }
-  forget_errors();
-  natsConnection_ProcessReadEvent(from);
+  if (tls) forget_errors();
+  parser.read(from, anew);
 }
 
 // A socket that is shut ends the next read, and the library connects anew.

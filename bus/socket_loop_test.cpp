@@ -2,7 +2,12 @@
 // messages, and a server that does not keep up.
 #include "bus/socket_loop.hpp"
 
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <netinet/in.h>
 #include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <boost/test/unit_test.hpp>
@@ -10,6 +15,8 @@
 #include <set>
 #include <thread>
 
+#include "bus/nkey.hpp"
+#include "bus/subject.hpp"
 #include "bus/test_support.hpp"
 
 namespace reeve::bus {
@@ -179,6 +186,110 @@ BOOST_AUTO_TEST_CASE(who_publishes_more_than_the_server_takes_waits) {
   ::kill(cell.server->pid(), SIGCONT);
   publisher.join();
   BOOST_TEST(eventually([&] { return heard == blocks; }));
+}
+
+// As much of a server as it takes to break off in the middle of a message.
+class BrokenServer {
+ public:
+  BrokenServer() : listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    auto* where = reinterpret_cast<sockaddr*>(&address);
+    BOOST_REQUIRE(::bind(listener_, where, size) == 0);
+    BOOST_REQUIRE(::listen(listener_, 4) == 0);
+    BOOST_REQUIRE(::getsockname(listener_, where, &size) == 0);
+    port_ = ntohs(address.sin_port);
+  }
+  ~BrokenServer() {
+    ::close(peer_);
+    ::close(listener_);
+  }
+
+  std::string url() const { return fmt::format("nats://127.0.0.1:{}", port_); }
+  // The next connection is let in and subscribes.
+  void let_in() {
+    ::close(peer_);
+    peer_ = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
+    BOOST_REQUIRE(peer_ >= 0);
+    say(
+        fmt::format("INFO {{\"server_id\":\"s\",\"version\":\"2.10.0\","
+                    "\"proto\":1,\"host\":\"127.0.0.1\",\"port\":{},"
+                    "\"headers\":true,\"max_payload\":1048576,"
+                    "\"auth_required\":true,\"nonce\":\"abcdefgh\"}}\r\n",
+                    port_));
+    std::string heard;
+    // What it sends in one go ends with a PING, and so does its flush.
+    for (bool subscribed = false; !subscribed;) {
+      char bytes[4096];
+      const auto count = ::recv(peer_, bytes, sizeof bytes, 0);
+      if (count <= 0) return;
+      heard.append(bytes, static_cast<std::size_t>(count));
+      subscribed = heard.find("SUB ") != std::string::npos;
+      for (std::size_t at = 0;
+           (at = heard.find("PING\r\n", at)) != std::string::npos;
+           heard.erase(at, 6))
+        say("PONG\r\n");
+    }
+    const std::size_t line = heard.find("SUB ");
+    const std::size_t end = heard.find("\r\n", line);
+    id_ = heard.substr(heard.rfind(' ', end) + 1,
+                       end - heard.rfind(' ', end) - 1);
+  }
+  // The beginning of a message of so many bytes.
+  void begin_message(std::string_view subject, std::size_t bytes,
+                     std::string_view begin) {
+    say(fmt::format("MSG {} {} {}\r\n{}", subject, id_, bytes, begin));
+  }
+  void say(std::string_view text) const {
+    (void)::send(peer_, text.data(), text.size(), MSG_NOSIGNAL);
+  }
+  void break_off() { ::close(std::exchange(peer_, -1)); }
+
+ private:
+  int listener_ = -1;
+  int peer_ = -1;
+  int port_ = 0;
+  std::string id_;
+};
+
+BOOST_AUTO_TEST_CASE(a_message_that_broke_off_is_not_ended_by_what_comes_next) {
+  BrokenServer server;
+  ConnectionOptions options;
+  options.credentials = {
+      {server.url()}, "reeved", make_user_key().seed, "main", ""};
+  const std::string subject = Subjects("main").stat("n");
+  Heard heard;
+  std::unique_ptr<Connection> connection;
+  std::thread connecting([&] {
+    auto made = Connection::connect(options);
+    if (!made) return;
+    connection = std::move(*made);
+    (void)connection->subscribe(subject, std::ref(heard));
+  });
+  server.let_in();
+  connecting.join();
+  BOOST_REQUIRE(connection);
+  server.begin_message(subject, 5, "first\r\n");
+  BOOST_REQUIRE(eventually([&] { return heard.count() == 1; }));
+  // In its words, and in the line before them.
+  for (const std::string_view begin : {"half", ""}) {
+    if (begin.empty())
+      server.say(fmt::format("MSG {} ", subject));
+    else
+      server.begin_message(subject, 30, begin);
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    const std::size_t before = heard.count();
+    server.break_off();
+    server.let_in();
+    server.begin_message(subject, 4, "next\r\n");
+    server.begin_message(subject, 4, "last\r\n");
+    BOOST_REQUIRE(eventually([&] { return heard.count() >= before + 2; }));
+    BOOST_TEST(heard.texts[before] == "next");
+    BOOST_TEST(heard.texts[before + 1] == "last");
+    BOOST_TEST(heard.count() == before + 2);
+  }
 }
 
 }  // namespace
