@@ -199,11 +199,6 @@ void JetStreamServers::kill(int server) {
   BOOST_REQUIRE(servers_[server].process.ended(patience));
 }
 
-void JetStreamServers::lose_data(int server) {
-  kill(server);
-  fs::remove_all(folder(server) / "jetstream");
-}
-
 std::unique_ptr<Connection> JetStreamServers::connect(int first) const {
   ConnectionOptions options;
   options.name = "test";
@@ -258,6 +253,15 @@ void JetStreamServers::step_down(const std::string& stream) const {
   BOOST_REQUIRE(jetstream.has_value());
   (void)(*jetstream)
       ->request("STREAM.LEADER.STEPDOWN." + stream, {}, answer_timeout);
+}
+
+void JetStreamServers::remove(const std::string& stream) const {
+  const auto connection = connect();
+  const auto jetstream = JetStream::open(*connection);
+  BOOST_REQUIRE(jetstream.has_value());
+  BOOST_REQUIRE((*jetstream)
+                    ->request("STREAM.DELETE." + stream, {}, answer_timeout)
+                    .has_value());
 }
 
 }  // namespace reeve::bus::testing

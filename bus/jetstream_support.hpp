@@ -34,8 +34,8 @@ class JetStreamServers {
 
   void start(int server);
   void signal(int server, int number);
-  void kill(int server);       // SIGKILL; it has ended on return
-  void lose_data(int server);  // kills it, and what it kept is gone
+  void kill(int server);  // SIGKILL; it has ended on return
+  void remove(const std::string& stream) const;
 
   // The server that leads this stream; -1: none at the moment.
   int leader_of(const std::string& stream) const;

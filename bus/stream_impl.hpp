@@ -29,7 +29,8 @@ struct Stream::Impl {
 
   // Leading.
   Status send();
-  std::optional<StreamOutcome> settle(Error& why);
+  // `answered`: somebody said what is there, or why not.
+  std::optional<StreamOutcome> settle(Error& why, bool& answered);
   bool shortened();
 
   // Following.

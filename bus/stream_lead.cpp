@@ -58,9 +58,10 @@ Status Stream::Impl::send() {
 
 // Asks the stream what stands where the record has to be. An answer may be
 // lost and a refusal may be that of a second try, so this alone decides.
-std::optional<StreamOutcome> Stream::Impl::settle(Error& why) {
+std::optional<StreamOutcome> Stream::Impl::settle(Error& why, bool& answered) {
   auto there =
       jetstream->get(name, {{"seq", after + 1}}, options.request_timeout);
+  answered = there || there.error().code != Refusal::no_answer;
   if (!there) {
     why = there.error().error;
     return std::nullopt;
@@ -115,8 +116,10 @@ StreamOutcome Stream::wait(std::chrono::milliseconds timeout) {
         answer || answer.error().code != Refusal::no_answer ||
         Impl::Clock::now() + refused_pause < std::min(deadline, try_end);
     if (refused || Impl::Clock::now() >= try_end) {
-      if (const auto outcome = self.settle(why)) return ended(*outcome);
-      if (refused && self.shortened())
+      bool answered = false;
+      if (const auto outcome = self.settle(why, answered))
+        return ended(*outcome);
+      if (answered && self.shortened())
         return ended({Kind::shortened, 0, std::nullopt, {}});
       if (refused) std::this_thread::sleep_for(refused_pause);
       // While there is no connection, tries would only pile up.

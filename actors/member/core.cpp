@@ -286,7 +286,7 @@ bool Core::credible(Position seen) const {
 std::optional<Core::Better> Core::lease_beyond() const {
   const Lease& lease = lease_.lease;
   if (lease.kept <= log_) return std::nullopt;
-  const std::string who = lease.holder.empty()
+  const std::string who = lease_.revision == 0
                               ? "the lease that was lost"
                               : fmt::format("the lease of {}", lease.holder);
   return Better{

@@ -151,31 +151,6 @@ class ManagersTest(ManagersCase):
                 "ps", "--all", "--json").json()["sessions"]
             if one["state"] == "succeeded"])
 
-    def test_bus_servers_that_lost_the_log_begin_it_anew(self):
-        leader = self.leader()
-        long = leader.submit("--", "sleep", "600")
-        task = leader.await_state(long, "running")["tasks"][0]["pid"]
-        acknowledged = []
-        # Most of them, among them the leader's, and then all.
-        for lost in ([leader, self.others(leader)[0]], self.all):
-            with Submitting(self.all) as work:
-                wait_until("some are acknowledged",
-                           lambda: len(work.acknowledged) > 5)
-                for host in lost:
-                    os.kill(host.bus_pid(), signal.SIGKILL)
-                    shutil.rmtree(os.path.join(host.data, "bus", "jetstream"))
-                gone = time.monotonic()
-                wait_until("one is acknowledged after that",
-                           lambda: work.times[-1] > gone + 3,
-                           3 * cells.PATIENCE_S)
-                gap = next(at for at in work.times if at > gone + 3) - gone
-                print(f"goes on {gap:.2f} s after {len(lost)} bus servers "
-                      "lost their data")
-            acknowledged += work.acknowledged
-        self.check_ledger(acknowledged)
-        self.assertTrue(cells.is_running(task))
-        self.await_equal_logs()
-
     def test_a_log_behind_what_agents_have_seen_does_not_lead(self):
         leader = self.leader()
         rest = self.others(leader)
