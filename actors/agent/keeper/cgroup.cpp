@@ -76,15 +76,24 @@ int parent_of(int pid) {
              : static_cast<int>(to_number(text.substr(at + 4)));
 }
 
-// v2 gives limits only to groups without processes above them. When all in
-// our group are this keeper, the daemon that started it and its children,
-// they may move to a leaf; anybody else's process may not be touched.
-Status move_to_leaf(const std::string& own, int daemon) {
-  auto pids = members(own);
+// One that is neither this keeper, nor the daemon that started it, nor a child
+// of that; 0: none.
+int first_foreign(const std::vector<int>& pids, int daemon) {
   for (int pid : pids) {
     if (pid == ::getpid() || pid == daemon) continue;
-    auto parent = parent_of(pid);
-    if (daemon > 1 && parent == daemon) continue;
+    if (daemon > 1 && parent_of(pid) == daemon) continue;
+    return pid;
+  }
+  return 0;
+}
+
+// v2 gives limits only to groups without processes above them. When all in
+// our group are ours, they may move to a leaf; anybody else's process may not
+// be touched.
+Status move_to_leaf(const std::string& own, int daemon) {
+  auto pids = members(own);
+  if (pids.empty()) return {};
+  if (int pid = first_foreign(pids, daemon); pid != 0) {
     return fail(Errc::unsupported,
                 "process " + std::to_string(pid) + " in " + own +
                     " is not ours; run the daemon in a group of its own "
@@ -101,10 +110,7 @@ Status move_to_leaf(const std::string& own, int daemon) {
 
 Status enable(const std::string& directory, const char* controller) {
   auto file = directory + "/cgroup.subtree_control";
-  auto text = read_file(file).value_or("");
-  if ((" " + text).find(std::string(" ") + controller) != std::string::npos) {
-    return {};
-  }
+  if (lists(read_file(file).value_or(""), controller, ' ')) return {};
   return write_kernel_file(file, std::string("+") + controller);
 }
 
@@ -125,10 +131,30 @@ CgroupPool::CgroupPool(CgroupLayout layout, std::string name, int daemon_pid)
     : layout_(std::move(layout)),
       name_(std::move(name)),
       daemon_pid_(daemon_pid) {
+  leave_shared_group();
   open_controller("memory", layout_.memory, memory_);
   open_controller("pids", layout_.pids, pids_);
   open_controller("cpu", layout_.cpu, cpu_);
   open_controller(devices_controller, layout_.devices, devices_);
+}
+
+void CgroupPool::leave_shared_group() {
+  const auto& own = layout_.v2_own;
+  const auto& root = layout_.v2_root;
+  if (root.empty() || own.empty() || own == root ||
+      first_foreign(members(own), daemon_pid_) == 0 ||
+      ::access((root + "/cgroup.subtree_control").c_str(), W_OK) != 0) {
+    return;
+  }
+  auto offered = read_file(root + "/cgroup.controllers").value_or("");
+  auto move = [&](const char* name, CgroupLayout::Place& place) {
+    bool elsewhere = !place.directory.empty() && !place.v2;
+    if (!elsewhere && lists(offered, name, ' ')) place = {root, true};
+  };
+  move("memory", layout_.memory);
+  move("pids", layout_.pids);
+  move("cpu", layout_.cpu);
+  if (layout_.devices.v2) layout_.devices.directory = root;
 }
 
 void CgroupPool::open_controller(const char* controller,
@@ -157,10 +183,12 @@ Status CgroupPool::make_parent(const std::string& controller,
   bool enabled = place.v2 && controller != devices_controller;
   Status status;
   if (enabled) {
-    status = enable(place.directory, controller.c_str());
-    if (!status && (status = move_to_leaf(place.directory, daemon_pid_))) {
-      status = enable(place.directory, controller.c_str());
+    // Some controllers may be given on beside processes, and no process may
+    // enter what is below then.
+    if (place.directory != layout_.v2_root) {
+      status = move_to_leaf(place.directory, daemon_pid_);
     }
+    if (status) status = enable(place.directory, controller.c_str());
   }
   if (status && !made && ::mkdir(base.c_str(), 0755) != 0 && errno != EEXIST) {
     status = tl::unexpected(system_error("making " + base, errno));

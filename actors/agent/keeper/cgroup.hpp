@@ -1,6 +1,8 @@
 // Limits and accounts of one task: a control group per task below our own
-// path, on v2, v1 and hybrid hosts. Directories are pooled, since making and
-// removing them is the dearest part of a start.
+// path, on v2, v1 and hybrid hosts. Where our own group of v2 holds others'
+// processes (a login's), they are below the root: v2 gives limits only to
+// groups without processes above them, but for the root. Directories are
+// pooled, since making and removing them is the dearest part of a start.
 #pragma once
 
 #include <cstdint>
@@ -26,6 +28,9 @@ struct CgroupLayout {
   Place cpu;
   // That of v1, or any group of v2: there it needs no controller.
   Place devices;
+  // Of v2: our own group, and the root of the whole hierarchy where it is seen.
+  std::string v2_own;
+  std::string v2_root;
 };
 
 // Where the daemon's own processes go on v2, below the group it was given.
@@ -35,6 +40,9 @@ inline constexpr const char* daemon_leaf = "/reeve-daemon";
 // The controllers of a v2 hierarchy are read from its cgroup.controllers.
 CgroupLayout find_cgroups(std::string_view mountinfo,
                           std::string_view self_cgroup);
+
+// Whether `wanted` is one of these names, as those files list them.
+bool lists(std::string_view names, std::string_view wanted, char separator);
 
 struct CgroupLimits {
   std::uint64_t memory_bytes = 0;  // 0: none
@@ -99,6 +107,7 @@ class CgroupPool {
 
   std::string path(const std::string& parent, int group) const;
   std::vector<std::string> parents() const;
+  void leave_shared_group();
   void open_controller(const char* controller, const CgroupLayout::Place& place,
                        std::string& parent);
   Status make_parent(const std::string& controller,

@@ -6,16 +6,6 @@
 namespace reeve::keeper {
 namespace {
 
-bool lists(std::string_view names, std::string_view wanted, char separator) {
-  while (!names.empty()) {
-    auto end = names.find(separator);
-    if (names.substr(0, end) == wanted) return true;
-    if (end == std::string_view::npos) break;
-    names.remove_prefix(end + 1);
-  }
-  return false;
-}
-
 struct Mount {
   std::string root;
   std::string point;
@@ -31,6 +21,11 @@ bool parse_mount(const std::string& line, Mount& mount) {
   }
   in >> mount.type >> skip >> mount.options;
   return !mount.options.empty();
+}
+
+// Only the root of the whole hierarchy has no type.
+bool is_root(const Mount& mount) {
+  return mount.root == "/" && !read_file(mount.point + "/cgroup.type");
 }
 
 // A line of /proc/self/cgroup is "id:controllers:path"; v2 names none.
@@ -66,6 +61,17 @@ std::string directory_of(const Mount& mount, std::string path) {
 
 }  // namespace
 
+bool lists(std::string_view names, std::string_view wanted, char separator) {
+  while (!names.empty() && names.back() == '\n') names.remove_suffix(1);
+  while (!names.empty()) {
+    auto end = names.find(separator);
+    if (names.substr(0, end) == wanted) return true;
+    if (end == std::string_view::npos) break;
+    names.remove_prefix(end + 1);
+  }
+  return false;
+}
+
 CgroupLayout find_cgroups(std::string_view mountinfo,
                           std::string_view self_cgroup) {
   CgroupLayout layout;
@@ -77,7 +83,6 @@ CgroupLayout find_cgroups(std::string_view mountinfo,
                            {"pids", &layout.pids},
                            {"cpu", &layout.cpu},
                            {"devices", &layout.devices}};
-  std::string v2_group;
   std::istringstream in{std::string(mountinfo)};
   for (std::string line; std::getline(in, line);) {
     Mount mount;
@@ -89,8 +94,10 @@ CgroupLayout find_cgroups(std::string_view mountinfo,
     if (v2) {
       own = directory_of(mount, own_path(self_cgroup, ""));
       offered = read_file(own + "/cgroup.controllers").value_or("");
-      while (!offered.empty() && offered.back() == '\n') offered.pop_back();
-      if (v2_group.empty()) v2_group = own;
+      if (layout.v2_own.empty()) {
+        layout.v2_own = own;
+        if (is_root(mount)) layout.v2_root = mount.point;
+      }
     }
     for (auto [name, place] : wanted) {
       bool here =
@@ -101,7 +108,7 @@ CgroupLayout find_cgroups(std::string_view mountinfo,
       place->v2 = v2;
     }
   }
-  if (layout.devices.directory.empty()) layout.devices = {v2_group, true};
+  if (layout.devices.directory.empty()) layout.devices = {layout.v2_own, true};
   return layout;
 }
 

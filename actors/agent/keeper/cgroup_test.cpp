@@ -148,6 +148,61 @@ BOOST_AUTO_TEST_CASE(v2_limits_are_written_as_the_kernel_reads_them) {
   BOOST_CHECK_EQUAL(entries[0], fake.group + "/cgroup.procs");
 }
 
+// A daemon that a login started shares its group with others' processes.
+struct SharedV2 : Place {
+  explicit SharedV2(const std::string& other) {
+    own = path + "/user.slice/session-1.scope";
+    fs::create_directories(own);
+    fs::create_directories(path + "/reeve-x/t0");
+    for (const auto& group : {path, own}) {
+      write(group + "/cgroup.controllers", "cpuset cpu io memory pids\n");
+    }
+    write(own + "/cgroup.subtree_control", "");
+    write(own + "/cgroup.procs", other + "\n");
+    // As systemd leaves it: not all are given on.
+    write(path + "/cgroup.subtree_control", "cpuset memory pids\n");
+    write(path + "/reeve-x/cgroup.subtree_control", "");
+    for (const char* name : {"memory.max", "memory.swap.max", "pids.max",
+                             "memory.oom.group", "cpu.max"}) {
+      write(path + "/reeve-x/t0/" + name, "");
+    }
+  }
+  CgroupLayout layout() const {
+    return find_cgroups(v2_mount(path), "0::/user.slice/session-1.scope\n");
+  }
+  std::string own;
+};
+
+BOOST_AUTO_TEST_CASE(below_a_login_the_groups_of_tasks_are_below_the_root) {
+  SharedV2 host("1");
+  CgroupPool pool(host.layout(), "reeve-x", 0);
+  BOOST_CHECK_EQUAL(pool.limits().size(), 1);  // devices: no real kernel
+  auto group = pool.take({1u << 20, 1500, 30});
+  BOOST_REQUIRE(group);
+  const auto entries = pool.entries(*group);
+  BOOST_REQUIRE_EQUAL(entries.size(), 1);
+  BOOST_CHECK_EQUAL(entries[0], host.path + "/reeve-x/t0/cgroup.procs");
+  BOOST_CHECK_EQUAL(read(host.path + "/reeve-x/t0/memory.max"), "1048576");
+  BOOST_CHECK_EQUAL(read(host.path + "/reeve-x/t0/cpu.max"), "150000 100000");
+  // "cpuset" is not "cpu".
+  BOOST_CHECK(read(host.path + "/cgroup.subtree_control").starts_with("+cpu"));
+  BOOST_CHECK_EQUAL(read(host.own + "/cgroup.subtree_control"), "");
+}
+
+BOOST_AUTO_TEST_CASE(a_part_of_the_hierarchy_has_no_root_to_go_to) {
+  SharedV2 host("1");
+  write(host.path + "/cgroup.type", "domain\n");
+  BOOST_CHECK_EQUAL(host.layout().v2_root, "");
+  CgroupPool pool(host.layout(), "reeve-x", 0);
+  BOOST_REQUIRE_GE(pool.limits().size(), 3);
+  for (std::size_t at = 0; at < 3; ++at) {
+    BOOST_CHECK_NE(
+        pool.limits()[at].find("process 1 in " + host.own + " is not ours"),
+        std::string::npos);
+  }
+  BOOST_CHECK_EQUAL(read(host.own + "/cgroup.subtree_control"), "");
+}
+
 BOOST_AUTO_TEST_CASE(v2_accounts_of_a_group_used_again_start_at_nothing) {
   FakeV2 fake;
   write(fake.group + "/memory.events", "oom 0\noom_kill 2\n");
