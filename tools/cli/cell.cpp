@@ -5,6 +5,8 @@
 #include <sys/random.h>
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 
 #include "bus/client.hpp"
 #include "bus/credentials.hpp"
@@ -12,6 +14,7 @@
 #include "cluster/check.hpp"
 #include "cluster/session_id.hpp"
 #include "cluster/units.hpp"
+#include "tools/cli/cell/daemon.hpp"
 #include "tools/program.hpp"
 
 namespace reeve::tools {
@@ -23,6 +26,11 @@ constexpr std::uint32_t log_read_bytes = 512 << 10;
 // is to have it soon after.
 constexpr bus::RetryOptions retry{std::chrono::milliseconds(500),
                                   std::chrono::milliseconds(2'000)};
+
+// A daemon that lives starts its bus server anew, after a crash or to serve
+// more hosts.
+constexpr std::chrono::seconds bus_back_max{5};
+constexpr std::chrono::milliseconds bus_back_pause{200};
 
 // The bus library sets OpenSSL up in full, its texts and configuration
 // included, though no connection on loopback is encrypted. Set up without them
@@ -91,6 +99,19 @@ Error rejection_error(const schema::Rejection& rejection) {
 }
 
 Expected<std::unique_ptr<Cell>> Cell::connect(
+    const Context& context, std::function<void(bus::State)> on_state) {
+  using Clock = std::chrono::steady_clock;
+  const auto deadline = Clock::now() + bus_back_max;
+  for (;;) {
+    auto cell = connect_once(context, on_state);
+    if (cell || cell.error().code != Errc::unreachable ||
+        Clock::now() >= deadline || !living_daemon(context.data))
+      return cell;
+    std::this_thread::sleep_for(bus_back_pause);
+  }
+}
+
+Expected<std::unique_ptr<Cell>> Cell::connect_once(
     const Context& context, std::function<void(bus::State)> on_state) {
   const auto file = bus::client_credentials_path(context.data);
   const auto credentials = bus::load_credentials(file);

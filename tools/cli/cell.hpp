@@ -53,7 +53,7 @@ schema::Id128 random_id();
 class Cell {
  public:
   // Errc::unreachable with what to do when the cell of this data directory
-  // does not run.
+  // does not run. A bus that its living daemon starts anew is waited for.
   static Expected<std::unique_ptr<Cell>> connect(
       const Context& context,
       std::function<void(bus::State)> on_state = nullptr);
@@ -92,6 +92,8 @@ class Cell {
 
  private:
   Cell() = default;
+  static Expected<std::unique_ptr<Cell>> connect_once(
+      const Context& context, std::function<void(bus::State)> on_state);
   std::string name_;
   bool told_standing_by_ = false;
   // In this order: the connection's end ends the handlers that use the rest.
