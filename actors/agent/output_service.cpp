@@ -62,7 +62,7 @@ std::uint64_t output_end(const std::string& directory,
                          const keeper::TaskKey& key, keeper::Stream stream) {
   const std::string head = keeper::output_path(directory, key, stream);
   std::uint64_t end = size_of(head);
-  if (end == 0) return 0;
+  // There may be no head: its bytes may have been dropped.
   // The newest piece of the tail is named by the offset of its first byte.
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(head + ".tail", error)) {

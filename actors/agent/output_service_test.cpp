@@ -43,6 +43,16 @@ BOOST_AUTO_TEST_CASE(one_answer_has_a_bounded_part_of_the_output) {
              output_read_bytes_max);
 }
 
+BOOST_AUTO_TEST_CASE(output_ends_at_its_tail_where_there_is_no_head) {
+  TemporaryDirectory place;
+  const std::string directory = place.path().string();
+  const std::string tail =
+      keeper::output_path(directory, {5, 1, 0}, keeper::Stream::out) + ".tail";
+  std::filesystem::create_directory(tail);
+  std::ofstream(tail + "/10") << std::string(written - 10, 'x');
+  BOOST_TEST(bytes_read(directory, 0) == output_read_bytes_max);
+}
+
 // Nothing: there is no error in the answer.
 std::string error_read(const std::string& directory, bool ended) {
   flatbuffers::FlatBufferBuilder builder;

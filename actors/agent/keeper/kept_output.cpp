@@ -66,9 +66,9 @@ void KeptOutput::find(const std::function<bool(const TaskKey&)>& is_held) {
 void KeptOutput::add(const TaskKey& key) {
   if (output_is_gone(directory_, key)) {
     emptied_.push_back(key);
-  } else if (const auto bytes = output_bytes(directory_, key); bytes > 0) {
-    kept_.push_back({key, bytes});
-    bytes_ += bytes;
+  } else if (const auto bytes = output_bytes(directory_, key)) {
+    kept_.push_back({key, *bytes});
+    bytes_ += *bytes;
   }
   trim();
 }

@@ -87,7 +87,8 @@ BOOST_AUTO_TEST_CASE(a_tail_goes_with_its_head) {
                     output_bytes_min);
     BOOST_REQUIRE(file.append(std::string(3 * output_bytes_min, 'x')));
   }
-  const std::uint64_t bytes = output_bytes(place.directory, {1, 1, 0});
+  const std::uint64_t bytes =
+      output_bytes(place.directory, {1, 1, 0}).value_or(0);
   BOOST_TEST(bytes > output_bytes_min / 2);
   BOOST_TEST(bytes <= output_bytes_min);
   KeptOutput kept(place.directory);
@@ -99,6 +100,22 @@ BOOST_AUTO_TEST_CASE(a_tail_goes_with_its_head) {
   BOOST_TEST(place.gone(1));
   BOOST_TEST(place.files() == 2u);
   BOOST_TEST(kept.bytes() == task_bytes);
+}
+
+BOOST_AUTO_TEST_CASE(output_without_a_head_goes_too) {
+  const Place place;
+  const std::string tail =
+      output_path(place.directory, {1, 1, 0}, Stream::out) + ".tail";
+  fs::create_directory(tail);
+  std::ofstream(tail + "/7") << std::string(task_bytes, 'x');
+  KeptOutput kept(place.directory);
+  kept.add({1, 1, 0});
+  BOOST_TEST(kept.bytes() == task_bytes);
+  place.write(2);
+  kept.add({2, 1, 0});
+  kept.set_bytes_max(task_bytes);
+  BOOST_TEST(place.gone(1));
+  BOOST_TEST(!fs::exists(tail));
 }
 
 BOOST_AUTO_TEST_CASE(a_silent_task_has_nothing_to_keep) {

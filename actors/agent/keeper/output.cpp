@@ -24,11 +24,10 @@ std::vector<std::uint64_t> tail_offsets(const std::string& directory) {
   return offsets;
 }
 
-std::uint64_t size_of(const std::string& path) {
+std::optional<std::uint64_t> size_of(const std::string& path) {
   struct stat info {};
-  return ::stat(path.c_str(), &info) == 0
-             ? static_cast<std::uint64_t>(info.st_size)
-             : 0;
+  if (::stat(path.c_str(), &info) != 0) return std::nullopt;
+  return static_cast<std::uint64_t>(info.st_size);
 }
 
 void remove_tail(const std::string& path) {
@@ -59,6 +58,26 @@ Expected<std::string> read_from(const std::string& path, std::uint64_t start,
   return bytes;
 }
 
+struct Written {
+  std::size_t bytes = 0;
+  int error = 0;
+};
+
+Written write_at(int fd, std::string_view bytes, std::uint64_t at) {
+  Written out;
+  while (out.bytes < bytes.size()) {
+    auto n = ::pwrite(fd, bytes.data() + out.bytes, bytes.size() - out.bytes,
+                      static_cast<off_t>(at + out.bytes));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) {
+      out.error = errno;
+      break;
+    }
+    out.bytes += static_cast<std::size_t>(n);
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string output_path(const std::string& directory, const TaskKey& key,
@@ -75,14 +94,21 @@ OutputFile::OutputFile(std::string path, std::uint64_t bytes_max)
   tail_max_ = bytes_max / 4;
 }
 
-std::string OutputFile::tail_path(std::uint64_t offset) const {
-  return path_ + ".tail/" + std::to_string(offset);
+std::string OutputFile::path_of(std::uint64_t start) const {
+  return start == 0 ? path_ : path_ + ".tail/" + std::to_string(start);
 }
 
-Status OutputFile::open_head() {
+// The file that goes on at the end.
+Status OutputFile::open() {
+  file_.reset();
+  if (end_ != 0) {
+    if (auto ready = open_tail(); !ready) return ready;
+  }
+  auto path = path_of(end_);
   file_.reset(
-      ::open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-  if (!file_) return tl::unexpected(system_error("making " + path_, errno));
+      ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  if (!file_) return tl::unexpected(system_error("making " + path, errno));
+  current_ = {end_, 0};
   return {};
 }
 
@@ -91,47 +117,51 @@ Status OutputFile::open_tail() {
   if (::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) {
     return tl::unexpected(system_error("making " + directory, errno));
   }
-  // Make room first: of three files the oldest goes.
-  if (in_tail_ && previous_tail_ != 0) {
-    ::unlink(tail_path(previous_tail_).c_str());
-  }
-  previous_tail_ = in_tail_ ? tail_start_ : 0;
-  tail_start_ = end_;
-  in_tail_ = true;
-  auto path = tail_path(end_);
-  file_.reset(
-      ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-  if (!file_) return tl::unexpected(system_error("making " + path, errno));
+  if (current_.start != 0 && current_.size != 0) tails_.push_back(current_);
+  current_ = {};
+  make_room_in_tail();
   return {};
+}
+
+// Before a file is added: what stays fits into one, so that both fit into two.
+void OutputFile::make_room_in_tail() {
+  std::uint64_t bytes = 0;
+  for (const auto& tail : tails_) bytes += tail.size;
+  while (bytes > tail_max_ || tails_.size() >= tail_files_max) {
+    bytes -= tails_.front().size;
+    ::unlink(path_of(tails_.front().start).c_str());
+    tails_.erase(tails_.begin());
+  }
+}
+
+// What follows lies in a file of its own, so that no file has a hole; made at
+// once, its name tells readers how much is missing.
+void OutputFile::drop(std::uint64_t bytes) {
+  // An empty head would say that the output made room for newer one.
+  if (file_ && current_.size == 0) ::unlink(path_of(current_.start).c_str());
+  end_ += bytes;
+  (void)open();
 }
 
 Status OutputFile::append(std::string_view bytes) {
   Status result;
   while (!bytes.empty()) {
-    if (end_ == 0 && !file_) {
-      if (auto opened = open_head(); !opened) result = opened;
-    }
-    if (!in_tail_ && end_ >= head_max_) {
-      if (auto opened = open_tail(); !opened) result = opened;
-    } else if (in_tail_ && end_ - tail_start_ >= tail_max_) {
-      if (auto opened = open_tail(); !opened) result = opened;
-    }
-    auto room = in_tail_ ? tail_max_ - (end_ - tail_start_) : head_max_ - end_;
-    auto size = std::min<std::uint64_t>(room, bytes.size());
-    auto start = in_tail_ ? tail_start_ : 0;
-    std::size_t done = 0;
-    while (file_ && done < size) {
-      auto n = ::pwrite(file_.get(), bytes.data() + done, size - done,
-                        static_cast<off_t>(end_ - start + done));
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0) {
-        result = tl::unexpected(system_error("writing " + path_, errno));
-        break;
+    if (!file_ || current_.size >= bytes_max_of(current_)) {
+      if (auto opened = open(); !opened) {
+        end_ += bytes.size();
+        return opened;
       }
-      done += static_cast<std::size_t>(n);
     }
-    end_ += size;
-    bytes.remove_prefix(size);
+    auto room = bytes_max_of(current_) - current_.size;
+    auto part = bytes.substr(0, room);
+    auto written = write_at(file_.get(), part, current_.size);
+    current_.size += written.bytes;
+    end_ += written.bytes;
+    if (written.error != 0) {
+      result = tl::unexpected(system_error("writing " + path_, written.error));
+      drop(part.size() - written.bytes);
+    }
+    bytes.remove_prefix(part.size());
   }
   return result;
 }
@@ -140,10 +170,11 @@ Expected<OutputPiece> read_output(const std::string& directory,
                                   const TaskKey& key, Stream stream,
                                   std::uint64_t offset, std::size_t bytes_max) {
   auto path = output_path(directory, key, stream);
+  // First: no file of these is made before the one before it is complete.
+  auto tails = tail_offsets(path + ".tail");
   auto head = read_from(path, 0, offset, bytes_max);
   if (!head) return tl::unexpected(head.error());
   if (!head->empty()) return OutputPiece{offset, std::move(*head)};
-  auto tails = tail_offsets(path + ".tail");
   for (std::size_t at = 0; at < tails.size(); ++at) {
     if (at + 1 < tails.size() && tails[at + 1] <= offset) continue;
     auto from = std::max(offset, tails[at]);
@@ -152,18 +183,21 @@ Expected<OutputPiece> read_output(const std::string& directory,
     if (!bytes) return tl::unexpected(bytes.error());
     if (!bytes->empty()) return OutputPiece{from, std::move(*bytes)};
   }
-  return OutputPiece{offset, {}};
+  return OutputPiece{tails.empty() ? offset : std::max(offset, tails.back()),
+                     {}};
 }
 
-std::uint64_t output_bytes(const std::string& directory, const TaskKey& key) {
-  std::uint64_t bytes = 0;
+std::optional<std::uint64_t> output_bytes(const std::string& directory,
+                                          const TaskKey& key) {
+  std::optional<std::uint64_t> bytes;
+  const auto add = [&](const std::string& path) {
+    if (const auto size = size_of(path)) bytes = bytes.value_or(0) + *size;
+  };
   for (auto stream : {Stream::out, Stream::err}) {
-    auto path = output_path(directory, key, stream);
-    const auto head = size_of(path);
-    bytes += head;
-    if (head == 0) continue;
+    const auto path = output_path(directory, key, stream);
+    add(path);
     for (auto offset : tail_offsets(path + ".tail")) {
-      bytes += size_of(path + ".tail/" + std::to_string(offset));
+      add(path + ".tail/" + std::to_string(offset));
     }
   }
   return bytes;

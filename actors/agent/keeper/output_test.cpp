@@ -1,6 +1,8 @@
 #include "actors/agent/keeper/output.hpp"
 
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include <boost/test/unit_test.hpp>
 #include <filesystem>
@@ -25,6 +27,19 @@ struct Place {
     auto piece = read_output(directory, key, Stream::out, offset, bytes_max);
     BOOST_REQUIRE(piece);
     return *piece;
+  }
+  // All that a reader finds, one that asks for few bytes at a time; how much
+  // of it is missing goes to `dropped`.
+  std::string read_all(std::uint64_t& dropped) const {
+    std::string out;
+    dropped = 0;
+    for (std::uint64_t at = 0;;) {
+      auto piece = read(at, 100);
+      dropped += piece.offset - at;
+      if (piece.bytes.empty()) return out;
+      at = piece.offset + piece.bytes.size();
+      out += piece.bytes;
+    }
   }
   std::uint64_t bytes_on_disk() const {
     std::uint64_t bytes = 0;
@@ -106,6 +121,115 @@ BOOST_AUTO_TEST_CASE(a_reader_can_follow_a_writer_over_every_border) {
     }
   }
   BOOST_CHECK(read == pattern(0, file.end()));
+}
+
+// Lets no file of this process grow beyond `bytes`, as a full disk would.
+class FullDisk {
+ public:
+  explicit FullDisk(rlim_t bytes) {
+    handler_ = ::signal(SIGXFSZ, SIG_IGN);
+    BOOST_REQUIRE_EQUAL(::getrlimit(RLIMIT_FSIZE, &before_), 0);
+    const rlimit limit{bytes, before_.rlim_max};
+    BOOST_REQUIRE_EQUAL(::setrlimit(RLIMIT_FSIZE, &limit), 0);
+  }
+  ~FullDisk() {
+    ::setrlimit(RLIMIT_FSIZE, &before_);
+    ::signal(SIGXFSZ, handler_);
+  }
+  FullDisk(const FullDisk&) = delete;
+
+ private:
+  rlimit before_{};
+  sighandler_t handler_ = SIG_DFL;
+};
+
+void append_on_full_disk(OutputFile& file, std::string_view bytes,
+                         rlim_t file_bytes_max) {
+  bool good = true;
+  {
+    const FullDisk full(file_bytes_max);
+    good = bool(file.append(bytes));
+  }
+  BOOST_CHECK(!good);
+}
+
+BOOST_AUTO_TEST_CASE(what_a_full_disk_did_not_take_is_a_gap_and_no_zeros) {
+  Place place;
+  auto file = place.file(output_bytes_min);
+  BOOST_REQUIRE(file.append("before|"));
+  append_on_full_disk(file, "part lost", 11);
+  append_on_full_disk(file, " lost too", 0);
+  BOOST_REQUIRE(file.append("|after"));
+  BOOST_REQUIRE(file.append(" it"));
+  std::uint64_t dropped = 0;
+  BOOST_CHECK_EQUAL(place.read_all(dropped), "before|part|after it");
+  BOOST_CHECK_EQUAL(dropped, std::string_view(" lost lost too").size());
+  BOOST_CHECK_EQUAL(file.end(), 7 + 9 + 9 + 9);
+}
+
+BOOST_AUTO_TEST_CASE(output_goes_on_where_the_first_bytes_found_no_room) {
+  Place place;
+  auto file = place.file(output_bytes_min);
+  append_on_full_disk(file, "lost", 0);
+  BOOST_CHECK(!output_is_gone(place.directory, key));
+  BOOST_REQUIRE(file.append("kept"));
+  std::uint64_t dropped = 0;
+  BOOST_CHECK_EQUAL(place.read_all(dropped), "kept");
+  BOOST_CHECK_EQUAL(dropped, 4);
+  BOOST_CHECK(output_bytes(place.directory, key) == 4);
+  remove_output(place.directory, key);
+  BOOST_CHECK(std::filesystem::is_empty(place.directory));
+  BOOST_CHECK(!output_bytes(place.directory, key));
+}
+
+BOOST_AUTO_TEST_CASE(a_head_that_could_not_be_made_is_no_end) {
+  Place place;
+  OutputFile file(output_path(place.directory + "/later", key, Stream::out),
+                  output_bytes_min);
+  BOOST_CHECK(!file.append("lost"));
+  std::filesystem::create_directory(place.directory + "/later");
+  BOOST_CHECK(file.append("kept"));
+  auto piece = read_output(place.directory + "/later", key, Stream::out, 0, 9);
+  BOOST_REQUIRE(piece);
+  BOOST_CHECK_EQUAL(piece->offset, 4);
+  BOOST_CHECK_EQUAL(piece->bytes, "kept");
+}
+
+BOOST_AUTO_TEST_CASE(a_reader_is_told_of_last_bytes_that_were_dropped) {
+  Place place;
+  auto file = place.file(output_bytes_min);
+  BOOST_REQUIRE(file.append("kept"));
+  append_on_full_disk(file, "lost", 0);
+  std::uint64_t dropped = 0;
+  BOOST_CHECK_EQUAL(place.read_all(dropped), "kept");
+  BOOST_CHECK_EQUAL(dropped, 4);
+}
+
+BOOST_AUTO_TEST_CASE(a_disk_that_is_full_now_and_then_keeps_the_bound) {
+  constexpr std::uint64_t bound = output_bytes_min;
+  for (const std::size_t step : {10, 300, 3000}) {
+    Place place;
+    auto file = place.file(bound);
+    for (int round = 0; round < 100; ++round) {
+      const auto bytes = pattern(file.end(), step);
+      append_on_full_disk(file, bytes, round % 2 == 0 ? 0 : step / 5);
+      BOOST_REQUIRE(file.append(pattern(file.end(), step)));
+      BOOST_REQUIRE_LE(place.bytes_on_disk(), bound);
+    }
+    std::uint64_t at = 0;
+    for (;;) {
+      auto piece = place.read(at, 333);
+      if (piece.bytes.empty()) break;
+      BOOST_REQUIRE(piece.bytes == pattern(piece.offset, piece.bytes.size()));
+      at = piece.offset + piece.bytes.size();
+    }
+    BOOST_CHECK_EQUAL(at, file.end());
+    std::size_t files = 0;
+    for (const auto& entry :
+         std::filesystem::recursive_directory_iterator(place.directory))
+      files += entry.is_regular_file() ? 1 : 0;
+    BOOST_CHECK_LE(files, tail_files_max + 1);
+  }
 }
 
 BOOST_AUTO_TEST_CASE(removed_output_leaves_nothing_behind) {
