@@ -34,6 +34,11 @@ schema::ExitFacts facts_of(const keeper::ExitFacts& facts) {
           facts.cpu_ns,     facts.exit_code, facts.signal};
 }
 
+// The order is good, and may be carried out later.
+bool is_want_of_room(Errc code) {
+  return code == Errc::no_space || code == Errc::busy;
+}
+
 EndReason reason_of(const keeper::ExitFacts& facts) {
   if (facts.memory_killed) return EndReason::memory_limit;
   return facts.signal != 0 ? EndReason::signalled : EndReason::exited;
@@ -192,7 +197,10 @@ void Core::on_launch(const schema::LaunchOrder& order, Time now) {
   }
   for (const auto* task : *order.tasks()) {
     const TaskKey key{task->session(), task->attempt(), task->rank()};
-    if (Task* known = find(key)) {
+    if (Task* known = find(key); known && known->refused) {
+      tasks_.erase(key);
+      launch(*task, key, now);
+    } else if (known) {
       ++counters_.launches_known;
       repeat(key, *known, task->sim_started_at() != 0);
     } else if (tombstones_.contains(key)) {
@@ -280,13 +288,19 @@ void Core::stop(const TaskKey& key, std::uint32_t grace_ms, Time now) {
   ask_to_end(key, grace_ms);
 }
 
-// One that still waits for its devices never begins.
+// One that still waits for its devices, or for room, never begins.
 void Core::ask_to_end(const TaskKey& key, std::uint32_t grace_ms) {
+  if (const Task* task = find(key); task->refused)
+    return end_unbegun(key, task->note);
   if (!handover_.drop(key)) return effects_.stops.push_back({key, grace_ms});
+  end_unbegun(key, "it was to end before its GPUs were clear");
+}
+
+void Core::end_unbegun(const TaskKey& key, std::string why) {
   Fact fact;
   fact.kind = FactKind::start_failed;
   fact.reason = EndReason::start_failed;
-  fact.detail = "it was to end before its GPUs were clear";
+  fact.detail = std::move(why);
   end(key, *find(key), std::move(fact));
 }
 
@@ -418,6 +432,8 @@ bool Core::offers(const std::string& uuid) const {
 void Core::on_refused(const TaskKey& key, Errc code, std::string text) {
   Task* task = find(key);
   if (!task || task->phase == Phase::ended) return;
+  if (task->phase == Phase::launching && is_want_of_room(code))
+    return put_off(key, *task, std::move(text));
   Fact fact;
   fact.detail = std::move(text);
   if (task->phase == Phase::launching && code != Errc::not_found) {
@@ -432,6 +448,23 @@ void Core::on_refused(const TaskKey& key, Errc code, std::string text) {
   fact.kind = FactKind::unknown;
   task->in_runtime = false;
   end(key, *task, std::move(fact));
+}
+
+// The manager orders it again until it has waited for too long; to end it now
+// would let the next one come into the same trouble.
+void Core::put_off(const TaskKey& key, Task& task, std::string why) {
+  ++counters_.launches_refused;
+  if (last_tick_ >= next_refusal_told_) {
+    next_refusal_told_ = Time{last_tick_.value + refusal_told_ns};
+    effects_.messages.push_back(fmt::format(
+        "tasks wait to be started on this node until there is room: {}", why));
+  }
+  gpus_.take_back(key);
+  task.in_runtime = false;
+  task.refused = true;
+  task.note = std::move(why);
+  // Nothing is left to be cleared of what nobody wants.
+  if (surplus_.contains(key)) end_unbegun(key, task.note);
 }
 
 void Core::end(const TaskKey& key, Task& task, Fact fact) {

@@ -95,6 +95,8 @@ inline constexpr std::uint64_t registration_ns = 60 * second_ns;
 inline constexpr std::uint64_t list_ns_max = 5 * second_ns;
 // No tick for so long: the manager may have given the node up meanwhile.
 inline constexpr std::uint64_t stall_ns_max = 5 * second_ns;
+// The runtime has no room for launches: told at most so often.
+inline constexpr std::uint64_t refusal_told_ns = 60 * second_ns;
 
 struct Options {
   std::string agent;
@@ -125,6 +127,7 @@ struct Counters {
   std::uint64_t launches_late = 0;     // of a task that has a tombstone
   std::uint64_t launches_void = 0;     // older than a list
   std::uint64_t launches_dropped = 0;  // over tasks_max
+  std::uint64_t launches_refused = 0;  // for want of room in the runtime
   std::uint64_t stops = 0;
   std::uint64_t signals = 0;
   std::uint64_t surplus_stopped = 0;
@@ -204,7 +207,8 @@ class Core {
                   std::string note);
   void on_start_failed(const TaskKey& key, std::string error);
   void on_exited(const TaskKey& key, const keeper::ExitFacts& facts);
-  // The runtime would not do what was asked.
+  // The runtime would not do what was asked. A launch that it has no room for
+  // waits to be ordered again.
   void on_refused(const TaskKey& key, Errc code, std::string text);
 
   // What the driver tells, of all devices at once: ends the tasks that go on
@@ -263,12 +267,13 @@ class Core {
     bool start_waiting = false;  // its started fact is queued or in flight
     bool end_waiting = false;
     bool in_runtime = false;  // to be forgotten there
+    bool refused = false;     // had no room: `note` says why; holds nothing
     int pid = 0;
     std::uint64_t signalled = 0;  // a bit for each signal that it got
     // Up to where the order to launch it knew the log; 0: nobody remembers.
     Sequence ordered_at;
     std::uint64_t started_at = 0;
-    std::string note;  // what differs from the order
+    std::string note;  // what differs from the order, or why it is refused
     Fact end;
   };
   // Of the gravest finding until it is sent.
@@ -317,6 +322,8 @@ class Core {
   void take_node();
   void take_up(const keeper::TaskStatus& status);
   void end(const TaskKey& key, Task& task, Fact fact);
+  void end_unbegun(const TaskKey& key, std::string why);
+  void put_off(const TaskKey& key, Task& task, std::string why);
   // Reports a task that is not here as unknown, and will never start it.
   void bury(const TaskKey& key, std::string detail);
   void add_tombstone(const TaskKey& key);
@@ -416,6 +423,7 @@ class Core {
   cluster::SteadyTime clock_;
   Time next_heartbeat_;
   Time last_tick_;
+  Time next_refusal_told_;
   std::uint32_t load_milli_ = 0;
   std::uint64_t host_ns_ = 0;
   std::uint64_t commands_ = 0;

@@ -401,6 +401,15 @@ BOOST_FIXTURE_TEST_CASE(a_launch_that_never_arrived_has_no_time, Sharing) {
   BOOST_TEST(launched.at(1).gpus.at(0).begin_milli == 0u);
 }
 
+BOOST_FIXTURE_TEST_CASE(a_launch_that_waits_for_room_has_no_time, Sharing) {
+  order(Orders(1).with_share(300, gib), one);
+  core.on_refused(one, Errc::no_space, "");
+  order(Orders(1).with_share(300, gib), two);
+  BOOST_TEST(launched.at(1).gpus.at(0).begin_milli == 0u);
+  order(Orders(1).with_share(300, gib), one);
+  BOOST_TEST(launched.at(2).gpus.at(0).begin_milli == 300u);
+}
+
 BOOST_FIXTURE_TEST_CASE(a_task_that_goes_round_its_share_is_ended_and_told_why,
                         Sharing) {
   start(one, 20);

@@ -136,7 +136,10 @@ class World {
                           "launched twice: " + keeper::to_string(spec.key));
     keeper_epoch_ = std::max(keeper_epoch_, spec.epoch);
     const auto known = kept_.find(spec.key);
-    if (known == kept_.end()) {
+    if (known == kept_.end() && chance(10)) {
+      launched_.erase(spec.key);
+      events_.push_back(keeper::Refused{spec.key, Errc::no_space, "full"});
+    } else if (known == kept_.end()) {
       kept_[spec.key].facts.started_at = now_.value;
       events_.push_back(keeper::Started{spec.key, 9, now_.value, {}});
     } else if (known->second.forgotten) {

@@ -395,6 +395,9 @@ void Core::check_invariants() const {
     REEVE_CHECK(
         task.phase != Phase::ended || !gpus_.holds(key),
         fmt::format("{} has ended and holds GPUs", keeper::to_string(key)));
+    REEVE_CHECK(!task.refused || !gpus_.holds(key),
+                fmt::format("{} waits for room and holds GPUs",
+                            keeper::to_string(key)));
     REEVE_CHECK(!handover_.waits(key) ||
                     (task.phase == Phase::launching && !task.in_runtime),
                 fmt::format("{} is started and waits for its GPUs",

@@ -414,12 +414,81 @@ BOOST_FIXTURE_TEST_CASE(tombstones_are_bounded_oldest_first, Ready) {
 
 BOOST_FIXTURE_TEST_CASE(what_the_runtime_refuses_is_told, Ready) {
   order(Orders(1).launch({one, two}));
-  core.on_refused(one, Errc::busy, "20000 tasks");
+  core.on_refused(one, Errc::usage, "no command");
   core.on_refused(two, Errc::rejected, "it has ended");
   step();
   BOOST_REQUIRE_EQUAL(heard.facts.size(), 2u);
   BOOST_TEST((heard.facts[0].kind == FactKind::start_failed));
   BOOST_TEST((heard.facts[1].kind == FactKind::unknown));
+}
+
+// Else the next session would be placed there, and fail as well.
+BOOST_FIXTURE_TEST_CASE(a_launch_without_room_waits_to_be_ordered_again,
+                        Ready) {
+  for (const Errc code : {Errc::no_space, Errc::busy}) {
+    launched.clear();
+    order(Orders(1).launch({one}));
+    core.on_refused(one, code, "no room");
+    step();
+    BOOST_TEST(heard.facts.empty());
+    BOOST_TEST(launched.size() == 1u);
+    order(Orders(1).launch({one}));
+    BOOST_TEST(launched.size() == 2u);
+    core.on_refused(one, code, "no room");
+  }
+  order(Orders(1).launch({one}));
+  core.on_started(one, 42, 123, "");
+  step();
+  BOOST_REQUIRE_EQUAL(heard.facts.size(), 1u);
+  BOOST_TEST((heard.facts[0].kind == FactKind::started));
+  BOOST_TEST(heard.facts[0].detail.empty());
+  BOOST_TEST(core.counters().launches_refused == 4u);
+}
+
+BOOST_FIXTURE_TEST_CASE(what_is_stopped_while_it_waits_for_room_says_why,
+                        Ready) {
+  order(Orders(1).launch({one}));
+  core.on_refused(one, Errc::no_space, "the disk is full");
+  order(Orders(1).stop({one}));
+  BOOST_TEST(stopped.empty());
+  BOOST_REQUIRE_EQUAL(heard.facts.size(), 1u);
+  BOOST_TEST((heard.facts[0].kind == FactKind::start_failed));
+  BOOST_TEST(heard.facts[0].detail == "the disk is full");
+  answer_report();
+  BOOST_TEST(core.tasks() == 0u);
+  order(Orders(1).launch({one}));
+  BOOST_TEST(launched.size() == 1u);
+}
+
+// A stop of what is no longer wanted is on its way to the runtime already.
+BOOST_FIXTURE_TEST_CASE(surplus_that_finds_no_room_is_over, Ready) {
+  order(Orders(1).launch({one}));
+  tick(registration_ns);
+  order(Orders(1).list(heard.boot, {}));
+  BOOST_TEST(stopped.size() == 1u);
+  core.on_refused(one, Errc::no_space, "the disk is full");
+  step();
+  answer_report();
+  answer_registration();
+  BOOST_TEST(core.registered());
+  BOOST_TEST(core.counters().registrations == 2u);
+}
+
+BOOST_FIXTURE_TEST_CASE(want_of_room_is_told_once_in_a_while, Ready) {
+  const auto told = [&] {
+    core.on_order(testing::order_of(Orders(1).launch({one, two})), now);
+    core.on_refused(one, Errc::no_space, "writing /d/tasks: no space left");
+    core.on_refused(two, Errc::no_space, "writing /d/tasks: no space left");
+    return core.take_effects(now).messages;
+  };
+  const auto first = told();
+  BOOST_REQUIRE_EQUAL(first.size(), 1u);
+  BOOST_TEST(
+      first[0].ends_with("until there is room: writing /d/tasks: no "
+                         "space left"));
+  BOOST_TEST(told().empty());
+  tick(refusal_told_ns);
+  BOOST_TEST(told().size() == 1u);
 }
 
 // ---- heard by the cell, or cut off
