@@ -95,6 +95,22 @@ class JoinTest(unittest.TestCase):
         self.assertNotIn("n1", self.nodes())
         self.assertFalse(os.path.exists(os.path.join(node.data, "cell.toml")))
 
+    def test_output_of_an_earlier_try_is_read_where_it_ran(self):
+        self.join("n1")
+        self.await_node("n1")
+        go_on = os.path.join(self.head.work, "go-on")
+        one = self.head.submit(
+            "--prefer", "node=n1", "--requeue", "1", "--", "sh", "-c",
+            "echo on $REEVE_NODE; [ $REEVE_ATTEMPT = 2 ] && exit; "
+            f"while [ ! -e {go_on} ]; do sleep 0.1; done; exit 1")
+        self.head.await_state(one, "running")
+        self.head.reeve("node", "drain", "n1")
+        open(go_on, "w", encoding="utf-8").close()
+        self.head.reeve("wait", one)
+        self.assertEqual("on head\n", self.head.reeve("logs", one).out)
+        self.assertEqual("on n1\n", self.head.reeve(
+            "logs", one, "--attempt", "1").out)
+
     def test_sessions_outlive_a_restart_of_their_agent(self):
         node = self.join("n1")
         self.await_node("n1")

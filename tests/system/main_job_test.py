@@ -353,6 +353,26 @@ class MainJobTest(CellTest):
         self.assertEqual("try 1\n", self.cell.reeve(
             "logs", one, "--attempt", "1").out)
 
+    def test_output_of_a_try_is_there_while_the_next_waits_and_after_it(self):
+        one = self.cell.submit("--requeue", "5", "--", "sh", "-c",
+                               "echo why $REEVE_ATTEMPT; exit 1")
+
+        def waits_for_seconds():
+            shown = self.cell.show(one)
+            return ("pending", 5) == (shown["state"], shown["attempt"])
+        wait_until("it waits for seconds", waits_for_seconds)
+        for state in ("pending", "cancelled"):
+            with self.subTest(state=state):
+                done = self.cell.reeve("logs", one)
+                self.assertEqual("why 4\n", done.out)
+                self.assertEqual(f"reeve: {one} is {state}: this is the output"
+                                 " of attempt 4\n", done.err)
+                done = self.cell.reeve("logs", one, "--attempt", "1")
+                self.assertEqual(("why 1\n", ""), (done.out, done.err))
+                done = self.cell.reeve("logs", one, "--attempt", "5")
+                self.assertIn("no output yet", done.err)
+                self.cell.reeve("cancel", one, code=None)
+
     # ---- files of sessions
 
     def test_a_file_of_sessions_is_submitted_whole(self):
