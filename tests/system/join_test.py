@@ -52,8 +52,8 @@ class JoinTest(unittest.TestCase):
     def token(self, *arguments):
         return self.head.reeve("token", "create", *arguments).out.strip()
 
-    def join(self, name, *arguments):
-        host = self.hosts.add(name)
+    def join(self, name, *arguments, disk_mib=0):
+        host = self.hosts.add(name, disk_mib=disk_mib)
         host.empty()
         token = self.token("--role", "agent")
         host.reeve("join", token, "--name", name, *arguments)
@@ -110,6 +110,26 @@ class JoinTest(unittest.TestCase):
         self.assertEqual("on head\n", self.head.reeve("logs", one).out)
         self.assertEqual("on n1\n", self.head.reeve(
             "logs", one, "--attempt", "1").out)
+
+    def test_a_session_waits_for_room_on_the_disk_of_its_node(self):
+        node = self.join("n1", disk_mib=64)
+        self.await_node("n1")
+        self.head.reeve("run", "--on-node", "n1", "--", "true")
+        node.fill()
+        # The last block of the keeper's journal has room for some.
+        some = [self.head.submit("--on-node", "n1", "--", "true")
+                for _ in range(60)]
+
+        def states():
+            return {self.head.show(one)["state"] for one in some}
+        wait_until("one waits", lambda: "placed" in states() and
+                   not {"starting", "running"} & states())
+        time.sleep(6)  # the launches come again
+        self.assertIn("placed", states())
+        self.assertNotIn("failed", states())
+        node.make_room()
+        self.head.reeve("wait", *some)
+        self.assertEqual({"succeeded"}, states())
 
     def test_sessions_outlive_a_restart_of_their_agent(self):
         node = self.join("n1")
