@@ -138,6 +138,7 @@ using LaunchCooperativeKernel = Result(Function, unsigned, unsigned, unsigned,
                                        Stream, void**);
 using GraphLaunch = Result(GraphExec, Stream);
 using EventCreate = Result(Event*, unsigned);
+using EventDestroy = Result(Event);
 using EventRecord = Result(Event, Stream);
 using EventQuery = Result(Event);
 using EventElapsed = Result(float*, Event, Event);

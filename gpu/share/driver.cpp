@@ -75,6 +75,7 @@ void find_rest(const Finder& finder, Driver& driver) {
   finder.find(driver.launch_cooperative, "cuLaunchCooperativeKernel");
   finder.find(driver.graph_launch, "cuGraphLaunch");
   finder.find(driver.event_create, "cuEventCreate");
+  finder.find(driver.event_destroy, "cuEventDestroy_v2");
   finder.find(driver.event_record, "cuEventRecord");
   finder.find(driver.event_query, "cuEventQuery");
   finder.find(driver.event_elapsed, "cuEventElapsedTime");

@@ -48,6 +48,7 @@ struct Driver {
   cuda::LaunchCooperativeKernel* launch_cooperative[2] = {};
   cuda::GraphLaunch* graph_launch[2] = {};
   cuda::EventCreate* event_create = nullptr;
+  cuda::EventDestroy* event_destroy = nullptr;
   cuda::EventRecord* event_record[2] = {};
   cuda::EventQuery* event_query = nullptr;
   cuda::EventElapsed* event_elapsed = nullptr;

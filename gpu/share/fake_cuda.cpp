@@ -18,6 +18,7 @@ using namespace reeve::gpu::cuda;
 namespace {
 
 constexpr std::size_t total_bytes = 80'000'000'000;
+constexpr Result invalid_handle = 400;
 constexpr Result not_found = 500;
 
 std::mutex mutex;
@@ -95,15 +96,37 @@ Result start_kernel() {
   return success;
 }
 
+constexpr std::uint64_t primary = 1;
+thread_local std::uint64_t current = primary;
+std::map<std::uint64_t, int> lives;  // of each context: ended so many times
+int dead_events_asked = 0;
+
+// Good in the context it was made in, for as long as that lives.
 struct FakeEvent {
   std::int64_t at_ns;
+  std::uint64_t context;
+  int life;
 };
+
+FakeEvent* living(Event event) {
+  auto* const it = reinterpret_cast<FakeEvent*>(event);
+  return it->life == lives[it->context] ? it : nullptr;
+}
 
 Result record(Event event) {
   const std::lock_guard lock(mutex);
+  FakeEvent* const it = living(event);
+  if (!it || it->context != current) return invalid_handle;
   const std::int64_t now = now_ns();
-  reinterpret_cast<FakeEvent*>(event)->at_ns =
-      busy_until_ns > now ? busy_until_ns : now;
+  it->at_ns = busy_until_ns > now ? busy_until_ns : now;
+  return success;
+}
+
+Result end_context(std::uint64_t context) {
+  const std::lock_guard lock(mutex);
+  used_bytes = 0;
+  allocations.clear();
+  ++lives[context];
   return success;
 }
 
@@ -127,25 +150,27 @@ Result cuCtxGetDevice(DeviceNumber* device) {
   return success;
 }
 Result cuCtxGetCurrent(Context* context) {
-  *context = handle<Context>(1);
+  *context = handle<Context>(current);
   return success;
 }
-Result cuCtxSetCurrent(Context) {
+Result cuCtxSetCurrent(Context context) {
+  current = number(context);
   return success;
 }
-Result cuCtxDestroy_v2(Context) {
-  const std::lock_guard lock(mutex);
-  used_bytes = 0;
-  allocations.clear();
-  return success;
+Result cuCtxDestroy_v2(Context context) {
+  return end_context(number(context));
+}
+// Only for tests: it ends in a way that nobody stands in for.
+void fake_end_context(Context context) {
+  end_context(number(context));
 }
 Result cuDevicePrimaryCtxRetain(Context* context, DeviceNumber) {
-  *context = handle<Context>(1);
+  *context = handle<Context>(primary);
   ++primary_users;
   return success;
 }
 Result cuDevicePrimaryCtxRelease_v2(DeviceNumber) {
-  return --primary_users > 0 ? success : cuCtxDestroy_v2(nullptr);
+  return --primary_users > 0 ? success : end_context(primary);
 }
 Result cuDevicePrimaryCtxGetState(DeviceNumber, unsigned* flags, int* active) {
   *flags = 0;
@@ -153,7 +178,7 @@ Result cuDevicePrimaryCtxGetState(DeviceNumber, unsigned* flags, int* active) {
   return success;
 }
 Result cuDevicePrimaryCtxReset_v2(DeviceNumber) {
-  return cuCtxDestroy_v2(nullptr);
+  return end_context(primary);
 }
 Result cuMemGetInfo_v2(std::size_t* free, std::size_t* total) {
   const std::lock_guard lock(mutex);
@@ -304,7 +329,11 @@ Result cuGraphLaunch_ptsz(GraphExec, Stream) {
   return start_kernel();
 }
 Result cuEventCreate(Event* event, unsigned) {
-  *event = reinterpret_cast<Event>(new FakeEvent{0});
+  const std::lock_guard lock(mutex);
+  *event = reinterpret_cast<Event>(new FakeEvent{0, current, lives[current]});
+  return success;
+}
+Result cuEventDestroy_v2(Event) {
   return success;
 }
 Result cuEventRecord(Event event, Stream) {
@@ -314,13 +343,26 @@ Result cuEventRecord_ptsz(Event event, Stream) {
   return record(event);
 }
 Result cuEventQuery(Event event) {
-  return reinterpret_cast<FakeEvent*>(event)->at_ns <= now_ns() ? success
-                                                                : not_ready;
+  const std::lock_guard lock(mutex);
+  const FakeEvent* const it = living(event);
+  if (!it) {
+    ++dead_events_asked;
+    return invalid_handle;
+  }
+  return it->at_ns <= now_ns() ? success : not_ready;
+}
+// Only for tests: how often somebody asked of an event whose context is gone.
+int fake_dead_events_asked() {
+  const std::lock_guard lock(mutex);
+  return dead_events_asked;
 }
 Result cuEventElapsedTime(float* ms, Event from, Event to) {
-  *ms = static_cast<float>(reinterpret_cast<FakeEvent*>(to)->at_ns -
-                           reinterpret_cast<FakeEvent*>(from)->at_ns) *
-        1e-6f;
+  const std::lock_guard lock(mutex);
+  const FakeEvent* const first = living(from);
+  const FakeEvent* const second = living(to);
+  if (!first || !second || first->context != second->context)
+    return invalid_handle;
+  *ms = static_cast<float>(second->at_ns - first->at_ns) * 1e-6f;
   return success;
 }
 Result cuStreamIsCapturing(Stream, int* status) {

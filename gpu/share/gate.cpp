@@ -37,6 +37,7 @@ class Gates {
   }
 
   Gate* of(std::size_t device) { return gates_[device].get(); }
+  std::vector<std::unique_ptr<Gate>>& all() { return gates_; }
 
   void close() {
     for (auto& gate : gates_) gate->close();
@@ -78,6 +79,17 @@ bool any_paced() {
   return false;
 }
 
+bool paced() {
+  static const bool is = any_paced();
+  return is;
+}
+
+cuda::Context current_context() {
+  cuda::Context context = nullptr;
+  if (const auto ask = Driver::get().context) ask(&context);
+  return context;
+}
+
 }  // namespace
 
 std::int64_t monotonic_ns() {
@@ -87,8 +99,7 @@ std::int64_t monotonic_ns() {
 }
 
 Gate* current_gate() {
-  static const bool paced = any_paced();
-  if (!paced) return nullptr;
+  if (!paced()) return nullptr;
   Session& session = Session::get();
   const std::size_t device = session.current_device();
   if (device >= session.ledger().device_count()) return nullptr;
@@ -133,30 +144,31 @@ void Gate::after(const Lane& lane, Work work) {
                       unmarked >= between_marks_most ||
                       now - marked_ns_ >= between_marks_ns;
   if (work == Work::kernel && !enough) return;
-  const cuda::Event event = take_event();
+  const cuda::Context context = current_context();
+  const cuda::Event event = record(context, lane);
   if (!event) return;
-  const Driver& driver = Driver::get();
-  if (driver.event_record[lane.per_thread](event, lane.stream) != 0) {
-    spare_.push_back(event);
-    return;
-  }
-  if (driver.context) driver.context(&context_);
-  marks_.push_back({event, unmarked});
+  marks_.push_back({event, unmarked, context});
   marked_ns_ = now;
   unmarked = 0;
 }
 
-cuda::Event Gate::take_event() {
-  if (!spare_.empty()) {
-    const cuda::Event event = spare_.back();
-    spare_.pop_back();
-    return event;
+cuda::Event Gate::record(cuda::Context context, const Lane& lane) {
+  const Driver& driver = Driver::get();
+  const auto write = driver.event_record[lane.per_thread];
+  auto& spare = events_[context].spare;
+  if (!spare.empty()) {
+    const cuda::Event event = spare.back();
+    spare.pop_back();
+    if (write(event, lane.stream) == cuda::success) return event;
+    // It may have died unseen, and the others with it: they are left alone.
+    spare.clear();
   }
   cuda::Event event = nullptr;
-  const Driver& driver = Driver::get();
   if (!driver.event_create || driver.event_create(&event, 0) != 0)
     return nullptr;
-  return event;
+  if (write(event, lane.stream) == cuda::success) return event;
+  if (driver.event_destroy) driver.event_destroy(event);
+  return nullptr;
 }
 
 // The time from one mark to the next is that of its kernels, and of nothing
@@ -164,8 +176,8 @@ cuda::Event Gate::take_event() {
 void Gate::measure(const Mark& mark) {
   float ms = 0;
   const auto elapsed = Driver::get().event_elapsed;
-  if (!last_done_ || !elapsed || elapsed(&ms, last_done_, mark.event) != 0 ||
-      ms <= 0)
+  const cuda::Event before = events_[mark.context].last_done;
+  if (!before || !elapsed || elapsed(&ms, before, mark.event) != 0 || ms <= 0)
     return;
   const double each = ms * 1e6 / mark.kernels;
   kernel_ns_ = each < kernel_ns_ ? each * 0.5 + kernel_ns_ * 0.5
@@ -184,23 +196,73 @@ void Gate::reap(std::int64_t now_ns) {
     const cuda::Result done = Driver::get().event_query(mark.event);
     if (done == cuda::not_ready) return;
     marks_.pop_front();
-    if (done == cuda::success) measure(mark);
-    if (last_done_) spare_.push_back(last_done_);
-    last_done_ = mark.event;
+    if (done != cuda::success) continue;  // it is good for nothing more
+    measure(mark);
+    Events& events = events_[mark.context];
+    if (events.last_done) events.spare.push_back(events.last_done);
+    events.last_done = mark.event;
   }
+  settle(now_ns);
+}
+
+void Gate::settle(std::int64_t now_ns) {
   if (busy_from_ns_ == 0) return;
   pacing_.used(busy_from_ns_, now_ns);
   busy_from_ns_ = 0;
 }
 
+Gate::OfContext Gate::take_out(cuda::Context context) {
+  const std::lock_guard lock(mutex_);
+  OfContext known;
+  if (const auto at = events_.find(context); at != events_.end()) {
+    known.events = std::move(at->second);
+    events_.erase(at);
+  }
+  std::deque<Mark> others;
+  for (const Mark& mark : marks_)
+    (mark.context == context ? known.marks : others).push_back(mark);
+  marks_ = std::move(others);
+  return known;
+}
+
+void Gate::put_back(cuda::Context context, OfContext known) {
+  const std::lock_guard lock(mutex_);
+  marks_.insert(marks_.begin(), known.marks.begin(), known.marks.end());
+  Events& events = events_[context];
+  for (const cuda::Event event : known.events.spare)
+    events.spare.push_back(event);
+  if (!events.last_done) events.last_done = known.events.last_done;
+}
+
+void Gate::ended(std::int64_t now_ns) {
+  const std::lock_guard lock(mutex_);
+  if (!closed_ && marks_.empty()) settle(now_ns);
+}
+
 std::int64_t Gate::watch(std::int64_t now_ns) {
   const std::lock_guard lock(mutex_);
   if (closed_ || marks_.empty()) return look_idle_ns;
-  if (context_ && Driver::get().context_set)
-    Driver::get().context_set(context_);
+  if (const auto set = Driver::get().context_set; marks_.front().context && set)
+    set(marks_.front().context);
   reap(now_ns);
   if (marks_.empty()) return look_own_time_ns;
   return pacing_.wait_ns(now_ns) == 0 ? look_own_time_ns : look_busy_ns;
+}
+
+ContextEnd::ContextEnd(cuda::Context context) : context_(context) {
+  if (!context || !paced()) return;
+  for (auto& gate : Gates::get().all())
+    known_.push_back(gate->take_out(context));
+}
+
+void ContextEnd::done(bool ended) {
+  for (std::size_t i = 0; i < known_.size(); ++i) {
+    Gate& gate = *Gates::get().all()[i];
+    if (ended)
+      gate.ended(monotonic_ns());
+    else
+      gate.put_back(context_, std::move(known_[i]));
+  }
 }
 
 }  // namespace reeve::gpu::share

@@ -21,8 +21,19 @@ struct Lane {
   int per_thread = 0;
 };
 
-// Of one device; used by all threads of the process.
+// Of one device; used by all threads of the process. An event belongs to the
+// context it was made in and dies with it.
 class Gate {
+  struct Mark {
+    cuda::Event event;
+    int kernels;
+    cuda::Context context;
+  };
+  struct Events {
+    std::vector<cuda::Event> spare;
+    cuda::Event last_done = nullptr;
+  };
+
  public:
   explicit Gate(LedgerDevice& device) : pacing_(device) {}
 
@@ -37,6 +48,18 @@ class Gate {
   // The process ends: the driver is asked nothing more.
   void close();
 
+  // What is known by the events of one context.
+  struct OfContext {
+    std::deque<Mark> marks;
+    Events events;
+  };
+  // Before a context may end: its events are asked no more.
+  OfContext take_out(cuda::Context context);
+  // It has not ended.
+  void put_back(cuda::Context context, OfContext known);
+  // It has ended, and its kernels with it.
+  void ended(std::int64_t now_ns);
+
   // Work that may wait on the device, as a measure of time.
   static constexpr std::int64_t queued_ns_most = 2'000'000;
   static constexpr std::int64_t between_marks_ns = 250'000;
@@ -44,27 +67,22 @@ class Gate {
   static constexpr std::size_t marks_most = 64;
 
  private:
-  struct Mark {
-    cuda::Event event;
-    int kernels;
-  };
-
   void reap(std::int64_t now_ns);
   void measure(const Mark& mark);
   bool may_queue() const;
-  cuda::Event take_event();
+  // An event behind all work of the lane; null where there can be none.
+  cuda::Event record(cuda::Context context, const Lane& lane);
+  void settle(std::int64_t now_ns);
 
   Pacing pacing_;
   std::mutex mutex_;
   bool closed_ = false;
   std::deque<Mark> marks_;
-  std::vector<cuda::Event> spare_;
+  std::unordered_map<cuda::Context, Events> events_;
   std::unordered_map<std::uint64_t, int> unmarked_;  // kernels by lane
-  cuda::Event last_done_ = nullptr;
-  cuda::Context context_ = nullptr;
-  double kernel_ns_ = between_marks_ns;  // as measured, smoothed
-  std::int64_t busy_from_ns_ = 0;        // 0: nothing is known to run
-  std::int64_t marked_ns_ = 0;           // when the last mark was made
+  double kernel_ns_ = between_marks_ns;              // as measured, smoothed
+  std::int64_t busy_from_ns_ = 0;  // 0: nothing is known to run
+  std::int64_t marked_ns_ = 0;     // when the last mark was made
 };
 
 std::int64_t monotonic_ns();
@@ -72,5 +90,17 @@ std::int64_t monotonic_ns();
 // The gate of the calling thread's current device; null where kernels start
 // freely.
 Gate* current_gate();
+
+// What the gates know of a context while a call to the driver may end it.
+class ContextEnd {
+ public:
+  explicit ContextEnd(cuda::Context context);
+  // Tells whether it has ended.
+  void done(bool ended);
+
+ private:
+  cuda::Context context_;
+  std::vector<Gate::OfContext> known_;  // by device; empty: nothing is paced
+};
 
 }  // namespace reeve::gpu::share

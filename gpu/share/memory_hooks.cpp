@@ -2,6 +2,7 @@
 // much there is.
 #include <algorithm>
 
+#include "gpu/share/gate.hpp"
 #include "gpu/share/hooks.hpp"
 #include "gpu/share/pools.hpp"
 #include "gpu/share/session.hpp"
@@ -64,12 +65,11 @@ bool refused() {
   return Session::get().member() == Member::refused;
 }
 
-void forget_primary(cuda::DeviceNumber device, cuda::Context primary) {
+bool primary_is_gone(cuda::DeviceNumber device) {
   const auto state = Driver::get().primary_state;
   unsigned flags = 0;
   int active = 0;
-  if (primary && state && state(device, &flags, &active) == 0 && active == 0)
-    Session::get().drop_context(primary);
+  return state && state(device, &flags, &active) == 0 && active == 0;
 }
 
 // The context that programs share on a device, if it is there.
@@ -233,9 +233,11 @@ REEVE_HOOK cuda::Result cuDeviceTotalMem_v2(std::size_t* bytes,
 REEVE_HOOK cuda::Result cuCtxDestroy_v2(cuda::Context context) {
   const auto real = Driver::get().context_destroy;
   if (!real) return not_initialized;
+  if (passes()) return real(context);
+  ContextEnd end(context);
   const cuda::Result result = real(context);
-  if (result == cuda::success && !passes())
-    Session::get().drop_context(context);
+  end.done(result == cuda::success);
+  if (result == cuda::success) Session::get().drop_context(context);
   return result;
 }
 
@@ -244,8 +246,12 @@ REEVE_HOOK cuda::Result cuDevicePrimaryCtxRelease_v2(
   const auto real = Driver::get().primary_release;
   if (!real) return not_initialized;
   const cuda::Context primary = passes() ? nullptr : primary_of(device);
+  if (!primary) return real(device);
+  ContextEnd end(primary);
   const cuda::Result result = real(device);
-  if (result == cuda::success) forget_primary(device, primary);
+  const bool gone = result == cuda::success && primary_is_gone(device);
+  end.done(gone);
+  if (gone) Session::get().drop_context(primary);
   return result;
 }
 
@@ -253,8 +259,11 @@ REEVE_HOOK cuda::Result cuDevicePrimaryCtxReset_v2(cuda::DeviceNumber device) {
   const auto real = Driver::get().primary_reset;
   if (!real) return not_initialized;
   const cuda::Context primary = passes() ? nullptr : primary_of(device);
+  if (!primary) return real(device);
+  ContextEnd end(primary);
   const cuda::Result result = real(device);
-  if (result == cuda::success && primary) Session::get().drop_context(primary);
+  end.done(result == cuda::success);
+  if (result == cuda::success) Session::get().drop_context(primary);
   return result;
 }
 

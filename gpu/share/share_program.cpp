@@ -9,6 +9,7 @@
 #include <dlfcn.h>
 #include <fmt/format.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -51,6 +52,9 @@ extern "C" {
 REEVE_USED(REEVE_DECLARE)
 GetProcAddress cuGetProcAddress_v2;
 PrimaryRetain cuDevicePrimaryCtxRetain;
+CtxSetCurrent cuCtxSetCurrent;
+void fake_end_context(Context context);
+int fake_dead_events_asked();
 void fake_capture(int on);
 }
 
@@ -408,13 +412,17 @@ void refused() {
   MUST(api.cuMemAllocAsync(&at, 1, nullptr) == out_of_memory);
 }
 
-// Starts kernels for two seconds in every way there is; tells how many.
-void launches() {
+std::int64_t now_ms() {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * 1000ll + now.tv_nsec / 1'000'000;
+}
+
+// Starts kernels for so long in every way there is; how many.
+long launches(std::int64_t ms) {
   LaunchConfig how{};
   long count = 0;
-  timespec from{};
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC, &from);
+  const std::int64_t from = now_ms();
   do {
     MUST(api.cuLaunchKernel(nullptr, 1, 1, 1, 1, 1, 1, 0, nullptr, nullptr,
                             nullptr) == success);
@@ -423,11 +431,35 @@ void launches() {
                                        nullptr) == success);
     MUST(api.cuGraphLaunch(nullptr, nullptr) == success);
     count += 4;
-    ::clock_gettime(CLOCK_MONOTONIC, &now);
-  } while ((now.tv_sec - from.tv_sec) * 1000 +
-               (now.tv_nsec - from.tv_nsec) / 1'000'000 <
-           2000);
+  } while (now_ms() - from < ms);
+  return count;
+}
+
+// Two seconds of kernels, with something done each quarter of one.
+void launches_between(const std::function<void(int)>& change) {
+  long count = 0;
+  for (int quarter = 0; quarter < 8; ++quarter) {
+    if (quarter > 0) change(quarter);
+    count += launches(250);
+  }
   fmt::print("{}\n", count);
+}
+
+void change_context(int turn) {
+  MUST(cuCtxSetCurrent(reinterpret_cast<Context>(1 + turn % 2)) == success);
+}
+
+void launches_after_resets() {
+  launches_between(
+      [](int) { MUST(api.cuDevicePrimaryCtxReset_v2(0) == success); });
+  MUST(fake_dead_events_asked() == 0);
+}
+
+void launches_after_destroys() {
+  launches_between([](int) {
+    MUST(api.cuCtxDestroy_v2(reinterpret_cast<Context>(1)) == success);
+  });
+  MUST(fake_dead_events_asked() == 0);
 }
 
 const std::map<std::string, std::function<void()>> cases = {
@@ -449,13 +481,22 @@ const std::map<std::string, std::function<void()>> cases = {
     {"processes", processes},
     {"unlimited", unlimited},
     {"refused", refused},
-    {"launches", launches},
+    {"launches", [] { launches_between([](int) {}); }},
+    {"launches-reset", launches_after_resets},
+    {"launches-destroy", launches_after_destroys},
+    {"launches-two-contexts", [] { launches_between(change_context); }},
+    {"launches-lost-context",
+     [] {
+       launches_between(
+           [](int) { fake_end_context(reinterpret_cast<Context>(1)); });
+     }},
 };
 
 }  // namespace
 
 int main(int argc, char** argv) {
   if (argc != 3 || cases.count(argv[2]) == 0) return 2;
+  ::alarm(60);  // kernels may be queued without end
   find_all(argv[1]);
   cases.at(argv[2])();
   return 0;

@@ -129,5 +129,18 @@ BOOST_FIXTURE_TEST_CASE(kernels_keep_to_their_part_of_the_time, Trial) {
   }
 }
 
+BOOST_FIXTURE_TEST_CASE(kernels_keep_to_it_in_whatever_context, Trial) {
+  DeviceShare it = share();
+  it.compute_milli = 300;
+  for (const char* what : {"launches-reset", "launches-destroy",
+                           "launches-two-contexts", "launches-lost-context"})
+    BOOST_TEST_CONTEXT(what) {
+      const Ledger ledger = make(it);
+      BOOST_TEST(run("linked", what, file.c_str()) == 0);
+      BOOST_TEST(printed() > 100);
+      BOOST_TEST(printed() < 2000 * 0.36);
+    }
+}
+
 }  // namespace
 }  // namespace reeve::gpu::share
