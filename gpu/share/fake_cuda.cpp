@@ -10,6 +10,7 @@
 #include <map>
 #include <mutex>
 #include <string>
+#include <utility>
 
 #include "gpu/share/cuda_abi.hpp"
 
@@ -38,21 +39,41 @@ std::int64_t now_ns() {
   return now.tv_sec * 1'000'000'000ll + now.tv_nsec;
 }
 
+void (*on_free)() = nullptr;
+AllocationHandle unmapped_handle = 0;
+std::uint64_t freed_number = 0;  // it is given again meanwhile; 0: none is
+
+std::uint64_t new_number() {
+  if (freed_number == 0) return next_number += 0x1000;
+  return std::exchange(freed_number, 0);
+}
+
 std::uint64_t make(std::size_t bytes) {
   const std::lock_guard lock(mutex);
-  next_number += 0x1000;
-  allocations[next_number] = bytes;
+  const std::uint64_t number = new_number();
+  allocations[number] = bytes;
   used_bytes += bytes;
-  return next_number;
+  return number;
+}
+
+// What another thread does between the end of a free and its return.
+Result freed(std::uint64_t number) {
+  if (!on_free) return success;
+  freed_number = number;
+  std::exchange(on_free, nullptr)();
+  freed_number = 0;
+  return success;
 }
 
 Result unmake(std::uint64_t number) {
-  const std::lock_guard lock(mutex);
-  const auto at = allocations.find(number);
-  if (at == allocations.end()) return invalid_value;
-  used_bytes -= at->second;
-  allocations.erase(at);
-  return success;
+  {
+    const std::lock_guard lock(mutex);
+    const auto at = allocations.find(number);
+    if (at == allocations.end()) return invalid_value;
+    used_bytes -= at->second;
+    allocations.erase(at);
+  }
+  return freed(number);
 }
 
 template <class Handle>
@@ -67,24 +88,24 @@ std::uint64_t number(Handle of) {
 
 Result from_pool(Address* to, std::size_t bytes) {
   const std::lock_guard lock(mutex);
-  *to = next_number += 0x1000;
+  *to = new_number();
   pool_allocations[*to] = bytes;
   pool_used += bytes;
   if (pool_used > pool_reserved) pool_reserved = pool_used;
   return success;
 }
 
+bool free_in_pool(Address address) {
+  const std::lock_guard lock(mutex);
+  const auto at = pool_allocations.find(address);
+  if (at == pool_allocations.end()) return false;
+  pool_used -= at->second;
+  pool_allocations.erase(at);
+  return true;
+}
+
 Result free_any(Address address) {
-  {
-    const std::lock_guard lock(mutex);
-    const auto at = pool_allocations.find(address);
-    if (at != pool_allocations.end()) {
-      pool_used -= at->second;
-      pool_allocations.erase(at);
-      return success;
-    }
-  }
-  return unmake(address);
+  return free_in_pool(address) ? freed(address) : unmake(address);
 }
 
 Result start_kernel() {
@@ -245,8 +266,8 @@ Result cuMemCreate(AllocationHandle* to, std::size_t bytes,
   *to = make(bytes);
   return success;
 }
-Result cuMemRelease(AllocationHandle) {
-  return success;
+Result cuMemRelease(AllocationHandle handle) {
+  return freed(handle);
 }
 Result cuMemRetainAllocationHandle(AllocationHandle* to, void* address) {
   *to = number(address);
@@ -257,7 +278,15 @@ Result cuMemMap(Address, std::size_t, std::size_t, AllocationHandle,
   return success;
 }
 Result cuMemUnmap(Address, std::size_t) {
-  return success;
+  return freed(unmapped_handle);
+}
+// Only for tests: what the next free does before it returns; a handle that is
+// free after the next cuMemUnmap.
+void fake_on_free(void (*what)()) {
+  on_free = what;
+}
+void fake_unmapped(AllocationHandle handle) {
+  unmapped_handle = handle;
 }
 Result cuArrayCreate_v2(Array* to, const ArrayDescriptor* how) {
   *to = handle<Array>(make(how->width));

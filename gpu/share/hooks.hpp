@@ -13,5 +13,8 @@ namespace reeve::gpu::share {
 constexpr std::uint64_t key_of_handle(cuda::AllocationHandle handle) {
   return ~handle;
 }
+constexpr cuda::AllocationHandle handle_of_key(std::uint64_t key) {
+  return ~key;
+}
 
 }  // namespace reeve::gpu::share

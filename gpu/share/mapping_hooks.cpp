@@ -1,6 +1,7 @@
 // Memory that is created, mapped and released apart: it lives until nobody
 // holds its handle and it is mapped nowhere.
 #include <map>
+#include <unordered_set>
 
 #include "gpu/share/hooks.hpp"
 #include "gpu/share/session.hpp"
@@ -13,26 +14,85 @@ struct Mapped {
   cuda::AllocationHandle handle;
 };
 
-struct Mappings {
-  std::mutex mutex;
-  std::map<cuda::Address, Mapped> ranges;
-  std::unordered_map<cuda::AllocationHandle, int> ranges_of;
-  // Handles beyond the first of cuMemCreate.
-  std::unordered_map<cuda::AllocationHandle, int> more_handles;
-  std::unordered_map<cuda::AllocationHandle, bool> released;
-
+class Mappings {
+ public:
   static Mappings& get() {
     static auto* const mappings = new Mappings;
     return *mappings;
   }
 
-  void drop_if_unused(cuda::AllocationHandle handle) {
-    const auto at = released.find(handle);
-    if (at == released.end() || ranges_of[handle] > 0) return;
-    released.erase(at);
-    ranges_of.erase(handle);
-    Session::get().drop(key_of_handle(handle));
+  // What is not charged any more when the driver has released a handle.
+  Session::Lifted release(cuda::AllocationHandle handle) {
+    const std::lock_guard lock(mutex_);
+    if (const auto more = more_handles_.find(handle);
+        more != more_handles_.end()) {
+      if (--more->second == 0) more_handles_.erase(more);
+      return {};
+    }
+    released_.insert(handle);
+    return lift_if_unused(handle);
   }
+
+  void release_failed(cuda::AllocationHandle handle,
+                      const Session::Lifted& lifted) {
+    retained(handle);
+    Session::get().put_back(lifted);
+  }
+
+  void retained(cuda::AllocationHandle handle) {
+    const std::lock_guard lock(mutex_);
+    // One that was given up lives again, held once.
+    if (released_.erase(handle) == 0) ++more_handles_[handle];
+  }
+
+  void map(cuda::Address address, const Mapped& range) {
+    const std::lock_guard lock(mutex_);
+    ranges_[address] = range;
+    ++ranges_of_[range.handle];
+  }
+
+  struct Unmapped {
+    std::vector<std::pair<cuda::Address, Mapped>> ranges;
+    Session::Lifted lifted;
+  };
+  Unmapped unmap(cuda::Address address, std::size_t bytes) {
+    const std::lock_guard lock(mutex_);
+    Unmapped gone;
+    auto at = ranges_.lower_bound(address);
+    while (at != ranges_.end() && at->first < address + bytes) {
+      const auto handle = at->second.handle;
+      gone.ranges.emplace_back(*at);
+      at = ranges_.erase(at);
+      --ranges_of_[handle];
+      for (const auto& charge : lift_if_unused(handle))
+        gone.lifted.push_back(charge);
+    }
+    return gone;
+  }
+
+  void unmap_failed(const Unmapped& gone) {
+    for (const auto& [address, range] : gone.ranges) map(address, range);
+    const std::lock_guard lock(mutex_);
+    for (const auto& [key, charge] : gone.lifted)
+      released_.insert(handle_of_key(key));
+    Session::get().put_back(gone.lifted);
+  }
+
+ private:
+  Session::Lifted lift_if_unused(cuda::AllocationHandle handle) {
+    const auto at = released_.find(handle);
+    if (at == released_.end() || ranges_of_[handle] > 0) return {};
+    released_.erase(at);
+    ranges_of_.erase(handle);
+    return Session::get().lift(key_of_handle(handle));
+  }
+
+  std::mutex mutex_;
+  std::map<cuda::Address, Mapped> ranges_;
+  std::unordered_map<cuda::AllocationHandle, int> ranges_of_;
+  // Handles beyond the first of cuMemCreate.
+  std::unordered_map<cuda::AllocationHandle, int> more_handles_;
+  std::unordered_set<cuda::AllocationHandle> released_;
 };
 
 }  // namespace
@@ -46,17 +106,12 @@ extern "C" {
 REEVE_HOOK cuda::Result cuMemRelease(cuda::AllocationHandle handle) {
   const auto real = Driver::get().release;
   if (!real) return not_initialized;
+  const auto lifted = Mappings::get().release(handle);
   const cuda::Result result = real(handle);
-  if (result != cuda::success) return result;
-  Mappings& mappings = Mappings::get();
-  const std::lock_guard lock(mappings.mutex);
-  if (auto& more = mappings.more_handles[handle]; more > 0) {
-    --more;
-    return result;
-  }
-  mappings.more_handles.erase(handle);
-  mappings.released[handle] = true;
-  mappings.drop_if_unused(handle);
+  if (result == cuda::success)
+    Session::get().settle(lifted);
+  else
+    Mappings::get().release_failed(handle, lifted);
   return result;
 }
 
@@ -65,11 +120,7 @@ REEVE_HOOK cuda::Result cuMemRetainAllocationHandle(
   const auto real = Driver::get().retain;
   if (!real) return not_initialized;
   const cuda::Result result = real(handle, address);
-  if (result != cuda::success) return result;
-  Mappings& mappings = Mappings::get();
-  const std::lock_guard lock(mappings.mutex);
-  // One that was given up lives again, held once.
-  if (mappings.released.erase(*handle) == 0) ++mappings.more_handles[*handle];
+  if (result == cuda::success) Mappings::get().retained(*handle);
   return result;
 }
 
@@ -80,28 +131,19 @@ REEVE_HOOK cuda::Result cuMemMap(cuda::Address address, std::size_t bytes,
   const auto real = Driver::get().map;
   if (!real) return not_initialized;
   const cuda::Result result = real(address, bytes, offset, handle, flags);
-  if (result != cuda::success) return result;
-  Mappings& mappings = Mappings::get();
-  const std::lock_guard lock(mappings.mutex);
-  mappings.ranges[address] = {bytes, handle};
-  ++mappings.ranges_of[handle];
+  if (result == cuda::success) Mappings::get().map(address, {bytes, handle});
   return result;
 }
 
 REEVE_HOOK cuda::Result cuMemUnmap(cuda::Address address, std::size_t bytes) {
   const auto real = Driver::get().unmap;
   if (!real) return not_initialized;
+  const auto gone = Mappings::get().unmap(address, bytes);
   const cuda::Result result = real(address, bytes);
-  if (result != cuda::success) return result;
-  Mappings& mappings = Mappings::get();
-  const std::lock_guard lock(mappings.mutex);
-  auto at = mappings.ranges.lower_bound(address);
-  while (at != mappings.ranges.end() && at->first < address + bytes) {
-    const auto handle = at->second.handle;
-    at = mappings.ranges.erase(at);
-    --mappings.ranges_of[handle];
-    mappings.drop_if_unused(handle);
-  }
+  if (result == cuda::success)
+    Session::get().settle(gone.lifted);
+  else
+    Mappings::get().unmap_failed(gone);
   return result;
 }
 

@@ -2,6 +2,7 @@
 // much there is.
 #include <algorithm>
 
+#include "gpu/share/freed.hpp"
 #include "gpu/share/gate.hpp"
 #include "gpu/share/hooks.hpp"
 #include "gpu/share/pools.hpp"
@@ -36,7 +37,7 @@ cuda::Result charged(std::size_t device, std::uint64_t bytes, Make make,
     session.give_back(device, bytes);
     return result;
   }
-  session.keep(key(), {device, bytes, current_context(), nullptr});
+  session.keep(key(), {device, bytes, current_context()});
   return result;
 }
 
@@ -84,6 +85,21 @@ cuda::Context primary_of(cuda::DeviceNumber device) {
     return nullptr;
   driver.primary_release(device);
   return primary;
+}
+
+// `real` ends the context at the driver.
+template <class Real>
+cuda::Result ended(cuda::Context context, Real real) {
+  Session& session = Session::get();
+  ContextEnd end(context);
+  const auto lifted = session.lift_context(context);
+  const cuda::Result result = real();
+  end.done(result == cuda::success);
+  if (result == cuda::success)
+    session.settle(lifted);
+  else
+    session.put_back(lifted);
+  return result;
 }
 
 }  // namespace
@@ -134,10 +150,8 @@ REEVE_HOOK cuda::Result cuMemAllocManaged(cuda::Address* to, std::size_t bytes,
 REEVE_HOOK cuda::Result cuMemFree_v2(cuda::Address address) {
   const auto real = Driver::get().free;
   if (!real) return not_initialized;
-  const cuda::Result result = real(address);
-  if (result == cuda::success && !passes() && !free_of_pool(address))
-    Session::get().drop(address);
-  return result;
+  if (passes()) return real(address);
+  return freed_address(address, [&] { return real(address); });
 }
 
 REEVE_HOOK cuda::Result cuMemCreate(cuda::AllocationHandle* to,
@@ -186,17 +200,15 @@ REEVE_HOOK cuda::Result cuMipmappedArrayCreate(
 REEVE_HOOK cuda::Result cuArrayDestroy(cuda::Array array) {
   const auto real = Driver::get().array_destroy;
   if (!real) return not_initialized;
-  const cuda::Result result = real(array);
-  if (result == cuda::success && !passes()) Session::get().drop(key_of(array));
-  return result;
+  if (passes()) return real(array);
+  return freed(key_of(array), [&] { return real(array); });
 }
 
 REEVE_HOOK cuda::Result cuMipmappedArrayDestroy(cuda::MipmappedArray array) {
   const auto real = Driver::get().mipmapped_destroy;
   if (!real) return not_initialized;
-  const cuda::Result result = real(array);
-  if (result == cuda::success && !passes()) Session::get().drop(key_of(array));
-  return result;
+  if (passes()) return real(array);
+  return freed(key_of(array), [&] { return real(array); });
 }
 
 REEVE_HOOK cuda::Result cuMemGetInfo_v2(std::size_t* free, std::size_t* total) {
@@ -234,11 +246,7 @@ REEVE_HOOK cuda::Result cuCtxDestroy_v2(cuda::Context context) {
   const auto real = Driver::get().context_destroy;
   if (!real) return not_initialized;
   if (passes()) return real(context);
-  ContextEnd end(context);
-  const cuda::Result result = real(context);
-  end.done(result == cuda::success);
-  if (result == cuda::success) Session::get().drop_context(context);
-  return result;
+  return ended(context, [&] { return real(context); });
 }
 
 REEVE_HOOK cuda::Result cuDevicePrimaryCtxRelease_v2(
@@ -251,7 +259,9 @@ REEVE_HOOK cuda::Result cuDevicePrimaryCtxRelease_v2(
   const cuda::Result result = real(device);
   const bool gone = result == cuda::success && primary_is_gone(device);
   end.done(gone);
-  if (gone) Session::get().drop_context(primary);
+  // Not lifted before: it may well live on.
+  Session& session = Session::get();
+  if (gone) session.settle(session.lift_context(primary));
   return result;
 }
 
@@ -260,11 +270,7 @@ REEVE_HOOK cuda::Result cuDevicePrimaryCtxReset_v2(cuda::DeviceNumber device) {
   if (!real) return not_initialized;
   const cuda::Context primary = passes() ? nullptr : primary_of(device);
   if (!primary) return real(device);
-  ContextEnd end(primary);
-  const cuda::Result result = real(device);
-  end.done(result == cuda::success);
-  if (result == cuda::success) Session::get().drop_context(primary);
-  return result;
+  return ended(primary, [&] { return real(device); });
 }
 
 REEVE_HOOK cuda::Result cuGraphAddMemAllocNode(cuda::GraphNode* node,
@@ -311,9 +317,8 @@ REEVE_HOOK cuda::Result cuGraphAddNode_v2(cuda::GraphNode* node,
 REEVE_HOOK cuda::Result cuGraphDestroy(cuda::Graph graph) {
   const auto real = Driver::get().graph_destroy;
   if (!real) return not_initialized;
-  const cuda::Result result = real(graph);
-  if (result == cuda::success && !passes()) Session::get().drop(key_of(graph));
-  return result;
+  if (passes()) return real(graph);
+  return freed(key_of(graph), [&] { return real(graph); });
 }
 
 }  // extern "C"

@@ -4,6 +4,7 @@
 #include <mutex>
 #include <unordered_map>
 
+#include "gpu/share/freed.hpp"
 #include "gpu/share/hooks.hpp"
 #include "gpu/share/session.hpp"
 
@@ -14,11 +15,6 @@ struct PoolUse {
   std::size_t device = 0;
   std::uint64_t used = 0;  // by allocations that live
   std::uint64_t kept = 0;  // charged beyond that
-};
-
-struct Allocation {
-  cuda::Pool pool;
-  std::uint64_t bytes;
 };
 
 class Pools {
@@ -46,18 +42,27 @@ class Pools {
     return result;
   }
 
-  bool free(cuda::Address address) {
+  std::optional<PoolAllocation> lift(cuda::Address address) {
     const std::lock_guard lock(mutex_);
     const auto at = allocations_.find(address);
-    if (at == allocations_.end()) return false;
-    const Allocation gone = at->second;
+    if (at == allocations_.end()) return std::nullopt;
+    const PoolAllocation gone = at->second;
     allocations_.erase(at);
+    return gone;
+  }
+
+  void put_back(cuda::Address address, const PoolAllocation& back) {
+    const std::lock_guard lock(mutex_);
+    allocations_[address] = back;
+  }
+
+  void settle(const PoolAllocation& gone) {
+    const std::lock_guard lock(mutex_);
     PoolUse& use = pools_[gone.pool];
     // It stays with the pool until the pool is seen to have given it up.
     use.used -= std::min(use.used, gone.bytes);
     use.kept += gone.bytes;
     look(gone.pool, use);
-    return true;
   }
 
   bool trim(std::size_t device) {
@@ -124,7 +129,7 @@ class Pools {
 
   std::mutex mutex_;
   std::unordered_map<cuda::Pool, PoolUse> pools_;
-  std::unordered_map<cuda::Address, Allocation> allocations_;
+  std::unordered_map<cuda::Address, PoolAllocation> allocations_;
 };
 
 cuda::Result from_pool(cuda::Address* to, std::size_t bytes, cuda::Pool pool,
@@ -168,16 +173,22 @@ cuda::Result free_async(cuda::Address address, cuda::Stream stream,
   const bool shared = Session::get().member() == Session::Member::yes;
   // Freed in a graph, it is taken again each time the graph is launched.
   const bool in_graph = shared && captured(stream, per_thread);
-  const cuda::Result result = real(address, stream);
-  if (result == cuda::success && shared && !in_graph && !free_of_pool(address))
-    Session::get().drop(address);
-  return result;
+  if (!shared || in_graph) return real(address, stream);
+  return freed_address(address, [&] { return real(address, stream); });
 }
 
 }  // namespace
 
-bool free_of_pool(cuda::Address address) {
-  return Pools::get().free(address);
+std::optional<PoolAllocation> lift_from_pool(cuda::Address address) {
+  return Pools::get().lift(address);
+}
+
+void settle_in_pool(const PoolAllocation& gone) {
+  Pools::get().settle(gone);
+}
+
+void put_back_in_pool(cuda::Address address, const PoolAllocation& back) {
+  Pools::get().put_back(address, back);
 }
 
 bool trim_pools(std::size_t device) {

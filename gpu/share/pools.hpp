@@ -3,13 +3,22 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <optional>
 
 #include "gpu/share/cuda_abi.hpp"
 
 namespace reeve::gpu::share {
 
-// True where the address was of a pool: it was dropped from it.
-bool free_of_pool(cuda::Address address);
+struct PoolAllocation {
+  cuda::Pool pool = nullptr;
+  std::uint64_t bytes = 0;
+};
+
+// As Session's: lifted before the driver frees it. Empty: it is of no pool.
+std::optional<PoolAllocation> lift_from_pool(cuda::Address address);
+void settle_in_pool(const PoolAllocation& gone);
+void put_back_in_pool(cuda::Address address, const PoolAllocation& back);
 // Lets the pools of a device give up what nobody uses; true where it helped.
 bool trim_pools(std::size_t device);
 

@@ -77,30 +77,39 @@ void Session::give_back(std::size_t device, std::uint64_t bytes) {
 }
 
 void Session::keep(std::uint64_t key, const Charge& charge) {
-  const std::lock_guard lock(mutex);
-  charges.emplace(key, charge);
+  const std::lock_guard lock(mutex_);
+  charges_.emplace(key, charge);
 }
 
-bool Session::drop(std::uint64_t key) {
-  const std::lock_guard lock(mutex);
-  const auto [begin, end] = charges.equal_range(key);
-  for (auto at = begin; at != end; ++at)
-    give_back(at->second.device, at->second.bytes);
-  const bool some = begin != end;
-  charges.erase(begin, end);
-  return some;
+Session::Lifted Session::lift(std::uint64_t key) {
+  const std::lock_guard lock(mutex_);
+  const auto [begin, end] = charges_.equal_range(key);
+  Lifted lifted(begin, end);
+  charges_.erase(begin, end);
+  return lifted;
 }
 
-void Session::drop_context(cuda::Context context) {
-  const std::lock_guard lock(mutex);
-  for (auto at = charges.begin(); at != charges.end();) {
+Session::Lifted Session::lift_context(cuda::Context context) {
+  const std::lock_guard lock(mutex_);
+  Lifted lifted;
+  for (auto at = charges_.begin(); at != charges_.end();) {
     if (at->second.context != context) {
       ++at;
       continue;
     }
-    give_back(at->second.device, at->second.bytes);
-    at = charges.erase(at);
+    lifted.emplace_back(*at);
+    at = charges_.erase(at);
   }
+  return lifted;
+}
+
+void Session::settle(const Lifted& lifted) {
+  for (const auto& [key, charge] : lifted)
+    give_back(charge.device, charge.bytes);
+}
+
+void Session::put_back(const Lifted& lifted) {
+  for (const auto& [key, charge] : lifted) keep(key, charge);
 }
 
 }  // namespace reeve::gpu::share

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <mutex>
 #include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include "gpu/share/driver.hpp"
 #include "gpu/share/ledger.hpp"
@@ -17,7 +19,6 @@ struct Charge {
   std::size_t device = 0;  // of the ledger
   std::uint64_t bytes = 0;
   cuda::Context context = nullptr;
-  cuda::Pool pool = nullptr;
 };
 
 class Session {
@@ -40,16 +41,20 @@ class Session {
 
   // By address, handle of an array, handle of a graph.
   void keep(std::uint64_t key, const Charge& charge);
-  // Gives back what was kept under a key; true where something was.
-  bool drop(std::uint64_t key);
-  // Gives back what lived in a context.
-  void drop_context(cuda::Context context);
 
-  std::mutex mutex;  // of all below
-  std::unordered_multimap<std::uint64_t, Charge> charges;
+  // What is freed is lifted before the driver is told: from then on another
+  // thread may be given the same key. It stays charged until it is settled.
+  using Lifted = std::vector<std::pair<std::uint64_t, Charge>>;
+  Lifted lift(std::uint64_t key);
+  Lifted lift_context(cuda::Context context);
+  void settle(const Lifted& lifted);
+  void put_back(const Lifted& lifted);
 
  private:
   Session();
+
+  std::mutex mutex_;  // of the charges
+  std::unordered_multimap<std::uint64_t, Charge> charges_;
 
   Member member_ = Member::no;
   Ledger ledger_;

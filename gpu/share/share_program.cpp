@@ -53,6 +53,8 @@ REEVE_USED(REEVE_DECLARE)
 GetProcAddress cuGetProcAddress_v2;
 PrimaryRetain cuDevicePrimaryCtxRetain;
 CtxSetCurrent cuCtxSetCurrent;
+void fake_on_free(void (*what)());
+void fake_unmapped(AllocationHandle handle);
 void fake_end_context(Context context);
 int fake_dead_events_asked();
 void fake_capture(int on);
@@ -248,6 +250,92 @@ AllocationProperties on_device() {
   how.type = 1;
   how.location_type = location_is_device;
   return how;
+}
+
+constexpr std::size_t little = 100'000'000;
+std::uint64_t got_meanwhile = 0;
+
+// What another thread gets while a free has not returned yet stays charged,
+// though it is what was just freed.
+template <class Number>
+void freed_while(void (*get)(), Number given,
+                 const std::function<Result()>& free) {
+  MUST(free_bytes() == limit - little);
+  got_meanwhile = 0;
+  fake_on_free(get);
+  MUST(free() == success);
+  MUST(got_meanwhile == std::uint64_t(given));
+  MUST(free_bytes() == limit - little);
+}
+
+void races() {
+  Address at = 0;
+  MUST(api.cuMemAlloc_v2(&at, little) == success);
+  const auto get = [] {
+    Address got = 0;
+    MUST(api.cuMemAlloc_v2(&got, little) == success);
+    got_meanwhile = got;
+  };
+  freed_while(get, at, [&] { return api.cuMemFree_v2(at); });
+  freed_while(get, at, [&] { return api.cuMemFreeAsync(at, nullptr); });
+  MUST(api.cuMemFree_v2(at) == success);
+  MUST(api.cuMemFree_v2(at) != success);
+}
+
+void races_of_pools() {
+  Address at = 0;
+  MUST(api.cuMemAllocAsync(&at, little, nullptr) == success);
+  const auto get = [] {
+    Address got = 0;
+    MUST(api.cuMemAllocAsync(&got, little, nullptr) == success);
+    got_meanwhile = got;
+  };
+  freed_while(get, at, [&] { return api.cuMemFreeAsync(at, nullptr); });
+  freed_while(get, at, [&] { return api.cuMemFree_v2(at); });
+}
+
+void races_of_arrays() {
+  static constexpr ArrayDescriptor how = {little / 100, 100, 0x01, 1};
+  static constexpr Array3dDescriptor mips = {little, 1, 1, 0x01, 1, 0};
+  Array array = nullptr;
+  MUST(api.cuArrayCreate_v2(&array, &how) == success);
+  const auto number = reinterpret_cast<std::uintptr_t>(array);
+  freed_while(
+      [] {
+        Array got = nullptr;
+        MUST(api.cuArrayCreate_v2(&got, &how) == success);
+        got_meanwhile = reinterpret_cast<std::uintptr_t>(got);
+      },
+      number, [&] { return api.cuArrayDestroy(array); });
+  MUST(api.cuArrayDestroy(array) == success);
+  MipmappedArray mipmapped = nullptr;
+  MUST(api.cuMipmappedArrayCreate(&mipmapped, &mips, 1) == success);
+  freed_while(
+      [] {
+        MipmappedArray got = nullptr;
+        MUST(api.cuMipmappedArrayCreate(&got, &mips, 1) == success);
+        got_meanwhile = reinterpret_cast<std::uintptr_t>(got);
+      },
+      reinterpret_cast<std::uintptr_t>(mipmapped),
+      [&] { return api.cuMipmappedArrayDestroy(mipmapped); });
+}
+
+void races_of_handles() {
+  static const auto how = on_device();
+  const auto get = [] {
+    AllocationHandle got = 0;
+    MUST(api.cuMemCreate(&got, little, &how, 0) == success);
+    got_meanwhile = got;
+  };
+  AllocationHandle handle = 0;
+  MUST(api.cuMemCreate(&handle, little, &how, 0) == success);
+  freed_while(get, handle, [&] { return api.cuMemRelease(handle); });
+  MUST(api.cuMemMap(0x100000, little, 0, handle, 0) == success);
+  MUST(api.cuMemRelease(handle) == success);
+  fake_unmapped(handle);
+  freed_while(get, handle, [&] { return api.cuMemUnmap(0x100000, little); });
+  MUST(api.cuMemRelease(handle) == success);
+  MUST(free_bytes() == limit);
 }
 
 void created() {
@@ -471,6 +559,10 @@ const std::map<std::string, std::function<void()>> cases = {
     {"pool", [] { async(true); }},
     {"destroyed-pool", destroyed_pool},
     {"captured", captured},
+    {"races", races},
+    {"races-of-pools", races_of_pools},
+    {"races-of-arrays", races_of_arrays},
+    {"races-of-handles", races_of_handles},
     {"created", created},
     {"mapped", mapped},
     {"arrays", arrays},

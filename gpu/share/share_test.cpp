@@ -76,10 +76,26 @@ constexpr const char* routes[] = {"linked", "dlsym", "proc", "proc-per-thread",
 
 BOOST_FIXTURE_TEST_CASE(memory_of_every_kind_is_held_to_the_limit, Trial) {
   for (const char* route : routes)
-    for (const char* what :
-         {"plain", "exact", "pitch", "managed", "async", "pool",
-          "destroyed-pool", "captured", "created", "mapped", "arrays",
-          "mipmapped", "graphs", "contexts", "totals", "processes"})
+    for (const char* what : {"plain",
+                             "exact",
+                             "pitch",
+                             "managed",
+                             "async",
+                             "pool",
+                             "destroyed-pool",
+                             "races",
+                             "races-of-pools",
+                             "races-of-arrays",
+                             "races-of-handles",
+                             "captured",
+                             "created",
+                             "mapped",
+                             "arrays",
+                             "mipmapped",
+                             "graphs",
+                             "contexts",
+                             "totals",
+                             "processes"})
       BOOST_TEST_CONTEXT(route << " " << what) {
         const Ledger ledger = make(share());
         BOOST_TEST(run(route, what, file.c_str()) == 0);
