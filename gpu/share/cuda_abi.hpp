@@ -129,6 +129,14 @@ using GraphAddNodeV1 = Result(GraphNode*, Graph, const GraphNode*, std::size_t,
 using GraphAddNode = Result(GraphNode*, Graph, const GraphNode*, const void*,
                             std::size_t, void*);
 using GraphDestroy = Result(Graph);
+using GraphInstantiateV1 = Result(GraphExec*, Graph, GraphNode*, char*,
+                                  std::size_t);
+using GraphInstantiate = Result(GraphExec*, Graph, unsigned long long);
+using GraphInstantiateParams = Result(GraphExec*, Graph, void*);
+using GraphExecDestroy = Result(GraphExec);
+using StreamEndCapture = Result(Stream, Graph*);
+using StreamCaptureInfo = Result(Stream, int*, std::uint64_t*, Graph*,
+                                 const GraphNode**, std::size_t*);
 using LaunchKernel = Result(Function, unsigned, unsigned, unsigned, unsigned,
                             unsigned, unsigned, unsigned, Stream, void**,
                             void**);

@@ -51,10 +51,20 @@ void find_memory(const Finder& finder, Driver& driver) {
   finder.find(driver.pool_attribute, "cuMemPoolGetAttribute");
   finder.find(driver.pool_trim, "cuMemPoolTrimTo");
   finder.find(driver.pool_destroy, "cuMemPoolDestroy");
+}
+
+void find_graphs(const Finder& finder, Driver& driver) {
   finder.find(driver.graph_alloc_node, "cuGraphAddMemAllocNode");
   finder.find(driver.graph_node_v1, "cuGraphAddNode");
   finder.find(driver.graph_node, "cuGraphAddNode_v2");
   finder.find(driver.graph_destroy, "cuGraphDestroy");
+  finder.find(driver.graph_instantiate_v1, "cuGraphInstantiate");
+  finder.find(driver.graph_instantiate_v2, "cuGraphInstantiate_v2");
+  finder.find(driver.graph_instantiate, "cuGraphInstantiateWithFlags");
+  finder.find(driver.graph_instantiate_params, "cuGraphInstantiateWithParams");
+  finder.find(driver.graph_exec_destroy, "cuGraphExecDestroy");
+  finder.find(driver.end_capture, "cuStreamEndCapture");
+  finder.find(driver.capture_info, "cuStreamGetCaptureInfo_v2");
 }
 
 void find_rest(const Finder& finder, Driver& driver) {
@@ -88,6 +98,7 @@ Driver found() {
   Driver driver;
   const Finder finder;
   find_memory(finder, driver);
+  find_graphs(finder, driver);
   find_rest(finder, driver);
   return driver;
 }

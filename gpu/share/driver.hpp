@@ -43,6 +43,13 @@ struct Driver {
   cuda::GraphAddNodeV1* graph_node_v1 = nullptr;
   cuda::GraphAddNode* graph_node = nullptr;
   cuda::GraphDestroy* graph_destroy = nullptr;
+  cuda::GraphInstantiateV1* graph_instantiate_v1 = nullptr;
+  cuda::GraphInstantiateV1* graph_instantiate_v2 = nullptr;
+  cuda::GraphInstantiate* graph_instantiate = nullptr;
+  cuda::GraphInstantiateParams* graph_instantiate_params[2] = {};
+  cuda::GraphExecDestroy* graph_exec_destroy = nullptr;
+  cuda::StreamEndCapture* end_capture[2] = {};
+  cuda::StreamCaptureInfo* capture_info[2] = {};
   cuda::LaunchKernel* launch[2] = {};
   cuda::LaunchKernelEx* launch_ex[2] = {};
   cuda::LaunchCooperativeKernel* launch_cooperative[2] = {};

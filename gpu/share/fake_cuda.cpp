@@ -21,6 +21,7 @@ namespace {
 constexpr std::size_t total_bytes = 80'000'000'000;
 constexpr Result invalid_handle = 400;
 constexpr Result not_found = 500;
+constexpr Result capture_broken = 901;
 
 std::mutex mutex;
 std::uint64_t next_number = 0x1000;
@@ -31,7 +32,8 @@ std::uint64_t pool_reserved = 0;
 std::map<std::uint64_t, std::size_t> pool_allocations;
 std::int64_t busy_until_ns = 0;
 int capturing = 0;
-int primary_users = 1;  // of the context that programs share
+std::uint64_t captured = 0;  // the graph
+int primary_users = 1;       // of the context that programs share
 
 std::int64_t now_ns() {
   timespec now{};
@@ -326,6 +328,32 @@ Result cuGraphAddNode_v2(GraphNode* node, Graph, const GraphNode*, const void*,
 Result cuGraphDestroy(Graph) {
   return success;
 }
+Result instantiate(GraphExec* to) {
+  *to = handle<GraphExec>(new_number());
+  return success;
+}
+Result cuGraphInstantiate(GraphExec* to, Graph, GraphNode*, char* text,
+                          std::size_t bytes) {
+  // As told by who means this variant.
+  return text && bytes == 1 ? instantiate(to) : invalid_value;
+}
+Result cuGraphInstantiate_v2(GraphExec* to, Graph graph, GraphNode* wrong,
+                             char* text, std::size_t bytes) {
+  return cuGraphInstantiate(to, graph, wrong, text, bytes);
+}
+Result cuGraphInstantiateWithFlags(GraphExec* to, Graph,
+                                   unsigned long long flags) {
+  return flags == 1 ? instantiate(to) : invalid_value;
+}
+Result cuGraphInstantiateWithParams(GraphExec* to, Graph, void*) {
+  return instantiate(to);
+}
+Result cuGraphInstantiateWithParams_ptsz(GraphExec* to, Graph, void*) {
+  return instantiate(to);
+}
+Result cuGraphExecDestroy(GraphExec) {
+  return success;
+}
 Result cuLaunchKernel(Function, unsigned, unsigned, unsigned, unsigned,
                       unsigned, unsigned, unsigned, Stream, void**, void**) {
   return start_kernel();
@@ -402,9 +430,31 @@ Result cuStreamIsCapturing_ptsz(Stream, int* status) {
   *status = capturing;
   return success;
 }
-// Only for tests: whether streams are being captured.
-void fake_capture(int on) {
-  capturing = on;
+Result cuStreamGetCaptureInfo_v2(Stream, int* status, std::uint64_t*,
+                                 Graph* graph, const GraphNode**,
+                                 std::size_t*) {
+  *status = capturing;
+  if (capturing != 0) *graph = handle<Graph>(captured);
+  return success;
+}
+Result cuStreamGetCaptureInfo_v2_ptsz(Stream stream, int* status,
+                                      std::uint64_t* id, Graph* graph,
+                                      const GraphNode** after,
+                                      std::size_t* count) {
+  return cuStreamGetCaptureInfo_v2(stream, status, id, graph, after, count);
+}
+Result cuStreamEndCapture(Stream, Graph* graph) {
+  const int status = std::exchange(capturing, 0);
+  *graph = status == 1 ? handle<Graph>(captured) : nullptr;
+  return status == 1 ? success : capture_broken;
+}
+Result cuStreamEndCapture_ptsz(Stream stream, Graph* graph) {
+  return cuStreamEndCapture(stream, graph);
+}
+// Only for tests: streams are being captured from now on; 2: it breaks off.
+void fake_capture(int status) {
+  if (capturing == 0) captured = new_number();
+  capturing = status;
 }
 
 Result cuGetProcAddress_v2(const char*, void**, int, std::uint64_t, int*);
@@ -413,19 +463,20 @@ Result cuGetProcAddress(const char* symbol, void** function, int version,
   return cuGetProcAddress_v2(symbol, function, version, flags, nullptr);
 }
 
-Result cuGetProcAddress_v2(const char* symbol, void** function, int,
+Result cuGetProcAddress_v2(const char* symbol, void** function, int version,
                            std::uint64_t flags, int*) {
   // The driver does not ask whoever stands in for dlsym.
   using DlSym = void*(void*, const char*);
   static const auto find =
       reinterpret_cast<DlSym*>(::dlvsym(RTLD_DEFAULT, "dlsym", "GLIBC_2.34"));
   static void* const self = ::dlopen("libcuda.so.1", RTLD_LAZY | RTLD_NOLOAD);
-  const std::string name = symbol;
+  std::string name = symbol;
+  if (name == "cuGraphInstantiate" && version >= 12000) name += "WithFlags";
   *function = nullptr;
   if (flags & per_thread_stream)
     *function = find(self, (name + "_ptsz").c_str());
   if (!*function) *function = find(self, (name + "_v2").c_str());
-  if (!*function) *function = find(self, symbol);
+  if (!*function) *function = find(self, name.c_str());
   return *function ? success : not_found;
 }
 

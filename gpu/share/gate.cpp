@@ -8,7 +8,7 @@
 #include <cstdlib>
 #include <thread>
 
-#include "gpu/share/session.hpp"
+#include "gpu/share/charged.hpp"
 
 namespace reeve::gpu::share {
 namespace {
@@ -82,12 +82,6 @@ bool any_paced() {
 bool paced() {
   static const bool is = any_paced();
   return is;
-}
-
-cuda::Context current_context() {
-  cuda::Context context = nullptr;
-  if (const auto ask = Driver::get().context) ask(&context);
-  return context;
 }
 
 }  // namespace

@@ -17,4 +17,7 @@ constexpr cuda::AllocationHandle handle_of_key(std::uint64_t key) {
   return ~key;
 }
 
+// The graph that a stream is captured into; null: none, or it is not told.
+cuda::Graph captured_graph(cuda::Stream stream, int per_thread);
+
 }  // namespace reeve::gpu::share

@@ -35,6 +35,17 @@ void replace(const char* symbol, void** function, int version,
   if (void* found = hook_for(symbol, version, flags)) *function = found;
 }
 
+// The newest variant of cuGraphInstantiate has a name of its own and takes
+// other arguments. Which one was found is seen by asking for that.
+template <class Ask>
+const char* name_for(const char* symbol, void* found, Ask ask) {
+  constexpr const char* newest = "cuGraphInstantiateWithFlags";
+  if (!symbol || std::strcmp(symbol, "cuGraphInstantiate") != 0) return symbol;
+  void* other = nullptr;
+  return ask(newest, &other) == cuda::success && other == found ? newest
+                                                                : symbol;
+}
+
 }  // namespace
 }  // namespace reeve::gpu::share
 
@@ -48,7 +59,11 @@ REEVE_HOOK cuda::Result cuGetProcAddress(const char* symbol, void** function,
   const auto real = Driver::get().proc_address_v1;
   if (!real) return not_initialized;
   const cuda::Result result = real(symbol, function, version, flags);
-  if (result == cuda::success) replace(symbol, function, version, flags);
+  if (result != cuda::success || !function) return result;
+  const auto ask = [&](const char* name, void** to) {
+    return real(name, to, version, flags);
+  };
+  replace(name_for(symbol, *function, ask), function, version, flags);
   return result;
 }
 
@@ -58,7 +73,12 @@ REEVE_HOOK cuda::Result cuGetProcAddress_v2(const char* symbol, void** function,
   const auto real = Driver::get().proc_address;
   if (!real) return not_initialized;
   const cuda::Result result = real(symbol, function, version, flags, status);
-  if (result == cuda::success) replace(symbol, function, version, flags);
+  if (result != cuda::success || !function) return result;
+  const auto ask = [&](const char* name, void** to) {
+    int ignored = 0;
+    return real(name, to, version, flags, &ignored);
+  };
+  replace(name_for(symbol, *function, ask), function, version, flags);
   return result;
 }
 

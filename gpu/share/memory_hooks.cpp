@@ -2,7 +2,7 @@
 // much there is.
 #include <algorithm>
 
-#include "gpu/share/freed.hpp"
+#include "gpu/share/charged.hpp"
 #include "gpu/share/gate.hpp"
 #include "gpu/share/hooks.hpp"
 #include "gpu/share/pools.hpp"
@@ -10,36 +10,6 @@
 
 namespace reeve::gpu::share {
 namespace {
-
-using Member = Session::Member;
-
-std::uint64_t key_of(const void* handle) {
-  return reinterpret_cast<std::uintptr_t>(handle);
-}
-
-cuda::Context current_context() {
-  cuda::Context context = nullptr;
-  if (const auto ask = Driver::get().context) ask(&context);
-  return context;
-}
-
-// Makes something of `bytes` on a device if the session may have it. `make`
-// asks the driver; `key` tells afterwards under what it is kept.
-template <class Make, class Key>
-cuda::Result charged(std::size_t device, std::uint64_t bytes, Make make,
-                     Key key) {
-  Session& session = Session::get();
-  if (!session.take(device, bytes) &&
-      !(trim_pools(device) && session.take(device, bytes)))
-    return cuda::out_of_memory;
-  const cuda::Result result = make();
-  if (result != cuda::success) {
-    session.give_back(device, bytes);
-    return result;
-  }
-  session.keep(key(), {device, bytes, current_context()});
-  return result;
-}
 
 // The size of an array as its elements take it; the driver may round it up.
 std::uint64_t bytes_of(const cuda::Array3dDescriptor& array) {
@@ -56,14 +26,6 @@ std::uint64_t bytes_of(const cuda::Array3dDescriptor& array) {
   return element * std::max(array.channels, 1u) * array.width *
          std::max<std::size_t>(array.height, 1) *
          std::max<std::size_t>(array.depth, 1);
-}
-
-bool passes() {
-  return Session::get().member() == Member::no;
-}
-
-bool refused() {
-  return Session::get().member() == Member::refused;
 }
 
 bool primary_is_gone(cuda::DeviceNumber device) {
@@ -107,11 +69,6 @@ cuda::Result ended(cuda::Context context, Real real) {
 
 using namespace reeve::gpu;
 using namespace reeve::gpu::share;
-
-#define REEVE_REAL(member)                \
-  const auto real = Driver::get().member; \
-  if (!real) return not_initialized;      \
-  if (refused()) return cuda::out_of_memory
 
 extern "C" {
 
@@ -271,54 +228,6 @@ REEVE_HOOK cuda::Result cuDevicePrimaryCtxReset_v2(cuda::DeviceNumber device) {
   const cuda::Context primary = passes() ? nullptr : primary_of(device);
   if (!primary) return real(device);
   return ended(primary, [&] { return real(device); });
-}
-
-REEVE_HOOK cuda::Result cuGraphAddMemAllocNode(cuda::GraphNode* node,
-                                               cuda::Graph graph,
-                                               const cuda::GraphNode* after,
-                                               std::size_t count,
-                                               cuda::AllocationNode* how) {
-  REEVE_REAL(graph_alloc_node);
-  if (passes() || !how) return real(node, graph, after, count, how);
-  return charged(
-      Session::get().current_device(), how->bytes,
-      [&] { return real(node, graph, after, count, how); },
-      [&] { return key_of(graph); });
-}
-
-REEVE_HOOK cuda::Result cuGraphAddNode(cuda::GraphNode* node, cuda::Graph graph,
-                                       const cuda::GraphNode* after,
-                                       std::size_t count, void* how) {
-  REEVE_REAL(graph_node_v1);
-  const auto* parameters = static_cast<const cuda::NodeParameters*>(how);
-  if (passes() || !how || parameters->kind != cuda::node_allocates)
-    return real(node, graph, after, count, how);
-  return charged(
-      Session::get().current_device(), parameters->allocation.bytes,
-      [&] { return real(node, graph, after, count, how); },
-      [&] { return key_of(graph); });
-}
-
-REEVE_HOOK cuda::Result cuGraphAddNode_v2(cuda::GraphNode* node,
-                                          cuda::Graph graph,
-                                          const cuda::GraphNode* after,
-                                          const void* edges, std::size_t count,
-                                          void* how) {
-  REEVE_REAL(graph_node);
-  const auto* parameters = static_cast<const cuda::NodeParameters*>(how);
-  if (passes() || !how || parameters->kind != cuda::node_allocates)
-    return real(node, graph, after, edges, count, how);
-  return charged(
-      Session::get().current_device(), parameters->allocation.bytes,
-      [&] { return real(node, graph, after, edges, count, how); },
-      [&] { return key_of(graph); });
-}
-
-REEVE_HOOK cuda::Result cuGraphDestroy(cuda::Graph graph) {
-  const auto real = Driver::get().graph_destroy;
-  if (!real) return not_initialized;
-  if (passes()) return real(graph);
-  return freed(key_of(graph), [&] { return real(graph); });
 }
 
 }  // extern "C"

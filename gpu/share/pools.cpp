@@ -4,7 +4,7 @@
 #include <mutex>
 #include <unordered_map>
 
-#include "gpu/share/freed.hpp"
+#include "gpu/share/charged.hpp"
 #include "gpu/share/hooks.hpp"
 #include "gpu/share/session.hpp"
 
@@ -146,6 +146,9 @@ cuda::Result from_pool(cuda::Address* to, std::size_t bytes, cuda::Pool pool,
     return call();
   const std::size_t device = session.index_of(number);
   if (device >= session.ledger().device_count()) return cuda::out_of_memory;
+  // Captured, it is the graph's, and of no pool that is given here.
+  if (const auto graph = captured_graph(stream, per_thread))
+    return charged(device, bytes, call, [&] { return key_of(graph); });
   if (!pool && driver.device_pool) driver.device_pool(&pool, number);
   return Pools::get().allocate(device, pool, to, bytes, call);
 }

@@ -81,6 +81,11 @@ void Session::keep(std::uint64_t key, const Charge& charge) {
   charges_.emplace(key, charge);
 }
 
+bool Session::holds(std::uint64_t key) {
+  const std::lock_guard lock(mutex_);
+  return charges_.contains(key);
+}
+
 Session::Lifted Session::lift(std::uint64_t key) {
   const std::lock_guard lock(mutex_);
   const auto [begin, end] = charges_.equal_range(key);

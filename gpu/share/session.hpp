@@ -41,6 +41,7 @@ class Session {
 
   // By address, handle of an array, handle of a graph.
   void keep(std::uint64_t key, const Charge& charge);
+  bool holds(std::uint64_t key);
 
   // What is freed is lifted before the driver is told: from then on another
   // thread may be given the same key. It stays charged until it is settled.

@@ -42,6 +42,11 @@ using namespace reeve::gpu::cuda;
   X(cuGraphAddMemAllocNode, GraphAddMemAllocNode) \
   X(cuGraphAddNode, GraphAddNodeV1) \
   X(cuGraphAddNode_v2, GraphAddNode) X(cuGraphDestroy, GraphDestroy) \
+  X(cuGraphInstantiate, GraphInstantiateV1) \
+  X(cuGraphInstantiateWithFlags, GraphInstantiate) \
+  X(cuGraphInstantiateWithParams, GraphInstantiateParams) \
+  X(cuGraphExecDestroy, GraphExecDestroy) \
+  X(cuStreamEndCapture, StreamEndCapture) \
   X(cuLaunchKernel, LaunchKernel) X(cuLaunchKernelEx, LaunchKernelEx) \
   X(cuLaunchCooperativeKernel, LaunchCooperativeKernel) \
   X(cuGraphLaunch, GraphLaunch)
@@ -57,7 +62,7 @@ void fake_on_free(void (*what)());
 void fake_unmapped(AllocationHandle handle);
 void fake_end_context(Context context);
 int fake_dead_events_asked();
-void fake_capture(int on);
+void fake_capture(int status);
 }
 
 namespace {
@@ -85,6 +90,7 @@ std::string base_name(std::string name) {
 // As the CUDA runtime asks: by the version that brought the entry point.
 int version_of(const char* name) {
   if (std::strcmp(name, "cuArrayDestroy") == 0) return 2000;
+  if (std::strcmp(name, "cuGraphInstantiate") == 0) return 11000;
   return std::strcmp(name, "cuGraphAddNode") == 0 ? 12020 : 13000;
 }
 
@@ -235,13 +241,37 @@ void destroyed_pool() {
   MUST(free_bytes() == limit);
 }
 
-// In a graph that is being captured, memory stays taken.
+// In a graph that is being captured, memory stays taken, until the graph ends.
 void captured() {
+  Address at = 0;
+  for (int again = 0; again < 3; ++again) {
+    fake_capture(1);
+    MUST(api.cuMemAllocAsync(&at, most, nullptr) == success);
+    MUST(api.cuMemFreeAsync(at, nullptr) == success);
+    MUST(api.cuMemAllocFromPoolAsync(&at, most, nullptr, nullptr) ==
+         out_of_memory);
+    Graph graph = nullptr;
+    MUST(api.cuStreamEndCapture(nullptr, &graph) == success);
+    MUST(free_bytes() == limit - most);
+    MUST(api.cuGraphDestroy(graph) == success);
+    MUST(free_bytes() == limit);
+  }
+}
+
+void broken_capture() {
+  Address at = 0;
+  Graph graph = nullptr;
+  fake_capture(1);
+  MUST(api.cuMemAllocAsync(&at, most, nullptr) == success);
+  fake_capture(2);
+  MUST(api.cuStreamEndCapture(nullptr, &graph) != success);
+  MUST(free_bytes() == limit);
+}
+
+void graph_left() {
   Address at = 0;
   fake_capture(1);
   MUST(api.cuMemAllocAsync(&at, most, nullptr) == success);
-  MUST(api.cuMemFreeAsync(at, nullptr) == success);
-  fake_capture(0);
   MUST(free_bytes() == limit - most);
 }
 
@@ -416,7 +446,7 @@ void mipmapped() {
 }
 
 void graphs() {
-  const auto graph = reinterpret_cast<Graph>(0x5000);
+  const auto graph = reinterpret_cast<Graph>(0x500000008);
   GraphNode node = nullptr;
   AllocationNode how{};
   how.bytes = most;
@@ -437,6 +467,63 @@ void graphs() {
   one_but_not_two(
       [&] { return api.cuGraphAddNode(&node, graph, nullptr, 0, &parameters); },
       [&] { MUST(api.cuGraphDestroy(graph) == success); });
+}
+
+// What a graph takes is taken by what was made of it, too.
+void executables() {
+  AllocationNode how{};
+  how.bytes = most;
+  GraphNode node = nullptr;
+  char text = 0;
+  const std::function<Result(GraphExec*, Graph)> ways[] = {
+      [&](auto* to, auto of) {
+        return api.cuGraphInstantiate(to, of, &node, &text, 1);
+      },
+      [&](auto* to, auto of) {
+        return api.cuGraphInstantiateWithFlags(to, of, 1);
+      },
+      [&](auto* to, auto of) {
+        return api.cuGraphInstantiateWithParams(to, of, nullptr);
+      }};
+  for (const auto& instantiate : ways)
+    for (const bool graph_first : {true, false}) {
+      const auto graph = reinterpret_cast<Graph>(0x500000008);
+      GraphExec made = nullptr;
+      GraphExec other = nullptr;
+      MUST(api.cuGraphAddMemAllocNode(&node, graph, nullptr, 0, &how) ==
+           success);
+      MUST(instantiate(&made, graph) == success);
+      MUST(instantiate(&other, reinterpret_cast<Graph>(0x600000008)) ==
+           success);
+      const auto end = [&](bool the_graph) {
+        return the_graph ? api.cuGraphDestroy(graph)
+                         : api.cuGraphExecDestroy(made);
+      };
+      MUST(end(graph_first) == success);
+      MUST(api.cuGraphExecDestroy(other) == success);
+      MUST(free_bytes() == limit - most);
+      MUST(end(!graph_first) == success);
+      MUST(free_bytes() == limit);
+    }
+}
+
+// By whatever version it is asked for, the variant found is the one meant.
+void instantiate_variants() {
+  GraphExec made = nullptr;
+  GraphNode node = nullptr;
+  char text = 0;
+  int status = 0;
+  void* found = nullptr;
+  const auto graph = reinterpret_cast<Graph>(0x500000008);
+  for (const int version : {10000, 11000, 11040}) {
+    MUST(cuGetProcAddress_v2("cuGraphInstantiate", &found, version, 0,
+                             &status) == success);
+    MUST(reinterpret_cast<GraphInstantiateV1*>(found)(&made, graph, &node,
+                                                      &text, 1) == success);
+  }
+  MUST(cuGetProcAddress_v2("cuGraphInstantiate", &found, 12000, 0, &status) ==
+       success);
+  MUST(reinterpret_cast<GraphInstantiate*>(found)(&made, graph, 1) == success);
 }
 
 void contexts() {
@@ -559,6 +646,10 @@ const std::map<std::string, std::function<void()>> cases = {
     {"pool", [] { async(true); }},
     {"destroyed-pool", destroyed_pool},
     {"captured", captured},
+    {"broken-capture", broken_capture},
+    {"graph-left", graph_left},
+    {"executables", executables},
+    {"instantiate-variants", instantiate_variants},
     {"races", races},
     {"races-of-pools", races_of_pools},
     {"races-of-arrays", races_of_arrays},
