@@ -44,6 +44,26 @@ std::uint64_t born(pid_t pid) {
   return std::strtoull(at + 1, nullptr, 10);
 }
 
+// Of this process, read once: a child reads its own.
+std::uint64_t own_born() {
+  static std::atomic<pid_t> pid{0};
+  static std::atomic<std::uint64_t> when{0};
+  const pid_t self = ::getpid();
+  if (pid.load() != self) {
+    when.store(born(self));
+    pid.store(self);
+  }
+  return when.load();
+}
+
+// One with this pid and another birth is of a process that is no more. While a
+// slot is being taken it has none, and where /proc cannot be read.
+bool is_own(const LedgerProcess& process) {
+  if (process.pid.load() != ::getpid()) return false;
+  const std::uint64_t noted = process.born.load();
+  return noted == 0 || own_born() == 0 || noted == own_born();
+}
+
 std::string wrong_share(const DeviceShare& share) {
   if (share.uuid.empty() || share.uuid.size() >= sizeof(LedgerDevice::uuid))
     return "a GPU share names no device";
@@ -162,11 +182,11 @@ std::uint64_t Ledger::free(std::size_t device) const {
 LedgerProcess* Ledger::own_slot() {
   const pid_t self = ::getpid();
   for (LedgerProcess& process : file_->processes)
-    if (process.pid.load() == self) return &process;
+    if (is_own(process)) return &process;
   for (LedgerProcess& process : file_->processes) {
     std::int32_t nobody = 0;
     if (!process.pid.compare_exchange_strong(nobody, self)) continue;
-    process.born.store(born(self));
+    process.born.store(own_born());
     return &process;
   }
   return nullptr;
@@ -234,6 +254,7 @@ std::size_t Ledger::sweep() {
 void Ledger::leave() {
   const pid_t self = ::getpid();
   for (LedgerProcess& process : file_->processes) {
+    if (!is_own(process)) continue;
     std::int32_t pid = self;
     if (!process.pid.compare_exchange_strong(pid, -1)) continue;
     empty(process);

@@ -82,7 +82,8 @@ class Ledger {
   std::uint64_t free(std::size_t device) const;
   // Gives back what processes hold that are no more; how many there were.
   std::size_t sweep();
-  // Gives back all that the calling process holds.
+  // Gives back all that the calling process holds, or held before it executed
+  // another program.
   void leave();
 
  private:

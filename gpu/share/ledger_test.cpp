@@ -127,6 +127,26 @@ BOOST_FIXTURE_TEST_CASE(a_process_that_leaves_holds_nothing, Place) {
   BOOST_TEST(ledger.free(0) == 100u);
 }
 
+// A pid that was of another process before.
+BOOST_FIXTURE_TEST_CASE(what_a_namesake_held_is_not_of_this_process, Place) {
+  Ledger ledger = Ledger::create(file, {share(100)}).value();
+  const int fd = ::open(file.c_str(), O_RDWR);
+  auto* raw = static_cast<LedgerFile*>(::mmap(
+      nullptr, sizeof(LedgerFile), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
+  ::close(fd);
+  BOOST_REQUIRE(raw != MAP_FAILED);
+  raw->processes[0].pid = ::getpid();
+  raw->processes[0].born = 1;
+  raw->processes[0].used_bytes[0] = 40;
+  BOOST_TEST((ledger.take(0, 50) == Answer::granted));
+  BOOST_TEST(raw->processes[0].used_bytes[0].load() == 40u);
+  ledger.give_back(0, 50);
+  BOOST_TEST(ledger.used(0) == 40u);
+  BOOST_TEST((ledger.take(0, 100) == Answer::granted));
+  BOOST_TEST(raw->processes[0].used_bytes[0].load() == 0u);
+  ::munmap(raw, sizeof *raw);
+}
+
 BOOST_FIXTURE_TEST_CASE(more_processes_than_the_bound_get_nothing, Place) {
   Ledger ledger = Ledger::create(file, {share(100)}).value();
   const int fd = ::open(file.c_str(), O_RDWR);

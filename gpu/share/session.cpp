@@ -39,6 +39,8 @@ Session::Session() {
   }
   ledger_ = std::move(*ledger);
   member_ = Member::yes;
+  // What this process held before it executed another program is gone.
+  ledger_.leave();
   std::atexit([] { Session::get().ledger_.leave(); });
 }
 

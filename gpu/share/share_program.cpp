@@ -576,6 +576,14 @@ void processes() {
   MUST(free_bytes() == limit - most);
 }
 
+// With another program of the same process nothing of the old one is left.
+void executed(const char* by) {
+  Address at = 0;
+  MUST(api.cuMemAlloc_v2(&at, most) == success);
+  ::execl("/proc/self/exe", "share_program", by, "plain", nullptr);
+  MUST(!"it could not be executed");
+}
+
 void unlimited() {
   Address at = 0;
   MUST(api.cuMemAlloc_v2(&at, 2 * limit) == success);
@@ -637,6 +645,8 @@ void launches_after_destroys() {
   MUST(fake_dead_events_asked() == 0);
 }
 
+const char* route = "";
+
 const std::map<std::string, std::function<void()>> cases = {
     {"plain", plain},
     {"exact", exact},
@@ -662,6 +672,7 @@ const std::map<std::string, std::function<void()>> cases = {
     {"contexts", contexts},
     {"totals", totals},
     {"processes", processes},
+    {"executed", [] { executed(route); }},
     {"unlimited", unlimited},
     {"refused", refused},
     {"launches", [] { launches_between([](int) {}); }},
@@ -680,7 +691,8 @@ const std::map<std::string, std::function<void()>> cases = {
 int main(int argc, char** argv) {
   if (argc != 3 || cases.count(argv[2]) == 0) return 2;
   ::alarm(60);  // kernels may be queued without end
-  find_all(argv[1]);
+  route = argv[1];
+  find_all(route);
   cases.at(argv[2])();
   return 0;
 }

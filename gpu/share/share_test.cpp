@@ -79,7 +79,7 @@ constexpr const char* kinds[] = {
     "plain", "exact", "pitch", "managed", "async", "pool", "destroyed-pool",
     "captured", "broken-capture", "created", "mapped", "arrays", "mipmapped",
     "graphs", "executables", "instantiate-variants", "contexts", "totals",
-    "processes", "races", "races-of-pools", "races-of-arrays",
+    "processes", "executed", "races", "races-of-pools", "races-of-arrays",
     "races-of-handles"};
 // clang-format on
 
