@@ -61,4 +61,8 @@ Finding judge_probe(const probe::Verdict& verdict);
 // errors when their count grows.
 std::vector<Finding> judge_sample(const Sample& now, const Sample* before);
 
+// What stays wrong with the device until somebody mends it, whatever a probe
+// makes of it; the gravest first.
+std::vector<Finding> judge_lasting(const Sample& now);
+
 }  // namespace reeve::gpu

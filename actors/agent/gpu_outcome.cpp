@@ -6,8 +6,6 @@
 #include <array>
 #include <string_view>
 
-#include "gpu/health_policy.hpp"
-
 namespace reeve::agent {
 namespace {
 
@@ -72,7 +70,8 @@ std::string last_remark(const Outcome& outcome) {
 }  // namespace
 
 GpuJobDone test_result(const GpuJob& job, const Outcome& outcome,
-                       const gpu::probe::History& history) {
+                       const gpu::probe::History& history,
+                       const std::vector<gpu::Finding>& lasting) {
   GpuJobDone done;
   done.id = job.id;
   done.uuid = job.uuid;
@@ -92,6 +91,10 @@ GpuJobDone test_result(const GpuJob& job, const Outcome& outcome,
       done.text += (done.text.empty() ? "" : "; ") + reason;
   } else if (verdict.grade != Grade::healthy) {
     done.text = gpu::judge_probe(verdict).reason;
+  }
+  if (!lasting.empty() && verdict.grade != Grade::faulty) {
+    done.verdict = DeviceVerdict::faulty;
+    done.text = lasting.front().reason;
   }
   return done;
 }

@@ -2,17 +2,21 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "actors/agent/gpu_job.hpp"
+#include "gpu/health_policy.hpp"
 #include "gpu/probe/history.hpp"
 #include "gpu/probe/runner.hpp"
 
 namespace reeve::agent {
 
 // The verdict of a test of `job.model`, with what it measured. `history`: of
-// this device's earlier ones.
+// this device's earlier ones. With any of `lasting`, which is told of the
+// device itself, a tested one is faulty.
 GpuJobDone test_result(const GpuJob& job, const gpu::probe::Outcome& outcome,
-                       const gpu::probe::History& history);
+                       const gpu::probe::History& history,
+                       const std::vector<gpu::Finding>& lasting = {});
 
 // Why the memory is not known to be clear after `clear`; empty: it is.
 std::string why_unclear(const gpu::probe::Outcome& outcome);

@@ -82,6 +82,23 @@ BOOST_AUTO_TEST_CASE(a_device_that_computes_wrongly_is_faulty) {
              "the probe found it faulty: fp32: 3 of the results are wrong");
 }
 
+BOOST_AUTO_TEST_CASE(what_lasts_outweighs_a_probe_that_found_nothing) {
+  const std::vector<gpu::Finding> lasting = {
+      {gpu::Action::quarantine, "a row is bad"}};
+  const Outcome sound = whole({result("fp32", {{"fp32", 6.6e13}})});
+  const auto done = test_result(h100, sound, {}, lasting);
+  BOOST_CHECK(done.verdict == DeviceVerdict::faulty);
+  BOOST_TEST(done.text == "a row is bad");
+  BOOST_TEST(done.figures.size() == 1u);
+  // What the probe itself found is nearer; and no probe is no test.
+  Result wrong = result("fp32");
+  wrong.wrong = {"a bit"};
+  BOOST_TEST(test_result(h100, whole({wrong}), {}, lasting).text ==
+             "the probe found it faulty: fp32: a bit");
+  BOOST_CHECK(test_result(h100, {}, {}, lasting).verdict ==
+              DeviceVerdict::not_tested);
+}
+
 BOOST_AUTO_TEST_CASE(a_probe_that_hangs_leaves_the_test_unfinished) {
   Outcome outcome;
   outcome.end = End::deadline;

@@ -131,6 +131,23 @@ BOOST_FIXTURE_TEST_CASE(a_faulty_device_is_told_and_sets_no_standard, Bench) {
   BOOST_TEST(records().history("GPU-a").to_text() == "");
 }
 
+BOOST_FIXTURE_TEST_CASE(a_device_with_a_bad_row_passes_no_test, Bench) {
+  for (const char* flag : {"remap_pending", "remap_failed"}) {
+    write(std::string("device uuid=GPU-other\ndevice uuid=GPU-a "
+                      "rows_corrected=0 ") +
+          flag + "=1\n");
+    const auto done = perform(job(GpuWork::full_test));
+    BOOST_CHECK(done.verdict == DeviceVerdict::faulty);
+    BOOST_TEST(gpu::contains(done.text, "a bad row of memory"), done.text);
+    BOOST_TEST(records().history("GPU-a").to_text() == "");
+  }
+  write(
+      "device uuid=GPU-other rows_corrected=0 remap_failed=1\n"
+      "device uuid=GPU-a rows_corrected=0\n");
+  BOOST_CHECK(perform(job(GpuWork::full_test)).verdict ==
+              DeviceVerdict::healthy);
+}
+
 BOOST_FIXTURE_TEST_CASE(without_the_probe_there_is_no_test, Bench) {
   GpuJob bare = job(GpuWork::quick_test);
   bare.probe.clear();
