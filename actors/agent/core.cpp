@@ -52,6 +52,7 @@ Core::Core(Options options)
       handover_(options_.owners),
       jitter_(options_.seed) {
   REEVE_CHECK(!options_.agent.empty(), "an agent has a name");
+  handover_.offer({}, options_.node.devices);
 }
 
 Core::Task* Core::find(const TaskKey& key) {
@@ -414,6 +415,7 @@ void Core::take_node() {
   if (!next_node_ || !quarantines_.empty() ||
       !gpus_.keep(options_.node.devices, next_node_->devices))
     return;
+  handover_.offer(options_.node.devices, next_node_->devices);
   options_.node = std::move(*next_node_);
   next_node_.reset();
   gpus_.offer(options_.node.devices);

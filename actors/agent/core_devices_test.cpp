@@ -278,6 +278,28 @@ BOOST_AUTO_TEST_CASE(what_was_written_down_before_counts) {
   BOOST_TEST(agent.launched.size() == 1u);
 }
 
+BOOST_AUTO_TEST_CASE(a_card_that_is_cut_and_whole_again_is_cleaned) {
+  Options options = make();
+  options.owners = {{"GPU-a", "1000 ann"}};
+  Agent agent(std::move(options));
+  const Node whole = agent.core.node();
+  Node cut = whole;
+  cut.devices[0].uuid = "MIG-a";
+  cut.devices[0].mig_of = "GPU-a";
+  for (const Node& node : {cut, whole}) {
+    agent.core.on_node(node);
+    agent.tick(second_ns);
+  }
+  BOOST_REQUIRE_EQUAL(agent.jobs.size(), 1u);
+  BOOST_CHECK(agent.jobs[0].work == GpuWork::note);
+  BOOST_TEST(agent.jobs[0].uuid == "GPU-a");
+  agent.cleaned();
+  agent.order(Orders(1).launch({one}));
+  BOOST_TEST(agent.launched.empty());
+  BOOST_REQUIRE_EQUAL(agent.jobs.size(), 1u);
+  BOOST_CHECK(agent.jobs[0].work == GpuWork::hand_over);
+}
+
 BOOST_AUTO_TEST_CASE(a_task_without_a_device_waits_for_nothing) {
   order(Orders(1).command({"true"}).launch({one}));
   BOOST_TEST((launched == std::vector{one}));

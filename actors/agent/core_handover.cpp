@@ -8,6 +8,42 @@ namespace reeve::agent {
 using keeper::TaskKey;
 using keeper::TaskSpec;
 
+namespace {
+
+const std::string& card_of(const NodeDevice& device) {
+  return device.mig_of.empty() ? device.uuid : device.mig_of;
+}
+
+// What each card offers: itself, or what it is cut into.
+using Cuts =
+    std::map<std::string,
+             std::map<std::string, std::pair<std::string, std::uint64_t>>>;
+
+Cuts cuts_of(const std::vector<NodeDevice>& devices) {
+  Cuts cuts;
+  for (const NodeDevice& device : devices)
+    cuts[card_of(device)][device.uuid] = {device.model, device.memory_bytes};
+  return cuts;
+}
+
+}  // namespace
+
+void Handover::offer(const std::vector<NodeDevice>& before,
+                     const std::vector<NodeDevice>& now) {
+  const Cuts old = cuts_of(before);
+  std::set<std::string> same;
+  for (const auto& [card, parts] : cuts_of(now)) {
+    const auto was = old.find(card);
+    if (was != old.end() && was->second != parts) continue;
+    for (const auto& [uuid, part] : parts) same.insert(uuid);
+  }
+  std::erase_if(owners_, [&](const auto& one) {
+    if (same.contains(one.first)) return false;
+    if (!one.second.empty()) forgotten_.insert(one.first);
+    return true;
+  });
+}
+
 void Handover::wait(TaskSpec spec, std::string owner, Time due) {
   waiting_.push_back({std::move(spec), std::move(owner), due});
 }
@@ -80,6 +116,11 @@ std::vector<TaskSpec> Handover::take_ready(const GpuGrants& grants,
 std::vector<GpuJob> Handover::needed(const GpuGrants& grants,
                                      const GpuJobs& jobs) const {
   std::map<std::string, GpuJob> all;
+  for (const std::string& uuid : forgotten_) {
+    if (jobs.busy(uuid)) continue;
+    all[uuid].uuid = uuid;
+    all[uuid].work = GpuWork::note;
+  }
   for (const Waiting& task : waiting_)
     for (const auto& gpu : task.spec.gpus) {
       if (jobs.busy(gpu.uuid)) continue;
@@ -92,10 +133,12 @@ std::vector<GpuJob> Handover::needed(const GpuGrants& grants,
 }
 
 void Handover::done(const std::string& uuid, std::string owner) {
+  forgotten_.erase(uuid);
   owners_[uuid] = std::move(owner);
 }
 
 std::vector<TaskKey> Handover::failed(const std::string& uuid) {
+  forgotten_.erase(uuid);
   owners_.erase(uuid);
   std::vector<TaskKey> tasks;
   std::erase_if(waiting_, [&](const Waiting& one) {

@@ -4,12 +4,14 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "actors/agent/core_gpus.hpp"
 #include "actors/agent/core_jobs.hpp"
 #include "actors/agent/keeper/types.hpp"
+#include "actors/agent/node.hpp"
 #include "cluster/types.hpp"
 
 namespace reeve::agent {
@@ -23,6 +25,12 @@ class Handover {
   // By uuid; empty or missing: several at once, or nobody knows.
   using Owners = std::map<std::string, std::string>;
   explicit Handover(Owners owners) : owners_(std::move(owners)) {}
+
+  // The node had other devices before, or none that are known. What is not
+  // there any more has no owner, nor has what a card is cut into when that has
+  // changed: others may have had the same memory under other names.
+  void offer(const std::vector<NodeDevice>& before,
+             const std::vector<NodeDevice>& now);
 
   // The task holds its devices already (GpuGrants).
   void wait(keeper::TaskSpec spec, std::string owner, Time due);
@@ -55,7 +63,8 @@ class Handover {
   const std::string& owner_of(const std::string& uuid) const;
 
   Owners owners_;
-  std::vector<Waiting> waiting_;  // in the order they came
+  std::set<std::string> forgotten_;  // not yet written down
+  std::vector<Waiting> waiting_;     // in the order they came
 };
 
 }  // namespace reeve::agent

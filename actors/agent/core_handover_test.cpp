@@ -169,6 +169,81 @@ BOOST_FIXTURE_TEST_CASE(a_device_that_failed_is_nobodys, Desk) {
   BOOST_TEST(needed() == "GPU-a for ann");
 }
 
+// ---- other devices
+
+NodeDevice card(const char* uuid) {
+  NodeDevice device;
+  device.uuid = uuid;
+  return device;
+}
+
+NodeDevice part(const char* uuid, const char* of, const char* model = "1g") {
+  NodeDevice device = card(uuid);
+  device.model = model;
+  device.mig_of = of;
+  return device;
+}
+
+BOOST_AUTO_TEST_CASE(a_card_that_was_cut_meanwhile_is_nobodys) {
+  Desk desk(Handover::Owners{{"GPU-a", "ann"}, {"GPU-b", "ann"}});
+  const std::vector<NodeDevice> whole = {card("GPU-a"), card("GPU-b")};
+  const std::vector<NodeDevice> cut = {part("MIG-a", "GPU-a"), card("GPU-b")};
+  desk.handover.offer({}, whole);
+  BOOST_TEST(desk.needed() == "");
+  desk.handover.offer(whole, cut);
+  BOOST_TEST(desk.needed() == "GPU-a noted");
+  desk.begin();
+  BOOST_TEST(desk.needed() == "");
+  desk.finish();
+  BOOST_TEST(desk.needed() == "");
+  desk.handover.done("MIG-a", "bob");
+  desk.handover.offer(cut, whole);
+  BOOST_TEST(desk.needed() == "MIG-a noted");
+  desk.begin();
+  desk.finish();
+  desk.wait(one, "ann", {"GPU-a", "GPU-b"});
+  BOOST_TEST(desk.needed() == "GPU-a for ann");
+}
+
+BOOST_AUTO_TEST_CASE(a_card_that_was_cut_while_nobody_looked_is_nobodys) {
+  Desk desk(Handover::Owners{{"GPU-a", "ann"}, {"MIG-b", "bob"}});
+  desk.handover.offer({}, {part("MIG-b", "GPU-a")});
+  BOOST_TEST(desk.needed() == "GPU-a noted");
+  desk.begin();
+  desk.finish();
+  desk.wait(one, "bob", {"MIG-b"});
+  BOOST_TEST(desk.needed() == "");
+}
+
+BOOST_AUTO_TEST_CASE(of_a_card_that_is_cut_otherwise_no_part_has_an_owner) {
+  Desk desk(Handover::Owners{
+      {"MIG-a", "ann"}, {"MIG-b", "bob"}, {"MIG-c", "ann"}, {"MIG-d", ""}});
+  const std::vector<NodeDevice> before = {
+      part("MIG-a", "GPU-a"), part("MIG-b", "GPU-a"), part("MIG-c", "GPU-c"),
+      part("MIG-d", "GPU-a")};
+  desk.handover.offer({}, before);
+  BOOST_TEST(desk.needed() == "");
+  auto after = before;
+  after[1].model = "2g";
+  desk.handover.offer(before, after);
+  BOOST_TEST(desk.needed() == "MIG-a noted, MIG-b noted");
+  // Whoever comes first waits for that.
+  desk.wait(one, "ann", {"MIG-a"});
+  BOOST_TEST(desk.needed() == "MIG-a noted, MIG-b noted");
+  BOOST_TEST(desk.ready().empty());
+  desk.begin();
+  desk.finish();
+  BOOST_TEST(desk.needed() == "MIG-a for ann");
+}
+
+BOOST_AUTO_TEST_CASE(what_cannot_be_forgotten_on_disk_is_not_tried_for_ever) {
+  Desk desk(Handover::Owners{{"GPU-a", "ann"}});
+  desk.handover.offer({}, {});
+  BOOST_TEST(desk.needed() == "GPU-a noted");
+  desk.handover.failed("GPU-a");
+  BOOST_TEST(desk.needed() == "");
+}
+
 BOOST_FIXTURE_TEST_CASE(who_waits_too_long_waits_no_more, Desk) {
   BOOST_TEST(!handover.due());
   wait(one, "ann", {"GPU-a"}, Time{noon.value + 2});
