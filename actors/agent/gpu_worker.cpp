@@ -69,6 +69,8 @@ struct GpuWorker::State : std::enable_shared_from_this<State> {
   std::string clean(const GpuJob& job);
   std::vector<std::uint32_t> left(const gpu::Control& control,
                                   const std::string& uuid);
+  gpu::DeviceSettings found_settings(const gpu::Control& control,
+                                     const std::string& uuid);
   void put_back(const gpu::Control& control, const std::string& uuid);
   std::vector<gpu::Finding> lasting(const std::string& uuid) const;
   gpu::probe::Outcome probe(const GpuJob& job, const char* what,
@@ -84,15 +86,27 @@ struct GpuWorker::State : std::enable_shared_from_this<State> {
   bool stopping = false;
   int running = 0;
 
+  // Never held over a call to the driver: one device that hangs would hold up
+  // the others.
   std::mutex settings_mutex;
   std::map<std::string, gpu::DeviceSettings> settings;  // as they were found
 };
 
 void GpuWorker::State::look() {
-  const std::lock_guard lock(settings_mutex);
   const gpu::Control control(options.sources);
-  for (const std::string& uuid : control.uuids())
-    settings.emplace(uuid, control.settings(uuid));
+  for (const std::string& uuid : control.uuids()) found_settings(control, uuid);
+}
+
+gpu::DeviceSettings GpuWorker::State::found_settings(
+    const gpu::Control& control, const std::string& uuid) {
+  {
+    const std::lock_guard lock(settings_mutex);
+    if (const auto known = settings.find(uuid); known != settings.end())
+      return known->second;
+  }
+  const gpu::DeviceSettings now = control.settings(uuid);
+  const std::lock_guard lock(settings_mutex);
+  return settings.emplace(uuid, now).first->second;
 }
 
 // What runs there still, after it had time to end.
@@ -108,10 +122,8 @@ std::vector<std::uint32_t> GpuWorker::State::left(const gpu::Control& control,
 
 void GpuWorker::State::put_back(const gpu::Control& control,
                                 const std::string& uuid) {
-  const std::lock_guard lock(settings_mutex);
-  const auto [known, fresh] = settings.try_emplace(uuid);
-  if (fresh) known->second = control.settings(uuid);
-  for (const std::string& said : control.restore(uuid, known->second))
+  const auto found = found_settings(control, uuid);
+  for (const std::string& said : control.restore(uuid, found))
     spdlog::warn("{}", said);
 }
 

@@ -219,6 +219,25 @@ BOOST_FIXTURE_TEST_CASE(what_its_owner_set_is_put_back, Bench) {
              "nvmlDeviceSetPowerManagementLimit 0 700000\n");
 }
 
+BOOST_FIXTURE_TEST_CASE(a_device_that_hangs_holds_up_no_other, Bench) {
+  const std::string other = "device uuid=GPU-b power_set=700000\n";
+  write("device uuid=GPU-a power_set=700000\n" + other);
+  Results results;
+  GpuWorker worker(options(), results.handler());
+  worker.begin(job(GpuWork::hand_over));
+  BOOST_TEST(results.wait().unclean == "");
+  write("device uuid=GPU-a power_set=300000\n" + other +
+        "hang nvmlDeviceSetPowerManagementLimit\n");
+  worker.begin(job(GpuWork::hand_over));
+  ::usleep(300'000);  // by then it stands in the driver
+  GpuJob free = job(GpuWork::hand_over);
+  free.uuid = "GPU-b";
+  worker.begin(free);
+  BOOST_TEST(results.wait().uuid == "GPU-b");
+  write("device uuid=GPU-a power_set=300000\n" + other);
+  BOOST_TEST(results.wait().uuid == "GPU-a");
+}
+
 BOOST_FIXTURE_TEST_CASE(a_note_touches_no_device, Bench) {
   write("device uuid=GPU-a\nprocess 0 17 1048576\n");
   probe("echo $1 >> \"$(dirname $0)/seen\"\n");
