@@ -52,7 +52,9 @@ Core::Core(Options options)
       handover_(options_.owners),
       jitter_(options_.seed) {
   REEVE_CHECK(!options_.agent.empty(), "an agent has a name");
-  handover_.offer({}, options_.node.devices);
+  // Where they are not known yet, whose they were is needed later.
+  if (!options_.node.devices.empty())
+    handover_.offer({}, options_.node.devices);
 }
 
 Core::Task* Core::find(const TaskKey& key) {

@@ -116,6 +116,9 @@ void GpuWatch::State::watch() {
   do {
     if (!telemetry->why_none().empty()) {
       if (options.on_inventory) options.on_inventory({});
+      GpuReport none;
+      none.inventory.emplace();
+      if (options.tell_first && !inventory) deliver(std::move(none));
       spdlog::info("no GPU telemetry: {}", telemetry->why_none());
       return;
     }
@@ -126,7 +129,8 @@ void GpuWatch::State::watch() {
       thorough_due = Clock::now() + options.thorough_every;
       gpu::Inventory found = gpu::read_inventory(options.sources);
       if (inventory) report.changes = gpu::changes(*inventory, found);
-      if (!report.changes.empty()) report.inventory = found;
+      if (!report.changes.empty() || (options.tell_first && !inventory))
+        report.inventory = found;
       if (options.on_inventory && (!inventory || report.inventory))
         options.on_inventory(found);
       inventory = std::move(found);

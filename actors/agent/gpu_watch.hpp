@@ -35,7 +35,8 @@ struct GpuReport {
   std::vector<WatchedGpu> gpus;
   bool thorough = false;             // `thorough` of each is of this moment
   std::vector<gpu::Change> changes;  // since the last thorough one
-  std::optional<gpu::Inventory> inventory;  // where something has changed
+  // Where something has changed; at first, too, where that is wanted.
+  std::optional<gpu::Inventory> inventory;
 };
 
 struct GpuWatchOptions {
@@ -54,6 +55,8 @@ struct GpuWatchOptions {
   };
   // Asked before that: it is the site's, and in no task.
   std::function<bool(std::uint32_t pid)> is_server = mps_servers("");
+  // The first report has the inventory, too: nobody could read it before.
+  bool tell_first = false;
 };
 
 class GpuWatch {

@@ -163,6 +163,31 @@ BOOST_FIXTURE_TEST_CASE(what_is_different_is_told_with_a_thorough_look,
   BOOST_TEST(changes[0].uuid == "b");
 }
 
+BOOST_FIXTURE_TEST_CASE(what_there_is_comes_first_where_nobody_knows_it,
+                        FakeMachine) {
+  write("device uuid=a\nhang nvmlDeviceGetCount_v2\n");
+  Heard heard;
+  GpuWatchOptions options{sources(), 1ms, 1ms, patience};
+  options.tell_first = true;
+  const GpuWatch watch(options, heard.handler());
+  write("device uuid=a\n");
+  const auto report = heard.wait([](const GpuReport&) { return true; });
+  BOOST_TEST(report.changes.empty());
+  BOOST_REQUIRE(report.inventory);
+  BOOST_TEST(report.inventory->devices.size() == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(that_there_is_nothing_is_told_where_nobody_knows_it) {
+  Heard heard;
+  GpuWatchOptions options;
+  options.sources.library = "/nowhere/libnvidia-ml.so.1";
+  options.tell_first = true;
+  const GpuWatch watch(options, heard.handler());
+  const auto report = heard.wait([](const GpuReport&) { return true; });
+  BOOST_REQUIRE(report.inventory);
+  BOOST_TEST(report.inventory->devices.empty());
+}
+
 BOOST_FIXTURE_TEST_CASE(another_cut_is_told_with_what_there_is_then,
                         FakeMachine) {
   const std::string cut = "device uuid=a mig=1\nmig 0 uuid=MIG-1 gi=1 ci=0 ";

@@ -9,6 +9,9 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <future>
+#include <optional>
+#include <thread>
 
 #include "actors/agent/devices.hpp"
 #include "gpu/container_tools.hpp"
@@ -30,6 +33,17 @@ std::uint32_t host_cpu_milli() {
 std::uint64_t host_memory_bytes() {
   return static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
          static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+}
+
+// Nothing: the driver did not answer in time. Who asked it is left behind then.
+std::optional<gpu::Inventory> look_at_gpus(const gpu::Sources& sources,
+                                           std::chrono::milliseconds within) {
+  std::packaged_task<gpu::Inventory()> look(
+      [sources] { return gpu::read_inventory(sources); });
+  std::future<gpu::Inventory> found = look.get_future();
+  std::thread(std::move(look)).detach();
+  if (found.wait_for(within) != std::future_status::ready) return std::nullopt;
+  return found.get();
 }
 
 Expected<fs::path> programs_directory() {
@@ -67,14 +81,20 @@ Expected<Node> read_host(const HostOptions& options) {
     if (auto problem = gpu::tool_problem(tool); !problem.empty())
       node.tool_limits.push_back(
           fmt::format("{}; {}", problem, gpu::tool_remedy()));
-  set_gpus(gpu::read_inventory(), options.gpu_probe, options.mps_directory,
-           node);
+  const auto found = look_at_gpus(options.gpu_sources, options.gpus_within);
+  set_gpus(found.value_or(gpu::Inventory{}), options.gpu_probe,
+           options.mps_directory, node);
+  node.gpus_awaited = !found;
+  if (node.gpus_awaited)
+    node.limits.push_back(
+        "its GPUs are not known yet: the driver does not answer");
   return node;
 }
 
 void set_gpus(const gpu::Inventory& found, const std::string& gpu_probe,
               const std::string& mps_directory, Node& node) {
   node.devices.clear();
+  node.gpus_awaited = false;
   node.common_device_paths.clear();
   node.share_library.clear();
   node.gpu_probe.clear();

@@ -2,6 +2,7 @@
 // may take a second.
 #pragma once
 
+#include <chrono>
 #include <string>
 
 #include "actors/agent/node.hpp"
@@ -17,13 +18,17 @@ struct HostOptions {
   std::uint64_t memory_bytes = 0;  // 0: all that the host has
   std::string gpu_probe = {};      // empty: beside this program
   std::string mps_directory = {};  // of the site's MPS; empty: none
+  gpu::Sources gpu_sources = {};
+  // A start does not wait longer for the driver; without any driver it does not
+  // wait at all.
+  std::chrono::milliseconds gpus_within{10'000};
 };
 
 // Of this host: what the settings say, or else the host's own.
 Expected<std::string> node_name(const std::string& configured);
 
 // What is wrong with a device is in `limits`. A host without a GPU driver has
-// no devices.
+// no devices, nor has one whose driver does not answer in time: `gpus_awaited`.
 Expected<Node> read_host(const HostOptions& options);
 
 // In the place of the GPUs that the node had, with all that is particular to a

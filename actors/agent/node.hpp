@@ -27,6 +27,8 @@ struct Node {
   std::uint32_t cpu_milli = 0;
   std::uint64_t memory_bytes = 0;
   std::vector<NodeDevice> devices;
+  // The driver has not answered yet: what it has is told later (GpuWatch).
+  bool gpus_awaited = false;
   // For a task that is granted any device.
   std::vector<std::string> common_device_paths;
   // The library that holds a task to its share of a GPU; empty: this host has

@@ -87,6 +87,7 @@ std::uint64_t random_bits() {
 // Keeps the file for container engines as well.
 GpuWatchOptions watch_options(const ShellOptions& shell) {
   GpuWatchOptions options = shell.gpu_watch;
+  options.tell_first = shell.node.gpus_awaited;
   if (!shell.mps_directory.empty())
     options.is_server = mps_servers(shell.mps_directory);
   if (shell.cdi_directory.empty()) return options;
