@@ -55,11 +55,12 @@ class Control::Driver {
     return found;
   }
 
-  // Clients of MPS are asked for apart from the others. Too many to be listed
-  // are the first of them, known by no number.
+  // Clients of MPS are asked for apart from the others, and so is graphics. Too
+  // many to be listed are the first of them, known by no number.
   std::vector<std::uint32_t> processes(nvml::Device device) const {
     std::vector<std::uint32_t> pids;
-    for (auto* ask : {nvml.processes, nvml.mps_processes}) {
+    for (auto* ask :
+         {nvml.processes, nvml.mps_processes, nvml.graphics_processes}) {
       std::vector<nvml::ProcessInfo> found(processes_per_device_max);
       auto count = static_cast<unsigned>(found.size());
       const auto result =

@@ -44,6 +44,16 @@ BOOST_FIXTURE_TEST_CASE(programs_that_go_through_mps_are_told_once, Machine) {
   BOOST_TEST((control.processes("GPU-b") == Pids{19}));
 }
 
+BOOST_FIXTURE_TEST_CASE(programs_that_draw_are_told_once, Machine) {
+  write(plain +
+        "process 0 17 1048576\ngraphics_process 0 18 1048576\n"
+        "graphics_process 0 17 1048576\n");
+  const Control control(sources());
+  BOOST_TEST((control.processes("GPU-a") == Pids{17, 18}));
+  without({"nvmlDeviceGetGraphicsRunningProcesses_v3"});
+  BOOST_TEST((Control(sources()).processes("GPU-a") == Pids{17}));
+}
+
 // What cannot be listed is there all the same.
 BOOST_FIXTURE_TEST_CASE(more_programs_than_can_be_told_are_not_none, Machine) {
   std::string text = "device uuid=GPU-a\n";

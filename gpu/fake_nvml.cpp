@@ -13,6 +13,7 @@
 //   ancestor A B LEVEL       the PCIe connection of two devices
 //   mig INDEX KEY=VALUE ...  an instance on a device with mig=1
 //   process INDEX PID BYTES  mps_process INDEX PID BYTES (a client of MPS)
+//                            graphics_process INDEX PID BYTES
 //   xid INDEX CODE           told once, when the script is read
 //
 // What is set (power_set, app_clock, app_memory_clock) is added to the file of
@@ -70,6 +71,7 @@ struct Gpu {
   std::vector<Values> mig;
   std::vector<nvml::ProcessInfo> processes;
   std::vector<nvml::ProcessInfo> mps_processes;
+  std::vector<nvml::ProcessInfo> graphics_processes;
 };
 
 struct Machine {
@@ -146,10 +148,13 @@ void read_line(const std::string& line) {
         count;
   } else if (kind == "mig") {
     read_values(words, machine.gpus[index].mig.emplace_back());
-  } else if (kind == "process" || kind == "mps_process") {
+  } else if (kind == "process" || kind == "mps_process" ||
+             kind == "graphics_process") {
     Gpu& gpu = machine.gpus[index];
-    auto& process =
-        (kind == "process" ? gpu.processes : gpu.mps_processes).emplace_back();
+    auto& list = kind == "process"       ? gpu.processes
+                 : kind == "mps_process" ? gpu.mps_processes
+                                         : gpu.graphics_processes;
+    auto& process = list.emplace_back();
     words >> process.pid >> process.memory_bytes;
   } else if (kind == "xid") {
     nvml::EventData event{handle_of(index + 1), nvml::event_xid, 0, ~0u, ~0u};
@@ -515,6 +520,12 @@ Return nvmlDeviceGetComputeRunningProcesses_v3(Device device, unsigned* count,
                                                nvml::ProcessInfo* to) {
   return list("nvmlDeviceGetComputeRunningProcesses_v3", device,
               &Gpu::processes, count, to);
+}
+
+Return nvmlDeviceGetGraphicsRunningProcesses_v3(Device device, unsigned* count,
+                                                nvml::ProcessInfo* to) {
+  return list("nvmlDeviceGetGraphicsRunningProcesses_v3", device,
+              &Gpu::graphics_processes, count, to);
 }
 
 Return nvmlDeviceGetMPSComputeRunningProcesses_v3(Device device,

@@ -100,6 +100,7 @@ void Nvml::find_telemetry() {
     find(throttle_reasons, "nvmlDeviceGetCurrentClocksThrottleReasons");
   find(processes, "nvmlDeviceGetComputeRunningProcesses_v3");
   find(mps_processes, "nvmlDeviceGetMPSComputeRunningProcesses_v3");
+  find(graphics_processes, "nvmlDeviceGetGraphicsRunningProcesses_v3");
   find(event_set_create, "nvmlEventSetCreate");
   find(register_events, "nvmlDeviceRegisterEvents");
   find(event_set_wait, "nvmlEventSetWait_v2");

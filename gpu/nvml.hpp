@@ -68,6 +68,7 @@ class Nvml {
   nvml::DeviceLarge* throttle_reasons = nullptr;
   nvml::GetProcesses* processes = nullptr;
   nvml::GetProcesses* mps_processes = nullptr;  // clients of MPS
+  nvml::GetProcesses* graphics_processes = nullptr;
   nvml::EventSetCreate* event_set_create = nullptr;
   nvml::RegisterEvents* register_events = nullptr;
   nvml::EventSetWait* event_set_wait = nullptr;

@@ -177,10 +177,11 @@ class Telemetry::Driver {
     }
   }
 
-  // Clients of MPS are asked for apart from the others.
+  // Clients of MPS are asked for apart from the others, and so is graphics.
   void read_processes(nvml::Device device, Sample& sample) const {
     if (!add_processes(nvml.processes, device, sample.processes) ||
         !add_processes(nvml.mps_processes, device, sample.processes) ||
+        !add_processes(nvml.graphics_processes, device, sample.processes) ||
         sample.processes.size() > processes_per_device_max)
       sample.processes.clear();
   }

@@ -57,17 +57,20 @@ BOOST_FIXTURE_TEST_CASE(everything_a_driver_tells_is_sampled, FakeMachine) {
   BOOST_TEST(!it.processes[1].memory_bytes.has_value());
 }
 
-BOOST_FIXTURE_TEST_CASE(programs_that_go_through_mps_are_told_too,
+BOOST_FIXTURE_TEST_CASE(programs_that_draw_or_go_through_mps_are_told_too,
                         FakeMachine) {
   write(
       "device uuid=GPU-a\nprocess 0 17 1024\nmps_process 0 18 2048\n"
-      "mps_process 0 17 1024\n");
+      "mps_process 0 17 1024\ngraphics_process 0 19 4096\n"
+      "graphics_process 0 17 1024\n");
   Telemetry telemetry(sources());
   const auto processes = telemetry.sample(Depth::health).at(0).processes;
-  BOOST_REQUIRE_EQUAL(processes.size(), 2u);
+  BOOST_REQUIRE_EQUAL(processes.size(), 3u);
   BOOST_TEST(processes[0].pid == 17u);
   BOOST_TEST(processes[1].pid == 18u);
   BOOST_TEST(processes[1].memory_bytes.value() == 2048u);
+  BOOST_TEST(processes[2].pid == 19u);
+  BOOST_TEST(processes[2].memory_bytes.value() == 4096u);
 }
 
 BOOST_FIXTURE_TEST_CASE(the_load_alone_leaves_out_what_is_dear, FakeMachine) {
@@ -166,8 +169,8 @@ BOOST_FIXTURE_TEST_CASE(many_processes_are_told_up_to_the_bound, FakeMachine) {
   Telemetry telemetry(sources());
   BOOST_TEST(telemetry.sample(Depth::health).at(0).processes.size() ==
              processes_per_device_max);
-  for (const char* one_more :
-       {"process 0 9999 1\n", "mps_process 0 9999 1\n"}) {
+  for (const char* one_more : {"process 0 9999 1\n", "mps_process 0 9999 1\n",
+                               "graphics_process 0 9999 1\n"}) {
     write(text + one_more);
     BOOST_TEST(telemetry.sample(Depth::health).at(0).processes.empty());
   }

@@ -67,6 +67,22 @@ std::string last_remark(const Outcome& outcome) {
   return outcome.remarks.empty() ? "it said nothing" : outcome.remarks.back();
 }
 
+// Of one check; 0: it was not told.
+double figure_of(const Outcome& outcome, std::string_view check,
+                 std::string_view name) {
+  for (const auto& result : outcome.results)
+    for (const auto& figure : result.figures)
+      if (result.check == check && figure.name == name) return figure.value;
+  return 0;
+}
+
+// Enough of the memory to leave none to a program that is not seen.
+bool is_all_cleared(double cleared, double memory) {
+  const double left =
+      std::min(static_cast<double>(unclear_bytes_max), memory / 4);
+  return memory > 0 && cleared >= memory - left;
+}
+
 }  // namespace
 
 GpuJobDone test_result(const GpuJob& job, const Outcome& outcome,
@@ -107,12 +123,16 @@ std::string why_unclear(const Outcome& outcome) {
     if (!result.error.empty())
       return fmt::format("{}: {}", result.check, result.error);
   }
-  const bool cleared =
-      std::any_of(outcome.results.begin(), outcome.results.end(),
-                  [](const auto& result) { return result.check == "clear"; });
-  if (outcome.end == End::exited && outcome.code == 0 && cleared) return "";
-  return fmt::format("the probe did not clear its memory: {}",
-                     last_remark(outcome));
+  const double cleared = figure_of(outcome, "clear", "cleared_bytes");
+  if (outcome.end != End::exited || outcome.code != 0 || !(cleared > 0))
+    return fmt::format("the probe did not clear its memory: {}",
+                       last_remark(outcome));
+  const double memory = figure_of(outcome, "device", "memory_bytes");
+  if (is_all_cleared(cleared, memory)) return "";
+  return fmt::format(
+      "only {:.1f} of {:.1f} GB could be cleared: something else holds the "
+      "rest",
+      cleared / 1e9, memory / 1e9);
 }
 
 }  // namespace reeve::agent

@@ -1,6 +1,7 @@
 // What follows from a run of the probe, for the agent. Pure.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,10 @@ namespace reeve::agent {
 GpuJobDone test_result(const GpuJob& job, const gpu::probe::Outcome& outcome,
                        const gpu::probe::History& history,
                        const std::vector<gpu::Finding>& lasting = {});
+
+// What `clear` cannot reach: the context and the reserve of the probe, and what
+// a server of MPS holds. Of a small device a quarter at most.
+inline constexpr std::uint64_t unclear_bytes_max = 2ull << 30;
 
 // Why the memory is not known to be clear after `clear`; empty: it is.
 std::string why_unclear(const gpu::probe::Outcome& outcome);

@@ -1,6 +1,7 @@
 #include "actors/agent/gpu_outcome.hpp"
 
 #include <boost/test/unit_test.hpp>
+#include <cmath>
 
 namespace reeve::agent {
 namespace {
@@ -129,14 +130,20 @@ BOOST_AUTO_TEST_CASE(a_figure_that_is_no_rate_is_left_out) {
   BOOST_TEST(done.figures[0].name == "bf16");
 }
 
+Outcome cleared(double memory, double bytes) {
+  return whole({result("device", {{"memory_bytes", memory}}),
+                result("clear", {{"cleared_bytes", bytes}})});
+}
+
 BOOST_AUTO_TEST_CASE(memory_is_clear_when_the_probe_says_so_and_ends_well) {
-  BOOST_TEST(why_unclear(whole({result("device"), result("clear")})) == "");
-  Outcome outcome = whole({result("device"), result("clear")});
+  const Outcome well = cleared(85e9, 84e9);
+  BOOST_TEST(why_unclear(well) == "");
+  Outcome outcome = well;
   outcome.code = 1;
   BOOST_TEST(why_unclear(outcome) ==
              "the probe did not clear its memory: it said nothing");
   BOOST_TEST(why_unclear(whole({result("device")})) != "");
-  outcome = whole({result("device"), result("clear")});
+  outcome = well;
   outcome.results[1].wrong = {"16 samples were not zero"};
   BOOST_TEST(why_unclear(outcome) == "clear: 16 samples were not zero");
   outcome = whole({result("device")});
@@ -144,9 +151,24 @@ BOOST_AUTO_TEST_CASE(memory_is_clear_when_the_probe_says_so_and_ends_well) {
   BOOST_TEST(why_unclear(outcome) == "device: there is no device");
   for (const End end : {End::deadline, End::killed_by_signal, End::stuck,
                         End::stopped, End::not_started}) {
-    outcome = whole({result("device"), result("clear")});
+    outcome = well;
     outcome.end = end;
     BOOST_TEST(why_unclear(outcome) != "");
+  }
+}
+
+BOOST_AUTO_TEST_CASE(memory_that_could_not_be_taken_is_not_clear) {
+  constexpr double most = unclear_bytes_max;
+  BOOST_TEST(why_unclear(cleared(85e9, 85e9 - most)) == "");
+  BOOST_TEST(why_unclear(cleared(85e9, 85e9 - most - 1)) != "");
+  BOOST_TEST(why_unclear(cleared(85e9, 60e9)) ==
+             "only 60.0 of 85.0 GB could be cleared: something else holds the "
+             "rest");
+  BOOST_TEST(why_unclear(cleared(4e9, 3e9)) == "");
+  BOOST_TEST(why_unclear(cleared(4e9, 2.9e9)) != "");
+  for (const double nothing : {0.0, -1.0, std::nan("")}) {
+    BOOST_TEST(why_unclear(cleared(85e9, nothing)) != "");
+    BOOST_TEST(why_unclear(cleared(nothing, 84e9)) != "");
   }
 }
 

@@ -22,9 +22,10 @@ using schema::DeviceVerdict;
 constexpr auto patience = 60s;
 
 const std::string all_is_well =
-    "echo '{\"check\":\"device\",\"seconds\":0,\"figures\":{},\"wrong\":[]}'\n"
-    "echo '{\"check\":\"'$1'\",\"seconds\":1,"
-    "\"figures\":{\"memory_read\":3.1e12},\"wrong\":[]}'\n"
+    "echo '{\"check\":\"device\",\"seconds\":0,"
+    "\"figures\":{\"memory_bytes\":8e10},\"wrong\":[]}'\n"
+    "echo '{\"check\":\"'$1'\",\"seconds\":1,\"figures\":"
+    "{\"memory_read\":3.1e12,\"cleared_bytes\":7.9e10},\"wrong\":[]}'\n"
     "echo '{\"check\":\"end\",\"seconds\":0,\"figures\":{},\"wrong\":[]}'\n";
 
 class Results {
@@ -188,6 +189,12 @@ BOOST_FIXTURE_TEST_CASE(a_device_is_not_clean_while_programs_use_it, Bench) {
   worker.begin(job(GpuWork::hand_over));
   write("device uuid=GPU-a\n");
   BOOST_TEST(results.wait().unclean == "");
+}
+
+BOOST_FIXTURE_TEST_CASE(a_program_that_draws_uses_it_too, Bench) {
+  write("device uuid=GPU-a\ngraphics_process 0 17 1048576\n");
+  BOOST_TEST(perform(job(GpuWork::hand_over)).unclean ==
+             "programs still use it: 17");
 }
 
 BOOST_FIXTURE_TEST_CASE(the_server_of_the_sites_mps_is_not_left_over, Bench) {

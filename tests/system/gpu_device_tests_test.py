@@ -17,13 +17,13 @@ plan=$(cat "$here/plan")
 line() {
   echo "{\"check\":\"$1\",\"seconds\":1,\"figures\":{$2},\"wrong\":[$3]}"
 }
-line device
+line device '"memory_bytes":8e10'
 case $plan in
 hang) exec sleep 1000 ;;
 wait) while [ ! -e "$here/go" ]; do sleep 0.1; done ;;
 faulty) line fp32 "" '"3 of the results are wrong"' ;;
 esac
-line "$1" '"memory_read":3.17e12'
+line "$1" '"memory_read":3.17e12,"cleared_bytes":7.9e10'
 line end
 [ "$plan" != faulty ]
 """
