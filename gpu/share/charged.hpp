@@ -31,15 +31,19 @@ inline cuda::Context current_context() {
   return context;
 }
 
+inline bool take_or_trim(std::size_t device, std::uint64_t bytes) {
+  Session& session = Session::get();
+  return session.take(device, bytes) ||
+         (trim_pools(device) && session.take(device, bytes));
+}
+
 // Makes something of `bytes` on a device if the session may have it. `make`
 // asks the driver; `key` tells afterwards under what it is kept.
 template <class Make, class Key>
 cuda::Result charged(std::size_t device, std::uint64_t bytes, Make make,
                      Key key) {
   Session& session = Session::get();
-  if (!session.take(device, bytes) &&
-      !(trim_pools(device) && session.take(device, bytes)))
-    return cuda::out_of_memory;
+  if (!take_or_trim(device, bytes)) return cuda::out_of_memory;
   const cuda::Result result = make();
   if (result != cuda::success) {
     session.give_back(device, bytes);

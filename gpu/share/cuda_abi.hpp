@@ -85,6 +85,7 @@ struct NodeParameters {
 constexpr int node_allocates = 10;
 
 constexpr int pool_reserved_current = 5;
+constexpr int limit_malloc_heap = 2;            // of malloc in kernels
 constexpr std::uint64_t per_thread_stream = 2;  // of cuGetProcAddress
 
 using DeviceGetUuid = Result(Uuid*, DeviceNumber);
@@ -97,6 +98,7 @@ using CtxGetDevice = Result(DeviceNumber*);
 using CtxGetCurrent = Result(Context*);
 using CtxSetCurrent = Result(Context);
 using CtxDestroy = Result(Context);
+using CtxSetLimit = Result(int, std::size_t);
 using MemGetInfo = Result(std::size_t*, std::size_t*);
 using MemAlloc = Result(Address*, std::size_t);
 using MemAllocPitch = Result(Address*, std::size_t*, std::size_t, std::size_t,

@@ -80,6 +80,7 @@ void find_rest(const Finder& finder, Driver& driver) {
   finder.find(driver.context, "cuCtxGetCurrent");
   finder.find(driver.context_set, "cuCtxSetCurrent");
   finder.find(driver.context_destroy, "cuCtxDestroy_v2");
+  finder.find(driver.context_limit, "cuCtxSetLimit");
   finder.find(driver.launch, "cuLaunchKernel");
   finder.find(driver.launch_ex, "cuLaunchKernelEx");
   finder.find(driver.launch_cooperative, "cuLaunchCooperativeKernel");

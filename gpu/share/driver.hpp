@@ -17,6 +17,7 @@ struct Driver {
   cuda::CtxGetCurrent* context = nullptr;
   cuda::CtxSetCurrent* context_set = nullptr;
   cuda::CtxDestroy* context_destroy = nullptr;
+  cuda::CtxSetLimit* context_limit = nullptr;
   cuda::MemGetInfo* info = nullptr;
   cuda::MemAlloc* alloc = nullptr;
   cuda::MemAllocPitch* alloc_pitch = nullptr;

@@ -15,8 +15,8 @@
   X(cuMemRetainAllocationHandle) X(cuMemMap) X(cuMemUnmap) \
   X(cuArrayCreate_v2) X(cuArray3DCreate_v2) X(cuArrayDestroy) \
   X(cuMipmappedArrayCreate) X(cuMipmappedArrayDestroy) X(cuMemGetInfo_v2) \
-  X(cuDeviceTotalMem_v2) X(cuCtxDestroy_v2) X(cuDevicePrimaryCtxRelease_v2) \
-  X(cuDevicePrimaryCtxReset_v2) X(cuGraphAddMemAllocNode) X(cuGraphAddNode) \
+  X(cuDeviceTotalMem_v2) X(cuCtxDestroy_v2) X(cuCtxSetLimit) \
+  X(cuDevicePrimaryCtxRelease_v2) X(cuDevicePrimaryCtxReset_v2) X(cuGraphAddMemAllocNode) X(cuGraphAddNode) \
   X(cuGraphAddNode_v2) X(cuGraphDestroy) X(cuGraphInstantiate) \
   X(cuGraphInstantiate_v2) X(cuGraphInstantiateWithFlags) \
   X(cuGraphInstantiateWithParams) X(cuGraphInstantiateWithParams_ptsz) \

@@ -180,6 +180,9 @@ Result cuCtxSetCurrent(Context context) {
   current = number(context);
   return success;
 }
+Result cuCtxSetLimit(int, std::size_t bytes) {
+  return bytes % 2 == 0 ? success : invalid_value;
+}
 Result cuCtxDestroy_v2(Context context) {
   return end_context(number(context));
 }

@@ -49,6 +49,30 @@ cuda::Context primary_of(cuda::DeviceNumber device) {
   return primary;
 }
 
+// The heap from which kernels allocate, of one context: charged in full once it
+// was asked for. The one that each context begins with is a part of the
+// context.
+cuda::Result heap_set(std::size_t bytes, cuda::CtxSetLimit* real) {
+  Session& session = Session::get();
+  const cuda::Context context = current_context();
+  if (!context) return real(cuda::limit_malloc_heap, bytes);
+  const std::size_t device = session.current_device();
+  const auto before = session.lift(key_of(context));
+  const std::uint64_t had = before.empty() ? 0 : before.front().second.bytes;
+  const std::uint64_t more = bytes > had ? bytes - had : 0;
+  const bool taken = take_or_trim(device, more);
+  const cuda::Result result =
+      taken ? real(cuda::limit_malloc_heap, bytes) : cuda::out_of_memory;
+  if (result != cuda::success) {
+    if (taken) session.give_back(device, more);
+    session.put_back(before);
+    return result;
+  }
+  session.give_back(device, had > bytes ? had - bytes : 0);
+  session.keep(key_of(context), {device, bytes, context});
+  return result;
+}
+
 // `real` ends the context at the driver.
 template <class Real>
 cuda::Result ended(cuda::Context context, Real real) {
@@ -197,6 +221,12 @@ REEVE_HOOK cuda::Result cuDeviceTotalMem_v2(std::size_t* bytes,
     *bytes = std::min<std::size_t>(
         *bytes, session.ledger().device(device).memory_bytes);
   return result;
+}
+
+REEVE_HOOK cuda::Result cuCtxSetLimit(int what, std::size_t bytes) {
+  REEVE_REAL(context_limit);
+  if (passes() || what != cuda::limit_malloc_heap) return real(what, bytes);
+  return heap_set(bytes, real);
 }
 
 REEVE_HOOK cuda::Result cuCtxDestroy_v2(cuda::Context context) {

@@ -37,7 +37,8 @@ using namespace reeve::gpu::cuda;
   X(cuMipmappedArrayCreate, MipmappedArrayCreate) \
   X(cuMipmappedArrayDestroy, MipmappedArrayDestroy) \
   X(cuMemGetInfo_v2, MemGetInfo) X(cuDeviceTotalMem_v2, DeviceTotalMem) \
-  X(cuCtxDestroy_v2, CtxDestroy) X(cuDevicePrimaryCtxReset_v2, DeviceOnly) \
+  X(cuCtxDestroy_v2, CtxDestroy) X(cuCtxSetLimit, CtxSetLimit) \
+  X(cuDevicePrimaryCtxReset_v2, DeviceOnly) \
   X(cuDevicePrimaryCtxRelease_v2, DeviceOnly) \
   X(cuGraphAddMemAllocNode, GraphAddMemAllocNode) \
   X(cuGraphAddNode, GraphAddNodeV1) \
@@ -544,6 +545,36 @@ void contexts() {
   MUST(free_bytes() == limit);
 }
 
+// The heap of malloc in kernels is the context's, and ends with it.
+void heap() {
+  constexpr int stack_size = 0;
+  const auto first = reinterpret_cast<Context>(1);
+  const auto second = reinterpret_cast<Context>(2);
+  const auto set = [](std::size_t bytes) {
+    return api.cuCtxSetLimit(limit_malloc_heap, bytes);
+  };
+  MUST(api.cuCtxSetLimit(stack_size, 2 * limit) == success);
+  MUST(free_bytes() == limit);
+  MUST(set(little) == success);
+  MUST(free_bytes() == limit - little);
+  // In place of the one before it, not beside it.
+  MUST(set(most) == success);
+  MUST(set(limit + 2) == out_of_memory);
+  MUST(set(most + 1) == invalid_value);
+  MUST(free_bytes() == limit - most);
+  MUST(cuCtxSetCurrent(second) == success);
+  MUST(set(most) == out_of_memory);
+  MUST(set(little) == success);
+  MUST(free_bytes() == limit - most - little);
+  MUST(api.cuCtxDestroy_v2(second) == success);
+  MUST(cuCtxSetCurrent(first) == success);
+  MUST(free_bytes() == limit - most);
+  MUST(set(little) == success);
+  MUST(free_bytes() == limit - little);
+  MUST(api.cuDevicePrimaryCtxReset_v2(0) == success);
+  MUST(free_bytes() == limit);
+}
+
 void totals() {
   std::size_t bytes = 0;
   MUST(api.cuDeviceTotalMem_v2(&bytes, 0) == success);
@@ -670,6 +701,7 @@ const std::map<std::string, std::function<void()>> cases = {
     {"mipmapped", mipmapped},
     {"graphs", graphs},
     {"contexts", contexts},
+    {"heap", heap},
     {"totals", totals},
     {"processes", processes},
     {"executed", [] { executed(route); }},
