@@ -29,10 +29,17 @@ DeviceVerdict verdict_of(Grade grade) {
   return DeviceVerdict::faulty;
 }
 
-// An instance has a part of what the table says of its card.
-const gpu::probe::Model* model_of(const std::string& name) {
-  if (name.find(" MIG ") != std::string::npos) return nullptr;
-  return gpu::probe::Models::known().find(name);
+// An instance has a part of what a table says of its card.
+const gpu::probe::Model* model_of(const std::string& name,
+                                  const gpu::probe::Models& site) {
+  const auto is_instance = [](const std::string& model) {
+    return model.find(" MIG ") != std::string::npos;
+  };
+  for (const auto* models : {&site, &gpu::probe::Models::known()})
+    if (const auto* found = models->find(name);
+        found && is_instance(found->name) == is_instance(name))
+      return found;
+  return nullptr;
 }
 
 std::uint32_t share_milli(const gpu::probe::Model* model,
@@ -87,7 +94,8 @@ bool is_all_cleared(double cleared, double memory) {
 
 GpuJobDone test_result(const GpuJob& job, const Outcome& outcome,
                        const gpu::probe::History& history,
-                       const std::vector<gpu::Finding>& lasting) {
+                       const std::vector<gpu::Finding>& lasting,
+                       const gpu::probe::Models& site) {
   GpuJobDone done;
   done.id = job.id;
   done.uuid = job.uuid;
@@ -95,7 +103,7 @@ GpuJobDone test_result(const GpuJob& job, const Outcome& outcome,
     done.text = last_remark(outcome);
     return done;
   }
-  const auto* model = model_of(job.model);
+  const auto* model = model_of(job.model, site);
   auto verdict = gpu::probe::judge(outcome.results, model, history);
   const bool by_itself = outcome.end == End::exited;
   if (verdict.grade == Grade::unfinished && !by_itself)

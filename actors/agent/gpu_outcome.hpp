@@ -8,16 +8,19 @@
 #include "actors/agent/gpu_job.hpp"
 #include "gpu/health_policy.hpp"
 #include "gpu/probe/history.hpp"
+#include "gpu/probe/limits.hpp"
 #include "gpu/probe/runner.hpp"
 
 namespace reeve::agent {
 
 // The verdict of a test of `job.model`, with what it measured. `history`: of
 // this device's earlier ones. With any of `lasting`, which is told of the
-// device itself, a tested one is faulty.
+// device itself, a tested one is faulty. What `site` says of a model goes
+// before what this program knows.
 GpuJobDone test_result(const GpuJob& job, const gpu::probe::Outcome& outcome,
                        const gpu::probe::History& history,
-                       const std::vector<gpu::Finding>& lasting = {});
+                       const std::vector<gpu::Finding>& lasting = {},
+                       const gpu::probe::Models& site = {});
 
 // What `clear` cannot reach: the context and the reserve of the probe, and what
 // a server of MPS holds. Of a small device a quarter at most.

@@ -74,6 +74,33 @@ BOOST_AUTO_TEST_CASE(an_instance_is_not_measured_by_its_card) {
   BOOST_TEST(done.figures.at(0).share_milli == 0u);
 }
 
+BOOST_AUTO_TEST_CASE(a_table_of_the_sites_own_goes_first) {
+  const auto site = *gpu::probe::Models::parse(
+      "model NVIDIA H100\nfp32 1e14 0.9\nmodel NVIDIA L40S\nfp32 9e13 0.9\n"
+      "model NVIDIA H100 80GB HBM3 MIG 1g\nfp32 9e12 0.9\n");
+  const Outcome outcome = whole({result("fp32", {{"fp32", 6.6e13}})});
+  GpuJob job = h100;
+  for (const char* model : {"NVIDIA H100 80GB HBM3", "NVIDIA L40S"}) {
+    job.model = model;
+    BOOST_CHECK(test_result(job, outcome, {}).verdict ==
+                DeviceVerdict::healthy);
+    BOOST_CHECK(test_result(job, outcome, {}, {}, site).verdict ==
+                DeviceVerdict::slow);
+  }
+  // What it does not name is as it was; an instance has lines of its own.
+  job.model = "NVIDIA H200";
+  BOOST_TEST(
+      test_result(job, outcome, {}, {}, site).figures.at(0).share_milli ==
+      986u);
+  job.model = "NVIDIA H100 80GB HBM3 MIG 1g.10gb";
+  const Outcome small = whole({result("fp32", {{"fp32", 9e12}})});
+  BOOST_TEST(test_result(job, small, {}, {}, site).figures.at(0).share_milli ==
+             1000u);
+  job.model = "NVIDIA L40S MIG 1g.10gb";
+  BOOST_TEST(test_result(job, small, {}, {}, site).figures.at(0).share_milli ==
+             0u);
+}
+
 BOOST_AUTO_TEST_CASE(a_device_that_computes_wrongly_is_faulty) {
   Result wrong = result("fp32");
   wrong.wrong = {"3 of the results are wrong"};

@@ -167,7 +167,7 @@ GpuJobDone GpuWorker::State::test(const GpuJob& job) {
   const auto outcome = probe(job, full ? "full" : "quick",
                              full ? full_test_ms_max : quick_test_ms_max);
   auto history = records.history(job.uuid);
-  done = test_result(job, outcome, history, lasting(job.uuid));
+  done = test_result(job, outcome, history, lasting(job.uuid), options.models);
   if (done.verdict != schema::DeviceVerdict::healthy) return done;
   history.add(outcome.results);
   if (const auto kept = records.set_history(job.uuid, history); !kept)

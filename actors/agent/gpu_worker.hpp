@@ -10,6 +10,7 @@
 #include "actors/agent/gpu_job.hpp"
 #include "actors/agent/gpu_use.hpp"
 #include "gpu/inventory.hpp"
+#include "gpu/probe/limits.hpp"
 
 namespace reeve::agent {
 
@@ -21,6 +22,7 @@ struct GpuWorkerOptions {
   std::chrono::milliseconds leave_after{5'000};
   // Processes that stay on a device between two owners: the site's own.
   std::function<bool(std::uint32_t pid)> is_server = mps_servers("");
+  gpu::probe::Models models = {};  // the site's own
 };
 
 class GpuWorker {

@@ -132,6 +132,18 @@ BOOST_FIXTURE_TEST_CASE(a_faulty_device_is_told_and_sets_no_standard, Bench) {
   BOOST_TEST(records().history("GPU-a").to_text() == "");
 }
 
+BOOST_FIXTURE_TEST_CASE(a_table_of_the_sites_own_counts, Bench) {
+  GpuWorkerOptions own = options();
+  own.models =
+      *gpu::probe::Models::parse("model NVIDIA\nmemory_read 9e12 0.9\n");
+  Results results;
+  GpuWorker worker(own, results.handler());
+  GpuJob unknown = job(GpuWork::quick_test);
+  unknown.model = "NVIDIA Unknown";
+  worker.begin(unknown);
+  BOOST_CHECK(results.wait().verdict == DeviceVerdict::slow);
+}
+
 BOOST_FIXTURE_TEST_CASE(a_device_with_a_bad_row_passes_no_test, Bench) {
   for (const char* flag : {"remap_pending", "remap_failed"}) {
     write(std::string("device uuid=GPU-other\ndevice uuid=GPU-a "

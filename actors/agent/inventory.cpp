@@ -77,9 +77,10 @@ Expected<Node> read_host(const HostOptions& options) {
   node.cpu_milli = options.cpu_milli ? options.cpu_milli : host_cpu_milli();
   node.memory_bytes =
       options.memory_bytes ? options.memory_bytes : host_memory_bytes();
+  node.gpu_limits = options.gpu_limits;
   for (const gpu::ContainerTool& tool : gpu::find_container_tools())
     if (auto problem = gpu::tool_problem(tool); !problem.empty())
-      node.tool_limits.push_back(
+      node.gpu_limits.push_back(
           fmt::format("{}; {}", problem, gpu::tool_remedy()));
   const auto found = look_at_gpus(options.gpu_sources, options.gpus_within);
   set_gpus(found.value_or(gpu::Inventory{}), options.gpu_probe,
@@ -123,8 +124,8 @@ void set_gpus(const gpu::Inventory& found, const std::string& gpu_probe,
       node.limits.push_back(std::move(none));
   }
   node.common_device_paths = common_device_paths();
-  node.limits.insert(node.limits.end(), node.tool_limits.begin(),
-                     node.tool_limits.end());
+  node.limits.insert(node.limits.end(), node.gpu_limits.begin(),
+                     node.gpu_limits.end());
 }
 
 std::vector<std::string> common_device_paths() {

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <string>
+#include <vector>
 
 #include "actors/agent/node.hpp"
 #include "cluster/error.hpp"
@@ -12,12 +13,13 @@
 namespace reeve::agent {
 
 struct HostOptions {
-  std::string name;                // empty: the host's name
-  std::string group;               // empty: the default one
-  std::uint32_t cpu_milli = 0;     // 0: all that the host has
-  std::uint64_t memory_bytes = 0;  // 0: all that the host has
-  std::string gpu_probe = {};      // empty: beside this program
-  std::string mps_directory = {};  // of the site's MPS; empty: none
+  std::string name;                          // empty: the host's name
+  std::string group;                         // empty: the default one
+  std::uint32_t cpu_milli = 0;               // 0: all that the host has
+  std::uint64_t memory_bytes = 0;            // 0: all that the host has
+  std::string gpu_probe = {};                // empty: beside this program
+  std::string mps_directory = {};            // of the site's MPS; empty: none
+  std::vector<std::string> gpu_limits = {};  // of a node with GPUs
   gpu::Sources gpu_sources = {};
   // A start does not wait longer for the driver; without any driver it does not
   // wait at all.

@@ -36,6 +36,25 @@ BOOST_FIXTURE_TEST_CASE(a_host_has_its_gpus, Host) {
   BOOST_TEST(!tells_of_driver(node));
 }
 
+BOOST_FIXTURE_TEST_CASE(what_is_to_be_told_of_gpus_is_told_where_some_are,
+                        Host) {
+  HostOptions options;
+  options.name = "n1";
+  options.gpu_sources = sources();
+  options.gpus_within = patience;
+  options.gpu_limits = {"a table is wrong"};
+  const auto tells = [](const Node& node) {
+    return std::count(node.limits.begin(), node.limits.end(),
+                      "a table is wrong");
+  };
+  write("");
+  Node node = read_host(options).value();
+  BOOST_TEST(tells(node) == 0);
+  write("device uuid=GPU-a\n");
+  set_gpus(read(), "", "", node);
+  BOOST_TEST(tells(node) == 1);
+}
+
 BOOST_FIXTURE_TEST_CASE(a_driver_that_hangs_is_not_waited_for, Host) {
   write("device uuid=GPU-a\nhang nvmlDeviceGetCount_v2\n");
   Node node = look(50ms);

@@ -39,8 +39,9 @@ struct Node {
   // The pipes of the MPS that shares of whole GPUs go through; empty: none.
   std::string mps_directory = {};
   std::vector<std::string> limits;  // what it does not give, as sentences
-  // Of these, what is wrong with the tools that give containers GPUs.
-  std::vector<std::string> tool_limits = {};
+  // Of these, what a node with any GPUs tells: of the tools that give them to
+  // containers, of its settings.
+  std::vector<std::string> gpu_limits = {};
   std::vector<std::pair<std::string, std::string>> labels;
 };
 

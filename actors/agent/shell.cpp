@@ -305,7 +305,8 @@ void AgentShell::begin() {
   worker_ = std::make_unique<GpuWorker>(
       GpuWorkerOptions{.sources = options_.gpu_watch.sources,
                        .directory = records_of(options_),
-                       .is_server = mps_servers(options_.mps_directory)},
+                       .is_server = mps_servers(options_.mps_directory),
+                       .models = options_.gpu_models},
       [door = door_](GpuJobDone result) {
         door->pass(
             GpuJobEnded{std::make_shared<const GpuJobDone>(std::move(result))});

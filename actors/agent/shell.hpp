@@ -55,6 +55,7 @@ struct ShellOptions {
   std::string cdi_directory;  // see cdi_file.hpp; empty: no file is kept
   std::string gpu_probe;      // as in HostOptions
   std::string mps_directory;  // as in HostOptions
+  gpu::probe::Models gpu_models = {};  // the site's own
   // GPUs are tested without being asked to: those that are new, and those that
   // were found unfit.
   bool test_new_gpus = false;

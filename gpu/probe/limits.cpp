@@ -2,7 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <cerrno>
 #include <charconv>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
 
 namespace reeve::gpu::probe {
 namespace {
@@ -118,6 +123,28 @@ tl::expected<Models, std::string> Models::parse(std::string_view text) {
       return tl::unexpected<std::string>(
           fmt::format("line {} of the table of models: {}", number, problem));
   }
+  return models;
+}
+
+tl::expected<Models, std::string> Models::load(const std::string& path) {
+  std::error_code error;
+  const auto bytes = std::filesystem::file_size(path, error);
+  if (error)
+    return tl::unexpected<std::string>(
+        fmt::format("{} cannot be read: {}", path, error.message()));
+  if (bytes > models_bytes_max)
+    return tl::unexpected<std::string>(
+        fmt::format("{} has {} bytes; a table of models has at most {}", path,
+                    bytes, models_bytes_max));
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  if (!(text << file.rdbuf()))
+    return tl::unexpected<std::string>(fmt::format(
+        "{} cannot be read, or is empty: {}", path, std::strerror(errno)));
+  auto models = parse(text.view());
+  if (!models)
+    return tl::unexpected<std::string>(
+        fmt::format("{}: {}", path, models.error()));
   return models;
 }
 

@@ -32,6 +32,8 @@ class Models {
   static const Models& known();
   // A site's own table. What is wrong with it is told with its line.
   static tl::expected<Models, std::string> parse(std::string_view text);
+  // Of a file, which the sentence names as well.
+  static tl::expected<Models, std::string> load(const std::string& path);
 
   // The model whose name is the longest beginning of `device`; null if none.
   const Model* find(std::string_view device) const;
@@ -41,5 +43,6 @@ class Models {
 };
 
 constexpr std::size_t models_max = 1000;
+constexpr std::size_t models_bytes_max = 1 << 20;
 
 }  // namespace reeve::gpu::probe

@@ -1,6 +1,10 @@
 #include "gpu/probe/verdict.hpp"
 
+#include <unistd.h>
+
 #include <boost/test/unit_test.hpp>
+#include <cstdlib>
+#include <fstream>
 #include <string>
 
 namespace reeve::gpu::probe {
@@ -84,6 +88,28 @@ BOOST_AUTO_TEST_CASE(a_wrong_table_is_refused_with_its_line) {
   BOOST_TEST(contains(problem("model A\nfp32 -1 0.5\n"), "above 0"));
   BOOST_TEST(contains(problem("model A\nfp32 1 1.5\n"), "between 0 and 1"));
   BOOST_TEST(contains(problem("model A\nfp32 1\n"), "between 0 and 1"));
+}
+
+BOOST_AUTO_TEST_CASE(a_file_is_read_or_told_with_what_is_wrong) {
+  char name[] = "/tmp/reeve-models-XXXXXX";
+  const int fd = ::mkstemp(name);
+  BOOST_REQUIRE(fd >= 0);
+  ::close(fd);
+  const auto problem = [&](const std::string& text) {
+    std::ofstream(name) << text;
+    return Models::load(name).error();
+  };
+  BOOST_TEST(problem("# ours\nmodel A\nfp32 x 0.5\n") ==
+             std::string(name) +
+                 ": line 3 of the table of models: fp32 has no limit above 0");
+  BOOST_TEST(contains(problem(std::string(models_bytes_max + 1, '#')),
+                      "at most 1048576"));
+  BOOST_TEST(contains(problem(""), "empty"));
+  std::ofstream(name) << "model A\nfp32 7 0.5\n";
+  BOOST_TEST(Models::load(name)->find("A")->limits.at(0).limit == 7);
+  ::unlink(name);
+  BOOST_TEST(contains(Models::load(name).error(), "cannot be read"));
+  BOOST_TEST(!Models::load("/tmp"));
 }
 
 BOOST_AUTO_TEST_CASE(a_table_of_too_many_models_is_refused) {

@@ -229,6 +229,22 @@ BOOST_AUTO_TEST_CASE(a_config_typo_is_named_with_its_line) {
   BOOST_TEST(run({"config", "check", file.string()}).code == 0);
 }
 
+BOOST_AUTO_TEST_CASE(a_wrong_table_of_gpu_models_is_named_with_its_line) {
+  const fs::path file = directory / "cell.toml";
+  const fs::path models = directory / "models";
+  std::ofstream(file) << "[agent]\ngpu_models = \"" << models.string()
+                      << "\"\n";
+  std::ofstream(models) << "model NVIDIA L40S\nfp32 9e13\n";
+  const Ran ran = run({"config", "check", file.string()});
+  BOOST_TEST(ran.code == 2);
+  BOOST_TEST(contains(ran.error, "agent.gpu_models: " + models.string() +
+                                     ": line 2 of the table of models: the "
+                                     "share of fp32 is not between 0 and 1"),
+             ran.error);
+  std::ofstream(models) << "model NVIDIA L40S\nfp32 9e13 0.8\n";
+  BOOST_TEST(run({"config", "check", file.string()}).code == 0);
+}
+
 BOOST_AUTO_TEST_CASE(errors_are_json_on_standard_error_when_asked) {
   const Ran ran = run({"--json", "show", "x"});
   BOOST_TEST(ran.code == 2);

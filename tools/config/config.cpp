@@ -447,6 +447,14 @@ const Key keys[] = {
      "\"/usr/local/bin/reeve-gpu-probe\"",
      [](Config& c, const string& t) { return take_path(c.agent.gpu_probe, t); },
      [](const Config& c) { return quoted(c.agent.gpu_probe); }},
+    {"agent.gpu_models",
+     "What models of GPUs reach, beside those that this program knows: a test "
+     "finds slow what stays below. docs/gpu.md says what stands in the file.",
+     "\"/etc/reeve/gpu-models\"",
+     [](Config& c, const string& t) {
+       return take_path(c.agent.gpu_models, t);
+     },
+     [](const Config& c) { return quoted(c.agent.gpu_models); }},
     {"agent.gpu_mps_dir",
      "Where the site's nvidia-cuda-mps-control has its pipes: shares of GPUs "
      "go through MPS, which serves one user at a time; not through it "

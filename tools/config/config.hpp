@@ -57,6 +57,7 @@ struct Config {
     std::uint64_t kept_output_bytes_max = 8ull << 30;
     std::vector<std::pair<std::string, std::string>> labels;
     std::string gpu_probe;      // empty: beside the programs
+    std::string gpu_models;     // the site's own; empty: none
     std::string mps_directory;  // of the site's MPS; empty: none
     // GPUs that are tested without being asked to.
     bool test_new_gpus = true;

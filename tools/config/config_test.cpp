@@ -61,6 +61,7 @@ BOOST_AUTO_TEST_CASE(each_key_sets_its_field) {
       "\"1M\"\n"
       "kept_output_bytes_max = \"2G\"\n"
       "gpu_tests = \"quarantine\"\ngpu_probe = \"/p\"\n"
+      "gpu_models = \"/models\"\n"
       "gpu_mps_dir = \"/run/mps\"\n"
       "[log]\nfloor = 1024\nsnapshot_every = 5000\n"
       "[metrics]\nlisten = \"127.0.0.1:9400\"\n",
@@ -89,6 +90,7 @@ BOOST_AUTO_TEST_CASE(each_key_sets_its_field) {
   BOOST_TEST(!config->agent.test_new_gpus);
   BOOST_TEST(config->agent.test_quarantined_gpus);
   BOOST_TEST(config->agent.gpu_probe == "/p");
+  BOOST_TEST(config->agent.gpu_models == "/models");
   BOOST_TEST(config->agent.mps_directory == "/run/mps");
   BOOST_TEST(config->log.floor_bytes == 1024u);
   BOOST_TEST(config->log.snapshot_every_events == 5000u);

@@ -49,9 +49,17 @@ Status Agents::spawn_real(caf::actor_system& system) {
   const Config::Agent& settings = options_.config.agent;
   if (!settings.enabled) return {};
   agent::ShellOptions real;
-  auto node = agent::read_host({settings.name, settings.group,
-                                settings.cpu_milli, settings.memory_bytes,
-                                settings.gpu_probe, settings.mps_directory});
+  agent::HostOptions host{settings.name,      settings.group,
+                          settings.cpu_milli, settings.memory_bytes,
+                          settings.gpu_probe, settings.mps_directory};
+  if (const std::string& file = settings.gpu_models; !file.empty()) {
+    if (auto models = gpu::probe::Models::load(file))
+      real.gpu_models = std::move(*models);
+    else
+      host.gpu_limits.push_back("GPUs are tested without agent.gpu_models: " +
+                                models.error());
+  }
+  auto node = agent::read_host(host);
   if (!node) return tl::unexpected(node.error());
   real.node = std::move(*node);
   real.node.labels = settings.labels;
