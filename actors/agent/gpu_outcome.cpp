@@ -86,7 +86,7 @@ double figure_of(const Outcome& outcome, std::string_view check,
 // Enough of the memory to leave none to a program that is not seen.
 bool is_all_cleared(double cleared, double memory) {
   const double left =
-      std::min(static_cast<double>(unclear_bytes_max), memory / 4);
+      std::min(static_cast<double>(clear_reserve_bytes), memory / 4);
   return memory > 0 && cleared >= memory - left;
 }
 

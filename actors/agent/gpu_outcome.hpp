@@ -24,7 +24,7 @@ GpuJobDone test_result(const GpuJob& job, const gpu::probe::Outcome& outcome,
 
 // What `clear` cannot reach: the context and the reserve of the probe, and what
 // a server of MPS holds. Of a small device a quarter at most.
-inline constexpr std::uint64_t unclear_bytes_max = 2ull << 30;
+inline constexpr std::uint64_t clear_reserve_bytes = 2ull << 30;
 
 // Why the memory is not known to be clear after `clear`; empty: it is.
 std::string why_unclear(const gpu::probe::Outcome& outcome);

@@ -185,7 +185,7 @@ BOOST_AUTO_TEST_CASE(memory_is_clear_when_the_probe_says_so_and_ends_well) {
 }
 
 BOOST_AUTO_TEST_CASE(memory_that_could_not_be_taken_is_not_clear) {
-  constexpr double most = unclear_bytes_max;
+  constexpr double most = clear_reserve_bytes;
   BOOST_TEST(why_unclear(cleared(85e9, 85e9 - most)) == "");
   BOOST_TEST(why_unclear(cleared(85e9, 85e9 - most - 1)) != "");
   BOOST_TEST(why_unclear(cleared(85e9, 60e9)) ==

@@ -16,13 +16,14 @@
   X(cuArrayCreate_v2) X(cuArray3DCreate_v2) X(cuArrayDestroy) \
   X(cuMipmappedArrayCreate) X(cuMipmappedArrayDestroy) X(cuMemGetInfo_v2) \
   X(cuDeviceTotalMem_v2) X(cuCtxDestroy_v2) X(cuCtxSetLimit) \
-  X(cuDevicePrimaryCtxRelease_v2) X(cuDevicePrimaryCtxReset_v2) X(cuGraphAddMemAllocNode) X(cuGraphAddNode) \
+  X(cuDevicePrimaryCtxRelease_v2) X(cuDevicePrimaryCtxReset_v2) \
+  X(cuGraphAddMemAllocNode) X(cuGraphAddNode) \
   X(cuGraphAddNode_v2) X(cuGraphDestroy) X(cuGraphInstantiate) \
   X(cuGraphInstantiate_v2) X(cuGraphInstantiateWithFlags) \
   X(cuGraphInstantiateWithParams) X(cuGraphInstantiateWithParams_ptsz) \
   X(cuGraphExecDestroy) X(cuStreamEndCapture) X(cuStreamEndCapture_ptsz) \
-  X(cuLaunchKernel) \
-  X(cuLaunchKernel_ptsz) X(cuLaunchKernelEx) X(cuLaunchKernelEx_ptsz) \
+  X(cuLaunchKernel) X(cuLaunchKernel_ptsz) X(cuLaunchKernelEx) \
+  X(cuLaunchKernelEx_ptsz) \
   X(cuLaunchCooperativeKernel) X(cuLaunchCooperativeKernel_ptsz) \
   X(cuGraphLaunch) X(cuGraphLaunch_ptsz) X(cuGetProcAddress) \
   X(cuGetProcAddress_v2)

@@ -78,9 +78,9 @@ constexpr const char* routes[] = {"linked", "dlsym", "proc", "proc-per-thread",
 constexpr const char* kinds[] = {
     "plain", "exact", "pitch", "managed", "async", "pool", "destroyed-pool",
     "captured", "broken-capture", "created", "mapped", "arrays", "mipmapped",
-    "graphs", "executables", "instantiate-variants", "contexts", "heap", "totals",
-    "processes", "executed", "races", "races-of-pools", "races-of-arrays",
-    "races-of-handles"};
+    "graphs", "executables", "instantiate-variants", "contexts", "heap",
+    "totals", "processes", "executed", "races", "races-of-pools",
+    "races-of-arrays", "races-of-handles"};
 // clang-format on
 
 BOOST_FIXTURE_TEST_CASE(memory_of_every_kind_is_held_to_the_limit, Trial) {
