@@ -225,7 +225,10 @@ void Gate::put_back(cuda::Context context, OfContext known) {
   Events& events = events_[context];
   for (const cuda::Event event : known.events.spare)
     events.spare.push_back(event);
-  if (!events.last_done) events.last_done = known.events.last_done;
+  if (!events.last_done)
+    events.last_done = known.events.last_done;
+  else if (known.events.last_done)
+    events.spare.push_back(known.events.last_done);
 }
 
 void Gate::ended(std::int64_t now_ns) {
