@@ -33,14 +33,17 @@ LABELS = ('{gpu="0",UUID="GPU-a",device="nvidia3",modelName="NVIDIA H100",'
           'Hostname="host-1"}')
 
 
-class GpuTelemetryTest(CellTest):
+class FakeDriverCell(CellTest):
+    """A cell on a host with two GPUs."""
+    MACHINE = TWO
+
     @classmethod
     def setUpClass(cls):
         cls.driver = tempfile.mkdtemp(prefix="reeve-driver-", dir="/var/tmp")
         os.symlink(os.environ["REEVE_FAKE_NVML"],
                    os.path.join(cls.driver, "libnvidia-ml.so.1"))
         cls.script = os.path.join(cls.driver, "machine.txt")
-        cls.machine(TWO)
+        cls.machine(cls.MACHINE)
         os.environ["REEVE_FAKE_NVML_SCRIPT"] = cls.script
         os.environ["LD_LIBRARY_PATH"] = cls.driver
         cls.port = free_port()
@@ -61,6 +64,12 @@ class GpuTelemetryTest(CellTest):
             file.write(text)
         os.rename(cls.script + ".new", cls.script)
 
+    def gpus(self):
+        listed = self.cell.reeve("gpus", "--json").json()["gpus"]
+        return {gpu["uuid"]: gpu for gpu in listed}
+
+
+class GpuTelemetryTest(FakeDriverCell):
     def metrics(self):
         url = f"http://127.0.0.1:{self.port}/metrics"
         with urllib.request.urlopen(url, timeout=cells.PATIENCE_S) as answer:
@@ -71,10 +80,6 @@ class GpuTelemetryTest(CellTest):
         names = (f"reeve_gpu_{name}{{", f"DCGM_FI_DEV_{name.upper()}{{")
         return [line.split()[-1] for line in self.metrics()
                 if line.startswith(names) and 'UUID="GPU-a"' in line]
-
-    def gpus(self):
-        listed = self.cell.reeve("gpus", "--json").json()["gpus"]
-        return {gpu["uuid"]: gpu for gpu in listed}
 
     def await_quarantine(self, uuid, reason):
         self.addCleanup(self.cell.reeve, "gpu", "release", "host-1", uuid,
@@ -181,6 +186,20 @@ class GpuTelemetryTest(CellTest):
         self.cell.reeve("gpu", "release", "host-1", "GPU-b", "--force")
         self.assertNotIn("quarantine", self.gpus()["GPU-b"])
         self.machine(TWO)
+
+
+class HungDriverTest(FakeDriverCell):
+    MACHINE = TWO + "hang nvmlDeviceGetCount_v2\n"
+
+    def test_a_driver_that_hangs_at_the_start_holds_nothing_up(self):
+        self.cell.reeve("run", "--cpus", "1", "--mem", "64M", "--", "true")
+        self.assertEqual({}, self.gpus())
+        limits = self.cell.reeve("node", "show", "host-1").out
+        self.assertIn("the driver does not answer", limits)
+        self.machine(TWO)
+        wait_until("the GPUs come", lambda: len(self.gpus()) == 2)
+        limits = self.cell.reeve("node", "show", "host-1").out
+        self.assertNotIn("the driver does not answer", limits)
 
 
 if __name__ == "__main__":
