@@ -189,7 +189,8 @@ Expected<keeper::TaskSpec> task_spec(const schema::TaskOrder& order,
   spec.uid = order.uid();
   spec.gid = order.gid();
   spec.memory_bytes = order.memory_bytes();
-  spec.cpu_milli = order.cpu_milli();
+  // Who asked for none gets the least there is, and not all.
+  spec.cpu_milli = std::max(order.cpu_milli(), keeper::cpu_milli_min);
   spec.output_bytes_max = output_bytes_max;
   spec.cut_off_ns = order.cut_off_ns();
   Environment environment;

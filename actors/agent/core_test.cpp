@@ -165,6 +165,15 @@ BOOST_FIXTURE_TEST_CASE(launches_over_the_bound_are_dropped_and_counted,
   BOOST_TEST(core.counters().launches_dropped == 1u);
 }
 
+BOOST_AUTO_TEST_CASE(who_asked_for_no_cpu_gets_the_least_and_not_all) {
+  Ready agent;
+  agent.order(Orders(3).with_cpus(0).launch({{12, 1, 0}}));
+  agent.order(Orders(3).launch({{13, 1, 0}}));
+  BOOST_REQUIRE_EQUAL(agent.launched.size(), 2u);
+  BOOST_TEST(agent.launched[0].cpu_milli == keeper::cpu_milli_min);
+  BOOST_TEST(agent.launched[1].cpu_milli == 1500u);
+}
+
 BOOST_AUTO_TEST_CASE(a_task_gets_what_distributed_programs_expect) {
   Ready agent;
   agent.order(Orders(3).launch({{12, 2, 1}}));

@@ -51,6 +51,11 @@ Orders& Orders::at(std::uint64_t seq) {
   return *this;
 }
 
+Orders& Orders::with_cpus(std::uint32_t milli) {
+  cpu_milli_ = milli;
+  return *this;
+}
+
 Orders& Orders::on_master(std::string node) {
   master_ = std::move(node);
   return *this;
@@ -124,8 +129,8 @@ std::vector<std::byte> Orders::make(const std::vector<TaskKey>& keys,
     const auto devices = builder.CreateVector(grants);
     tasks.push_back(schema::CreateTaskOrder(
         builder, key.session, key.attempt, key.rank, 2, key.rank, node, name,
-        user, master, argv, env, 0, uid_, gid_, 1500, memory_bytes, devices,
-        simulated, duration_ns, started_at, false, cut_off_ns_));
+        user, master, argv, env, 0, uid_, gid_, cpu_milli_, memory_bytes,
+        devices, simulated, duration_ns, started_at, false, cut_off_ns_));
   }
   const auto list = builder.CreateVector(tasks);
   return order(builder, epoch_, seq_, heard_,

@@ -22,6 +22,7 @@ class Orders {
   // That heartbeat was heard.
   Orders& heard(std::uint64_t sent);
   Orders& cut_off(std::uint64_t cut_off_ns);
+  Orders& with_cpus(std::uint32_t milli);
   Orders& on_master(std::string node);
   Orders& with_device(std::string uuid);
   Orders& with_devices(std::vector<std::string> uuids);
@@ -60,6 +61,7 @@ class Orders {
   std::uint64_t seq_ = 1;
   std::uint64_t heard_ = 0;
   std::uint64_t cut_off_ns_ = 0;
+  std::uint32_t cpu_milli_ = 1500;
   std::string master_ = "n1";
   std::string user_ = "ann";
   std::vector<std::string> devices_ = {"GPU-a"};

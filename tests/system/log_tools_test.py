@@ -241,6 +241,12 @@ class LogToolsTest(CellTest):
         check()
         cell.reeve("down")
         cell.reeve("log", "verify")
+        # What is not there is not said to be whole.
+        beyond = cell.reeve("log", "verify", "--from", "1000000", code=4)
+        self.assertIn("the log ends at", beyond.err)
+        self.assertEqual("", beyond.out)
+        cell.reeve("log", "verify", "--from", "9", "--to", "5", code=2)
+        cell.reeve("log", "verify", "--from", "5", "--to", "9")
         # Damage is named where it is read; the cell starts without.
         path = os.path.join(log, "archive", sorted(
             n for n in names if n.endswith(".segment"))[0])

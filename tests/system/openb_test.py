@@ -88,6 +88,15 @@ class GeneratedTraceTest(TraceTest):
         self.assertIn("many", done.err)
         self.cell.reeve("trace", "run", bad + ".none", code=4)
 
+    def test_a_trace_of_which_nothing_runs_does_not_succeed(self):
+        path = os.path.join(self.cell.work, "alone.csv")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("name,cpu_milli,memory_mib,num_gpu,gpu_milli\n"
+                       "a,1000,1024,9,1000\n")
+        done = self.cell.reeve("trace", "run", path, "--compress", "0",
+                               "--json", code=1)
+        self.assertEqual(0, json.loads(done.out.splitlines()[-1])["accepted"])
+
 
 class RealTraceTest(TraceTest):
     @classmethod

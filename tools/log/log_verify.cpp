@@ -150,6 +150,16 @@ Result log_verify(const Context& context, const Arguments& arguments) {
   const auto range =
       log_range(**log, arguments.find("--from"), arguments.find("--to"));
   if (!range) return tl::unexpected(range.error());
+  if (range->from > 1 && range->to < range->from)
+    return arguments.has("--to")
+               ? fail(Errc::usage,
+                      fmt::format("--to is event {}, which is before event {} "
+                                  "of --from",
+                                  range->to, range->from))
+               : fail(Errc::not_found,
+                      fmt::format("there is no event from {} on: the log ends "
+                                  "at {}",
+                                  range->from, range->to));
   const auto verified = range->from > 1
                             ? verify_range(context, **log, *range)
                             : verify_fold(context, **log, range->to);

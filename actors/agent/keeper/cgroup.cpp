@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "actors/agent/keeper/files.hpp"
+#include "actors/agent/keeper/types.hpp"
 #include "cluster/check.hpp"
 
 namespace reeve::keeper {

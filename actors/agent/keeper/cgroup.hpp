@@ -64,9 +64,6 @@ inline constexpr std::size_t idle_groups_max = 64;
 // A group that still holds more memory than this after its task (page cache)
 // is not used again, so that no task pays for another.
 inline constexpr std::uint64_t group_residue_bytes_max = 1u << 20;
-// The kernel refuses a cpu quota below one millisecond in its period.
-inline constexpr std::uint32_t cpu_milli_min = 10;
-
 class CgroupPool {
  public:
   // Kills whatever still runs in groups of that name (an earlier keeper's),

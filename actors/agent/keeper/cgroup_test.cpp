@@ -11,6 +11,8 @@
 #include <fstream>
 #include <iterator>
 
+#include "actors/agent/keeper/types.hpp"
+
 namespace reeve::keeper {
 namespace {
 

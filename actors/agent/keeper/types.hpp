@@ -31,6 +31,9 @@ struct TaskKeyHash {
 // "17.1.0": session, attempt, rank; also the stem of the task's files.
 std::string to_string(const TaskKey& key);
 
+// The kernel refuses a cpu quota below one millisecond in its period.
+inline constexpr std::uint32_t cpu_milli_min = 10;
+
 struct TaskSpec {
   TaskKey key;
   std::uint64_t epoch = 0;        // of the manager that gave the order

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <map>
 #include <mutex>
+#include <set>
+#include <utility>
 
 #include "bus/ordered_events.hpp"
 #include "cluster/session_id.hpp"
@@ -59,10 +61,13 @@ class Waiter {
       : cell_(cell), interrupts_(interrupts), ids_(std::move(ids)) {}
 
   Status subscribe() {
-    const auto handler = [ends = ends_, &interrupts = interrupts_](
-                             const schema::Event& event, const bus::Buffer&) {
+    std::set<std::uint64_t> asked;
+    for (const SessionId id : ids_) asked.insert(id.value);
+    const auto handler = [ends = ends_, asked = std::move(asked),
+                          &interrupts = interrupts_](const schema::Event& event,
+                                                     const bus::Buffer&) {
       const auto* body = event.body_as_SessionEnded();
-      if (body == nullptr) return;
+      if (body == nullptr || !asked.contains(body->session())) return;
       ends->put(body->session(),
                 {body->state(), body->reason(), body->exit_code(),
                  body->signal(), std::string(schema::text(body->detail()))});
@@ -81,13 +86,19 @@ class Waiter {
     return {};
   }
 
-  // Asks for those whose end was not seen.
+  // Asks for those whose end was not seen. Silence is told once and waited out.
   Status look() {
     for (const SessionId id : ids_) {
       if (ends_->has(id.value)) continue;
       const auto view = cell_.session(id);
-      if (!view && view.error().code == Errc::unreachable) return {};
+      if (!view && view.error().code == Errc::unreachable) {
+        if (!std::exchange(told_silence_, true))
+          say("reeve: the cell does not answer; waiting for it");
+        return {};
+      }
       if (!view) return tl::unexpected(view.error());
+      if (std::exchange(told_silence_, false))
+        say("reeve: the cell answers again");
       if (has_ended((*view)->state()))
         ends_->put(id.value, {(*view)->state(), (*view)->reason(),
                               (*view)->exit_code(), (*view)->signal(),
@@ -110,6 +121,7 @@ class Waiter {
   Interrupts& interrupts_;
   std::vector<SessionId> ids_;
   std::shared_ptr<Ends> ends_ = std::make_shared<Ends>();
+  bool told_silence_ = false;
 };
 
 int tell_ends(const Context& context, const Waiter& waiter) {

@@ -199,7 +199,10 @@ Result command_trace_run(const Context& context, const Arguments& arguments) {
   if (!context.json && !context.quiet)
     say(summary_text(*summary, *live, equal));
   print(summary_json(*summary, *live, *replayed) + '\n');
-  return equal ? 0 : exit_code(Errc::damaged);
+  if (!equal) return exit_code(Errc::damaged);
+  // Nothing ran, or not all that was accepted ran to its end.
+  return summary->finished > 0 && summary->finished == summary->accepted ? 0
+                                                                         : 1;
 }
 
 }  // namespace reeve::tools

@@ -253,6 +253,15 @@ class Run {
         });
   }
 
+  // How long the longest of them is to run.
+  std::uint64_t longest() const {
+    std::uint64_t out = 0;
+    for (const TraceRequest& request : requests_)
+      out = std::max(
+          out, compressed(request.duration_ns.value_or(0), options_.compress));
+    return out;
+  }
+
   // Waits for the request's turn in the trace.
   void keep_pace(std::size_t index, std::uint64_t begun_ns) const {
     const std::uint64_t due =
@@ -296,6 +305,8 @@ class Run {
     Progress progress(quiet_);
     std::uint64_t ended = 0;
     std::uint64_t moved_ns = monotonic_ns();
+    bool connected = true;
+    const std::uint64_t longest_ns = longest();
     for (;;) {
       std::uint64_t now_ended = 0;
       std::uint64_t accepted = 0;
@@ -307,7 +318,10 @@ class Run {
       if (now_ended >= accepted) return {};
       if (now_ended != ended) moved_ns = monotonic_ns();
       ended = now_ended;
-      if (options_.compress <= 0 && monotonic_ns() - moved_ns > silence_ns_max)
+      if (std::exchange(connected, cell_.connection().connected()) &&
+          !connected && !quiet_)
+        say("reeve: the cell does not answer; waiting for it");
+      if (monotonic_ns() - moved_ns > silence_ns_max + longest_ns)
         return fail(
             Errc::unreachable,
             fmt::format("{} of {} ended and nothing moves; \"reeve ps\" "
