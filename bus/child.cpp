@@ -4,14 +4,17 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <spawn.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <optional>
@@ -47,6 +50,17 @@ std::optional<std::uint64_t> start_ticks_of(int pid) {
 bool has_argument(int pid, const std::string& argument) {
   const std::string all = '\0' + proc_file(pid, "cmdline");
   return all.find('\0' + argument + '\0') != std::string::npos;
+}
+
+bool is_run_with_config(int pid, const std::string& config) {
+  const std::string all = proc_file(pid, "cmdline");
+  const std::size_t program = all.find('\0');
+  if (program == std::string::npos ||
+      all.substr(program) != std::string("\0-c\0", 4) + config + '\0')
+    return false;
+  struct stat info {};
+  return ::stat(fmt::format("/proc/{}", pid).c_str(), &info) == 0 &&
+         info.st_uid == ::geteuid();
 }
 
 extern "C" char** environ;
@@ -127,6 +141,25 @@ Expected<Child> Child::find(const ProcessIdentity& identity,
       child.ended(std::chrono::milliseconds(0)))
     return gone();
   return child;
+}
+
+Expected<Child> Child::find_by_config(const std::string& argument) {
+  std::error_code error;
+  for (const auto& entry :
+       std::filesystem::directory_iterator("/proc", error)) {
+    const std::string name = entry.path().filename();
+    int pid = 0;
+    const auto [end, bad] =
+        std::from_chars(name.data(), name.data() + name.size(), pid);
+    if (bad != std::errc() || end != name.data() + name.size() ||
+        !is_run_with_config(pid, argument))
+      continue;
+    const auto ticks = start_ticks_of(pid);
+    if (!ticks) continue;
+    if (auto found = find({pid, *ticks}, argument)) return found;
+  }
+  return fail(Errc::not_found,
+              fmt::format("no process runs with -c {}", argument));
 }
 
 bool Child::ended(std::chrono::milliseconds timeout) {

@@ -35,6 +35,10 @@ class Child {
   static Expected<Child> find(const ProcessIdentity& identity,
                               const std::string& argument);
 
+  // One that this user started with `-c argument` alone, whoever recorded it.
+  // Errc::not_found.
+  static Expected<Child> find_by_config(const std::string& argument);
+
   bool valid() const { return pidfd_ >= 0; }
   const ProcessIdentity& identity() const { return identity_; }
   int pidfd() const { return pidfd_; }

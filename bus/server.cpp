@@ -27,6 +27,13 @@ using Clock = std::chrono::steady_clock;
 constexpr milliseconds ready_timeout{20'000};
 constexpr int free_port_tries = 5;
 
+// Its daemon may have been killed before it could record it.
+Expected<Child> find_server(const ServerRecord& record,
+                            const fs::path& config) {
+  auto found = Child::find(record.process, config.string());
+  return found ? std::move(found) : Child::find_by_config(config.string());
+}
+
 int free_port() {
   const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
@@ -245,7 +252,7 @@ Status Server::Impl::answers(milliseconds timeout) const {
 // and what its certificate is; one that differs is ended, for the port.
 Expected<bool> Server::Impl::adopt(const ServerRecord& record) {
   const fs::path config = directory / "server.conf";
-  auto found = Child::find(record.process, config.string());
+  auto found = find_server(record, config);
   if (!found) return false;
   port = record.port;
   set_urls();
@@ -259,6 +266,9 @@ Expected<bool> Server::Impl::adopt(const ServerRecord& record) {
                (options.port == 0 || options.port == port);
   if (taken && (*renewed || *present != text))
     taken = write_private_file(config, text) && reload();
+  if (taken && pid != record.process.pid)
+    taken =
+        write_server_record(directory, {child.identity(), port}).has_value();
   if (taken && answers(server_stop_grace)) {
     adopted = true;
     return true;
@@ -369,11 +379,10 @@ Expected<std::unique_ptr<Server>> Server::start_or_adopt(
 int Server::end_orphan(const fs::path& data_directory) {
   const fs::path directory = fs::absolute(data_directory) / "bus";
   const ServerRecord record = read_server_record(directory);
-  auto found =
-      Child::find(record.process, (directory / "server.conf").string());
+  auto found = find_server(record, directory / "server.conf");
   if (!found) return 0;
   found->terminate(server_stop_grace);
-  return record.process.pid;
+  return found->identity().pid;
 }
 
 std::string Server::url() const {

@@ -169,6 +169,42 @@ BOOST_AUTO_TEST_CASE(a_released_server_with_other_settings_is_replaced) {
   BOOST_TEST(connects(second->credentials(Role::user)));
 }
 
+// Its daemon may have been killed between starting and recording it.
+BOOST_AUTO_TEST_CASE(a_server_that_is_not_recorded_keeps_no_port) {
+  for (const bool older : {false, true}) {
+    const TemporaryDirectory directory;
+    const auto record = directory.path() / "bus" / "server.json";
+    auto first =
+        Child::spawn({reeve::testing::binary_dir() + "/tests/bus_server_holder",
+                      directory.path().string()},
+                     directory.path() / "output");
+    BOOST_REQUIRE(first.has_value());
+    BOOST_REQUIRE(eventually([&] {
+      return read_private_file(directory.path() / "ready").has_value();
+    }));
+    const int pid = std::stoi(*read_private_file(directory.path() / "ready"));
+    first->signal(SIGKILL);
+    BOOST_REQUIRE(first->ended(testing::patience));
+    auto text = read_private_file(record).value();
+    const auto number = text.find(std::to_string(pid));
+    BOOST_REQUIRE(number != std::string::npos);
+    // That of the one before at the same port, or none.
+    text.replace(number, std::to_string(pid).size(), "999999999");
+    if (older)
+      BOOST_REQUIRE(write_private_file(record, text).has_value());
+    else
+      std::filesystem::remove(record);
+    auto second = start(options_for(directory));
+    BOOST_TEST(second->adopted() == older);
+    BOOST_TEST((second->pid() == pid) == older);
+    BOOST_TEST(eventually([&] { return alive(pid) == older; }));
+    BOOST_TEST(connects(second->credentials(Role::user)));
+    if (!older) continue;
+    const auto now = read_private_file(record).value();
+    BOOST_TEST(now.find(std::to_string(pid)) != std::string::npos);
+  }
+}
+
 // Another process of the same number must be neither adopted nor killed.
 BOOST_AUTO_TEST_CASE(a_foreign_process_in_the_record_is_left_alone) {
   const TemporaryDirectory directory;

@@ -4,10 +4,14 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
+#include <fstream>
+#include <iterator>
 #include <map>
 #include <mutex>
 #include <string>
 #include <system_error>
+#include <thread>
 
 #include "store/file.hpp"
 
@@ -56,6 +60,30 @@ std::string holder_of(int fd) {
   return pid.empty() ? "(unknown)" : pid;
 }
 
+// Its first thread has ended, and others may hold files for a moment longer.
+bool is_ending(pid_t pid) {
+  std::ifstream in("/proc/" + std::to_string(pid) + "/stat");
+  const std::string stat{std::istreambuf_iterator<char>(in), {}};
+  const std::size_t name_end = stat.rfind(')');
+  if (name_end == std::string::npos || name_end + 2 >= stat.size()) return true;
+  return stat[name_end + 2] == 'Z' || stat[name_end + 2] == 'X';
+}
+
+Status lock_whole(int fd, const std::filesystem::path& file) {
+  const auto deadline = std::chrono::steady_clock::now() + ending_wait;
+  struct flock lock = whole_file();
+  while (::fcntl(fd, F_SETLK, &lock) != 0) {
+    if (errno != EAGAIN && errno != EACCES)
+      return fail_errno("cannot lock", file);
+    const auto holder = locked_by(fd);
+    if ((holder && !is_ending(*holder)) ||
+        std::chrono::steady_clock::now() >= deadline)
+      return held_by(file, holder_of(fd));
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return {};
+}
+
 }  // namespace
 
 Expected<std::unique_ptr<Owner>> Owner::take(
@@ -69,12 +97,8 @@ Expected<std::unique_ptr<Owner>> Owner::take(
     return held_by(file, std::to_string(::getpid()) + " (this one)");
   FileHandle fd(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
   if (!fd.valid()) return fail_errno("cannot open", file);
-  struct flock lock = whole_file();
-  if (::fcntl(fd.get(), F_SETLK, &lock) != 0) {
-    if (errno == EAGAIN || errno == EACCES)
-      return held_by(file, holder_of(fd.get()));
-    return fail_errno("cannot lock", file);
-  }
+  if (auto locked = lock_whole(fd.get(), file); !locked)
+    return tl::unexpected(locked.error());
   const std::string pid = std::to_string(::getpid()) + "\n";
   // The text is for people; the lock is what counts, so a full disk is no
   // reason to refuse here.

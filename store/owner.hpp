@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -12,9 +13,13 @@
 
 namespace reeve::store {
 
+// So long a process that was killed may go on holding it.
+inline constexpr std::chrono::seconds ending_wait{2};
+
 class Owner {
  public:
-  // Errc::busy naming the process that holds the log.
+  // Errc::busy naming the process that holds the log. Waits for one that is
+  // ending.
   static Expected<std::unique_ptr<Owner>> take(
       const std::filesystem::path& file);
   // Who holds the log, if anybody does.
