@@ -34,6 +34,10 @@ schema::ExitFacts facts_of(const keeper::ExitFacts& facts) {
           facts.cpu_ns,     facts.exit_code, facts.signal};
 }
 
+bool wants_devices(const schema::TaskOrder& order) {
+  return order.devices() && order.devices()->size() > 0;
+}
+
 // The order is good, and may be carried out later.
 bool is_want_of_room(Errc code) {
   return code == Errc::no_space || code == Errc::busy;
@@ -217,6 +221,9 @@ void Core::on_launch(const schema::LaunchOrder& order, Time now) {
             "the agent holds {} tasks, its bound: further launches wait until "
             "some have ended",
             tasks_.size()));
+    } else if (options_.node.gpus_awaited && wants_devices(*task)) {
+      // It may well be there: the order comes again.
+      ++counters_.launches_awaiting;
     } else {
       launch(*task, key, now);
     }

@@ -124,10 +124,11 @@ struct Counters {
   std::uint64_t lists_stale = 0;   // answers to an earlier registration
   std::uint64_t launches = 0;
   std::uint64_t launches_known = 0;
-  std::uint64_t launches_late = 0;     // of a task that has a tombstone
-  std::uint64_t launches_void = 0;     // older than a list
-  std::uint64_t launches_dropped = 0;  // over tasks_max
-  std::uint64_t launches_refused = 0;  // for want of room in the runtime
+  std::uint64_t launches_late = 0;      // of a task that has a tombstone
+  std::uint64_t launches_void = 0;      // older than a list
+  std::uint64_t launches_dropped = 0;   // over tasks_max
+  std::uint64_t launches_refused = 0;   // for want of room in the runtime
+  std::uint64_t launches_awaiting = 0;  // on GPUs that are not known yet
   std::uint64_t stops = 0;
   std::uint64_t signals = 0;
   std::uint64_t surplus_stopped = 0;
@@ -338,6 +339,7 @@ class Core {
   void accept(const QueuedFact& fact);
   void begin_registration();
   void advance_registration(Time now);
+  bool must_await_gpus();
   void on_list(const schema::ReconcileOrder& order, Time now);
   void find_surplus(const schema::ReconcileOrder& order);
   void send_registration(bool reconciled, Time now);
@@ -398,6 +400,7 @@ class Core {
   std::deque<TaskKey> tombstones_by_age_;
   GpuGrants gpus_;
   std::optional<Node> next_node_;  // waits until it may be taken up
+  bool told_of_gpus_ = false;      // that its registration waits for them
   std::vector<std::string> runtime_limits_;
 
   std::deque<QueuedFact> facts_;       // not in a report

@@ -119,6 +119,7 @@ void Core::on_probe_order(const schema::ProbeOrder& order) {
 }
 
 void Core::begin_tests(Time now) {
+  if (options_.node.gpus_awaited) return;
   for (auto& [uuid, test] : tests_) {
     if (test.phase != TestPhase::waiting) continue;
     const NodeDevice* tested = device(uuid);

@@ -44,6 +44,7 @@ class GpuGrants {
   void take_up(const keeper::TaskKey& task, Shares devices);
   void take_back(const keeper::TaskKey& task) { held_.erase(task); }
   bool holds(const keeper::TaskKey& task) const { return held_.contains(task); }
+  bool any() const { return !held_.empty(); }
   // The tasks that were given the device, or shares of it.
   std::vector<keeper::TaskKey> holders(const std::string& uuid) const;
 

@@ -670,5 +670,91 @@ BOOST_FIXTURE_TEST_CASE(a_device_is_in_quarantine_before_it_is_gone, Changing) {
   BOOST_TEST(heard.devices.empty());
 }
 
+// ---- a driver that does not answer at the start
+
+struct Awaiting : Sharing {
+  Awaiting() : Sharing(unknown()) {}
+
+  static Options unknown() {
+    Options all = options("/lib/share.so");
+    all.node.devices.clear();
+    all.node.gpus_awaited = true;
+    return all;
+  }
+  static keeper::TaskStatus running(const TaskKey& key) {
+    keeper::TaskStatus status;
+    status.key = key;
+    status.state = keeper::TaskState::running;
+    status.pid = 20;
+    status.started_at = 10;
+    status.gpus = {{"GPU-a", 80 * gib, 1000}};
+    return status;
+  }
+  // A daemon that starts again beside the keeper it left.
+  void finds(const TaskKey& key) {
+    ready({running(key)});
+    answer(heard.report_id);
+  }
+  void answers() {
+    Node node = options("/lib/share.so").node;
+    core.on_node(std::move(node));
+    step();
+  }
+};
+
+BOOST_FIXTURE_TEST_CASE(a_launch_on_gpus_that_are_not_known_yet_is_not_answered,
+                        Awaiting) {
+  registered();
+  order(Orders(1), one);
+  order(Orders(1).command({"true"}), two);
+  BOOST_TEST(heard.facts.empty());
+  BOOST_REQUIRE_EQUAL(launched.size(), 1u);
+  BOOST_TEST((launched[0].key == two));
+  BOOST_TEST(core.counters().launches_awaiting == 1u);
+  answers();
+  order(Orders(1), one);
+  BOOST_REQUIRE_EQUAL(launched.size(), 2u);
+  BOOST_TEST((launched[1].key == one));
+}
+
+BOOST_FIXTURE_TEST_CASE(a_node_whose_tasks_hold_gpus_is_registered_with_them,
+                        Awaiting) {
+  const int before = heard.registrations;
+  finds(one);
+  tick(second_ns);
+  tick(second_ns);
+  BOOST_TEST(heard.registrations == before);
+  BOOST_TEST(std::count_if(messages.begin(), messages.end(),
+                           [](const std::string& text) {
+                             return text.starts_with("tasks hold GPUs");
+                           }) == 1);
+  answers();
+  BOOST_TEST(heard.registrations == before + 1);
+  BOOST_TEST(heard.devices == std::vector<std::string>{"GPU-a"},
+             boost::test_tools::per_element());
+}
+
+BOOST_FIXTURE_TEST_CASE(a_node_is_registered_when_no_task_holds_gpus_any_more,
+                        Awaiting) {
+  const int before = heard.registrations;
+  finds(one);
+  core.on_exited(one, {});
+  step();
+  answer(heard.report_id);
+  BOOST_TEST(heard.registrations == before + 1);
+  BOOST_TEST(heard.devices.empty());
+}
+
+BOOST_FIXTURE_TEST_CASE(a_test_of_gpus_that_are_not_known_yet_waits, Awaiting) {
+  Options can = unknown();
+  can.gpu_jobs = true;
+  Sharing agent(std::move(can));
+  agent.registered();
+  agent.core.on_order(testing::order_of(Orders(1).probe({{"GPU-a", 7, false}})),
+                      agent.now);
+  agent.step();
+  BOOST_TEST(agent.heard.tests.empty());
+}
+
 }  // namespace
 }  // namespace reeve::agent

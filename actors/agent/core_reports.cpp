@@ -198,8 +198,18 @@ void Core::begin_registration() {
   surplus_.clear();
 }
 
+// Without the devices that tasks hold the manager would refuse the node.
+bool Core::must_await_gpus() {
+  if (!options_.node.gpus_awaited || !gpus_.any()) return false;
+  if (!std::exchange(told_of_gpus_, true))
+    effects_.messages.push_back(
+        "tasks hold GPUs of this host, and the driver does not answer: the "
+        "node is registered when it does, or when they have ended");
+  return true;
+}
+
 void Core::advance_registration(Time now) {
-  if (!ready_) return;
+  if (!ready_ || must_await_gpus()) return;
   if (registration_ == Registration::facts_first &&
       facts_accepted_ >= facts_before_) {
     registration_ = Registration::asked;

@@ -21,9 +21,9 @@ struct HostOptions {
   std::string mps_directory = {};            // of the site's MPS; empty: none
   std::vector<std::string> gpu_limits = {};  // of a node with GPUs
   gpu::Sources gpu_sources = {};
-  // A start does not wait longer for the driver; without any driver it does not
-  // wait at all.
-  std::chrono::milliseconds gpus_within{10'000};
+  // A start does not wait longer for the driver, lest the node be lost
+  // meanwhile; without any driver it does not wait at all.
+  std::chrono::milliseconds gpus_within{5'000};
 };
 
 // Of this host: what the settings say, or else the host's own.
