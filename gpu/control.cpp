@@ -124,6 +124,22 @@ std::vector<std::uint32_t> Control::processes(const std::string& uuid) const {
   return driver_->processes(found.handle);
 }
 
+RowRemaps Control::row_remaps(const std::string& uuid) const {
+  RowRemaps rows;
+  if (!why_none_.empty()) return rows;
+  const auto found = driver_->find(uuid);
+  const auto ask = driver_->nvml.remapped_rows;
+  if (!found.handle || found.is_instance || !ask) return rows;
+  unsigned corrected = 0;
+  unsigned uncorrected = 0;
+  unsigned pending = 0;
+  unsigned failed = 0;
+  if (ask(found.handle, &corrected, &uncorrected, &pending, &failed) !=
+      nvml::success)
+    return rows;
+  return {pending != 0, failed != 0};
+}
+
 DeviceSettings Control::settings(const std::string& uuid) const {
   DeviceSettings settings;
   if (!why_none_.empty()) return settings;

@@ -21,6 +21,13 @@ struct DeviceSettings {
   bool operator==(const DeviceSettings&) const = default;
 };
 
+struct RowRemaps {
+  std::optional<bool> pending;  // a reset is needed
+  std::optional<bool> failed;
+
+  bool operator==(const RowRemaps&) const = default;
+};
+
 class Control {
  public:
   explicit Control(const Sources& sources = {});
@@ -34,6 +41,10 @@ class Control {
   // The programs that use the device or the instance; empty where the driver
   // does not tell. Of more than processes_per_device_max so many, as 0.
   std::vector<std::uint32_t> processes(const std::string& uuid) const;
+
+  // Of this device alone; empty where the driver does not tell, and of
+  // instances.
+  RowRemaps row_remaps(const std::string& uuid) const;
 
   DeviceSettings settings(const std::string& uuid) const;
   // Puts back what differs. A sentence for each thing that was, or that could

@@ -74,6 +74,20 @@ BOOST_FIXTURE_TEST_CASE(instances_are_found_by_their_uuid, Machine) {
   BOOST_TEST((control.settings("MIG-2") == DeviceSettings{}));
 }
 
+BOOST_FIXTURE_TEST_CASE(rows_to_be_replaced_are_told_of_one_device, Machine) {
+  write(
+      "device uuid=GPU-a rows_corrected=0 remap_pending=1\n"
+      "device uuid=GPU-b rows_corrected=0 remap_failed=1 mig=1\n"
+      "device uuid=GPU-c\nmig 1 uuid=MIG-1 rows_corrected=0\n");
+  const Control control(sources());
+  BOOST_TEST((control.row_remaps("GPU-a") == RowRemaps{true, false}));
+  BOOST_TEST((control.row_remaps("GPU-b") == RowRemaps{false, true}));
+  for (const char* untold : {"GPU-c", "GPU-d", "MIG-1"})
+    BOOST_TEST((control.row_remaps(untold) == RowRemaps{}));
+  without({"nvmlDeviceGetRemappedRows"});
+  BOOST_TEST((Control(sources()).row_remaps("GPU-a") == RowRemaps{}));
+}
+
 BOOST_FIXTURE_TEST_CASE(what_was_changed_is_put_back, Machine) {
   write(plain);
   const Control control(sources());

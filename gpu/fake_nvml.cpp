@@ -6,8 +6,8 @@
 //                            name (uuid, model, memory, minor, pci, power, ...)
 //   lost INDEX               its handle is refused
 //   fail ENTRY INDEX ERROR   that entry point refuses; * for every device
-//   hang ENTRY               that entry point waits until the script says no
-//                            more of it
+//   hang ENTRY [INDEX]       that entry point waits until the script says no
+//                            more of it; without INDEX for every device
 //   nvlink A B COUNT         direct links between two devices
 //   switch A COUNT           links of a device to NVLink switches
 //   ancestor A B LEVEL       the PCIe connection of two devices
@@ -81,7 +81,7 @@ struct Machine {
   std::vector<Gpu> gpus;
   std::map<std::pair<unsigned, unsigned>, unsigned> ancestors;
   std::map<std::pair<std::string, std::string>, Return> failures;
-  std::set<std::string> hanging;
+  std::set<std::pair<std::string, std::string>> hanging;
   std::deque<nvml::EventData> events;
 };
 
@@ -128,8 +128,9 @@ void read_line(const std::string& line) {
     machine.failures[{entry, device}] = error;
   } else if (kind == "hang") {
     std::string entry;
-    words >> entry;
-    machine.hanging.insert(entry);
+    std::string device = "*";
+    words >> entry >> device;
+    machine.hanging.insert({entry, device.empty() ? "*" : device});
   } else if (words >> index; index >= machine.gpus.size()) {
     std::fprintf(stderr, "fake NVML: no such device: %s\n", line.c_str());
     std::abort();
@@ -196,10 +197,16 @@ const Values& values_of(Device device) {
   return part ? *part : machine.gpus[index_of(device)].values;
 }
 
+bool hangs(const char* entry, Device device) {
+  const auto index = std::to_string(device ? index_of(device) : 0);
+  return machine.hanging.count({entry, "*"}) != 0 ||
+         machine.hanging.count({entry, index}) != 0;
+}
+
 // What the script says of an entry point before it is answered.
 Return refusal(const char* entry, Device device) {
   look();
-  while (machine.hanging.count(entry) != 0) {
+  while (hangs(entry, device)) {
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
     look();
   }

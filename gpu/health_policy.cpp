@@ -173,11 +173,11 @@ std::vector<Finding> judge_sample(const Sample& now, const Sample* before) {
   return found;
 }
 
-std::vector<Finding> judge_lasting(const Sample& now) {
+std::vector<Finding> judge_lasting(const RowRemaps& rows) {
   std::vector<Finding> found;
-  if (now.row_remap_failed.value_or(false))
+  if (rows.failed.value_or(false))
     found.push_back(judge_sign(Sign::row_remap_failed));
-  if (now.row_remap_pending.value_or(false))
+  if (rows.pending.value_or(false))
     found.push_back(judge_sign(Sign::row_remap_pending));
   return found;
 }

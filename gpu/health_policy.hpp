@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "gpu/control.hpp"
 #include "gpu/probe/verdict.hpp"
 #include "gpu/telemetry.hpp"
 
@@ -63,6 +64,6 @@ std::vector<Finding> judge_sample(const Sample& now, const Sample* before);
 
 // What stays wrong with the device until somebody mends it, whatever a probe
 // makes of it; the gravest first.
-std::vector<Finding> judge_lasting(const Sample& now);
+std::vector<Finding> judge_lasting(const RowRemaps& rows);
 
 }  // namespace reeve::gpu

@@ -17,7 +17,6 @@
 #include "actors/agent/gpu_records.hpp"
 #include "actors/agent/keeper/files.hpp"
 #include "gpu/control.hpp"
-#include "gpu/telemetry.hpp"
 
 namespace reeve::agent {
 namespace {
@@ -72,7 +71,6 @@ struct GpuWorker::State : std::enable_shared_from_this<State> {
   gpu::DeviceSettings found_settings(const gpu::Control& control,
                                      const std::string& uuid);
   void put_back(const gpu::Control& control, const std::string& uuid);
-  std::vector<gpu::Finding> lasting(const std::string& uuid) const;
   gpu::probe::Outcome probe(const GpuJob& job, const char* what,
                             std::uint64_t deadline_ms);
 
@@ -127,15 +125,6 @@ void GpuWorker::State::put_back(const gpu::Control& control,
     spdlog::warn("{}", said);
 }
 
-// Of an instance nothing is told.
-std::vector<gpu::Finding> GpuWorker::State::lasting(
-    const std::string& uuid) const {
-  gpu::Telemetry telemetry(options.sources);
-  for (const auto& sample : telemetry.sample(gpu::Telemetry::Depth::health))
-    if (sample.uuid == uuid) return gpu::judge_lasting(sample);
-  return {};
-}
-
 gpu::probe::Outcome GpuWorker::State::probe(const GpuJob& job, const char* what,
                                             std::uint64_t deadline_ms) {
   const gpu::probe::Request request{
@@ -167,7 +156,9 @@ GpuJobDone GpuWorker::State::test(const GpuJob& job) {
   const auto outcome = probe(job, full ? "full" : "quick",
                              full ? full_test_ms_max : quick_test_ms_max);
   auto history = records.history(job.uuid);
-  done = test_result(job, outcome, history, lasting(job.uuid), options.models);
+  done = test_result(job, outcome, history,
+                     gpu::judge_lasting(control.row_remaps(job.uuid)),
+                     options.models);
   if (done.verdict != schema::DeviceVerdict::healthy) return done;
   history.add(outcome.results);
   if (const auto kept = records.set_history(job.uuid, history); !kept)

@@ -257,6 +257,19 @@ BOOST_FIXTURE_TEST_CASE(a_device_that_hangs_holds_up_no_other, Bench) {
   BOOST_TEST(results.wait().uuid == "GPU-a");
 }
 
+BOOST_FIXTURE_TEST_CASE(a_test_waits_for_no_other_device, Bench) {
+  std::string text =
+      "device uuid=GPU-other rows_corrected=0\n"
+      "device uuid=GPU-a rows_corrected=0\n";
+  for (const char* entry :
+       {"nvmlDeviceRegisterEvents", "nvmlDeviceGetTotalEccErrors",
+        "nvmlDeviceGetRemappedRows", "nvmlDeviceGetComputeRunningProcesses_v3"})
+    text += std::string("hang ") + entry + " 0\n";
+  write(text);
+  BOOST_CHECK(perform(job(GpuWork::full_test)).verdict ==
+              DeviceVerdict::healthy);
+}
+
 BOOST_FIXTURE_TEST_CASE(a_note_touches_no_device, Bench) {
   write("device uuid=GPU-a\nprocess 0 17 1048576\n");
   probe("echo $1 >> \"$(dirname $0)/seen\"\n");
