@@ -57,7 +57,8 @@ class Control::Driver {
 
   // Clients of MPS are asked for apart from the others, and so is graphics. Too
   // many to be listed are the first of them, known by no number.
-  std::vector<std::uint32_t> processes(nvml::Device device) const {
+  std::vector<std::uint32_t> processes(nvml::Device device,
+                                       const MayDraw& may_draw) const {
     std::vector<std::uint32_t> pids;
     for (auto* ask :
          {nvml.processes, nvml.mps_processes, nvml.graphics_processes}) {
@@ -70,9 +71,11 @@ class Control::Driver {
       else if (result != nvml::success)
         count = 0;
       found.resize(std::min<std::size_t>(count, found.size()));
+      const bool draws = ask == nvml.graphics_processes;
       for (const auto& process : found)
         if (process.pid == 0 ||
-            std::find(pids.begin(), pids.end(), process.pid) == pids.end())
+            (std::find(pids.begin(), pids.end(), process.pid) == pids.end() &&
+             !(draws && may_draw(process.pid))))
           pids.push_back(process.pid);
     }
     return pids;
@@ -117,11 +120,12 @@ std::vector<std::string> Control::uuids() const {
   return all;
 }
 
-std::vector<std::uint32_t> Control::processes(const std::string& uuid) const {
+std::vector<std::uint32_t> Control::processes(const std::string& uuid,
+                                              const MayDraw& may_draw) const {
   if (!why_none_.empty()) return {};
   const auto found = driver_->find(uuid);
   if (!found.handle) return {};
-  return driver_->processes(found.handle);
+  return driver_->processes(found.handle, may_draw);
 }
 
 RowRemaps Control::row_remaps(const std::string& uuid) const {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -30,6 +31,9 @@ struct RowRemaps {
 
 class Control {
  public:
+  using MayDraw = std::function<bool(std::uint32_t pid)>;
+  static bool nobody(std::uint32_t) { return false; }
+
   explicit Control(const Sources& sources = {});
   ~Control();
 
@@ -39,8 +43,10 @@ class Control {
   // All whole devices and instances that there are.
   std::vector<std::string> uuids() const;
   // The programs that use the device or the instance; empty where the driver
-  // does not tell. Of more than processes_per_device_max so many, as 0.
-  std::vector<std::uint32_t> processes(const std::string& uuid) const;
+  // does not tell. Of more than processes_per_device_max so many, as 0. Those
+  // that only draw are left out where `may_draw` says so of them.
+  std::vector<std::uint32_t> processes(const std::string& uuid,
+                                       const MayDraw& may_draw = nobody) const;
 
   // Of this device alone; empty where the driver does not tell, and of
   // instances.

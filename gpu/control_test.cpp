@@ -54,6 +54,15 @@ BOOST_FIXTURE_TEST_CASE(programs_that_draw_are_told_once, Machine) {
   BOOST_TEST((Control(sources()).processes("GPU-a") == Pids{17}));
 }
 
+BOOST_FIXTURE_TEST_CASE(who_may_draw_is_left_out_unless_he_computes, Machine) {
+  write(plain +
+        "process 0 17 1048576\ngraphics_process 0 17 1048576\n"
+        "graphics_process 0 18 1048576\ngraphics_process 0 19 1048576\n");
+  const Control control(sources());
+  const auto may = [](std::uint32_t pid) { return pid <= 18; };
+  BOOST_TEST((control.processes("GPU-a", may) == Pids{17, 19}));
+}
+
 // What cannot be listed is there all the same.
 BOOST_FIXTURE_TEST_CASE(more_programs_than_can_be_told_are_not_none, Machine) {
   std::string text = "device uuid=GPU-a\n";

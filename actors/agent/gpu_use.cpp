@@ -67,6 +67,22 @@ bool runs_unheld(std::uint32_t pid, const std::string& proc) {
   return count > 0;
 }
 
+bool is_of_host(std::uint32_t pid) {
+  return pids_are_ours() &&
+         is_of_host(keeper::read_file(fmt::format("/proc/{}/status", pid))
+                        .value_or(""));
+}
+
+bool is_of_host(std::string_view status) {
+  // "NSpid:\t12": a number for each namespace, from the first one on.
+  constexpr std::string_view key = "\nNSpid:\t";
+  const std::size_t at = status.find(key);
+  if (at == status.npos) return false;
+  const auto rest = status.substr(at + key.size());
+  const auto numbers = rest.substr(0, rest.find('\n'));
+  return !numbers.empty() && numbers.find('\t') == numbers.npos;
+}
+
 std::function<bool(std::uint32_t pid)> mps_servers(
     const std::string& mps_directory) {
   return [mps_directory](std::uint32_t pid) {

@@ -40,6 +40,13 @@ bool runs_unheld(std::uint32_t pid);
 // The same by other files than those of /proc.
 bool runs_unheld(std::uint32_t pid, const std::string& proc);
 
+// Whether a process is in the first pid namespace: of no session, for each task
+// has a namespace of its own that nobody gets out of. No where it is not known.
+bool is_of_host(std::uint32_t pid);
+
+// The same of the text of /proc/PID/status.
+bool is_of_host(std::string_view status);
+
 // Tells which processes are servers of the MPS with its pipes in this
 // directory; empty: there is none. Reads /proc: nothing for an actor.
 std::function<bool(std::uint32_t pid)> mps_servers(

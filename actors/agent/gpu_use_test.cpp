@@ -43,6 +43,16 @@ struct Processes {
   std::string proc;
 };
 
+BOOST_AUTO_TEST_CASE(who_is_of_the_host_is_in_no_other_pid_namespace) {
+  const std::string before = "Name:\tXorg\nPid:\t12\n";
+  BOOST_TEST(is_of_host(before + "NSpid:\t12\nNSpgid:\t12\n"));
+  BOOST_TEST(!is_of_host(before + "NSpid:\t12\t1\nNSpgid:\t12\t1\n"));
+  BOOST_TEST(!is_of_host(before + "NSpid:\t\n"));
+  BOOST_TEST(!is_of_host(before));
+  BOOST_TEST(!is_of_host(std::string()));
+  BOOST_TEST(!is_of_host(0u));
+}
+
 BOOST_FIXTURE_TEST_CASE(who_has_not_loaded_the_library_of_a_share_is_found,
                         Processes) {
   const std::string other = code + "/usr/lib/x86_64-linux-gnu/libc.so.6\n";

@@ -112,7 +112,7 @@ std::vector<std::uint32_t> GpuWorker::State::left(const gpu::Control& control,
                                                   const std::string& uuid) {
   const auto due = Clock::now() + options.processes_wait;
   for (;;) {
-    auto pids = control.processes(uuid);
+    auto pids = control.processes(uuid, options.is_display);
     std::erase_if(pids, options.is_server);
     if (pids.empty() || Clock::now() >= due || !wait(look_every)) return pids;
   }

@@ -22,6 +22,10 @@ struct GpuWorkerOptions {
   std::chrono::milliseconds leave_after{5'000};
   // Processes that stay on a device between two owners: the site's own.
   std::function<bool(std::uint32_t pid)> is_server = mps_servers("");
+  // Of those that only draw, the ones that stay: a display.
+  std::function<bool(std::uint32_t pid)> is_display = [](std::uint32_t pid) {
+    return is_of_host(pid);
+  };
   gpu::probe::Models models = {};  // the site's own
 };
 

@@ -78,7 +78,8 @@ struct Bench : gpu::FakeMachine {
     return {.sources = sources(),
             .directory = place("gpus"),
             .processes_wait = 200ms,
-            .leave_after = patience};
+            .leave_after = patience,
+            .is_display = [](std::uint32_t) { return false; }};
   }
   GpuRecords records() const { return GpuRecords(place("gpus")); }
   GpuJob job(GpuWork work, const char* owner = "1000 ann") const {
@@ -207,6 +208,23 @@ BOOST_FIXTURE_TEST_CASE(a_program_that_draws_uses_it_too, Bench) {
   write("device uuid=GPU-a\ngraphics_process 0 17 1048576\n");
   BOOST_TEST(perform(job(GpuWork::hand_over)).unclean ==
              "programs still use it: 17");
+}
+
+BOOST_FIXTURE_TEST_CASE(a_display_stays_from_one_owner_to_the_next, Bench) {
+  write(
+      "device uuid=GPU-a\ngraphics_process 0 17 1048576\n"
+      "graphics_process 0 18 1048576\n");
+  GpuWorkerOptions with_display = options();
+  with_display.is_display = [](std::uint32_t pid) { return pid == 17; };
+  Results results;
+  GpuWorker worker(with_display, results.handler());
+  worker.begin(job(GpuWork::hand_over));
+  BOOST_TEST(results.wait().unclean == "programs still use it: 18");
+  write("device uuid=GPU-a\ngraphics_process 0 17 1048576\n");
+  worker.begin(job(GpuWork::hand_over));
+  BOOST_TEST(results.wait().unclean == "");
+  worker.begin(job(GpuWork::full_test));
+  BOOST_CHECK(results.wait().verdict == DeviceVerdict::healthy);
 }
 
 BOOST_FIXTURE_TEST_CASE(the_server_of_the_sites_mps_is_not_left_over, Bench) {
