@@ -231,6 +231,7 @@ Telemetry::Telemetry(const Sources& sources)
   } else if (const auto result = nvml.start(); result != nvml::success) {
     why_none_ =
         fmt::format("the GPU driver does not answer: {}", nvml.error(result));
+    may_pass_ = result != nvml::driver_not_loaded;
   } else {
     driver_->watch();
   }

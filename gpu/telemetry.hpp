@@ -85,12 +85,15 @@ class Telemetry {
 
   // Why there is nothing to sample; empty when there is.
   const std::string& why_none() const { return why_none_; }
+  // The driver is there and failed: another Telemetry may find it well.
+  bool may_pass() const { return may_pass_; }
   std::vector<Sample> sample(Depth depth);
 
  private:
   class Driver;
   std::unique_ptr<Driver> driver_;
   std::string why_none_;
+  bool may_pass_ = false;
 };
 
 // A device with more processes tells none of them.

@@ -89,6 +89,7 @@ struct GpuWatch::State {
     return !wake.wait_until(lock, due, [this] { return stopping; });
   }
 
+  bool await_driver(std::optional<gpu::Telemetry>& telemetry);
   void watch();
   void run() {
     watch();
@@ -107,8 +108,25 @@ struct GpuWatch::State {
   std::thread thread;
 };
 
+// Who waits for what there is does not take an error for nothing. False: it is
+// time to end.
+bool GpuWatch::State::await_driver(std::optional<gpu::Telemetry>& telemetry) {
+  std::string told;
+  while (telemetry->may_pass()) {
+    if (const std::string& why = telemetry->why_none(); why != told) {
+      spdlog::warn("GPUs are not known yet, the driver is asked again: {}",
+                   why);
+      told = why;
+    }
+    if (!wait_until(Clock::now() + options.thorough_every)) return false;
+    telemetry.emplace(options.sources);
+  }
+  return true;
+}
+
 void GpuWatch::State::watch() {
   std::optional<gpu::Telemetry> telemetry(std::in_place, options.sources);
+  if (options.tell_first && !await_driver(telemetry)) return;
   std::optional<gpu::Inventory> inventory;
   Watched watched(options);
   Clock::time_point due = Clock::now();

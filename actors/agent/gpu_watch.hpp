@@ -55,7 +55,8 @@ struct GpuWatchOptions {
   };
   // Asked before that: it is the site's, and in no task.
   std::function<bool(std::uint32_t pid)> is_server = mps_servers("");
-  // The first report has the inventory, too: nobody could read it before.
+  // The first report has the inventory, too: nobody could read it before. A
+  // driver that fails is asked again until there is one.
   bool tell_first = false;
 };
 

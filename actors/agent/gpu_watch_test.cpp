@@ -177,6 +177,33 @@ BOOST_FIXTURE_TEST_CASE(what_there_is_comes_first_where_nobody_knows_it,
   BOOST_TEST(report.inventory->devices.size() == 1u);
 }
 
+BOOST_FIXTURE_TEST_CASE(a_driver_that_fails_at_first_is_asked_again,
+                        FakeMachine) {
+  write("init 999\ndevice uuid=a\n");
+  Heard heard;
+  GpuWatchOptions options{sources(), 1ms, 1ms, patience};
+  options.tell_first = true;
+  const GpuWatch watch(options, heard.handler());
+  std::this_thread::sleep_for(50ms);
+  BOOST_TEST(heard.count() == 0u);
+  write("device uuid=a\n");
+  const auto report = heard.wait(
+      [](const GpuReport& next) { return next.inventory.has_value(); });
+  BOOST_TEST(report.inventory->devices.size() == 1u);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_driver_that_is_not_loaded_is_not_waited_for,
+                        FakeMachine) {
+  write("init 9\ndevice uuid=a\n");
+  Heard heard;
+  GpuWatchOptions options{sources(), 1ms, 1h, patience};
+  options.tell_first = true;
+  const GpuWatch watch(options, heard.handler());
+  const auto report = heard.wait([](const GpuReport&) { return true; });
+  BOOST_REQUIRE(report.inventory);
+  BOOST_TEST(report.inventory->devices.empty());
+}
+
 BOOST_AUTO_TEST_CASE(that_there_is_nothing_is_told_where_nobody_knows_it) {
   Heard heard;
   GpuWatchOptions options;
