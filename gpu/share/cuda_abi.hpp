@@ -49,6 +49,8 @@ struct Array3dDescriptor {
 };
 
 constexpr int location_is_device = 1;
+constexpr int capture_active = 1;
+constexpr std::uintptr_t stream_per_thread = 2;  // as a handle
 
 struct AllocationProperties {
   int type;

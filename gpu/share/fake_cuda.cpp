@@ -437,7 +437,8 @@ Result cuStreamGetCaptureInfo_v2(Stream, int* status, std::uint64_t*,
                                  Graph* graph, const GraphNode**,
                                  std::size_t*) {
   *status = capturing;
-  if (capturing != 0) *graph = handle<Graph>(captured);
+  // Of a broken one nothing is told.
+  *graph = capturing == 1 ? handle<Graph>(captured) : nullptr;
   return success;
 }
 Result cuStreamGetCaptureInfo_v2_ptsz(Stream stream, int* status,

@@ -50,6 +50,45 @@ class Executables {
   std::unordered_map<cuda::GraphExec, cuda::Graph> graphs_;
 };
 
+// The graphs with allocations that streams are being captured into: of a
+// capture that is broken the driver does not tell it any more.
+class Captures {
+ public:
+  static Captures& get() {
+    static auto* const captures = new Captures;
+    return *captures;
+  }
+
+  void add(const void* stream, cuda::Graph graph) {
+    const std::lock_guard lock(mutex_);
+    graphs_[stream] = graph;
+  }
+
+  // The graph of a capture that ends, which the driver may tell; null: none.
+  cuda::Graph take(const void* stream, cuda::Graph told) {
+    const std::lock_guard lock(mutex_);
+    const auto at = graphs_.find(stream);
+    const cuda::Graph graph = told || at == graphs_.end() ? told : at->second;
+    // Other streams may have joined the capture.
+    std::erase_if(graphs_, [&](const auto& one) {
+      return one.first == stream || one.second == graph;
+    });
+    return graph;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::unordered_map<const void*, cuda::Graph> graphs_;
+};
+
+// Each thread has a default stream of its own.
+const void* name_of(cuda::Stream stream, int per_thread) {
+  static thread_local char own;
+  const bool is_own = key_of(stream) == cuda::stream_per_thread ||
+                      (per_thread != 0 && stream == nullptr);
+  return is_own ? &own : static_cast<const void*>(stream);
+}
+
 template <class Real>
 cuda::Result instantiated(cuda::GraphExec* to, cuda::Graph graph, Real real) {
   const cuda::Result result = real();
@@ -63,7 +102,9 @@ cuda::Result end_capture(cuda::Stream stream, cuda::Graph* to, int per_thread) {
   const auto real = Driver::get().end_capture[per_thread];
   if (!real) return not_initialized;
   const cuda::Graph captured =
-      passes() ? nullptr : captured_graph(stream, per_thread);
+      passes() ? nullptr
+               : Captures::get().take(name_of(stream, per_thread),
+                                      captured_graph(stream, per_thread));
   if (!captured) return real(stream, to);
   // A capture that broke off leaves no graph.
   Session& session = Session::get();
@@ -83,9 +124,13 @@ cuda::Graph captured_graph(cuda::Stream stream, int per_thread) {
   int status = 0;
   cuda::Graph graph = nullptr;
   if (!ask || ask(stream, &status, nullptr, &graph, nullptr, nullptr) != 0 ||
-      status == 0)
+      status != cuda::capture_active)
     return nullptr;
   return graph;
+}
+
+void note_captured(cuda::Stream stream, int per_thread, cuda::Graph graph) {
+  Captures::get().add(name_of(stream, per_thread), graph);
 }
 
 }  // namespace reeve::gpu::share

@@ -17,7 +17,10 @@ constexpr cuda::AllocationHandle handle_of_key(std::uint64_t key) {
   return ~key;
 }
 
-// The graph that a stream is captured into; null: none, or it is not told.
+// The graph that a stream is captured into; null: none, or it is not told, as
+// of a capture that is broken.
 cuda::Graph captured_graph(cuda::Stream stream, int per_thread);
+// Memory is charged to that graph.
+void note_captured(cuda::Stream stream, int per_thread, cuda::Graph graph);
 
 }  // namespace reeve::gpu::share

@@ -148,7 +148,10 @@ cuda::Result from_pool(cuda::Address* to, std::size_t bytes, cuda::Pool pool,
   if (device >= session.ledger().device_count()) return cuda::out_of_memory;
   // Captured, it is the graph's, and of no pool that is given here.
   if (const auto graph = captured_graph(stream, per_thread))
-    return charged(device, bytes, call, [&] { return key_of(graph); });
+    return charged(device, bytes, call, [&] {
+      note_captured(stream, per_thread, graph);
+      return key_of(graph);
+    });
   if (!pool && driver.device_pool) driver.device_pool(&pool, number);
   return Pools::get().allocate(device, pool, to, bytes, call);
 }

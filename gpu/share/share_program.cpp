@@ -262,10 +262,23 @@ void captured() {
 void broken_capture() {
   Address at = 0;
   Graph graph = nullptr;
+  for (int again = 0; again < 3; ++again) {
+    fake_capture(1);
+    MUST(api.cuMemAllocAsync(&at, most, nullptr) == success);
+    fake_capture(2);
+    MUST(api.cuStreamEndCapture(nullptr, &graph) != success);
+    MUST(free_bytes() == limit);
+  }
+  // The next one that breaks, without memory, leaves the one before it alone.
   fake_capture(1);
   MUST(api.cuMemAllocAsync(&at, most, nullptr) == success);
+  Graph whole = nullptr;
+  MUST(api.cuStreamEndCapture(nullptr, &whole) == success);
+  fake_capture(1);
   fake_capture(2);
   MUST(api.cuStreamEndCapture(nullptr, &graph) != success);
+  MUST(free_bytes() == limit - most);
+  MUST(api.cuGraphDestroy(whole) == success);
   MUST(free_bytes() == limit);
 }
 
