@@ -43,6 +43,7 @@ std::int64_t now_ns() {
 
 void (*on_free)() = nullptr;
 AllocationHandle unmapped_handle = 0;
+Result next_release = success;
 std::uint64_t freed_number = 0;  // it is given again meanwhile; 0: none is
 
 std::uint64_t new_number() {
@@ -272,7 +273,12 @@ Result cuMemCreate(AllocationHandle* to, std::size_t bytes,
   return success;
 }
 Result cuMemRelease(AllocationHandle handle) {
-  return freed(handle);
+  const Result failure = std::exchange(next_release, success);
+  return failure == success ? freed(handle) : failure;
+}
+// Only for tests: what the next cuMemRelease says, having done nothing.
+void fake_fail_release(Result failure) {
+  next_release = failure;
 }
 Result cuMemRetainAllocationHandle(AllocationHandle* to, void* address) {
   *to = number(address);

@@ -21,8 +21,12 @@ class Mappings {
     return *mappings;
   }
 
-  // What is not charged any more when the driver has released a handle.
-  Session::Lifted release(cuda::AllocationHandle handle) {
+  // What a release did, so that it can be undone.
+  struct Release {
+    bool was_last = false;     // nobody holds the handle any more
+    Session::Lifted lifted{};  // nor is it mapped: not charged any more
+  };
+  Release release(cuda::AllocationHandle handle) {
     const std::lock_guard lock(mutex_);
     if (const auto more = more_handles_.find(handle);
         more != more_handles_.end()) {
@@ -30,13 +34,16 @@ class Mappings {
       return {};
     }
     released_.insert(handle);
-    return lift_if_unused(handle);
+    return {true, lift_if_unused(handle)};
   }
 
-  void release_failed(cuda::AllocationHandle handle,
-                      const Session::Lifted& lifted) {
-    retained(handle);
-    Session::get().put_back(lifted);
+  void release_failed(cuda::AllocationHandle handle, const Release& gone) {
+    const std::lock_guard lock(mutex_);
+    if (gone.was_last)
+      released_.erase(handle);
+    else
+      ++more_handles_[handle];
+    Session::get().put_back(gone.lifted);
   }
 
   void retained(cuda::AllocationHandle handle) {
@@ -106,12 +113,12 @@ extern "C" {
 REEVE_HOOK cuda::Result cuMemRelease(cuda::AllocationHandle handle) {
   const auto real = Driver::get().release;
   if (!real) return not_initialized;
-  const auto lifted = Mappings::get().release(handle);
+  const auto gone = Mappings::get().release(handle);
   const cuda::Result result = real(handle);
   if (result == cuda::success)
-    Session::get().settle(lifted);
+    Session::get().settle(gone.lifted);
   else
-    Mappings::get().release_failed(handle, lifted);
+    Mappings::get().release_failed(handle, gone);
   return result;
 }
 

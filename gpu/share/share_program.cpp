@@ -61,6 +61,7 @@ PrimaryRetain cuDevicePrimaryCtxRetain;
 CtxSetCurrent cuCtxSetCurrent;
 void fake_on_free(void (*what)());
 void fake_unmapped(AllocationHandle handle);
+void fake_fail_release(Result failure);
 void fake_end_context(Context context);
 int fake_dead_events_asked();
 void fake_capture(int status);
@@ -420,6 +421,30 @@ void mapped() {
   MUST(free_bytes() == limit);
 }
 
+// A release that fails changes nothing: so many still end the memory.
+void unreleased() {
+  const auto how = on_device();
+  for (const int more : {0, 1})
+    for (const bool map : {false, true}) {
+      AllocationHandle handle = 0;
+      MUST(api.cuMemCreate(&handle, most, &how, 0) == success);
+      AllocationHandle same = 0;
+      if (more == 1)
+        MUST(api.cuMemRetainAllocationHandle(
+                 &same, reinterpret_cast<void*>(handle)) == success);
+      if (map) MUST(api.cuMemMap(0x100000, most, 0, handle, 0) == success);
+      for (int left = more; left >= 0; --left) {
+        fake_fail_release(invalid_value);
+        MUST(api.cuMemRelease(handle) == invalid_value);
+        MUST(free_bytes() == limit - most);
+        MUST(api.cuMemRelease(handle) == success);
+        MUST(free_bytes() == (left > 0 || map ? limit - most : limit));
+      }
+      if (map) MUST(api.cuMemUnmap(0x100000, most) == success);
+      MUST(free_bytes() == limit);
+    }
+}
+
 void arrays() {
   Array array = nullptr;
   const auto keep = [&](Array got, Result result) {
@@ -710,6 +735,7 @@ const std::map<std::string, std::function<void()>> cases = {
     {"races-of-handles", races_of_handles},
     {"created", created},
     {"mapped", mapped},
+    {"unreleased", unreleased},
     {"arrays", arrays},
     {"mipmapped", mipmapped},
     {"graphs", graphs},

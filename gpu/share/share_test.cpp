@@ -77,9 +77,9 @@ constexpr const char* routes[] = {"linked", "dlsym", "proc", "proc-per-thread",
 // clang-format off
 constexpr const char* kinds[] = {
     "plain", "exact", "pitch", "managed", "async", "pool", "destroyed-pool",
-    "captured", "broken-capture", "created", "mapped", "arrays", "mipmapped",
-    "graphs", "executables", "instantiate-variants", "contexts", "heap",
-    "totals", "processes", "executed", "races", "races-of-pools",
+    "captured", "broken-capture", "created", "mapped", "unreleased",
+    "arrays", "mipmapped", "graphs", "executables", "instantiate-variants",
+    "contexts", "heap", "totals", "processes", "executed", "races", "races-of-pools",
     "races-of-arrays", "races-of-handles"};
 // clang-format on
 
