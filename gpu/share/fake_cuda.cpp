@@ -3,6 +3,7 @@
 // there. It knows nothing of limits: those are the shim's.
 #include <dlfcn.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cstdint>
 #include <cstdlib>
@@ -44,6 +45,7 @@ std::int64_t now_ns() {
 void (*on_free)() = nullptr;
 AllocationHandle unmapped_handle = 0;
 Result next_release = success;
+unsigned limit_us = 0;
 std::uint64_t freed_number = 0;  // it is given again meanwhile; 0: none is
 
 std::uint64_t new_number() {
@@ -182,7 +184,12 @@ Result cuCtxSetCurrent(Context context) {
   return success;
 }
 Result cuCtxSetLimit(int, std::size_t bytes) {
+  ::usleep(limit_us);
   return bytes % 2 == 0 ? success : invalid_value;
+}
+// Only for tests: how long cuCtxSetLimit takes from now on.
+void fake_slow_limit(unsigned us) {
+  limit_us = us;
 }
 Result cuCtxDestroy_v2(Context context) {
   return end_context(number(context));

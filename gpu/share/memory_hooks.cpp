@@ -1,6 +1,7 @@
 // Entry points that take or give back device memory, and those that tell how
 // much there is.
 #include <algorithm>
+#include <mutex>
 
 #include "gpu/share/charged.hpp"
 #include "gpu/share/gate.hpp"
@@ -53,12 +54,16 @@ cuda::Context primary_of(cuda::DeviceNumber device) {
 // was asked for. The one that each context begins with is a part of the
 // context.
 cuda::Result heap_set(std::size_t bytes, cuda::CtxSetLimit* real) {
+  // Two threads that set it at once would both be charged.
+  static auto* const mutex = new std::mutex;
+  const std::lock_guard lock(*mutex);
   Session& session = Session::get();
   const cuda::Context context = current_context();
   if (!context) return real(cuda::limit_malloc_heap, bytes);
   const std::size_t device = session.current_device();
   const auto before = session.lift(key_of(context));
-  const std::uint64_t had = before.empty() ? 0 : before.front().second.bytes;
+  std::uint64_t had = 0;
+  for (const auto& [key, charge] : before) had += charge.bytes;
   const std::uint64_t more = bytes > had ? bytes - had : 0;
   const bool taken = take_or_trim(device, more);
   const cuda::Result result =

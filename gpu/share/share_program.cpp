@@ -17,6 +17,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <thread>
 
 #include "gpu/share/cuda_abi.hpp"
 
@@ -62,6 +63,7 @@ CtxSetCurrent cuCtxSetCurrent;
 void fake_on_free(void (*what)());
 void fake_unmapped(AllocationHandle handle);
 void fake_fail_release(Result failure);
+void fake_slow_limit(unsigned us);
 void fake_end_context(Context context);
 int fake_dead_events_asked();
 void fake_capture(int status);
@@ -613,6 +615,20 @@ void heap() {
   MUST(free_bytes() == limit);
 }
 
+// Threads that set it at once set one heap.
+void heap_of_two_threads() {
+  const auto set = [] {
+    MUST(api.cuCtxSetLimit(limit_malloc_heap, little) == success);
+  };
+  fake_slow_limit(100'000);
+  std::thread other(set);
+  set();
+  other.join();
+  MUST(free_bytes() == limit - little);
+  MUST(api.cuDevicePrimaryCtxReset_v2(0) == success);
+  MUST(free_bytes() == limit);
+}
+
 void totals() {
   std::size_t bytes = 0;
   MUST(api.cuDeviceTotalMem_v2(&bytes, 0) == success);
@@ -741,6 +757,7 @@ const std::map<std::string, std::function<void()>> cases = {
     {"graphs", graphs},
     {"contexts", contexts},
     {"heap", heap},
+    {"heap-of-two-threads", heap_of_two_threads},
     {"totals", totals},
     {"processes", processes},
     {"executed", [] { executed(route); }},
