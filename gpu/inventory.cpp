@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <cstring>
 #include <fstream>
+#include <map>
 
 #include "gpu/nvml.hpp"
 
@@ -50,6 +53,16 @@ std::vector<std::string> capability_files(const std::string& capabilities,
 std::string profile_in(const std::string& name) {
   const auto at = name.rfind(" MIG ");
   return at == std::string::npos ? "" : name.substr(at + 5);
+}
+
+// How many can be used in the GPU instance of this one. What the driver does
+// not tell is 0 in all, but then they have no files.
+std::ptrdiff_t beside(const Device& device, const MigInstance& part) {
+  return std::count_if(device.mig.begin(), device.mig.end(),
+                       [&](const MigInstance& other) {
+                         return !part.files.empty() && !other.files.empty() &&
+                                other.gpu_instance == part.gpu_instance;
+                       });
 }
 
 // Reads one device, or says why it cannot be offered.
@@ -170,6 +183,8 @@ class Reader {
           told(nvml_.mig_handle, nvml::Device{nullptr}, handle_, slot);
       if (part) read_instance(part, device);
     }
+    for (MigInstance& part : device.mig)
+      part.shares_memory = beside(device, part) > 1;
   }
 
   void read_instance(nvml::Device part, Device& device) const {
@@ -230,6 +245,20 @@ void connect(const Nvml& nvml, const std::vector<Found>& found,
   }
 }
 
+// A sentence for each of its GPU instances with several compute instances.
+void find_joint_problems(unsigned index, const Device& device,
+                         std::vector<std::string>& problems) {
+  std::map<std::uint32_t, std::size_t> joint;
+  for (const MigInstance& part : device.mig)
+    if (part.shares_memory) ++joint[part.gpu_instance];
+  for (const auto& [instance, count] : joint)
+    problems.push_back(fmt::format(
+        "GPU instance {1} of GPU {0} is not offered: its {2} compute instances "
+        "share one memory; make one of them (nvidia-smi mig -i {0} -gi {1} "
+        "-dci, then -cci)",
+        index, instance, count));
+}
+
 // What keeps a device in MIG mode, or parts of it, from being used.
 void find_cut_problems(unsigned index, const Device& device,
                        std::vector<std::string>& problems) {
@@ -239,8 +268,9 @@ void find_cut_problems(unsigned index, const Device& device,
         "(nvidia-smi mig -i {} -cgi PROFILE -C) or turn that off (nvidia-smi "
         "-i {} -mig 0)",
         index, device.model, device.uuid, index, index));
+  find_joint_problems(index, device, problems);
   for (const MigInstance& part : device.mig)
-    if (!part.offered())
+    if (!part.told())
       problems.push_back(fmt::format(
           "MIG instance {} of GPU {} is not offered: the driver does not tell "
           "{}",

@@ -22,10 +22,14 @@ struct MigInstance {
   // Below /dev: what a process must be able to open besides the device itself.
   // Empty: not known, so nobody can use the instance.
   std::vector<std::string> files;
+  // Others can be used in its GPU instance, and the memory is that one's: it
+  // cannot be cleared between two owners.
+  bool shares_memory = false;
 
-  bool offered() const {
+  bool told() const {
     return !profile.empty() && memory_bytes > 0 && !files.empty();
   }
+  bool offered() const { return told() && !shares_memory; }
   bool operator==(const MigInstance&) const = default;
 };
 

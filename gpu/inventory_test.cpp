@@ -256,6 +256,33 @@ BOOST_FIXTURE_TEST_CASE(a_device_in_mig_mode_is_read_as_it_is_cut,
                       "does not tell its device files"));
 }
 
+BOOST_FIXTURE_TEST_CASE(instances_that_share_a_memory_are_not_offered,
+                        FakeMachine) {
+  capability("gpu5/mig/gi1", 1);
+  capability("gpu5/mig/gi1/ci0", 2);
+  capability("gpu5/mig/gi1/ci1", 3);
+  capability("gpu5/mig/gi2", 4);
+  capability("gpu5/mig/gi2/ci0", 5);
+  const std::string alone =
+      "device mig=1 minor=5\n"
+      "mig 0 uuid=MIG-a profile=1c.3g.40gb gi=1 ci=0 memory_mib=40192\n"
+      "mig 0 uuid=MIG-c profile=3g.40gb gi=2 ci=0 memory_mib=40192\n";
+  const std::string other =
+      "mig 0 uuid=MIG-b profile=1c.3g.40gb gi=1 ci=1 memory_mib=40192\n";
+  const Inventory joint = read(alone + other);
+  const auto& parts = joint.cut.at(0).mig;
+  BOOST_TEST(!parts.at(0).offered());
+  BOOST_TEST(parts.at(1).offered());
+  BOOST_TEST(!parts.at(2).offered());
+  BOOST_REQUIRE_EQUAL(joint.problems.size(), 1u);
+  BOOST_TEST(contains(joint.problems[0],
+                      "GPU instance 1 of GPU 0 is not offered: its 2 compute "
+                      "instances share one memory"));
+  const Inventory apart = read(alone);
+  BOOST_TEST(apart.cut.at(0).mig.at(0).offered());
+  BOOST_TEST(apart.problems.empty());
+}
+
 BOOST_FIXTURE_TEST_CASE(a_device_in_mig_mode_alone_leaves_none, FakeMachine) {
   const Inventory found = read("device mig=1\n");
   BOOST_TEST(contains(found.why_none, "sees: 1; none can be offered"));
