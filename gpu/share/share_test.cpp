@@ -79,8 +79,9 @@ constexpr const char* kinds[] = {
     "plain", "exact", "pitch", "managed", "async", "pool", "destroyed-pool",
     "captured", "broken-capture", "created", "mapped", "unreleased",
     "arrays", "mipmapped", "graphs", "executables", "instantiate-variants",
-    "contexts", "heap", "heap-of-two-threads", "totals", "processes",
-    "executed", "races", "races-of-pools", "races-of-arrays", "races-of-handles"};
+    "contexts", "heap", "heap-of-two-threads", "totals",
+    "processes", "executed", "races", "races-of-pools",
+    "races-of-arrays", "races-of-handles"};
 // clang-format on
 
 BOOST_FIXTURE_TEST_CASE(memory_of_every_kind_is_held_to_the_limit, Trial) {
