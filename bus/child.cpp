@@ -16,7 +16,6 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <optional>
 #include <sstream>
 #include <utility>
@@ -30,7 +29,9 @@ int pidfd_open(int pid) {
 
 std::string proc_file(int pid, const char* name) {
   std::ifstream in(fmt::format("/proc/{}/{}", pid, name), std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
+  std::ostringstream out;
+  out << in.rdbuf();  // of one that ends meanwhile: nothing, where others throw
+  return out.str();
 }
 
 // Field 22 of stat; the second, the name, may hold spaces and parentheses.

@@ -6,7 +6,6 @@
 #include <cerrno>
 #include <chrono>
 #include <fstream>
-#include <iterator>
 #include <map>
 #include <mutex>
 #include <string>
@@ -63,7 +62,8 @@ std::string holder_of(int fd) {
 // Its first thread has ended, and others may hold files for a moment longer.
 bool is_ending(pid_t pid) {
   std::ifstream in("/proc/" + std::to_string(pid) + "/stat");
-  const std::string stat{std::istreambuf_iterator<char>(in), {}};
+  std::string stat;
+  std::getline(in, stat);
   const std::size_t name_end = stat.rfind(')');
   if (name_end == std::string::npos || name_end + 2 >= stat.size()) return true;
   return stat[name_end + 2] == 'Z' || stat[name_end + 2] == 'X';
