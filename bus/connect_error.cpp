@@ -27,6 +27,13 @@ int verify_error(std::string_view detail) {
   return parsed.ptr != end && *parsed.ptr == ':' ? code : X509_V_OK;
 }
 
+// Not what the other side thinks of TLS: it ended in the middle, and OpenSSL
+// has no reason or this one.
+bool broke_off(std::string_view detail) {
+  return detail.empty() || detail.ends_with(": (null)") ||
+         detail.find("unexpected eof") != std::string_view::npos;
+}
+
 // A host that has just begun may not have its time yet.
 bool passes(int code) {
   return code == X509_V_ERR_CERT_HAS_EXPIRED ||
@@ -80,14 +87,15 @@ Error connect_error(natsStatus status, std::string_view detail,
                         "credentials want: it is of another cell, or listens "
                         "on loopback alone now",
                         places(credentials))};
-  if (status == NATS_SSL_ERROR) {
+  const bool ended = status == NATS_SSL_ERROR && broke_off(detail);
+  if (status == NATS_SSL_ERROR && !ended) {
     const int why = verify_error(detail);
     return {passes(why) ? Errc::unreachable : Errc::rejected,
             fmt::format("the bus at {} {} ({})", places(credentials),
                         why_refused(why, credentials), detail)};
   }
   // Not for good: it waits for each side but so long, or was ended meanwhile.
-  if (status == NATS_ERR || status == NATS_PROTOCOL_ERROR)
+  if (status == NATS_ERR || status == NATS_PROTOCOL_ERROR || ended)
     return {Errc::unreachable,
             fmt::format("the bus at {} broke off the connection of {}: {}",
                         places(credentials), credentials.principal,

@@ -29,6 +29,13 @@ constexpr Row rows[] = {
      Errc::unreachable, "compare the clocks"},
     {NATS_SSL_ERROR, "SSL handshake error: 20:unable to get local issuer",
      Errc::rejected, "another cell"},
+    {NATS_SSL_ERROR, "(conn.c:733): SSL handshake error: wrong version number",
+     Errc::rejected, "cannot agree on TLS"},
+    // The server was killed in the middle of the handshake.
+    {NATS_SSL_ERROR, "(conn.c:733): SSL handshake error: (null)",
+     Errc::unreachable, "broke off the connection of ann"},
+    {NATS_SSL_ERROR, "SSL handshake error: unexpected eof while reading",
+     Errc::unreachable, "broke off the connection of ann"},
 };
 
 }  // namespace
