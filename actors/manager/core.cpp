@@ -157,7 +157,9 @@ void Core::on_command(const schema::Command& command,
     ++counters_.repeats;
     return reply(reply_to, accepted_answer(command, *known));
   }
-  if (const auto* rejected = rejections_.find(*command.id())) {
+  const auto* rejected =
+      leads_for_sure_ ? rejections_.find(*command.id()) : nullptr;
+  if (rejected) {
     ++counters_.repeats;
     // With a full disk it would be told that it may take effect yet.
     if (no_room_.empty()) return reply(reply_to, *rejected);
@@ -200,6 +202,15 @@ void Core::send_answer(const schema::Command& command,
   if (decision)
     return reply(reply_to,
                  accepted_answer(command, {decision->seq, decision->session}));
+  if (!leads_for_sure_) {
+    Rejection unsure = decision.error();
+    unsure.code = schema::RejectCode::try_again;
+    unsure.rule = schema::not_kept_rule;
+    unsure.text +=
+        "; so says this manager, but if another leads by now, that one may "
+        "have done it";
+    return reply(reply_to, encode_rejection(*command.id(), unsure));
+  }
   auto answer = encode_rejection(*command.id(), decision.error());
   // Agents send again what was rejected, until it is accepted.
   using schema::CommandBody;

@@ -239,6 +239,9 @@ class Core {
   // The same while the other managers do not answer: what is decided may yet
   // count, or be set aside when another leads.
   void set_alone(std::string_view why);
+  // Whether nobody else can lead yet. While that is not sure, another may have
+  // done what is rejected here, and no answer says that nothing was done.
+  void set_leads(bool for_sure) { leads_for_sure_ = for_sure; }
   void set_pids(int daemon_pid, int bus_pid);
   void set_membership(Membership membership);
   void set_counter(std::string_view name, std::uint64_t value);
@@ -410,6 +413,7 @@ class Core {
   std::map<std::string, std::uint64_t, std::less<>> outside_counters_;
   std::string no_room_;  // nothing can be kept, and why; empty: it can
   bool alone_ = false;   // for want of other managers
+  bool leads_for_sure_ = true;
   bool stopping_ = false;
   int daemon_pid_ = 0;
   int bus_pid_ = 0;

@@ -71,16 +71,17 @@ bool Core::refuse_without_room(const schema::Command& command,
     return false;
   ++counters_.rejections;
   // Alone it cannot know whether another leads by now, who heard it, too.
+  const bool unsure = alone_ || !leads_for_sure_;
   auto answer = encode_rejection(
       *command.id(),
-      alone_ ? Rejection{schema::RejectCode::try_again, schema::not_kept_rule,
+      unsure ? Rejection{schema::RejectCode::try_again, schema::not_kept_rule,
                          "nothing was changed here: " + no_room_ +
                              ". If another leads by now, it may have done it",
                          0, 0}
              : Rejection{schema::RejectCode::no_space, "no_room",
                          "nothing was changed: " + no_room_, 0, 0});
   // It may come again, to be done then.
-  if (!alone_) rejections_.add(*command.id(), answer);
+  if (!unsure) rejections_.add(*command.id(), answer);
   if (!reply_to.empty())
     effects_.push_back(SendReply{std::string(reply_to), std::move(answer)});
   return true;

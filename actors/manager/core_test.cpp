@@ -129,6 +129,36 @@ BOOST_AUTO_TEST_CASE(without_room_on_the_disk_nobody_waits_for_an_answer) {
   BOOST_CHECK_EQUAL(verdict(again), "accepted s-2");
 }
 
+// A leader that was silent may not be one any more: the next one may have taken
+// the command whose answer was lost.
+BOOST_AUTO_TEST_CASE(who_may_lead_no_more_does_not_say_that_nothing_was_done) {
+  const auto rejected = cancel(99'999);
+  commit();
+  BOOST_CHECK_EQUAL(verdict(rejected), "not_found session_unknown");
+  core->set_leads(false);
+  replies.clear();
+  cancel(99'999, "root", rejected);
+  const auto other = cancel(99'998);
+  commit();
+  BOOST_CHECK_EQUAL(verdict(rejected), "try_again not_kept");
+  BOOST_CHECK_EQUAL(verdict(other), "try_again not_kept");
+  core->set_no_room("the disk is full");
+  const auto full = submit(one_task());
+  collect();
+  BOOST_CHECK_EQUAL(verdict(full), "try_again not_kept");
+  // Sure again, it stands by what it said then, and decides the others.
+  core->set_no_room("");
+  core->set_leads(true);
+  replies.clear();
+  cancel(99'999, "root", rejected);
+  cancel(99'998, "root", other);
+  submit(one_task(), "root", full);
+  commit();
+  BOOST_CHECK_EQUAL(verdict(rejected), "not_found session_unknown");
+  BOOST_CHECK_EQUAL(verdict(other), "not_found session_unknown");
+  BOOST_CHECK_EQUAL(verdict(full), "accepted s-1");
+}
+
 // Another may lead, whom the command has reached as well.
 BOOST_AUTO_TEST_CASE(a_manager_alone_does_not_say_that_nothing_came_of_it) {
   core->set_alone("the others do not answer");

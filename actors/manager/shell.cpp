@@ -135,14 +135,18 @@ class ManagerShell : public TracedActor {
     if (options_.on_drained) options_.on_drained();
   }
 
+  bool leads_for_sure() const { return !options_.leads || options_.leads(); }
+
   void on_bus(const FromBus& input) {
     if (handing_over_ && input.kind == FromBus::Kind::command) return;
     const auto bytes = input.message.data;
     switch (input.kind) {
       case FromBus::Kind::command:
-        if (const auto* command = schema::verified<schema::Command>(bytes))
+        if (const auto* command = schema::verified<schema::Command>(bytes)) {
+          core_->set_leads(leads_for_sure());
           core_->on_command(*command, input.principal, input.message.reply,
                             wall_time());
+        }
         break;
       case FromBus::Kind::query:
         if (const auto* query = schema::verified<schema::Query>(bytes))
@@ -155,8 +159,7 @@ class ManagerShell : public TracedActor {
       case FromBus::Kind::heartbeat:
         if (const auto* beat = schema::verified<schema::Heartbeat>(bytes))
           core_->on_heartbeat(schema::text(beat->agent()), wall_time(),
-                              {beat->tasks(), beat->sent(),
-                               !options_.leads || options_.leads()});
+                              {beat->tasks(), beat->sent(), leads_for_sure()});
         break;
       case FromBus::Kind::log_read: break;
     }

@@ -477,7 +477,8 @@ Status CellDaemon::open_ingress_now() {
       journal_.reader, log_reads_, options_.config.manager.mailbox_messages_max,
       [this](const bus::Message& message) {
         stats_.take(message, std::chrono::steady_clock::now());
-      }});
+      },
+      member_ ? [this] { return member_->leads(); } : std::function<bool()>()});
   return open_ingress(*ingress_);
 }
 

@@ -61,8 +61,11 @@ void on_command(const Ingress& ingress, const schema::Command& command,
   const std::uint64_t depth = waiting(ingress.manager);
   const std::uint64_t bound =
       unread_max(command.body_type(), ingress.mailbox_messages_max);
-  if (depth > bound)
-    return refuse_busy(ingress, command, message, depth, bound);
+  if (depth > bound) {
+    if (!ingress.leads || ingress.leads())
+      refuse_busy(ingress, command, message, depth, bound);
+    return;
+  }
   caf::anon_send(
       ingress.manager,
       FromBus{FromBus::Kind::command, std::move(*principal), message.hold()});

@@ -29,6 +29,9 @@ struct Ingress {
   std::uint64_t mailbox_messages_max;
   // A verified schema::NodeStats, on a thread of the bus; may be null.
   std::function<void(const bus::Message&)> on_node_stats = nullptr;
+  // Whether nobody else can lead yet; null: nobody ever can. While it is not
+  // sure, who is not taken is told nothing: another may have taken it before.
+  std::function<bool()> leads = nullptr;
 };
 
 // Facts and cancels free what others wait for: they are taken until this many

@@ -157,6 +157,26 @@ BOOST_AUTO_TEST_CASE(submissions_to_a_manager_that_is_behind_are_refused) {
              100 - mailbox_messages_max - 1);
 }
 
+BOOST_AUTO_TEST_CASE(who_may_lead_no_more_does_not_say_that_it_took_nothing) {
+  BehindManager behind;
+  std::atomic<std::size_t> asked{0};
+  std::atomic<bool> leads{false};
+  behind.ingress->leads = [&] { return ++asked, leads.load(); };
+  const std::string subject =
+      behind.cell.subjects.command("local", "submit_session");
+  constexpr std::size_t silent = 10;
+  for (std::size_t i = 0; i < mailbox_messages_max + 1 + silent; ++i)
+    BOOST_REQUIRE(behind.user
+                      ->publish_request(
+                          subject, "_INBOX.local.none",
+                          command_of(++behind.ids, CommandBody::SubmitSession))
+                      .has_value());
+  BOOST_REQUIRE(bus::testing::eventually([&] { return asked == silent; }));
+  leads = true;
+  BOOST_TEST(behind.refused_of(1, CommandBody::SubmitSession, "submit_session",
+                               mailbox_messages_max) == 1u);
+}
+
 BOOST_AUTO_TEST_CASE(cancels_get_through_where_submissions_do_not) {
   BehindManager behind;
   behind.refused_of(mailbox_messages_max + 2, CommandBody::SubmitSession,
