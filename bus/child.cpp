@@ -23,6 +23,8 @@
 namespace reeve::bus {
 namespace {
 
+constexpr const char* server_comm = "nats-server";
+
 int pidfd_open(int pid) {
   return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
 }
@@ -53,15 +55,23 @@ bool has_argument(int pid, const std::string& argument) {
   return all.find('\0' + argument + '\0') != std::string::npos;
 }
 
+// Of this user, and with this very file: a container has paths of its own. The
+// arguments are asked for last, since a process that hangs may not tell them.
 bool is_run_with_config(int pid, const std::string& config) {
+  struct stat process {
+  }, theirs{}, ours{};
+  if (::stat(fmt::format("/proc/{}", pid).c_str(), &process) != 0 ||
+      process.st_uid != ::geteuid() ||
+      !proc_file(pid, "comm").starts_with(server_comm) ||
+      ::stat(fmt::format("/proc/{}/root{}", pid, config).c_str(), &theirs) !=
+          0 ||
+      ::stat(config.c_str(), &ours) != 0 || theirs.st_dev != ours.st_dev ||
+      theirs.st_ino != ours.st_ino)
+    return false;
   const std::string all = proc_file(pid, "cmdline");
   const std::size_t program = all.find('\0');
-  if (program == std::string::npos ||
-      all.substr(program) != std::string("\0-c\0", 4) + config + '\0')
-    return false;
-  struct stat info {};
-  return ::stat(fmt::format("/proc/{}", pid).c_str(), &info) == 0 &&
-         info.st_uid == ::geteuid();
+  return program != std::string::npos &&
+         all.substr(program) == std::string("\0-c\0", 4) + config + '\0';
 }
 
 extern "C" char** environ;
@@ -144,7 +154,7 @@ Expected<Child> Child::find(const ProcessIdentity& identity,
   return child;
 }
 
-Expected<Child> Child::find_by_config(const std::string& argument) {
+Expected<Child> Child::find_server_by_config(const std::string& argument) {
   std::error_code error;
   for (const auto& entry :
        std::filesystem::directory_iterator("/proc", error)) {

@@ -35,9 +35,9 @@ class Child {
   static Expected<Child> find(const ProcessIdentity& identity,
                               const std::string& argument);
 
-  // One that this user started with `-c argument` alone, whoever recorded it.
-  // Errc::not_found.
-  static Expected<Child> find_by_config(const std::string& argument);
+  // A nats-server that this user started with `-c argument` alone, this very
+  // file, whoever recorded it. Errc::not_found.
+  static Expected<Child> find_server_by_config(const std::string& argument);
 
   bool valid() const { return pidfd_ >= 0; }
   const ProcessIdentity& identity() const { return identity_; }

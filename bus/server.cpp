@@ -31,7 +31,8 @@ constexpr int free_port_tries = 5;
 Expected<Child> find_server(const ServerRecord& record,
                             const fs::path& config) {
   auto found = Child::find(record.process, config.string());
-  return found ? std::move(found) : Child::find_by_config(config.string());
+  return found ? std::move(found)
+               : Child::find_server_by_config(config.string());
 }
 
 int free_port() {

@@ -157,10 +157,9 @@ void Core::on_command(const schema::Command& command,
     ++counters_.repeats;
     return reply(reply_to, accepted_answer(command, *known));
   }
-  const auto* rejected =
-      leads_for_sure_ ? rejections_.find(*command.id()) : nullptr;
-  if (rejected) {
+  if (const auto* rejected = rejections_.find(*command.id())) {
     ++counters_.repeats;
+    if (!leads_for_sure_) return reply_unsure(command, reply_to, *rejected);
     // With a full disk it would be told that it may take effect yet.
     if (no_room_.empty()) return reply(reply_to, *rejected);
     if (reply_to.empty()) return;
@@ -202,22 +201,29 @@ void Core::send_answer(const schema::Command& command,
   if (decision)
     return reply(reply_to,
                  accepted_answer(command, {decision->seq, decision->session}));
-  if (!leads_for_sure_) {
-    Rejection unsure = decision.error();
-    unsure.code = schema::RejectCode::try_again;
-    unsure.rule = schema::not_kept_rule;
-    unsure.text +=
-        "; so says this manager, but if another leads by now, that one may "
-        "have done it";
-    return reply(reply_to, encode_rejection(*command.id(), unsure));
-  }
   auto answer = encode_rejection(*command.id(), decision.error());
   // Agents send again what was rejected, until it is accepted.
   using schema::CommandBody;
   if (command.body_type() != CommandBody::ReportFacts &&
       command.body_type() != CommandBody::RegisterNodes)
     rejections_.add(*command.id(), answer);
+  if (!leads_for_sure_) return reply_unsure(command, reply_to, answer);
   reply(reply_to, std::move(answer));
+}
+
+// What was rejected here stays so, but another may have done it.
+void Core::reply_unsure(const schema::Command& command,
+                        std::string_view reply_to,
+                        std::span<const std::byte> rejected) {
+  const auto* said = schema::verified<schema::Reply>(rejected);
+  reply(reply_to,
+        encode_rejection(
+            *command.id(),
+            Rejection{schema::RejectCode::try_again, schema::not_kept_rule,
+                      std::string(schema::text(said->rejection()->text())) +
+                          "; so says this manager, but if another leads by "
+                          "now, that one may have done it",
+                      0, 0}));
 }
 
 void Core::stop_all(Time now) {

@@ -352,6 +352,8 @@ class Core {
   std::vector<std::byte> accepted_answer(
       const schema::Command& command,
       const cluster::CommandAnswer& answer) const;
+  void reply_unsure(const schema::Command& command, std::string_view reply_to,
+                    std::span<const std::byte> rejected);
   void send_answer(const schema::Command& command, std::string_view reply_to,
                    const cluster::Decision& decision);
 

@@ -146,6 +146,22 @@ BOOST_AUTO_TEST_CASE(who_may_lead_no_more_does_not_say_that_nothing_was_done) {
   const auto full = submit(one_task());
   collect();
   BOOST_CHECK_EQUAL(verdict(full), "try_again not_kept");
+  // What it refused once it does not do now, whatever has become of the reason.
+  core->set_no_room("");
+  core->set_leads(true);
+  Spec later = one_task();
+  later.after.emplace_back(state().next_session().value,
+                           schema::DependencyKind::any);
+  const auto early = submit(later);
+  commit();
+  BOOST_CHECK_EQUAL(verdict(early), "not_found dependency_unknown");
+  core->set_leads(false);
+  submitted(one_task());
+  const auto sessions = state().live_sessions();
+  submit(later, "root", early);
+  commit();
+  BOOST_CHECK_EQUAL(verdict(early), "try_again not_kept");
+  BOOST_CHECK_EQUAL(state().live_sessions(), sessions);
   // Sure again, it stands by what it said then, and decides the others.
   core->set_no_room("");
   core->set_leads(true);
@@ -156,7 +172,7 @@ BOOST_AUTO_TEST_CASE(who_may_lead_no_more_does_not_say_that_nothing_was_done) {
   commit();
   BOOST_CHECK_EQUAL(verdict(rejected), "not_found session_unknown");
   BOOST_CHECK_EQUAL(verdict(other), "not_found session_unknown");
-  BOOST_CHECK_EQUAL(verdict(full), "accepted s-1");
+  BOOST_CHECK_EQUAL(verdict(full), "accepted s-2");
 }
 
 // Another may lead, whom the command has reached as well.

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
+#include <system_error>
 #include <thread>
 
 #include "bus/client.hpp"
@@ -49,6 +51,14 @@ tl::unexpected<Error> not_running(const Context& context,
               fmt::format("the cell of {} cannot be reached: {}; start it with "
                           "\"reeve up --data {}\", or name another with --data",
                           context.data.string(), why, context.data.string()));
+}
+
+// Its daemon lives, and it is one that users connect to: that of a host which
+// joined has credentials of its own alone, and no bus.
+bool starts_a_bus(const std::filesystem::path& data) {
+  std::error_code ignored;
+  return std::filesystem::exists(bus::client_credentials_path(data), ignored) &&
+         living_daemon(data);
 }
 
 // Walks size-prefixed events; each is copied to where it may be read.
@@ -105,7 +115,7 @@ Expected<std::unique_ptr<Cell>> Cell::connect(
   for (;;) {
     auto cell = connect_once(context, on_state);
     if (cell || cell.error().code != Errc::unreachable ||
-        Clock::now() >= deadline || !living_daemon(context.data))
+        Clock::now() >= deadline || !starts_a_bus(context.data))
       return cell;
     std::this_thread::sleep_for(bus_back_pause);
   }

@@ -20,10 +20,18 @@ namespace {
 
 constexpr std::uint64_t ns_per_ms = 1'000'000;
 
-// A stable name for the groups of one directory's keeper.
+// A stable name for the groups of one directory's keeper. In a container
+// another directory may have the same path.
 std::string group_name(const std::string& directory) {
   std::uint64_t hash = 14695981039346656037ull;
-  for (unsigned char byte : directory) hash = (hash ^ byte) * 1099511628211ull;
+  const auto add = [&](std::string_view bytes) {
+    for (unsigned char byte : bytes) hash = (hash ^ byte) * 1099511628211ull;
+  };
+  add(directory);
+  struct stat place {};
+  if (::stat(directory.c_str(), &place) == 0) {
+    add(std::to_string(place.st_dev) + "." + std::to_string(place.st_ino));
+  }
   char text[24];
   std::snprintf(text, sizeof text, "reeve-%08x",
                 static_cast<unsigned>(hash ^ hash >> 32));
