@@ -369,11 +369,13 @@ BOOST_AUTO_TEST_CASE(a_stream_that_its_servers_do_not_know_is_made_anew) {
   follower.stream->follow_after(0);
   BOOST_REQUIRE_EQUAL(follower.read_to_end().size(), 5u);
   servers.remove(stream_name);
+  const auto removed = std::chrono::steady_clock::now();
   BOOST_REQUIRE(leader.stream->begin({1, 6}, bytes_of("value")).has_value());
   const auto outcome = leader.stream->wait(patience);
   BOOST_TEST((outcome.kind == Kind::shortened),
              static_cast<int>(outcome.kind) << " " << outcome.error.text);
   BOOST_TEST(!follower.head().last.has_value());
+  BOOST_TEST((std::chrono::steady_clock::now() - removed >= lost_wait));
   leader.lead();
   leader.store_all(2, 6, 8);
   BOOST_REQUIRE(eventually([&] { return servers.whole(stream_name); }));

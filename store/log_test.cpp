@@ -334,37 +334,41 @@ BOOST_FIXTURE_TEST_CASE(a_second_opening_names_the_process_that_holds_the_log,
 }
 
 // Killed, its first thread has ended, and another one not yet.
+// It is waited for, and no longer than for ending_wait.
 BOOST_FIXTURE_TEST_CASE(an_owner_that_is_ending_is_waited_for, EmptyDirectory) {
-  std::filesystem::create_directories(directory);
-  const auto file = directory / "owner";
-  int ready[2];
-  BOOST_REQUIRE(::pipe(ready) == 0);
-  const pid_t child = ::fork();
-  BOOST_REQUIRE(child >= 0);
-  if (child == 0) {
-    static const auto owner = Owner::take(file);
-    std::thread([] {
-      std::this_thread::sleep_for(std::chrono::milliseconds(500));
-      ::_exit(0);
-    }).detach();
-    (void)!::write(ready[1], "", 1);
-    ::syscall(SYS_exit, 0);  // of this thread alone
+  for (const auto lasts : {ending_wait / 4, ending_wait + ending_wait / 2}) {
+    std::filesystem::create_directories(directory);
+    const auto file = directory / "owner";
+    int ready[2];
+    BOOST_REQUIRE(::pipe(ready) == 0);
+    const pid_t child = ::fork();
+    BOOST_REQUIRE(child >= 0);
+    if (child == 0) {
+      static const auto owner = Owner::take(file);
+      std::thread([lasts] {
+        std::this_thread::sleep_for(lasts);
+        ::_exit(0);
+      }).detach();
+      (void)!::write(ready[1], "", 1);
+      ::syscall(SYS_exit, 0);  // of this thread alone
+    }
+    char byte = 0;
+    BOOST_REQUIRE(::read(ready[0], &byte, 1) == 1);
+    const auto ended = [&] {
+      std::ifstream in("/proc/" + std::to_string(child) + "/stat");
+      std::string text;
+      std::getline(in, text);
+      return text.find(") Z ") != std::string::npos;
+    };
+    while (!ended()) std::this_thread::yield();
+    BOOST_TEST((Owner::holder(file) == child));
+    const auto taken = Owner::take(file);
+    BOOST_TEST(taken.has_value() == (lasts < ending_wait),
+               (taken ? "" : taken.error().text));
+    ::waitpid(child, nullptr, 0);
+    ::close(ready[0]);
+    ::close(ready[1]);
   }
-  char byte = 0;
-  BOOST_REQUIRE(::read(ready[0], &byte, 1) == 1);
-  const auto ended = [&] {
-    std::ifstream in("/proc/" + std::to_string(child) + "/stat");
-    std::string text;
-    std::getline(in, text);
-    return text.find(") Z ") != std::string::npos;
-  };
-  while (!ended()) std::this_thread::yield();
-  BOOST_TEST((Owner::holder(file) == child));
-  const auto taken = Owner::take(file);
-  BOOST_TEST(taken.has_value(), (taken ? "" : taken.error().text));
-  ::waitpid(child, nullptr, 0);
-  ::close(ready[0]);
-  ::close(ready[1]);
 }
 
 BOOST_FIXTURE_TEST_CASE(who_holds_a_log_can_be_asked_without_taking_it,

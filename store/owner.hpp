@@ -14,7 +14,7 @@
 namespace reeve::store {
 
 // So long a process that was killed may go on holding it.
-inline constexpr std::chrono::seconds ending_wait{2};
+inline constexpr std::chrono::milliseconds ending_wait{2'000};
 
 class Owner {
  public:
