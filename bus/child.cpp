@@ -4,30 +4,35 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <spawn.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <charconv>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
-#include <filesystem>
 #include <fstream>
-#include <optional>
 #include <sstream>
 #include <utility>
+
+#include "cluster/process_stat.hpp"
 
 namespace reeve::bus {
 namespace {
 
-constexpr const char* server_comm = "nats-server";
-
 int pidfd_open(int pid) {
   return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
 }
+
+bool has_argument(int pid, const std::string& argument) {
+  const std::string all = '\0' + proc_file(pid, "cmdline");
+  return all.find('\0' + argument + '\0') != std::string::npos;
+}
+
+extern "C" char** environ;
+
+}  // namespace
 
 std::string proc_file(int pid, const char* name) {
   std::ifstream in(fmt::format("/proc/{}/{}", pid, name), std::ios::binary);
@@ -36,47 +41,12 @@ std::string proc_file(int pid, const char* name) {
   return out.str();
 }
 
-// Field 22 of stat; the second, the name, may hold spaces and parentheses.
-std::optional<std::uint64_t> start_ticks_of(int pid) {
-  const std::string stat = proc_file(pid, "stat");
-  const std::size_t name_end = stat.rfind(')');
-  if (name_end == std::string::npos) return std::nullopt;
-  std::istringstream fields(stat.substr(name_end + 1));
-  std::string field;
-  constexpr int start_ticks_field = 22;
-  for (int i = 3; i < start_ticks_field; ++i) fields >> field;
-  std::uint64_t ticks = 0;
-  if (!(fields >> ticks)) return std::nullopt;
-  return ticks;
+std::optional<ProcessIdentity> process_identity(int pid) {
+  const std::string text = proc_file(pid, "stat");
+  const auto stat = cluster::process_stat(text);
+  if (!stat) return std::nullopt;
+  return ProcessIdentity{pid, stat->start_ticks};
 }
-
-bool has_argument(int pid, const std::string& argument) {
-  const std::string all = '\0' + proc_file(pid, "cmdline");
-  return all.find('\0' + argument + '\0') != std::string::npos;
-}
-
-// Of this user, and with this very file: a container has paths of its own. The
-// arguments are asked for last, since a process that hangs may not tell them.
-bool is_run_with_config(int pid, const std::string& config) {
-  struct stat process {
-  }, theirs{}, ours{};
-  if (::stat(fmt::format("/proc/{}", pid).c_str(), &process) != 0 ||
-      process.st_uid != ::geteuid() ||
-      !proc_file(pid, "comm").starts_with(server_comm) ||
-      ::stat(fmt::format("/proc/{}/root{}", pid, config).c_str(), &theirs) !=
-          0 ||
-      ::stat(config.c_str(), &ours) != 0 || theirs.st_dev != ours.st_dev ||
-      theirs.st_ino != ours.st_ino)
-    return false;
-  const std::string all = proc_file(pid, "cmdline");
-  const std::size_t program = all.find('\0');
-  return program != std::string::npos &&
-         all.substr(program) == std::string("\0-c\0", 4) + config + '\0';
-}
-
-extern "C" char** environ;
-
-}  // namespace
 
 Child::Child(Child&& other) noexcept {
   *this = std::move(other);
@@ -133,7 +103,7 @@ Expected<Child> Child::spawn(const std::vector<std::string>& argv,
     return fail(Errc::io, fmt::format("pidfd of {} ({}): {}", argv.front(), pid,
                                       std::strerror(errno)));
   // It is our child and not waited for: the pid cannot be another's.
-  return Child({pid, start_ticks_of(pid).value_or(0)}, pidfd);
+  return Child(process_identity(pid).value_or(ProcessIdentity{pid, 0}), pidfd);
 }
 
 Expected<Child> Child::find(const ProcessIdentity& identity,
@@ -147,30 +117,11 @@ Expected<Child> Child::find(const ProcessIdentity& identity,
   if (pidfd < 0) return gone();
   Child child(identity, pidfd);
   // The pidfd holds the process that these describe, if they still match.
-  if (start_ticks_of(identity.pid) != identity.start_ticks ||
+  if (process_identity(identity.pid) != identity ||
       !has_argument(identity.pid, argument) ||
       child.ended(std::chrono::milliseconds(0)))
     return gone();
   return child;
-}
-
-Expected<Child> Child::find_server_by_config(const std::string& argument) {
-  std::error_code error;
-  for (const auto& entry :
-       std::filesystem::directory_iterator("/proc", error)) {
-    const std::string name = entry.path().filename();
-    int pid = 0;
-    const auto [end, bad] =
-        std::from_chars(name.data(), name.data() + name.size(), pid);
-    if (bad != std::errc() || end != name.data() + name.size() ||
-        !is_run_with_config(pid, argument))
-      continue;
-    const auto ticks = start_ticks_of(pid);
-    if (!ticks) continue;
-    if (auto found = find({pid, *ticks}, argument)) return found;
-  }
-  return fail(Errc::not_found,
-              fmt::format("no process runs with -c {}", argument));
 }
 
 bool Child::ended(std::chrono::milliseconds timeout) {

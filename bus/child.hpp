@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,8 +16,15 @@ namespace reeve::bus {
 // Names one process for as long as the machine is up.
 struct ProcessIdentity {
   int pid = 0;
-  std::uint64_t start_ticks = 0;  // /proc/<pid>/stat, field 22
+  std::uint64_t start_ticks = 0;  // from the machine's start to its own
+  bool operator==(const ProcessIdentity&) const = default;
 };
+
+// Of what lives, or has ended and was not waited for.
+std::optional<ProcessIdentity> process_identity(int pid);
+
+// The text of /proc/PID/NAME; empty when the process is gone.
+std::string proc_file(int pid, const char* name);
 
 class Child {
  public:
@@ -34,10 +42,6 @@ class Child {
   // its arguments.
   static Expected<Child> find(const ProcessIdentity& identity,
                               const std::string& argument);
-
-  // A nats-server that this user started with `-c argument` alone, this very
-  // file, whoever recorded it. Errc::not_found.
-  static Expected<Child> find_server_by_config(const std::string& argument);
 
   bool valid() const { return pidfd_ >= 0; }
   const ProcessIdentity& identity() const { return identity_; }

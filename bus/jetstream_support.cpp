@@ -16,6 +16,7 @@
 #include "bus/jetstream.hpp"
 #include "bus/server_config.hpp"
 #include "bus/server_program.hpp"
+#include "cluster/process_stat.hpp"
 
 namespace reeve::bus::testing {
 namespace {
@@ -190,7 +191,8 @@ void JetStreamServers::signal(int server, int number) {
     std::ifstream in(fmt::format("/proc/{}/stat", pid));
     std::string text;
     std::getline(in, text);
-    return text.find(") T ") != std::string::npos;
+    const auto stat = cluster::process_stat(text);
+    return stat && stat->is_stopped();
   }));
 }
 

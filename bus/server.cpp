@@ -15,6 +15,7 @@
 #include "bus/private_file.hpp"
 #include "bus/server_config.hpp"
 #include "bus/server_impl.hpp"
+#include "bus/server_process.hpp"
 #include "bus/server_program.hpp"
 
 namespace reeve::bus {
@@ -26,14 +27,6 @@ using Clock = std::chrono::steady_clock;
 
 constexpr milliseconds ready_timeout{20'000};
 constexpr int free_port_tries = 5;
-
-// Its daemon may have been killed before it could record it.
-Expected<Child> find_server(const ServerRecord& record,
-                            const fs::path& config) {
-  auto found = Child::find(record.process, config.string());
-  return found ? std::move(found)
-               : Child::find_server_by_config(config.string());
-}
 
 int free_port() {
   const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -253,7 +246,7 @@ Status Server::Impl::answers(milliseconds timeout) const {
 // and what its certificate is; one that differs is ended, for the port.
 Expected<bool> Server::Impl::adopt(const ServerRecord& record) {
   const fs::path config = directory / "server.conf";
-  auto found = find_server(record, config);
+  auto found = find_server_process(record.process, config);
   if (!found) return false;
   port = record.port;
   set_urls();
@@ -380,7 +373,7 @@ Expected<std::unique_ptr<Server>> Server::start_or_adopt(
 int Server::end_orphan(const fs::path& data_directory) {
   const fs::path directory = fs::absolute(data_directory) / "bus";
   const ServerRecord record = read_server_record(directory);
-  auto found = find_server(record, directory / "server.conf");
+  auto found = find_server_process(record.process, directory / "server.conf");
   if (!found) return 0;
   found->terminate(server_stop_grace);
   return found->identity().pid;

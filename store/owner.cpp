@@ -12,6 +12,7 @@
 #include <system_error>
 #include <thread>
 
+#include "cluster/process_stat.hpp"
 #include "store/file.hpp"
 
 namespace reeve::store {
@@ -62,11 +63,10 @@ std::string holder_of(int fd) {
 // Its first thread has ended, and others may hold files for a moment longer.
 bool is_ending(pid_t pid) {
   std::ifstream in("/proc/" + std::to_string(pid) + "/stat");
-  std::string stat;
-  std::getline(in, stat);
-  const std::size_t name_end = stat.rfind(')');
-  if (name_end == std::string::npos || name_end + 2 >= stat.size()) return true;
-  return stat[name_end + 2] == 'Z' || stat[name_end + 2] == 'X';
+  std::string text;
+  std::getline(in, text);
+  const auto stat = cluster::process_stat(text);
+  return !stat || stat->has_ended();
 }
 
 Status lock_whole(int fd, const std::filesystem::path& file) {

@@ -19,8 +19,8 @@
 #include <fstream>
 #include <iostream>
 #include <optional>
-#include <sstream>
 
+#include "cluster/process_stat.hpp"
 #include "store/advice.hpp"
 #include "tools/config/config.hpp"
 #include "tools/daemon/daemon.hpp"
@@ -78,10 +78,8 @@ std::uint64_t own_start_ticks() {
   std::ifstream in("/proc/self/stat");
   std::string text;
   std::getline(in, text);
-  std::istringstream fields(text.substr(text.rfind(')') + 1));
-  std::string field;
-  for (int i = 3; i <= 22 && fields >> field; ++i) continue;
-  return std::strtoull(field.c_str(), nullptr, 10);
+  const auto stat = cluster::process_stat(text);
+  return stat ? stat->start_ticks : 0;
 }
 
 // For `reeve`: which process serves, and where its tasks have their files.

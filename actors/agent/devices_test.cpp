@@ -129,11 +129,7 @@ BOOST_AUTO_TEST_CASE(a_probe_that_cannot_be_run_is_none) {
     BOOST_TEST(there.error().text.find("libcuda.so.1") != std::string::npos);
 }
 
-BOOST_AUTO_TEST_CASE(a_parent_is_found_whatever_a_process_calls_itself) {
-  BOOST_TEST(parent_in("12 (sh) S 7 12 12 0") == 7);
-  BOOST_TEST(parent_in("12 (a) S 1 (b) R 7 12 12 0") == 7);
-  BOOST_TEST(parent_in("") == 0);
-  BOOST_TEST(parent_in("12 (sh) S") == 0);
+BOOST_AUTO_TEST_CASE(a_parent_is_found) {
   // In a pid namespace of our own nothing is told.
   const int found = parent_of(::getpid());
   BOOST_TEST((found == ::getppid() || found == 0));

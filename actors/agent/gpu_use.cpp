@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <charconv>
 #include <fstream>
 
 #include "actors/agent/keeper/files.hpp"
 #include "actors/agent/keeper/types.hpp"
+#include "cluster/process_stat.hpp"
 #include "gpu/share/mps.hpp"
 
 namespace reeve::agent {
@@ -29,22 +29,12 @@ bool pids_are_ours() {
 
 }  // namespace
 
-int parent_in(std::string_view stat) {
-  // "pid (name) state parent ...": the name may hold anything.
-  constexpr std::size_t before_parent = sizeof ") S " - 1;
-  const std::size_t at = stat.rfind(')');
-  int parent = 0;
-  if (at == std::string_view::npos || stat.size() < at + before_parent)
-    return 0;
-  std::from_chars(stat.data() + at + before_parent, stat.data() + stat.size(),
-                  parent);
-  return parent;
-}
-
 int parent_of(int pid) {
   if (!pids_are_ours()) return 0;
-  return parent_in(
-      keeper::read_file(fmt::format("/proc/{}/stat", pid)).value_or(""));
+  const std::string text =
+      keeper::read_file(fmt::format("/proc/{}/stat", pid)).value_or("");
+  const auto stat = cluster::process_stat(text);
+  return stat ? stat->parent : 0;
 }
 
 bool runs_unheld(std::uint32_t pid) {

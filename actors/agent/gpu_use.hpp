@@ -26,9 +26,6 @@ struct GpuUse {
 // pid namespace of our own: the driver's pids are not those of our /proc.
 int parent_of(int pid);
 
-// The same of the text of /proc/PID/stat.
-int parent_in(std::string_view stat);
-
 // A process with more of them is taken for one that has the library.
 constexpr std::size_t mappings_max = 1'000'000;
 

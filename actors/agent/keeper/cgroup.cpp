@@ -14,6 +14,7 @@
 #include "actors/agent/keeper/files.hpp"
 #include "actors/agent/keeper/types.hpp"
 #include "cluster/check.hpp"
+#include "cluster/process_stat.hpp"
 
 namespace reeve::keeper {
 namespace {
@@ -71,10 +72,8 @@ void clear_groups(const std::string& parent) {
 
 int parent_of(int pid) {
   auto text = read_file("/proc/" + std::to_string(pid) + "/stat").value_or("");
-  auto at = text.rfind(')');
-  return at == std::string::npos || at + 4 >= text.size()
-             ? 0
-             : static_cast<int>(to_number(text.substr(at + 4)));
+  const auto stat = cluster::process_stat(text);
+  return stat ? stat->parent : 0;
 }
 
 // One that is neither this keeper, nor the daemon that started it, nor a child

@@ -12,6 +12,7 @@
 #include <cstdlib>
 
 #include "actors/agent/keeper/supervisor_task.hpp"
+#include "cluster/process_stat.hpp"
 
 namespace reeve::keeper {
 namespace {
@@ -19,24 +20,13 @@ namespace {
 // The pid may be another's by now: only an init of that moment is ours.
 bool is_init_of(int pid, std::uint64_t boot_ns) {
   auto text = read_file("/proc/" + std::to_string(pid) + "/stat").value_or("");
-  auto open = text.find('(');
-  auto close = text.rfind(')');
-  if (open == std::string::npos || close == std::string::npos) return false;
-  if (text.substr(open + 1, close - open - 1) != init_name) return false;
-  // Dead, and only not yet waited for by process 1.
-  if (text.compare(close + 1, 2, " Z") == 0) return false;
-  constexpr int fields_to_start_time = 20;  // counted from the state
-  auto at = close + 1;
-  for (int field = 0; field < fields_to_start_time; ++field) {
-    at = text.find(' ', at);
-    if (at == std::string::npos) return false;
-    ++at;
-  }
+  const auto stat = cluster::process_stat(text);
+  if (!stat || stat->name != init_name || stat->has_ended()) return false;
   auto hertz = static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK));
   auto expected = boot_ns / (1'000'000'000u / hertz);
-  auto started = to_number(std::string_view(text).substr(at));
   constexpr std::uint64_t slack_ticks = 200;  // a start may take a while
-  return started + 1 >= expected && started <= expected + slack_ticks;
+  return stat->start_ticks + 1 >= expected &&
+         stat->start_ticks <= expected + slack_ticks;
 }
 
 void kill_init(int pid, std::uint64_t boot_ns) {

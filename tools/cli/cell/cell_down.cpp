@@ -1,8 +1,6 @@
 // down.
 #include <fmt/format.h>
 
-#include <fstream>
-
 #include "actors/agent/keeper/ending.hpp"
 #include "bus/server.hpp"
 #include "cluster/units.hpp"
@@ -31,15 +29,6 @@ keeper::ClientConfig keeper_of(const Context& context) {
   if (out.directory.empty()) out.directory = (context.data / "node").string();
   out.program = (context.programs / "reeve-keeper").string();
   return out;
-}
-
-bool is_stopped(int pid) {
-  std::ifstream in(fmt::format("/proc/{}/stat", pid));
-  string text;
-  std::getline(in, text);
-  const auto close = text.rfind(')');
-  return close != string::npos && close + 2 < text.size() &&
-         (text[close + 2] == 'T' || text[close + 2] == 't');
 }
 
 // What runs of a cell, by pid; 0: nothing.

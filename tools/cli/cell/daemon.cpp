@@ -12,8 +12,8 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
-#include <sstream>
 
+#include "cluster/process_stat.hpp"
 #include "store/layout.hpp"
 #include "store/owner.hpp"
 
@@ -33,13 +33,25 @@ string name_of(pid_t pid) {
   return name;
 }
 
-bool is_zombie(pid_t pid) {
+string stat_text(pid_t pid) {
   std::ifstream in(fmt::format("/proc/{}/stat", pid));
   string text;
   std::getline(in, text);
-  const auto close = text.rfind(')');
-  return close != string::npos && close + 2 < text.size() &&
-         text[close + 2] == 'Z';
+  return text;
+}
+
+// Killed, and its last threads may still close its files.
+bool has_ended(pid_t pid) {
+  const string text = stat_text(pid);
+  const auto stat = cluster::process_stat(text);
+  return !stat || stat->has_ended();
+}
+
+// 0: it is gone.
+std::uint64_t process_start_ticks(pid_t pid) {
+  const string text = stat_text(pid);
+  const auto stat = cluster::process_stat(text);
+  return stat ? stat->start_ticks : 0;
 }
 
 // In the child: no fault here can be told but by the exit.
@@ -78,18 +90,10 @@ fs::path cell_file(const fs::path& data) {
   return data / "cell.toml";
 }
 
-// Field 22 of stat; the name before it may hold spaces and parentheses.
-std::uint64_t process_start_ticks(pid_t pid) {
-  std::ifstream in(fmt::format("/proc/{}/stat", pid));
-  string text;
-  std::getline(in, text);
-  const auto close = text.rfind(')');
-  if (close == string::npos) return 0;
-  std::istringstream fields(text.substr(close + 1));
-  string field;
-  for (int i = 3; i <= 22; ++i)
-    if (!(fields >> field)) return 0;
-  return std::strtoull(field.c_str(), nullptr, 10);
+bool is_stopped(pid_t pid) {
+  const string text = stat_text(pid);
+  const auto stat = cluster::process_stat(text);
+  return stat && stat->is_stopped();
 }
 
 std::optional<DaemonPid> living_daemon(const fs::path& data) {
@@ -98,7 +102,7 @@ std::optional<DaemonPid> living_daemon(const fs::path& data) {
   if (!(in >> out.pid) || out.pid <= 1) return std::nullopt;
   if (!(in >> out.start_ticks)) out.start_ticks = 0;
   const std::uint64_t ticks = process_start_ticks(out.pid);
-  if (ticks == 0 || is_zombie(out.pid)) return std::nullopt;
+  if (ticks == 0 || has_ended(out.pid)) return std::nullopt;
   if (out.start_ticks != 0 && out.start_ticks != ticks) return std::nullopt;
   if (out.start_ticks == 0 && name_of(out.pid) != "reeved") return std::nullopt;
   out.start_ticks = ticks;
@@ -111,9 +115,7 @@ std::optional<DaemonPid> owning_daemon(const fs::path& data) {
   for (const fs::path& lock :
        {store::Layout{data / "log"}.owner(), data / "owner"})
     if (const auto pid = store::Owner::holder(lock);
-        pid && name_of(*pid) == "reeved" &&
-        // Killed, and its last threads still close its files.
-        !is_zombie(*pid))
+        pid && name_of(*pid) == "reeved" && !has_ended(*pid))
       return DaemonPid{*pid, process_start_ticks(*pid)};
   return std::nullopt;
 }

@@ -38,7 +38,8 @@ std::optional<DaemonPid> owning_daemon(const std::filesystem::path& data);
 std::optional<std::string> recorded_runtime_dir(
     const std::filesystem::path& data);
 
-std::uint64_t process_start_ticks(pid_t pid);
+// By SIGSTOP or a debugger.
+bool is_stopped(pid_t pid);
 
 struct DaemonStart {
   std::filesystem::path program;
