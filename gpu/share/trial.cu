@@ -5,13 +5,21 @@
 //   reeve-gpu-share-trial rate WAY SECONDS US   starts kernels of about US
 //       microseconds: WAY is stream, graph or streams (four of them)
 //   reeve-gpu-share-trial empty COUNT        starts kernels that do nothing
+//   reeve-gpu-share-trial contexts COUNT SECONDS US  starts kernels in so many
+//       contexts of the driver in turn
+//   reeve-gpu-share-trial graphs             takes memory in nodes of graphs
+//   reeve-gpu-share-trial heap MIB           sets the heap of kernels' malloc
+//   reeve-gpu-share-trial exec COUNT         takes all memory, and again in the
+//       program that replaces it, so many times
 #include <cuda_runtime.h>
 #include <dlfcn.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <string>
 #include <vector>
 
 #include "gpu/share/cuda_abi.hpp"
@@ -201,7 +209,8 @@ cudaGraphExec_t graph_of(const Device& device, cudaStream_t stream) {
        "cudaStreamBeginCapture");
   for (int i = 0; i < launches_of_graph; ++i) device.start(stream);
   must(cudaStreamEndCapture(stream, &graph), "cudaStreamEndCapture");
-  must(cudaGraphInstantiate(&made, graph, 0), "cudaGraphInstantiate");
+  must(cudaGraphInstantiateWithFlags(&made, graph, 0),
+       "cudaGraphInstantiateWithFlags");
   return made;
 }
 
@@ -248,6 +257,126 @@ int empty(int count) {
   return 0;
 }
 
+void must_driver(cuda::Result result, const char* what) {
+  if (result == cuda::success) return;
+  std::fprintf(stderr, "%s: error %d of the driver\n", what, result);
+  std::exit(1);
+}
+
+// Kernels of about `us` in each of the contexts in turn, ten at a time.
+int contexts(int count, double seconds, double us) {
+  Device device;
+  device.calibrate(us);
+  void* library = ::dlopen("libcuda.so.1", RTLD_NOW);
+  using Create = cuda::Result(cuda::Context*, unsigned, cuda::DeviceNumber);
+  using Use = cuda::Result(cuda::Context);
+  const auto create =
+      reinterpret_cast<Create*>(::dlsym(library, "cuCtxCreate_v2"));
+  const auto use = reinterpret_cast<Use*>(::dlsym(library, "cuCtxSetCurrent"));
+  if (!create || !use) return 1;
+  std::vector<cuda::Context> all(static_cast<std::size_t>(count));
+  for (auto& one : all) must_driver(create(&one, 0, 0), "cuCtxCreate");
+  constexpr int group = 10;
+  long kernels = 0;
+  const auto begin = Clock::now();
+  while (seconds_since(begin) < seconds) {
+    for (const auto& one : all) {
+      must_driver(use(one), "cuCtxSetCurrent");
+      for (int i = 0; i < group; ++i) device.start(nullptr);
+      kernels += group;
+      must(cudaGetLastError(), "starting kernels");
+    }
+    for (const auto& one : all) {
+      must_driver(use(one), "cuCtxSetCurrent");
+      must(cudaDeviceSynchronize(), "cudaDeviceSynchronize");
+    }
+  }
+  const double took = seconds_since(begin);
+  std::printf(
+      "{\"contexts\":%d,\"us\":%.0f,\"seconds\":%.3f,\"kernels\":%ld,"
+      "\"steps_per_s\":%.4e}\n",
+      count, us, took, kernels,
+      static_cast<double>(kernels) * device.steps / took);
+  return 0;
+}
+
+cudaGraph_t graph_with_memory() {
+  cudaGraph_t graph = nullptr;
+  must(cudaGraphCreate(&graph, 0), "cudaGraphCreate");
+  cudaMemAllocNodeParams wanted{};
+  wanted.poolProps.allocType = cudaMemAllocationTypePinned;
+  wanted.poolProps.location.type = cudaMemLocationTypeDevice;
+  wanted.poolProps.location.id = 0;
+  wanted.bytesize = piece;
+  cudaGraphNode_t node = nullptr;
+  if (cudaGraphAddMemAllocNode(&node, graph, nullptr, 0, &wanted) !=
+      cudaSuccess) {
+    cudaGraphDestroy(graph);
+    return nullptr;
+  }
+  return graph;
+}
+
+int graphs() {
+  must(cudaFree(nullptr), "starting");
+  std::vector<void*> all;
+  const auto make = [&] {
+    cudaGraph_t one = graph_with_memory();
+    if (one) all.push_back(one);
+    return one ? 0 : 1;
+  };
+  const auto unmake = [&] {
+    cudaGraphDestroy(static_cast<cudaGraph_t>(pop(all)));
+  };
+  fill("cudaGraphAddMemAllocNode", make, unmake);
+  tell("after cudaGraphDestroy");
+  fill("cudaGraphAddMemAllocNode again", make, unmake);
+  // One that runs, and whose memory is gone with it.
+  cudaGraph_t graph = graph_with_memory();
+  cudaGraphExec_t made = nullptr;
+  must(cudaGraphInstantiateWithFlags(&made, graph, 0),
+       "cudaGraphInstantiateWithFlags");
+  must(cudaGraphLaunch(made, nullptr), "cudaGraphLaunch");
+  must(cudaDeviceSynchronize(), "cudaDeviceSynchronize");
+  tell("one runs");
+  must(cudaGraphExecDestroy(made), "cudaGraphExecDestroy");
+  must(cudaGraphDestroy(graph), "cudaGraphDestroy");
+  tell("after its end");
+  return 0;
+}
+
+int heap(std::size_t mib) {
+  must(cudaFree(nullptr), "starting");
+  tell("at first");
+  const auto result = cudaDeviceSetLimit(cudaLimitMallocHeapSize, mib << 20);
+  std::size_t bytes = 0;
+  must(cudaDeviceGetLimit(&bytes, cudaLimitMallocHeapSize),
+       "cudaDeviceGetLimit");
+  std::printf("{\"heap_asked_mib\":%zu,\"result\":\"%s\",\"heap_mib\":%zu}\n",
+              mib, cudaGetErrorString(result), bytes >> 20);
+  cudaGetLastError();
+  tell("with the heap");
+  return 0;
+}
+
+int exec(int count) {
+  must(cudaFree(nullptr), "starting");
+  void* one = nullptr;
+  std::size_t taken = 0;
+  while (cudaMalloc(&one, piece) == cudaSuccess) taken += piece;
+  std::printf("{\"before_exec\":%d,\"taken_mib\":%zu}\n", count, taken >> 20);
+  std::fflush(stdout);
+  if (count == 0) return 0;
+  ::execl("/proc/self/exe", "reeve-gpu-share-trial", "exec",
+          std::to_string(count - 1).c_str(), nullptr);
+  std::perror("exec");
+  return 1;
+}
+
+int number(const char* text) {
+  return static_cast<int>(std::strtol(text, nullptr, 10));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -256,9 +385,18 @@ int main(int argc, char** argv) {
     return rate(argv[2], std::strtod(argv[3], nullptr),
                 std::strtod(argv[4], nullptr));
   if (argc == 3 && std::strcmp(argv[1], "empty") == 0)
-    return empty(static_cast<int>(std::strtol(argv[2], nullptr, 10)));
+    return empty(number(argv[2]));
+  if (argc == 5 && std::strcmp(argv[1], "contexts") == 0)
+    return contexts(number(argv[2]), std::strtod(argv[3], nullptr),
+                    std::strtod(argv[4], nullptr));
+  if (argc == 2 && std::strcmp(argv[1], "graphs") == 0) return graphs();
+  if (argc == 3 && std::strcmp(argv[1], "heap") == 0)
+    return heap(static_cast<std::size_t>(number(argv[2])));
+  if (argc == 3 && std::strcmp(argv[1], "exec") == 0)
+    return exec(number(argv[2]));
   std::fprintf(stderr,
                "usage: reeve-gpu-share-trial memory | rate WAY SECONDS US | "
-               "empty COUNT\n");
+               "empty COUNT | contexts COUNT SECONDS US | graphs | heap MIB | "
+               "exec COUNT\n");
   return 2;
 }
