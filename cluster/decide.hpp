@@ -246,5 +246,12 @@ bool is_tried_again(const Session& session, EndReason reason);
 // How long the tasks of this attempt run on while their host hears nothing of
 // the cell; 0: without end. `wished` is its specification's.
 std::uint64_t cut_off_of(const Session& session, std::uint64_t wished);
+std::uint64_t cut_off_of(std::uint32_t attempt, std::uint32_t requeue_max,
+                         std::uint64_t wished);
+// How long after its host last heard of the cell an attempt with a lost node
+// is given up. 0: at once. Nothing: not before the node is back or the session
+// stops, for its tasks may run on. `cut_off_ns` is as of cut_off_of.
+std::optional<std::uint64_t> given_up_after(std::uint64_t cut_off_ns,
+                                            bool tried_again, bool simulated);
 
 }  // namespace reeve::cluster

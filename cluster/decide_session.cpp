@@ -128,9 +128,24 @@ bool is_tried_again(const Session& session, EndReason reason) {
 
 std::uint64_t cut_off_of(const Session& session, std::uint64_t wished) {
   if (session.simulated) return 0;
+  return cut_off_of(counted_attempt(session), session.requeue_max, wished);
+}
+
+std::uint64_t cut_off_of(std::uint32_t attempt, std::uint32_t requeue_max,
+                         std::uint64_t wished) {
   if (wished != 0) return wished;
-  return counted_attempt(session) <= session.requeue_max ? cut_off_ns_default
-                                                         : 0;
+  return attempt <= requeue_max ? cut_off_ns_default : 0;
+}
+
+// The spare is for steps of the manager's clock, and for a leader that does not
+// know yet that another one leads.
+std::optional<std::uint64_t> given_up_after(std::uint64_t cut_off_ns,
+                                            bool tried_again, bool simulated) {
+  if (simulated) return 0;
+  if (cut_off_ns > 0) return cut_off_ns + cut_off_grace_ns + cut_off_spare_ns;
+  // It was not to be tried again when it was launched, and runs on.
+  if (tried_again) return std::nullopt;
+  return 0;
 }
 
 std::uint64_t requeue_delay(std::uint32_t attempt) {

@@ -22,19 +22,14 @@ bool Core::on_lost_node(const Session& session) const {
 // `heard`: until when the host may have heard of the cell, or later.
 void Core::lose_tasks(const Session& session, Time heard) {
   if (cluster::has_ended(session.state)) return;
-  const std::uint64_t limit_ns =
-      cluster::cut_off_of(session, state_.spec(session).cut_off_ns);
-  const bool again = cluster::is_tried_again(session, EndReason::node_lost);
-  const bool at_once = limit_ns == 0 && (!again || session.simulated);
-  if (ends_for_good(session) || at_once || planted(Plant::given_up_early))
+  const auto after_ns = cluster::given_up_after(
+      cluster::cut_off_of(session, state_.spec(session).cut_off_ns),
+      cluster::is_tried_again(session, EndReason::node_lost),
+      session.simulated);
+  if (ends_for_good(session) || after_ns == 0 || planted(Plant::given_up_early))
     return give_up(session.id);
-  // It was not to be tried again when it was launched, and runs on: the end of
-  // its stop, or the return of its node, is waited for.
-  if (limit_ns == 0) return;
-  // The spare is for steps of the clock here, and for a leader that does not
-  // know yet that another one leads.
-  const Time due{heard.value + limit_ns + cluster::cut_off_grace_ns +
-                 cluster::cut_off_spare_ns};
+  if (!after_ns) return;
+  const Time due{heard.value + *after_ns};
   Time& at = given_up_[session.id.value];
   at = std::max(at, due);
   if (next_given_up_.value == 0 || due < next_given_up_) next_given_up_ = due;

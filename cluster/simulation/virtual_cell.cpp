@@ -433,20 +433,13 @@ struct VirtualCell::Core {
                            ? session.on_preempt == schema::OnPreempt::requeue
                            : may_requeue(counted(i), session.requeue_max,
                                          EndReason::node_lost);
-    const std::uint64_t limit_ns = cut_off_of(i);
-    const bool waits = again || (limit_ns > 0 && !leaves[i]);
-    if (!waits || work.requests[session.request].simulated) return give_up(i);
+    const auto after_ns = given_up_after(
+        cut_off_of(counted(i), session.requeue_max, session.cut_off_ns), again,
+        work.requests[session.request].simulated);
+    if ((leaves[i] && !again) || after_ns == 0) return give_up(i);
     lost[i] = true;
-    if (limit_ns > 0)
-      losses.emplace(later(now, limit_ns + cut_off_grace_ns + cut_off_spare_ns -
-                                    node_lost_after_ns_default),
-                     i);
-  }
-
-  std::uint64_t cut_off_of(Index i) const {
-    const Session& session = work.sessions[i];
-    if (session.cut_off_ns > 0) return session.cut_off_ns;
-    return counted(i) <= session.requeue_max ? cut_off_ns_default : 0;
+    if (after_ns)
+      losses.emplace(later(now, *after_ns - node_lost_after_ns_default), i);
   }
 
   void give_up(Index i) {
