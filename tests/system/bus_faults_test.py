@@ -171,6 +171,32 @@ class StandingStillTest(CellTest):
         live, replayed = self.cell.digests()
         self.assertEqual(live, replayed)
 
+    def test_a_command_waits_for_a_bus_and_can_be_interrupted(self):
+        bus_back_max = 5  # seconds
+        session = self.cell.submit("--", "sleep", "86400")
+        self.cell.await_state(session, "running")
+        pid = self.cell.daemon_pid()
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            record = cells.read(os.path.join(self.cell.data, "bus",
+                                             "server.json"))
+            os.kill(json.loads(record)["pid"], signal.SIGKILL)
+            began = time.monotonic()
+            done = self.cell.reeve("ps", code=5)
+            self.assertGreater(time.monotonic() - began, bus_back_max - 0.5)
+            self.assertIn("cannot be reached", done.err)
+            began = time.monotonic()
+            child = self.cell.start("wait", session)
+            time.sleep(1)
+            child.send_signal(signal.SIGINT)
+            self.assertEqual(-signal.SIGINT,
+                             child.wait(timeout=cells.PATIENCE_S))
+            self.assertLess(time.monotonic() - began, bus_back_max - 1)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        self.cell.reeve("ps")
+        self.cell.reeve("cancel", session)
+
 
 if __name__ == "__main__":
     sys.exit(cells.main())

@@ -17,6 +17,7 @@
 #include "cluster/session_id.hpp"
 #include "cluster/units.hpp"
 #include "tools/cli/cell/daemon.hpp"
+#include "tools/cli/interrupts.hpp"
 #include "tools/program.hpp"
 
 namespace reeve::tools {
@@ -115,7 +116,8 @@ Expected<std::unique_ptr<Cell>> Cell::connect(
   for (;;) {
     auto cell = connect_once(context, on_state);
     if (cell || cell.error().code != Errc::unreachable ||
-        Clock::now() >= deadline || !starts_a_bus(context.data))
+        Clock::now() >= deadline || interrupt_pending() ||
+        !starts_a_bus(context.data))
       return cell;
     std::this_thread::sleep_for(bus_back_pause);
   }

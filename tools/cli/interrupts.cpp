@@ -14,10 +14,12 @@
 namespace reeve::tools {
 namespace {
 
+constexpr int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+
 sigset_t watched() {
   sigset_t set;
   sigemptyset(&set);
-  for (const int number : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&set, number);
+  for (const int number : numbers) sigaddset(&set, number);
   return set;
 }
 
@@ -55,6 +57,14 @@ void Interrupts::wake() {
   const std::uint64_t one = 1;
   const auto written = ::write(wake_file_, &one, sizeof one);
   REEVE_CHECK(written == sizeof one, "an event counter is full");
+}
+
+bool interrupt_pending() {
+  sigset_t pending;
+  ::sigpending(&pending);
+  for (const int number : numbers)
+    if (sigismember(&pending, number) == 1) return true;
+  return false;
 }
 
 }  // namespace reeve::tools

@@ -22,4 +22,7 @@ class Interrupts {
   int wake_file_ = -1;
 };
 
+// Whether such a signal has come and waits to be looked at.
+bool interrupt_pending();
+
 }  // namespace reeve::tools
