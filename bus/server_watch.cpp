@@ -25,13 +25,16 @@ constexpr milliseconds streams_look_interval{2'000};
 // The room with which a server that ended its streams begins anew.
 constexpr std::uintmax_t streams_room_bytes = 8 << 20;
 
-// What the file holds from `from` on; all of it when a new one took its place.
-std::string text_from(const fs::path& file, std::uintmax_t from) {
+// What was written since `seen` bytes were there, which then counts it, too. A
+// file that is shorter is another one.
+std::string new_text(const fs::path& file, std::uintmax_t& seen) {
   std::ifstream in(file, std::ios::binary);
   in.seekg(0, std::ios::end);
-  if (in && static_cast<std::uintmax_t>(in.tellg()) < from) from = 0;
-  in.seekg(static_cast<std::streamoff>(from));
-  return {std::istreambuf_iterator<char>(in), {}};
+  if (!in || static_cast<std::uintmax_t>(in.tellg()) < seen) seen = 0;
+  in.seekg(static_cast<std::streamoff>(seen));
+  std::string text{std::istreambuf_iterator<char>(in), {}};
+  seen += text.size();
+  return text;
 }
 
 }  // namespace
@@ -67,11 +70,7 @@ milliseconds Server::Impl::next_look() const {
 // them again by itself. Its log alone says so.
 void Server::Impl::watch_streams() {
   if (!options.jetstream) return;
-  const fs::path log = directory / "server.log";
-  const std::string said = text_from(log, log_seen);
-  std::error_code failed;
-  const auto size = fs::file_size(log, failed);
-  log_seen = failed ? 0 : size;
+  const std::string said = new_text(directory / "server.log", log_seen);
   const std::size_t ended = said.rfind("JetStream out of resources");
   const std::size_t begun = said.rfind("Starting nats-server");
   if (ended != std::string::npos)
@@ -79,6 +78,7 @@ void Server::Impl::watch_streams() {
   else if (begun != std::string::npos)
     streams_ended = false;
   if (!streams_ended) return;
+  std::error_code failed;
   const auto space = fs::space(directory, failed);
   if (failed || space.available < streams_room_bytes) return;
   tell(
@@ -149,11 +149,12 @@ Status Server::Impl::reload() {
   const fs::path log = directory / "server.log";
   std::error_code none_yet;
   const auto size = fs::file_size(log, none_yet);
-  const std::uintmax_t from = none_yet ? 0 : size;
+  std::uintmax_t seen = none_yet ? 0 : size;
+  std::string said;
   child.signal(SIGHUP);
   const auto deadline = Clock::now() + reload_timeout;
   while (Clock::now() < deadline) {
-    const std::string said = text_from(log, from);
+    said += new_text(log, seen);
     if (said.find("Reloaded server configuration") != std::string::npos)
       return {};
     const std::size_t refused = said.find("Failed to reload");

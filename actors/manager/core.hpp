@@ -242,7 +242,9 @@ class Core {
   // Whether nobody else can lead yet. While that is not sure, another may have
   // done what is rejected here, and no answer says that nothing was done.
   void set_leads(bool for_sure) { leads_for_sure_ = for_sure; }
-  void set_pids(int daemon_pid, int bus_pid);
+  void set_daemon_pid(int pid) { daemon_pid_ = pid; }
+  // Another one when the bus server was started anew.
+  void set_bus_pid(int pid) { bus_pid_ = pid; }
   void set_membership(Membership membership);
   void set_counter(std::string_view name, std::uint64_t value);
   // While it has no connection to the bus, that agents are silent says nothing

@@ -137,11 +137,6 @@ std::vector<std::string> Core::take_messages() {
   return std::exchange(messages_, {});
 }
 
-void Core::set_pids(int daemon_pid, int bus_pid) {
-  daemon_pid_ = daemon_pid;
-  bus_pid_ = bus_pid;
-}
-
 void Core::set_membership(Membership membership) {
   membership_ = std::move(membership);
   if (!started_) manager_ = membership_.name;

@@ -149,12 +149,14 @@ class ManagerShell : public TracedActor {
         }
         break;
       case FromBus::Kind::query:
-        if (const auto* query = schema::verified<schema::Query>(bytes))
+        if (const auto* query = schema::verified<schema::Query>(bytes)) {
+          if (options_.bus_pid) core_->set_bus_pid(options_.bus_pid());
           if (auto question =
                   core_->on_query(*query, input.principal, input.message.reply))
             tell_schedulers(AskScheduler{
                 std::make_shared<manager::ForScheduler>(std::move(*question)),
                 std::string(input.message.reply)});
+        }
         break;
       case FromBus::Kind::heartbeat:
         if (const auto* beat = schema::verified<schema::Heartbeat>(bytes))

@@ -41,6 +41,8 @@ struct ManagerOptions {
   std::function<bool()> may_answer;
   // Whether it is sure that nobody else does. May be empty. Called as that.
   std::function<bool()> leads;
+  // Of the bus server here. May be empty. Called as that.
+  std::function<int()> bus_pid;
   // After Admission{false}: all that was decided is kept and answered.
   // Called from the actor: it must not block. May be empty.
   std::function<void()> on_drained;

@@ -341,6 +341,7 @@ void MemberRunner::Impl::answer(const string& principal,
     manager::Membership present = membership(monotonic());
     const std::lock_guard lock(core_mutex);
     options.core->set_membership(std::move(present));
+    options.core->set_bus_pid(options.bus_pid());
     (void)options.core->on_query(*query, principal, message.reply);
     effects = options.core->take_effects();
   }

@@ -61,11 +61,15 @@ struct MemberOptions {
   // By these the leader tells the bus servers which of them are gone.
   bus::Credentials system;
 
-  // Outlive it. `connection` has handlers on threads of their own: only such
-  // one is told that nobody listens.
-  bus::Connection* connection = nullptr;
+  // Its own, with handlers on threads of their own: only such a connection is
+  // told that nobody listens.
+  std::unique_ptr<bus::Connection> connection;
+  // Outlive it.
   bus::Quarantine* quarantine = nullptr;
   const bus::Subjects* subjects = nullptr;
+
+  // Of the bus server here, from any thread.
+  std::function<int()> bus_pid;
 
   // All are called from threads of the runner's.
   // It leads: `core` is at the beginning of its epoch, which is in its log.

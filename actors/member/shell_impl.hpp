@@ -36,7 +36,6 @@ inline member::Position position_of(const store::Head& head) {
 struct MemberRunner::Impl {
   explicit Impl(MemberOptions given)
       : options(std::move(given)),
-        client(*options.connection, *options.subjects, options.principal),
         core(options.name, position_of(options.log->head()),
              bus::random_jitter() % second_ns, monotonic(), options.program),
         majority(majority_text(options.managers)),
@@ -45,6 +44,14 @@ struct MemberRunner::Impl {
         listed(options.listed),
         snapshots(options.snapshots, options.newest_snapshot),
         newest_snapshot(options.newest_snapshot) {}
+
+  // What uses the connection goes before it; its handlers, which use the rest,
+  // run until it is gone.
+  ~Impl() {
+    lease.reset();
+    stream.reset();
+    options.connection.reset();
+  }
 
   Status subscribe();
   void run();
@@ -102,7 +109,6 @@ struct MemberRunner::Impl {
   void complain(const Error& error);
 
   MemberOptions options;
-  bus::Client client;
   member::Core core;
   Jobs inputs;
   Jobs lease_jobs;

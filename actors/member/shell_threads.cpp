@@ -150,6 +150,7 @@ void MemberRunner::Impl::run_stream() {
 }
 
 void MemberRunner::Impl::follow() {
+  bus::Client client(*options.connection, *options.subjects, options.principal);
   member::LogCopy copy(*options.log, *stream, client,
                        [this](const schema::Event& event) {
                          const std::lock_guard lock(core_mutex);

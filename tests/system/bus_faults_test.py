@@ -127,6 +127,7 @@ class BusKilledTest(CellTest):
         ids = [one["session_id"] for one in done.lines()]
         self.assertEqual(count, len(set(ids)))
         self.assertEqual(3, len(pids))
+        self.assertEqual(self.bus_pid(), self.cell.status()["bus_pid"])
         wait_until("all have ended", lambda: self.cell.status()["sessions"]
                    .get("succeeded", 0) == count)
         head = self.cell.status()["head_seq"]

@@ -211,6 +211,18 @@ class ManagersTest(ManagersCase):
         self.check_ledger(work.acknowledged)
         self.await_equal_logs()
 
+    def test_a_manager_whose_tasks_take_their_time_ends_in_order(self):
+        host = self.others(self.leader())[0]
+        host.await_state(host.submit(
+            "--on-node", host.name, "--", "sh", "-c",
+            "trap '' TERM; while :; do sleep 1; done"), "running")
+        bus, daemon = host.bus_pid(), host.daemon_pid()
+        host.reeve("down", seconds=60)
+        self.assertFalse(cells.is_running(daemon))
+        self.assertFalse(cells.is_running(bus), host.last_words())
+        self.assertFalse(os.path.exists(os.path.join(host.data,
+                                                     "reeved.pid")))
+
     def test_a_leader_leads_on_where_the_next_one_does_not_take_over(self):
         leader = self.leader()
         other = self.others(leader)[0]

@@ -219,7 +219,7 @@ Status CellDaemon::start_core(cluster::State state) {
   if (!options_.config.manager.members.empty())
     manager_options.batch_bytes_max = cluster::shared_commit_bytes_max;
   core_ = std::make_shared<manager::Core>(std::move(state), manager_options);
-  core_->set_pids(::getpid(), server_->pid());
+  core_->set_daemon_pid(::getpid());
   return {};
 }
 
@@ -290,6 +290,7 @@ void CellDaemon::spawn_actors(const actors::Lead& lead) {
   manager_options.on_hand_over = [this](const std::string& to, auto answer) {
     if (member_) member_->hand_over(to, std::move(answer));
   };
+  manager_options.bus_pid = [this] { return server_->pid(); };
   if (lead.stream) {
     manager_options.may_answer = [this] { return member_->may_answer(); };
     manager_options.leads = [this] { return member_->leads(); };
@@ -363,7 +364,8 @@ Status CellDaemon::stand_by() {
   of_member.snapshots.every_events = options_.config.log.snapshot_every_events;
   of_member.newest_snapshot = newest_snapshot_;
   of_member.set_aside = last_set_aside(options_.data, name());
-  of_member.connection = links_.members.get();
+  of_member.connection = std::move(links_.members);
+  of_member.bus_pid = [this] { return server_->pid(); };
   of_member.quarantine = quarantine_.get();
   of_member.subjects = subjects_.get();
   of_member.on_lead = [this](const actors::Lead& how) { lead(how); };

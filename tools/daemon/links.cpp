@@ -91,7 +91,6 @@ void Links::close_requests() {
 
 void Links::close() {
   close_requests();
-  members.reset();
   for (auto* connection : {&events, &answers}) {
     if (*connection) (void)(*connection)->flush(flush_timeout);
     connection->reset();
