@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <signal.h>
 #include <spawn.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -70,7 +71,12 @@ Status start_keeper(const ClientConfig& config) {
   // alive to the bus server long after.
   ::posix_spawn_file_actions_addclosefrom_np(&actions, 3);
   ::posix_spawnattr_init(&attributes);
-  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
+  // What this process ignores is its own affair.
+  sigset_t all;
+  sigfillset(&all);
+  ::posix_spawnattr_setsigdefault(&attributes, &all);
+  ::posix_spawnattr_setflags(&attributes,
+                             POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF);
   pid_t pid = 0;
   int error = ::posix_spawn(&pid, config.program.c_str(), &actions, &attributes,
                             argv.data(), environ);

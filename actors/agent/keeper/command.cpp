@@ -29,6 +29,21 @@ StepResult failed(Step step) {
   return {step, errno};
 }
 
+// An ignored signal stays ignored when a program is executed. The table of
+// handlers is this process's own, even where the memory is its parent's. The
+// two that the library keeps for itself are refused, and no matter.
+void reset_signals() {
+  struct sigaction by_default {};
+  by_default.sa_handler = SIG_DFL;
+  for (int signo = 1; signo <= SIGRTMAX; ++signo) {
+    if (signo == SIGKILL || signo == SIGSTOP) continue;
+    ::sigaction(signo, &by_default, nullptr);
+  }
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
 // Through a pipe, which a command that runs has closed: vfork may be a plain
 // fork, as it is under the thread sanitizer, and then shares no memory.
 [[noreturn]] void give_up(StepResult failure, int failure_fd) {
@@ -110,9 +125,7 @@ void Command::become(int failure_fd) {
   if (int error = install_filter(setting_.filter)) {
     give_up({Step::filter, error}, failure_fd);
   }
-  sigset_t none;
-  sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  reset_signals();
   give_up({Step::command, execute()}, failure_fd);
 }
 

@@ -2,12 +2,15 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 
+#include "actors/agent/keeper/ending.hpp"
+#include "actors/agent/keeper/files.hpp"
 #include "actors/agent/keeper/runtime_fixture.hpp"
 
 namespace reeve::keeper::test {
@@ -408,6 +411,52 @@ BOOST_AUTO_TEST_CASE(arguments_as_long_as_allowed_reach_the_command) {
   }
   BOOST_CHECK_EQUAL(run(spec).facts.exit_code, 0);
   BOOST_CHECK_EQUAL(output(spec.key), "120000 120000\n");
+}
+
+// Of the signals that every program knows, as /proc shows them; those above
+// are the library's and the user's.
+std::uint64_t ignored_signals(const std::string& status) {
+  constexpr std::string_view name = "SigIgn:\t";
+  constexpr std::uint64_t plain = (std::uint64_t{1} << 31) - 1;
+  const auto at = status.find(name);
+  BOOST_REQUIRE(at != std::string::npos);
+  return std::stoull(status.substr(at + name.size()), nullptr, 16) & plain;
+}
+
+// A pipe whose reader has gone would end no writer.
+BOOST_AUTO_TEST_CASE(a_signal_that_the_keeper_ignores_is_not_ignored_by_tasks) {
+  drop_client();
+  BOOST_REQUIRE(end_keeper(config()));
+  const auto place = config().directory;
+  const int starting = ::fork();
+  if (starting == 0) {
+    ::signal(SIGPIPE, SIG_IGN);
+    ::signal(SIGHUP, SIG_IGN);
+    ::execl(REEVE_KEEPER, "reeve-keeper", "--directory", place.c_str(),
+            nullptr);
+    ::_exit(127);
+  }
+  ::waitpid(starting, nullptr, 0);
+  reconnect();
+  const auto keeper =
+      read_file("/proc/" + std::to_string(client().keeper_pid()) + "/status");
+  BOOST_REQUIRE(keeper);
+  BOOST_CHECK_NE(ignored_signals(*keeper), 0);
+  const auto spec = script("exec grep SigIgn /proc/self/status");
+  BOOST_CHECK_EQUAL(run(spec).facts.exit_code, 0);
+  BOOST_CHECK_EQUAL(ignored_signals(output(spec.key)), 0);
+}
+
+BOOST_AUTO_TEST_CASE(a_keeper_ignores_no_signal_that_its_daemon_ignores) {
+  drop_client();
+  BOOST_REQUIRE(end_keeper(config()));
+  const auto before = ::signal(SIGPIPE, SIG_IGN);
+  reconnect();
+  ::signal(SIGPIPE, before);
+  const auto keeper =
+      read_file("/proc/" + std::to_string(client().keeper_pid()) + "/status");
+  BOOST_REQUIRE(keeper);
+  BOOST_CHECK_EQUAL(ignored_signals(*keeper), 0);
 }
 
 BOOST_AUTO_TEST_CASE(no_descriptor_of_the_keeper_is_inherited) {
