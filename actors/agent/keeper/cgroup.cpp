@@ -327,37 +327,45 @@ Status CgroupPool::write_memory(int group, std::uint64_t memory_bytes) {
   return status;
 }
 
+Status CgroupPool::write_pids(int group, std::uint32_t pids_max) {
+  if (pids_.empty()) return {};
+  // One more for the task's init.
+  auto value = pids_max ? std::to_string(pids_max + 1) : "max";
+  return write_kernel_file(path(pids_, group) + "/pids.max", value);
+}
+
+Status CgroupPool::write_cpu(int group, std::uint32_t cpu_milli) {
+  if (cpu_.empty()) return {};
+  auto directory = path(cpu_, group);
+  auto milli = std::max(cpu_milli, cpu_milli_min);
+  auto quota = std::to_string(milli * cpu_period_us / 1000);
+  if (layout_.cpu.v2) {
+    auto value = (cpu_milli ? quota : std::string("max")) + " " +
+                 std::to_string(cpu_period_us);
+    return write_kernel_file(directory + "/cpu.max", value);
+  }
+  return write_kernel_file(directory + "/cpu.cfs_quota_us",
+                           cpu_milli ? quota : "-1");
+}
+
 Status CgroupPool::write_limits(int index, const CgroupLimits& limits) {
   auto& group = groups_[static_cast<std::size_t>(index)];
-  auto before = std::exchange(group.limits, limits);
-  if (limits.memory_bytes != before.memory_bytes) {
-    auto status = write_memory(index, limits.memory_bytes);
-    if (!status) return status;
+  const auto before = std::exchange(group.limits, std::nullopt);
+  Status status;
+  if (!before || limits.memory_bytes != before->memory_bytes) {
+    status = write_memory(index, limits.memory_bytes);
   }
-  if (!pids_.empty() && limits.pids_max != before.pids_max) {
-    // One more for the task's init.
-    auto value = limits.pids_max ? std::to_string(limits.pids_max + 1) : "max";
-    auto status = write_kernel_file(path(pids_, index) + "/pids.max", value);
-    if (!status) return status;
+  if (status && (!before || limits.pids_max != before->pids_max)) {
+    status = write_pids(index, limits.pids_max);
   }
-  if (guard_) {
-    auto status =
-        guard_->set(path(devices_, index), limits.devices, group.devices);
-    if (!status) return status;
+  if (status && guard_) {
+    status = guard_->set(path(devices_, index), limits.devices, group.devices);
   }
-  if (!cpu_.empty() && limits.cpu_milli != before.cpu_milli) {
-    auto directory = path(cpu_, index);
-    auto milli = std::max(limits.cpu_milli, cpu_milli_min);
-    auto quota = std::to_string(milli * cpu_period_us / 1000);
-    if (layout_.cpu.v2) {
-      auto value = (limits.cpu_milli ? quota : std::string("max")) + " " +
-                   std::to_string(cpu_period_us);
-      return write_kernel_file(directory + "/cpu.max", value);
-    }
-    return write_kernel_file(directory + "/cpu.cfs_quota_us",
-                             limits.cpu_milli ? quota : "-1");
+  if (status && (!before || limits.cpu_milli != before->cpu_milli)) {
+    status = write_cpu(index, limits.cpu_milli);
   }
-  return {};
+  if (status) group.limits = limits;
+  return status;
 }
 
 void CgroupPool::begin_accounts(int index) {

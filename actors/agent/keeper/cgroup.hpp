@@ -93,7 +93,8 @@ class CgroupPool {
  private:
   struct Group {
     bool used = false;
-    CgroupLimits limits;
+    // None: the kernel refused a part of them, and has some of the rest.
+    std::optional<CgroupLimits> limits = CgroupLimits{};
     // The kernel's counters only grow: these are they when the task began and
     // when they were read last. Nothing runs in a group between two tasks.
     CgroupUsage before;
@@ -111,6 +112,8 @@ class CgroupPool {
                      const CgroupLayout::Place& place, const std::string& base);
   Status write_limits(int group, const CgroupLimits& limits);
   Status write_memory(int group, std::uint64_t memory_bytes);
+  Status write_pids(int group, std::uint32_t pids_max);
+  Status write_cpu(int group, std::uint32_t cpu_milli);
   Expected<int> make_group();
   bool remove_group(int group);
   void begin_accounts(int group);

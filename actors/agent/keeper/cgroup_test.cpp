@@ -150,6 +150,35 @@ BOOST_AUTO_TEST_CASE(v2_limits_are_written_as_the_kernel_reads_them) {
   BOOST_CHECK_EQUAL(entries[0], fake.group + "/cgroup.procs");
 }
 
+BOOST_AUTO_TEST_CASE(a_group_whose_limit_was_refused_gets_all_of_them_anew) {
+  FakeV2 fake;
+  CgroupPool pool(fake.layout, "reeve-x", 0);
+  const CgroupLimits limits{1u << 20, 1500, 30};
+  auto group = pool.take({});
+  BOOST_REQUIRE(group);
+  fs::remove(fake.group + "/pids.max");
+  BOOST_CHECK(!pool.limit(*group, limits));
+  pool.release(*group);
+  for (const char* name : {"memory.max", "pids.max", "cpu.max"}) {
+    write(fake.group + "/" + name, "");
+  }
+  auto again = pool.take(limits);
+  BOOST_REQUIRE(again);
+  BOOST_CHECK_EQUAL(*again, *group);
+  BOOST_CHECK_EQUAL(read(fake.group + "/memory.max"), "1048576");
+  BOOST_CHECK_EQUAL(read(fake.group + "/pids.max"), "31");
+  BOOST_CHECK_EQUAL(read(fake.group + "/cpu.max"), "150000 100000");
+  // Nor does it count as one without limits.
+  fs::remove(fake.group + "/pids.max");
+  BOOST_CHECK(!pool.limit(*again, {}));
+  pool.release(*again);
+  write(fake.group + "/pids.max", "");
+  again = pool.take({});
+  BOOST_REQUIRE(again);
+  BOOST_CHECK_EQUAL(read(fake.group + "/pids.max"), "max");
+  BOOST_CHECK(read(fake.group + "/cpu.max").starts_with("max"));
+}
+
 // A daemon that a login started shares its group with others' processes.
 struct SharedV2 : Place {
   explicit SharedV2(const std::string& other) {
