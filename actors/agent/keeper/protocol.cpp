@@ -190,6 +190,9 @@ bool decode_kind(std::size_t kind, Reader& in, Message& out) {
 }
 
 constexpr std::size_t header_bytes = 4;
+// Kind, request, last, newest session and count: what a `Listed` frame has
+// beside its statuses.
+constexpr std::size_t list_head_bytes = 1 + 4 + 1 + 8 + 4;
 
 }  // namespace
 
@@ -201,6 +204,39 @@ void encode(const Message& message, std::string& out) {
   std::visit([&](const auto& m) { put_message(writer, m); }, message);
   auto length = static_cast<std::uint32_t>(out.size() - start - header_bytes);
   std::memcpy(out.data() + start, &length, sizeof length);
+}
+
+void encode_list(std::uint32_t request, std::uint64_t newest_session,
+                 std::vector<TaskStatus> all, std::string& out) {
+  Listed part{request, false, newest_session, {}};
+  std::size_t bytes = list_head_bytes;
+  for (auto& status : all) {
+    std::string one;
+    Put put{Writer(one)};
+    fields(put, status);
+    const bool full = part.tasks.size() == listed_per_frame_max ||
+                      bytes + one.size() > frame_bytes_max;
+    if (full && !part.tasks.empty()) {
+      encode(part, out);
+      part.tasks.clear();
+      bytes = list_head_bytes;
+    }
+    bytes += one.size();
+    part.tasks.push_back(std::move(status));
+  }
+  part.last = true;
+  encode(part, out);
+}
+
+std::string cut_text(std::string text, std::size_t bytes_max) {
+  constexpr std::string_view rest = "...";
+  if (text.size() <= bytes_max) return text;
+  auto end = bytes_max - rest.size();
+  // Not within a character: those of UTF-8 have up to three bytes more.
+  for (int back = 0; back < 3 && (text[end] & 0xc0) == 0x80; ++back) --end;
+  text.resize(end);
+  text += rest;
+  return text;
 }
 
 void encode(const LaunchOrder& order, std::string& out) {

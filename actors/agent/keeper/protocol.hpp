@@ -20,8 +20,11 @@ inline constexpr std::uint32_t protocol_version = 6;
 inline constexpr std::size_t frame_bytes_max = 4u << 20;
 // argv and env of one task together, below the kernel's own limit of 2 MiB.
 inline constexpr std::size_t command_bytes_max = 1u << 20;
-// Statuses in one `Listed` frame.
+// Statuses in one `Listed` frame, which has room for as many texts.
 inline constexpr std::size_t listed_per_frame_max = 500;
+// What is said of a task, its error, note or detail: whoever orders it may
+// make it as long as a command.
+inline constexpr std::size_t task_text_bytes_max = 512;
 
 // Agent to keeper.
 struct Hello {
@@ -105,6 +108,13 @@ using Message = std::variant<Hello, Launch, Stop, Signal, List, Forget,
 
 // Appends one frame to `out`.
 void encode(const Message& message, std::string& out);
+
+// Appends as many `Listed` frames as it takes.
+void encode_list(std::uint32_t request, std::uint64_t newest_session,
+                 std::vector<TaskStatus> all, std::string& out);
+
+// The beginning of what is longer, and "..." for the rest.
+std::string cut_text(std::string text, std::size_t bytes_max);
 
 // Keeper to the init of a task, not as a frame.
 struct LaunchOrder {

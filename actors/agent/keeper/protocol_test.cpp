@@ -144,6 +144,58 @@ BOOST_AUTO_TEST_CASE(a_frame_above_the_bound_is_refused_unread) {
   BOOST_CHECK(!reader.next());
 }
 
+// The sizes of the parts in which this list comes.
+std::vector<std::size_t> parts_of(const std::vector<TaskStatus>& all) {
+  std::string stream;
+  encode_list(6, 17, all, stream);
+  FrameReader reader;
+  reader.feed(stream);
+  std::vector<std::size_t> parts;
+  for (bool last = false; !last;) {
+    auto next = reader.next();
+    BOOST_REQUIRE(next && *next);
+    const auto& part = std::get<Listed>(**next);
+    BOOST_CHECK_EQUAL(part.request, 6);
+    BOOST_CHECK_EQUAL(part.newest_session, 17);
+    parts.push_back(part.tasks.size());
+    last = part.last;
+  }
+  auto behind = reader.next();
+  BOOST_CHECK(behind && !*behind);
+  return parts;
+}
+
+BOOST_AUTO_TEST_CASE(a_list_is_split_by_count_and_by_bytes) {
+  using Parts = std::vector<std::size_t>;
+  BOOST_CHECK(parts_of({}) == Parts{0});
+  std::vector<TaskStatus> all(listed_per_frame_max);
+  BOOST_CHECK(parts_of(all) == Parts{listed_per_frame_max});
+  all.emplace_back();
+  BOOST_CHECK((parts_of(all) == Parts{listed_per_frame_max, 1}));
+  // Two that fill a frame to its last byte.
+  all.resize(2);
+  std::string frame;
+  encode(Listed{6, true, 17, all}, frame);
+  constexpr std::size_t length_bytes = 4;
+  all[0].error.assign(1000, 'x');
+  all[1].error.assign(frame_bytes_max + length_bytes - frame.size() - 1000,
+                      'y');
+  BOOST_CHECK(parts_of(all) == Parts{2});
+  all[0].error += 'x';
+  BOOST_CHECK((parts_of(all) == Parts{1, 1}));
+}
+
+BOOST_AUTO_TEST_CASE(a_text_is_cut_at_its_bound_and_between_characters) {
+  BOOST_CHECK_EQUAL(cut_text("", 8), "");
+  BOOST_CHECK_EQUAL(cut_text("12345678", 8), "12345678");
+  BOOST_CHECK_EQUAL(cut_text("123456789", 8), "12345...");
+  BOOST_CHECK_EQUAL(cut_text("123\u00e9\u00e9\u00e9", 8), "123\u00e9...");
+  BOOST_CHECK_EQUAL(cut_text("1234\u00e9\u00e9\u00e9", 8), "1234...");
+  const std::string novel(task_text_bytes_max + 1, 'x');
+  BOOST_CHECK_EQUAL(cut_text(novel, task_text_bytes_max).size(),
+                    task_text_bytes_max);
+}
+
 BOOST_AUTO_TEST_CASE(who_does_not_read_loses_live_output_and_then_is_cut_off) {
   BOOST_CHECK(hears_live_output(0));
   BOOST_CHECK(hears_live_output(live_backlog_bytes_max));

@@ -172,6 +172,67 @@ BOOST_AUTO_TEST_CASE(no_key_starts_twice_however_often_the_keeper_dies) {
   BOOST_CHECK_GT(lost, 0);
 }
 
+// A command that is missing, with that many bytes of places to look for it.
+TaskSpec missing(TaskSpec spec, std::size_t path_bytes) {
+  const std::string place = ":/" + std::string(200, 'x');
+  std::string path = "PATH=/";
+  while (path.size() < path_bytes) path += place;
+  spec.argv = {"no-such-command-here"};
+  spec.env = {path};
+  return spec;
+}
+
+BOOST_AUTO_TEST_CASE(long_errors_of_many_tasks_keep_no_later_agent_out) {
+  std::vector<TaskSpec> all;
+  constexpr int tasks = 40;
+  for (int at = 0; at < tasks; ++at) {
+    all.push_back(missing(script(""), 120'000));
+  }
+  BOOST_REQUIRE(client().launch(all));
+  for (const auto& spec : all) {
+    BOOST_CHECK(await(spec.key).start_error.starts_with(
+        "command \"no-such-command-here\" was not found in PATH=/:/xx"));
+  }
+  reconnect();
+  auto listed = client().list();
+  BOOST_REQUIRE_MESSAGE(listed, listed.error().text);
+  BOOST_CHECK_EQUAL(listed->size(), tasks);
+}
+
+// An older keeper wrote down all of it.
+BOOST_AUTO_TEST_CASE(a_journal_with_long_texts_is_read_and_listed) {
+  drop_client();
+  BOOST_REQUIRE(end_keeper(config()));
+  constexpr std::uint64_t tasks = 20;
+  const std::string novel(150'000, 'n');
+  {
+    JournalState state;
+    auto journal = Journal::open(config().directory + "/tasks.journal", state);
+    BOOST_REQUIRE(journal);
+    ExitFacts facts;
+    facts.exit_code = 3;
+    facts.detail = novel;
+    for (std::uint64_t session = 1; session <= tasks; ++session) {
+      journal->launched({session, 1, 0}, 1);
+      journal->start_failed({session, 1, 0}, novel);
+      journal->launched({session, 1, 1}, 1);
+      journal->exited({session, 1, 1}, facts);
+    }
+    BOOST_REQUIRE(journal->flush());
+  }
+  reconnect();
+  auto listed = client().list();
+  BOOST_REQUIRE_MESSAGE(listed, listed.error().text);
+  BOOST_CHECK_EQUAL(listed->size(), 2 * tasks);
+  for (const auto& task : *listed) {
+    const bool failed = task.key.rank == 0;
+    BOOST_CHECK_EQUAL(to_string(task.state),
+                      failed ? "start_failed" : "exited");
+    BOOST_CHECK_EQUAL(task.exit.exit_code, failed ? 0 : 3);
+    BOOST_CHECK((failed ? task.error : task.exit.detail).starts_with("nnn"));
+  }
+}
+
 // The keeper and the inits that wait show the same command line.
 constexpr int with_all_spares = 1 + static_cast<int>(spare_inits_max);
 

@@ -256,16 +256,8 @@ void Server::perform(std::uint32_t, Client& client, Message message) {
 }
 
 void Server::list(Client& client, std::uint32_t request) {
-  Listed part{request, false, supervisor_->newest_session(), {}};
-  for (auto& status : supervisor_->statuses()) {
-    part.tasks.push_back(std::move(status));
-    if (part.tasks.size() == listed_per_frame_max) {
-      say(client, part);
-      part.tasks.clear();
-    }
-  }
-  part.last = true;
-  say(client, part);
+  encode_list(request, supervisor_->newest_session(), supervisor_->statuses(),
+              client.out);
 }
 
 void Server::say(Client& client, const Message& message) {

@@ -88,8 +88,11 @@ Status Supervisor::adopt(Journal journal, JournalState state) {
     task->state = known.status.state;
     task->pid = known.status.pid;
     task->started_at = known.status.started_at;
+    // An older keeper wrote texts of any length.
     task->exit = known.status.exit;
-    task->error = known.status.error;
+    task->exit.detail =
+        cut_text(std::move(task->exit.detail), task_text_bytes_max);
+    task->error = cut_text(known.status.error, task_text_bytes_max);
     task->in_scratch = true;  // perhaps; forgetting it looks
     tasks_.emplace(key, std::move(task));
   }

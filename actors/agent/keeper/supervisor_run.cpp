@@ -161,7 +161,7 @@ void Supervisor::run(Task& task, Init init) {
 
 void Supervisor::fail_start(Task& task, std::string error) {
   task.state = TaskState::start_failed;
-  task.error = std::move(error);
+  task.error = cut_text(std::move(error), task_text_bytes_max);
   task.drop_strings();
   task.spec.gpus = {};
   journal_->start_failed(task.spec.key, task.error);
@@ -169,6 +169,9 @@ void Supervisor::fail_start(Task& task, std::string error) {
 }
 
 namespace {
+
+// Of a name within a sentence, so that the rest of that is read, too.
+constexpr std::size_t named_bytes = 256;
 
 std::string_view variable(const TaskSpec& spec, std::string_view name) {
   for (std::string_view entry : spec.env) {
@@ -182,7 +185,7 @@ std::string_view variable(const TaskSpec& spec, std::string_view name) {
 
 std::string describe_workdir(const TaskSpec& spec, int error) {
   auto node = variable(spec, "REEVE_NODE");
-  auto text = "working directory " + spec.workdir;
+  auto text = "working directory " + cut_text(spec.workdir, named_bytes);
   auto where = " on " + std::string(node.empty() ? "this node" : node);
   if (error == ENOENT) return text + " does not exist" + where;
   return text + " cannot be entered" + where + ": " + std::strerror(error);
@@ -193,8 +196,9 @@ std::string describe_failure(const TaskSpec& spec, StepResult failure) {
     return describe_workdir(spec, failure.error);
   }
   if (failure.step != Step::command) return describe(failure);
-  const auto& name = spec.argv.front();
-  if (failure.error == ENOENT && name.find('/') == std::string::npos) {
+  const auto& given = spec.argv.front();
+  const auto name = cut_text(given, named_bytes);
+  if (failure.error == ENOENT && given.find('/') == std::string::npos) {
     std::string path = "the default path";
     for (const auto& entry : spec.env) {
       if (entry.starts_with("PATH=")) path = entry;
@@ -233,9 +237,10 @@ void Supervisor::on_reports() {
           task->told_started = true;
           if (report.value != 0) {
             task->in_scratch = true;
-            task->note = describe_workdir(task->spec, report.error) +
-                         "; the task runs in " + scratch_path +
-                         ", which is private and temporary";
+            task->note = cut_text(describe_workdir(task->spec, report.error) +
+                                      "; the task runs in " + scratch_path +
+                                      ", which is private and temporary",
+                                  task_text_bytes_max);
             write_note(*task);
           }
           task->drop_strings();
