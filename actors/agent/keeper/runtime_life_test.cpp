@@ -1,5 +1,8 @@
 // How tasks begin and end, and what is told about it.
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -8,6 +11,7 @@
 #include "actors/agent/keeper/runtime_fixture.hpp"
 #include "actors/agent/keeper/server.hpp"
 #include "actors/agent/keeper/supervisor.hpp"
+#include "actors/agent/keeper/supervisor_task.hpp"
 
 namespace reeve::keeper::test {
 namespace {
@@ -326,6 +330,20 @@ BOOST_AUTO_TEST_CASE(a_list_of_many_tasks_comes_in_several_messages) {
   auto listed = client().list();
   BOOST_REQUIRE(listed);
   BOOST_CHECK_EQUAL(listed->size(), listed_per_frame_max + 1);
+}
+
+// The keeper's loop would hear of what it has closed until the removal ends.
+BOOST_AUTO_TEST_CASE(a_removal_holds_no_descriptor_of_the_keeper) {
+  const auto tree = directory() + "/tree";
+  std::filesystem::create_directory(tree);
+  const int pid = ::fork();
+  if (pid == 0) {
+    const int held = ::open(directory().c_str(), O_PATH | O_DIRECTORY);
+    // Nobody finds a way through what is closed.
+    remove_tree_and_exit("/proc/self/fd/" + std::to_string(held) + "/tree");
+  }
+  ::waitpid(pid, nullptr, 0);
+  BOOST_CHECK(std::filesystem::exists(tree));
 }
 
 BOOST_AUTO_TEST_CASE(one_stream_gives_a_bounded_piece_at_a_time) {

@@ -3,6 +3,7 @@
 #include <ftw.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -54,6 +55,9 @@ void log_line(const std::string& text) {
 }
 
 void remove_tree_and_exit(const std::string& path) {
+  // The loop would hear of the ends of pipes and connections that the keeper
+  // has closed, again and again, while somebody holds them.
+  ::syscall(SYS_close_range, STDERR_FILENO + 1, ~0u, 0);
   constexpr int descriptors_max = 16;
   ::nftw(path.c_str(), remove_one, descriptors_max,
          FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
