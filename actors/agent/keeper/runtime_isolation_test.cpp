@@ -1,6 +1,7 @@
 // What a task can use, see and do, and what it cannot.
 #include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 #include "actors/agent/keeper/ending.hpp"
 #include "actors/agent/keeper/files.hpp"
 #include "actors/agent/keeper/runtime_fixture.hpp"
+#include "actors/agent/keeper/sandbox.hpp"
 
 namespace reeve::keeper::test {
 namespace {
@@ -466,6 +468,36 @@ BOOST_AUTO_TEST_CASE(no_descriptor_of_the_keeper_is_inherited) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+std::uint64_t namespace_of(int fd) {
+  struct stat facts {};
+  BOOST_REQUIRE_EQUAL(::fstat(fd, &facts), 0);
+  return facts.st_ino;
+}
+
+// The kernel tells of a change once.
+BOOST_AUTO_TEST_CASE(mounts_that_changed_are_not_forgotten_when_a_root_fails,
+                     *boost::unit_test::precondition(as_root)) {
+  const TempDirectory temp;
+  const auto hidden = temp.path() + "/hidden";
+  const auto place = temp.path() + "/place";
+  std::filesystem::create_directory(hidden);
+  std::filesystem::create_directory(place);
+  RootTemplate root({hidden});
+  auto first = root.current();
+  BOOST_REQUIRE_MESSAGE(first, first.error().text);
+  const auto before = namespace_of(*first);
+  BOOST_REQUIRE_EQUAL(::mount("m", place.c_str(), "tmpfs", 0, ""), 0);
+  std::filesystem::remove(hidden);
+  std::ofstream(hidden).close();  // cannot be covered by a directory
+  BOOST_CHECK(!root.current());
+  std::filesystem::remove(hidden);
+  std::filesystem::create_directory(hidden);
+  auto later = root.current();
+  BOOST_CHECK_EQUAL(::umount(place.c_str()), 0);
+  BOOST_REQUIRE_MESSAGE(later, later.error().text);
+  BOOST_CHECK_NE(namespace_of(*later), before);
+}
 
 }  // namespace
 }  // namespace reeve::keeper::test

@@ -237,15 +237,17 @@ RootTemplate::RootTemplate(std::vector<std::string> hidden)
       mountinfo_(::open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC)) {}
 
 bool RootTemplate::host_mounts_changed() {
-  // The kernel flags the file when the table of mounts changes.
+  // The kernel flags the file once for each change of the table of mounts.
   pollfd watched{mountinfo_.get(), POLLPRI, 0};
   return ::poll(&watched, 1, 0) > 0 && (watched.revents & POLLPRI) != 0;
 }
 
 Expected<int> RootTemplate::current() {
-  if (host_mounts_changed() || !mounts_) {
+  if (host_mounts_changed()) outdated_ = true;
+  if (outdated_) {
     auto built = build();
     if (!built) return tl::unexpected(built.error());
+    outdated_ = false;
   }
   return mounts_.get();
 }

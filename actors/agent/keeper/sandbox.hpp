@@ -29,7 +29,8 @@ class RootTemplate {
 
   std::vector<std::string> hidden_;
   Fd mountinfo_;
-  Fd mounts_;  // the namespace
+  Fd mounts_;             // the namespace
+  bool outdated_ = true;  // the host's mounts have changed since it was built
 };
 
 // The following run in a child that is alone in its address space.
