@@ -1,7 +1,9 @@
 #include "actors/agent/keeper_link.hpp"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -44,6 +46,7 @@ struct KeeperLink::State {
       : config(std::move(of)), handlers(std::move(to)) {
     wake.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     REEVE_CHECK(static_cast<bool>(wake), "the host gives no event descriptor");
+    config.connected = [this](int socket) { return hold(socket); };
     handler.started = [this](const keeper::Started& e) { said.push_back(e); };
     handler.start_failed = [this](const keeper::StartFailed& e) {
       said.push_back(e);
@@ -88,12 +91,36 @@ struct KeeperLink::State {
     return stopping;
   }
 
+  // A copy, since the client closes its own where it gives up.
+  bool hold(int socket) {
+    const std::lock_guard lock(mutex);
+    held.reset(::fcntl(socket, F_DUPFD_CLOEXEC, 0));
+    return !stopping;
+  }
+
+  void disconnect() {
+    client.reset();
+    const std::lock_guard lock(mutex);
+    held.reset();
+  }
+
+  // A keeper that is stopped takes and says nothing: whoever waits for it in
+  // the kernel hears that the connection is closed.
+  void stop() {
+    {
+      const std::lock_guard lock(mutex);
+      stopping = true;
+      if (held) ::shutdown(held.get(), SHUT_RDWR);
+    }
+    ring();
+  }
+
   Status connect();
   Status serve();
   void deliver();
   void run();
 
-  const keeper::ClientConfig config;
+  keeper::ClientConfig config;
   const Handlers handlers;
   keeper::Handler handler;
   keeper::Fd wake;
@@ -103,6 +130,7 @@ struct KeeperLink::State {
   std::mutex mutex;
   Orders orders;
   std::uint64_t connection = 0;  // counted
+  keeper::Fd held;               // the client's socket
   bool stopping = false;
   std::thread thread;
 };
@@ -150,7 +178,8 @@ void KeeperLink::State::run() {
   while (!stopped()) {
     auto status = client ? serve() : connect();
     if (!status) {
-      client.reset();
+      disconnect();
+      if (stopped()) break;
       // One sentence for each loss, not for each try.
       if (!std::exchange(told, true))
         said.push_back(KeeperLost{status.error()});
@@ -170,11 +199,7 @@ KeeperLink::KeeperLink(keeper::ClientConfig config, Handlers handlers)
 }
 
 KeeperLink::~KeeperLink() {
-  {
-    const std::lock_guard lock(state_->mutex);
-    state_->stopping = true;
-  }
-  state_->ring();
+  state_->stop();
   state_->thread.join();
 }
 

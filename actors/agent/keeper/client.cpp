@@ -161,6 +161,9 @@ Expected<Client> Client::try_open(const ClientConfig& config, bool& closed) {
     if (!socket && !started) return tl::unexpected(started.error());
   }
   if (!socket) return tl::unexpected(socket.error());
+  if (config.connected && !config.connected(socket->get())) {
+    return fail(Errc::unreachable, "the keeper is waited for no more");
+  }
   auto state = std::make_unique<State>();
   char real[PATH_MAX];
   state->directory = ::realpath(config.directory.c_str(), real)

@@ -22,6 +22,9 @@ struct ClientConfig {
   std::string program;    // of the keeper; empty: connect only, never start
   std::vector<std::string> hidden;  // directories that tasks must not see
   std::uint64_t kept_output_bytes_max = 0;  // of ended tasks; 0: as it is
+  // Gets each socket before anything is said on it; false: give up. Who copies
+  // the descriptor can shut it down from another thread, which ends every wait.
+  std::function<bool(int socket)> connected = {};
 };
 
 // What the keeper says. An empty function ignores.

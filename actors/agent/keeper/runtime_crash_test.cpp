@@ -10,6 +10,7 @@
 
 #include "actors/agent/keeper/ending.hpp"
 #include "actors/agent/keeper/runtime_fixture.hpp"
+#include "actors/agent/keeper/socket.hpp"
 #include "actors/agent/keeper/supervisor.hpp"
 
 namespace reeve::keeper::test {
@@ -118,6 +119,19 @@ BOOST_AUTO_TEST_CASE(a_stopped_keeper_is_killed_with_all_that_it_runs) {
   BOOST_CHECK_EQUAL(living_keeper(config().directory), 0);
   auto again = end_keeper(config());
   BOOST_CHECK(again && again->pid == 0);
+}
+
+BOOST_AUTO_TEST_CASE(who_finds_the_queue_of_a_stopped_keeper_full_is_told) {
+  ::kill(client().keeper_pid(), SIGSTOP);
+  std::vector<Fd> waiting;
+  auto next = connect_in(config().directory);
+  while (next && waiting.size() < 100) {
+    waiting.push_back(std::move(*next));
+    next = connect_in(config().directory);
+  }
+  ::kill(client().keeper_pid(), SIGCONT);
+  BOOST_REQUIRE(!next);
+  BOOST_CHECK(next.error().code == Errc::unreachable);
 }
 
 BOOST_AUTO_TEST_CASE(a_keeper_that_listens_ends_its_tasks_and_itself) {

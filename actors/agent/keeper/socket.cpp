@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -51,9 +52,17 @@ Expected<Fd> connect_in(const std::string& directory) {
   }
   Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   auto address = address_in(at.get());
-  if (!socket ||
+  // A keeper that is stopped takes nobody from its queue, which fills up.
+  const timeval patience{1, 0};
+  const timeval for_ever{0, 0};
+  const auto wait = [&](const timeval& time) {
+    return ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &time,
+                        sizeof time) == 0;
+  };
+  if (!socket || !wait(patience) ||
       ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address),
-                sizeof address) != 0) {
+                sizeof address) != 0 ||
+      !wait(for_ever)) {
     return fail(Errc::unreachable,
                 "no keeper at " + path + ": " + std::strerror(errno));
   }
