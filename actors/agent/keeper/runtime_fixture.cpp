@@ -7,7 +7,6 @@
 
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 
 #include "actors/agent/keeper/files.hpp"
 
@@ -146,9 +145,10 @@ std::vector<int> pids_with(const std::string& word) {
   std::vector<int> pids;
   DIR* proc = ::opendir("/proc");
   while (auto* entry = ::readdir(proc)) {
-    std::ifstream in(std::string("/proc/") + entry->d_name + "/cmdline");
-    std::string line((std::istreambuf_iterator<char>(in)), {});
-    if (line.find(word) == line.npos) continue;
+    // One that has just ended cannot be read any more.
+    const auto line =
+        read_file(std::string("/proc/") + entry->d_name + "/cmdline");
+    if (!line || line->find(word) == line->npos) continue;
     pids.push_back(static_cast<int>(to_number(entry->d_name)));
   }
   ::closedir(proc);
