@@ -57,10 +57,14 @@ Errc code_of(int status) {
   return Errc::io;
 }
 
-// How the daemon ended, if it did.
-std::optional<Error> end_of(pid_t child) {
+// How the daemon ended, if it did. Of one that is no child of ours the kernel
+// does not tell; it wrote itself down before it was found.
+std::optional<Error> end_of(const Context& context, pid_t daemon) {
   int status = 0;
-  if (::waitpid(child, &status, WNOHANG) != child) return std::nullopt;
+  const pid_t ended = ::waitpid(daemon, &status, WNOHANG);
+  if (ended < 0 && !has_begun(context, daemon))
+    return Error{Errc::unreachable, "while it was waited for"};
+  if (ended != daemon) return std::nullopt;
   return Error{code_of(status),
                WIFSIGNALED(status)
                    ? fmt::format("by signal {}", WTERMSIG(status))
@@ -69,15 +73,15 @@ std::optional<Error> end_of(pid_t child) {
 
 }  // namespace
 
-Status wait_ready(const Context& context, const Config& config, pid_t child,
+Status wait_ready(const Context& context, const Config& config, pid_t daemon,
                   Interrupts& interrupts) {
   string waits;
   Progress progress(context.quiet);
   const std::uint64_t begun = monotonic_ns();
   for (;;) {
-    if (has_begun(context, child)) {
+    if (has_begun(context, daemon)) {
       if (config.role != Config::Role::cell) return {};
-      if (answers(context, config, child).value_or(false)) return {};
+      if (answers(context, config, daemon).value_or(false)) return {};
       if (!config.manager.members.empty()) {
         waits = fmt::format("; {} waits for {}", config.manager.name,
                             majority_of(config));
@@ -87,7 +91,7 @@ Status wait_ready(const Context& context, const Config& config, pid_t child,
         }
       }
     }
-    if (const auto end = end_of(child)) {
+    if (const auto end = end_of(context, daemon)) {
       progress.clear();
       return fail(end->code,
                   fmt::format("the daemon ended {}; its last words, from {}:"
@@ -100,15 +104,13 @@ Status wait_ready(const Context& context, const Config& config, pid_t child,
       return fail(Errc::unreachable,
                   fmt::format("the daemon, pid {}, does not serve after {}; "
                               "its log is {}",
-                              child, format_duration(waited),
+                              daemon, format_duration(waited),
                               daemon_log_file(context.data).string()));
     if (waited > 1'000'000'000 && progress.due())
       progress.show(
           fmt::format("starting, {}{}", format_duration(waited), waits));
-    if (interrupts.wait(ready_pause_ms) != 0) {
-      ::kill(child, SIGTERM);
+    if (interrupts.wait(ready_pause_ms) != 0)
       return fail(Errc::io, "interrupted before the cell served");
-    }
   }
 }
 
@@ -127,7 +129,8 @@ Expected<pid_t> bring_up(const Context& context, const DaemonStart& start,
                       good.error().text));
     return child;
   }
-  ::kill(*child, SIGTERM);
+  // One that has ended is reaped: its number may be another's.
+  if (::waitpid(*child, nullptr, WNOHANG) == 0) ::kill(*child, SIGTERM);
   return tl::unexpected(good.error());
 }
 

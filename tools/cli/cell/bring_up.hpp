@@ -11,12 +11,13 @@
 namespace reeve::tools {
 
 // Waits until `daemon` serves: a cell answers, a node has reached its cell, of
-// several managers one leads. An
-// interrupt ends a daemon that does not serve yet.
+// several managers one leads. The daemon is left as it is, after an interrupt,
+// too: it may be one that was found and has tasks.
 Status wait_ready(const Context& context, const Config& config, pid_t daemon,
                   Interrupts& interrupts);
 
-// The daemon that `start` describes, once it serves.
+// The daemon that `start` describes, once it serves. One that does not, or is
+// not waited for after an interrupt, is ended.
 Expected<pid_t> bring_up(const Context& context, const DaemonStart& start,
                          const Config& config, Interrupts& interrupts);
 

@@ -1,0 +1,76 @@
+"""A command that is told to end while it waits: it ends soon, whatever it waits
+for, and nothing else ends with it."""
+import os
+import signal
+import sys
+import time
+
+import cell as cells
+from cell import CellTest
+
+# From a signal to the end of the command, on a busy machine.
+SOON_S = 3 * cells.SLOWNESS
+
+
+class InterruptsTest(CellTest):
+    def setUp(self):
+        self.pid = self.cell.daemon_pid()
+        self.session = self.cell.submit("--", "sleep", "86400")
+        self.task = self.cell.await_state(
+            self.session, "running")["tasks"][0]["pid"]
+        self.addCleanup(self.end)
+
+    def end(self):
+        os.kill(self.pid, signal.SIGCONT)
+        self.assertEqual(self.pid, self.cell.daemon_pid())
+        self.assertTrue(cells.is_running(self.task))
+        self.cell.reeve("cancel", self.session)
+        self.cell.await_state(self.session, "cancelled")
+
+    def silence(self):
+        """The daemon lives and does not answer; end() wakes it."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def ended(self, child, number, seconds=SOON_S):
+        """How it went on after the signal."""
+        begun = time.monotonic()
+        child.send_signal(number)
+        done = self.cell.finish(child)
+        self.assertLess(time.monotonic() - begun, seconds, done)
+        return done
+
+    def test_up_of_a_running_cell_leaves_it_when_it_is_interrupted(self):
+        for number in (signal.SIGINT, signal.SIGHUP):
+            with self.subTest(signal=number):
+                self.silence()
+                child = self.cell.start("up", "--detach")
+                time.sleep(1)
+                done = self.ended(child, number)
+                self.assertEqual(1, done.code, done)
+                self.assertIn("interrupted", done.err)
+                os.kill(self.pid, signal.SIGCONT)
+                self.cell.reeve("run", "--", "true")
+                self.assertEqual(self.pid, self.cell.daemon_pid())
+                self.assertTrue(cells.is_running(self.task))
+
+    def test_up_ends_with_the_daemon_that_it_waits_for(self):
+        other = cells.Cell()
+        try:
+            other.up()
+            pid = other.daemon_pid()
+            os.kill(pid, signal.SIGSTOP)
+            child = other.start("up", "--detach")
+            time.sleep(1)
+            os.kill(pid, signal.SIGKILL)
+            begun = time.monotonic()
+            done = other.finish(child)
+            self.assertLess(time.monotonic() - begun, 10 * cells.SLOWNESS)
+            self.assertEqual(5, done.code, done)
+            self.assertIn("the daemon ended", done.err)
+        finally:
+            self.assertEqual([], other.stop())
+        other.remove()
+
+
+if __name__ == "__main__":
+    sys.exit(cells.main())
