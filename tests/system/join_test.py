@@ -24,6 +24,7 @@ listen = "198.51.100.1:4222"
 JOIN_S_MAX = 5 * cells.SLOWNESS
 # With which reeved ends where it was removed.
 REMOVED = 7
+BLOCK_BYTES = 4096
 
 
 def fields_of(token):
@@ -143,6 +144,33 @@ class JoinTest(unittest.TestCase):
         self.head.reeve("wait", one)
         self.assertEqual("done\n", self.head.reeve("logs", one).out)
         self.assertEqual(1, self.head.show(one)["attempt"])
+
+    def test_a_join_that_a_full_disk_cut_short_is_done_again(self):
+        node = self.hosts.add("n1", disk_mib=8)
+        node.empty()
+        token = self.token("--role", "agent")
+        # In no directory, as if another program had taken the room.
+        with open(node.filler, "wb", buffering=0) as file:
+            os.unlink(node.filler)
+            size = os.statvfs(node.data).f_bavail * BLOCK_BYTES
+            os.posix_fallocate(file.fileno(), 0, size)
+            for blocks in (1, 2):
+                file.truncate(size - blocks * BLOCK_BYTES)
+                done = node.reeve("join", token, "--name", "n1", code=None)
+                self.assertIn("No space left", done.err)
+                self.assertFalse(os.path.exists(
+                    os.path.join(node.data, "cell.toml")))
+                refused = node.reeve("up", "--detach", code=6)
+                self.assertIn("no cell", refused.err)
+        self.assertEqual(["agent-n1"], [one["principal"] for one in
+                         self.head.reeve("members", "--json").json()])
+        # One that was killed leaves what it had begun.
+        begun = os.path.join(node.data, "cell.toml.4711")
+        open(begun, "w", encoding="utf-8").close()
+        node.reeve("join", token, "--name", "n1")
+        self.assertFalse(os.path.exists(begun))
+        self.await_node("n1")
+        self.head.reeve("run", "--on-node", "n1", "--", "true")
 
     def test_a_daemon_waits_for_its_cell_and_for_a_link(self):
         node = self.join("n1")

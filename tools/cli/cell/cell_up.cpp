@@ -6,10 +6,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
 
+#include "bus/private_file.hpp"
 #include "cluster/units.hpp"
 #include "store/layout.hpp"
 #include "tools/cli/cell.hpp"
@@ -36,11 +34,6 @@ constexpr int join_pause_ms = 5;
 constexpr const char* cell_file_text =
     "# This directory holds a Reeve cell. These are the settings of its\n"
     "# daemon; \"reeve config check\" explains them.\n";
-
-Status io_error(const char* what, const fs::path& path) {
-  return fail(Errc::io, fmt::format("cannot {} {}: {}", what, path.string(),
-                                    std::strerror(errno)));
-}
 
 // Empty, or with a log of ours: others, too, call something "log".
 bool may_become_cell(const fs::path& data) {
@@ -70,10 +63,7 @@ Status prepare_data(const fs::path& data) {
                             "directory with --data",
                             data.string()));
   ::chmod(data.c_str(), 0700);
-  std::ofstream out(cell_file(data));
-  out << cell_file_text;
-  if (!out.flush()) return io_error("write", cell_file(data));
-  return {};
+  return bus::write_private_file(cell_file(data), cell_file_text);
 }
 
 // Nothing: the node is there. Else what the cell says of it.

@@ -46,7 +46,8 @@ std::filesystem::path credentials_file(const std::filesystem::path& data,
 std::filesystem::path unit_file(const Context& context);
 
 // Settings and unit of a node, or the settings of a user. The package's unit is
-// left as it is.
+// left as it is. The settings come last and whole or not at all: by them the
+// directory is of a cell.
 Status write_host_files(const Context& context, const JoinedHost& host);
 void remove_host_files(const std::filesystem::path& data, Config::Role role);
 

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <iostream>
 
 #include "bus/connect_error.hpp"
@@ -127,10 +128,22 @@ Expected<JoinedHost> host_of(const JoinToken& token,
   return host;
 }
 
-// What a manager's join writes before its settings.
-bool is_authority(const fs::path& file, Config::Role role) {
-  return role == Config::Role::cell &&
-         (file.filename() == "ca.pem" || file.filename() == "ca.key");
+// What a join writes before its settings, the last of all.
+std::vector<fs::path> first_files(const Context& context, Config::Role role) {
+  std::vector<fs::path> out{credentials_file(context.data, role)};
+  if (role != Config::Role::user) out.push_back(unit_file(context));
+  if (role == Config::Role::cell)
+    for (const char* name : {"ca.pem", "ca.key"})
+      out.push_back(context.data / "bus" / name);
+  return out;
+}
+
+// Where write_private_file has the beginning of one that it was not to finish.
+bool is_begun(const fs::path& file, const fs::path& whole) {
+  const string& text = file.native();
+  const string before = whole.native() + ".";
+  return text.size() > before.size() && text.starts_with(before) &&
+         text.find_first_not_of("0123456789", before.size()) == string::npos;
 }
 
 // A cell that this host has left leaves what its tasks wrote.
@@ -141,8 +154,30 @@ string occupied(const fs::path& file) {
       file.string(), file.parent_path().string());
 }
 
+// What does not come of a join is in the way; what one that was cut short has
+// only begun is removed.
+Status check_empty(const fs::path& directory, const fs::path& passed_over,
+                   const std::vector<fs::path>& files) {
+  std::error_code broken;
+  std::vector<fs::path> begun;
+  for (const auto& entry : fs::directory_iterator(directory, broken)) {
+    const fs::path& found = entry.path();
+    if (found == passed_over ||
+        std::find(files.begin(), files.end(), found) != files.end())
+      continue;
+    if (std::none_of(files.begin(), files.end(), [&](const fs::path& file) {
+          return is_begun(found, file);
+        }))
+      return fail(Errc::usage, occupied(found));
+    begun.push_back(found);
+  }
+  for (const fs::path& file : begun) fs::remove(file, broken);
+  return {};
+}
+
 // An empty directory, or that of a join which was cut short.
-Status prepare(const fs::path& data, Config::Role role) {
+Status prepare(const Context& context, Config::Role role) {
+  const fs::path& data = context.data;
   std::error_code broken;
   fs::create_directories(data / "bus", broken);
   if (broken)
@@ -157,14 +192,11 @@ Status prepare(const fs::path& data, Config::Role role) {
                 fmt::format("{} is of a cell already; name another directory "
                             "with --data, or leave that cell (reeve leave)",
                             data.string()));
-  for (const auto& entry : fs::directory_iterator(data, broken))
-    if (entry.path() != data / "bus")
-      return fail(Errc::usage, occupied(entry.path()));
-  const auto own = credentials_file(data, role);
-  for (const auto& entry : fs::directory_iterator(data / "bus", broken))
-    if (entry.path() != own && !is_authority(entry.path(), role))
-      return fail(Errc::usage, occupied(entry.path()));
-  return {};
+  auto files = first_files(context, role);
+  files.push_back(cell_file(data));
+  auto good = check_empty(data, data / "bus", files);
+  if (good) good = check_empty(data / "bus", {}, files);
+  return good;
 }
 
 // Kept before the cell is asked: an answer that is lost costs nothing, the same
@@ -268,7 +300,7 @@ Result command_join(const Context& context, const Arguments& arguments) {
   const auto host = host_of(*token, arguments);
   if (!host) return tl::unexpected(host.error());
   const string principal = cluster::principal_of(token->role, host->name);
-  if (auto good = prepare(context.data, host->role); !good)
+  if (auto good = prepare(context, host->role); !good)
     return tl::unexpected(good.error());
   // One of the first managers asks nobody.
   auto joined = token->id == 0
