@@ -172,6 +172,21 @@ class JoinTest(unittest.TestCase):
         self.await_node("n1")
         self.head.reeve("run", "--on-node", "n1", "--", "true")
 
+    def test_a_host_whose_daemon_was_killed_leaves_nothing_running(self):
+        node = self.join("n1")
+        self.await_node("n1")
+        one = self.head.submit("--on-node", "n1", "--", "sleep", "600")
+        pid = self.head.await_state(one, "running")["tasks"][0]["pid"]
+        keeper = node.keeper_pid()
+        node.kill_daemon()
+        self.await_node("n1", "lost")
+        self.head.await_state(one, "failed")
+        self.assertTrue(cells.is_running(pid))
+        node.reeve("leave")
+        self.assertFalse(cells.is_running(pid))
+        self.assertFalse(cells.is_running(keeper))
+        self.assertEqual(set(), cells.processes_of(node.data))
+
     def test_a_daemon_waits_for_its_cell_and_for_a_link(self):
         node = self.join("n1")
         self.await_node("n1")

@@ -5,31 +5,16 @@
 #include "bus/server.hpp"
 #include "cluster/units.hpp"
 #include "tools/cli/cell/daemon.hpp"
+#include "tools/cli/cell/left_keeper.hpp"
 #include "tools/cli/handlers.hpp"
-#include "tools/config/config.hpp"
 
 namespace reeve::tools {
 namespace {
 
 using std::string;
-namespace fs = std::filesystem;
 
 // More than the daemon gives its tasks, its keeper and its log together.
 constexpr std::uint64_t down_timeout_ns = 90'000'000'000;
-
-// As the daemon has it, whichever settings it had. Without its record those of
-// the cell count; if they do not load they have no say here.
-keeper::ClientConfig keeper_of(const Context& context) {
-  keeper::ClientConfig out;
-  auto directory = recorded_runtime_dir(context.data);
-  if (!directory)
-    if (const auto config = load_config(cell_file(context.data)))
-      directory = config->agent.runtime_dir;
-  out.directory = directory.value_or("");
-  if (out.directory.empty()) out.directory = (context.data / "node").string();
-  out.program = (context.programs / "reeve-keeper").string();
-  return out;
-}
 
 // What runs of a cell, by pid; 0: nothing.
 struct Parts {

@@ -8,9 +8,11 @@
 
 #include <fstream>
 
+#include "actors/agent/keeper/ending.hpp"
 #include "bus/private_file.hpp"
 #include "tools/cli/cell.hpp"
 #include "tools/cli/cell/bring_up.hpp"
+#include "tools/cli/cell/left_keeper.hpp"
 #include "tools/cli/handlers.hpp"
 #include "tools/program.hpp"
 
@@ -185,7 +187,9 @@ Expected<Started> start_node(const Context& context, Interrupts& interrupts) {
   return Started::here;
 }
 
-Status stop_node(const Context& context) {
+namespace {
+
+Status stop_node_daemon(const Context& context) {
   if (systemd_runs() && system_unit_is_ours(context)) {
     auto done = systemctl({"disable", "--now", unit_name});
     if (is_packaged(context)) return done;
@@ -201,3 +205,14 @@ Status stop_node(const Context& context) {
 }
 
 }  // namespace reeve::tools
+}  // namespace
+
+Status stop_node(const Context& context) {
+  const auto keeper = keeper_of(context);
+  if (auto stopped = stop_node_daemon(context); !stopped) return stopped;
+  // A daemon that was killed has left it, with the tasks.
+  const auto ended = keeper::end_keeper(keeper);
+  if (!ended) return tl::unexpected(ended.error());
+  return {};
+}
+

@@ -54,6 +54,7 @@ void remove_host_files(const std::filesystem::path& data, Config::Role role);
 // How the daemon of a node was started.
 enum class Started { by_systemd, here };
 Expected<Started> start_node(const Context& context, Interrupts& interrupts);
+// The daemon and all that runs under the node's keeper.
 Status stop_node(const Context& context);
 
 }  // namespace reeve::tools
