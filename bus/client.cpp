@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include "bus/connection.hpp"
-#include "bus/retry.hpp"
 #include "schema/wire.hpp"
 
 namespace reeve::bus {
@@ -19,11 +18,19 @@ bool is(Bytes bytes, int) {
 }  // namespace
 
 Client::Client(Connection& connection, Subjects subjects, std::string principal,
-               RetryOptions retry)
+               RetryOptions retry, GivenUp is_given_up)
     : connection_(connection),
       subjects_(std::move(subjects)),
       principal_(std::move(principal)),
-      retry_(retry) {}
+      retry_(retry),
+      is_given_up_(is_given_up) {}
+
+Expected<Buffer> Client::ask(
+    std::string_view subject, Bytes data, std::chrono::milliseconds timeout,
+    const std::function<bool(Bytes, int)>& acceptable) {
+  return request_until_answered(connection_, subject, data, timeout, retry_,
+                                acceptable, is_given_up_);
+}
 
 Expected<Buffer> Client::command(Bytes command,
                                  std::chrono::milliseconds timeout) {
@@ -51,43 +58,38 @@ Expected<Buffer> Client::command(Bytes command, std::string_view kind,
            reply->command_id()->low() == id.low() &&
            speaks_for_all(*reply, sendings);
   };
-  return request_until_answered(connection_,
-                                subjects_.command(principal_, kind), aligned,
-                                timeout, retry_, acceptable);
+  return ask(subjects_.command(principal_, kind), aligned, timeout, acceptable);
 }
 
 Expected<Buffer> Client::query(Bytes query, std::chrono::milliseconds timeout) {
   const auto first = std::min(timeout, leader_wait);
   auto answer =
-      request_until_answered(connection_, subjects_.query(principal_), query,
-                             first, retry_, is<schema::Answer>);
-  if (answer || answer.error().code != Errc::unreachable || first == timeout)
+      ask(subjects_.query(principal_), query, first, is<schema::Answer>);
+  if (answer || answer.error().code != Errc::unreachable || first == timeout ||
+      (is_given_up_ != nullptr && is_given_up_()))
     return answer;
-  auto other =
-      request_until_answered(connection_, subjects_.standby(principal_), query,
-                             timeout - first, retry_, is<schema::Answer>);
+  auto other = ask(subjects_.standby(principal_), query, timeout - first,
+                   is<schema::Answer>);
   if (!other) answer.error().text += " (nor does another manager)";
   return other ? other : answer;
 }
 
 Expected<Buffer> Client::log_read(Bytes read,
                                   std::chrono::milliseconds timeout) {
-  return request_until_answered(connection_, subjects_.log_read(), read,
-                                timeout, retry_, is<schema::LogChunk>);
+  return ask(subjects_.log_read(), read, timeout, is<schema::LogChunk>);
 }
 
 Expected<Buffer> Client::log_head(std::chrono::milliseconds timeout) {
   flatbuffers::FlatBufferBuilder builder;
   const Bytes read =
       schema::finish(builder, schema::LogReadBuilder(builder).Finish());
-  return request_until_answered(connection_, subjects_.log_head(), read,
-                                timeout, retry_, is<schema::LogChunk>);
+  return ask(subjects_.log_head(), read, timeout, is<schema::LogChunk>);
 }
 
 Expected<Buffer> Client::output(std::string_view agent, Bytes read,
                                 std::chrono::milliseconds timeout) {
-  return request_until_answered(connection_, subjects_.agent(agent, "output"),
-                                read, timeout, retry_, is<schema::OutputChunk>);
+  return ask(subjects_.agent(agent, "output"), read, timeout,
+             is<schema::OutputChunk>);
 }
 
 }  // namespace reeve::bus

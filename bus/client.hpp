@@ -4,11 +4,13 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <string>
 #include <string_view>
 
 #include "bus/backoff.hpp"
 #include "bus/buffer.hpp"
+#include "bus/retry.hpp"
 #include "bus/subject.hpp"
 #include "cluster/error.hpp"
 
@@ -23,8 +25,9 @@ class Client {
  public:
   // `connection` outlives the client. `principal` is whom its credentials
   // name; only under that name may it send.
+  // A wait that `is_given_up` says so of ends as if its time were over.
   Client(Connection& connection, Subjects subjects, std::string principal,
-         RetryOptions retry = {});
+         RetryOptions retry = {}, GivenUp is_given_up = nullptr);
 
   // `command` is a finished schema::Command. Returns its schema::Reply,
   // verified; a rejection is a reply too. Errc::unreachable after `timeout`:
@@ -52,10 +55,15 @@ class Client {
   const RetryOptions& retry() const { return retry_; }
 
  private:
+  Expected<Buffer> ask(std::string_view subject, Bytes data,
+                       std::chrono::milliseconds timeout,
+                       const std::function<bool(Bytes, int)>& acceptable);
+
   Connection& connection_;
   Subjects subjects_;
   std::string principal_;
   RetryOptions retry_;
+  GivenUp is_given_up_;
 };
 
 }  // namespace reeve::bus

@@ -96,6 +96,42 @@ BOOST_AUTO_TEST_CASE(an_unanswered_command_is_sent_again_with_its_id) {
   BOOST_TEST(manager.decided() == 1u);
 }
 
+std::atomic<bool> nobody_wants_it{false};
+
+BOOST_AUTO_TEST_CASE(a_command_that_is_given_up_ends_after_a_last_wait) {
+  Cell cell;
+  auto user = cell.connect(Role::user);
+  Client client(*user, cell.subjects, "local", eager,
+                [] { return nobody_wants_it.load(); });
+  nobody_wants_it = false;
+  std::thread interrupt([] {
+    std::this_thread::sleep_for(milliseconds(100));
+    nobody_wants_it = true;
+  });
+  const auto begun = std::chrono::steady_clock::now();
+  const auto reply = client.command(make_command(5), patience);
+  const auto took = std::chrono::steady_clock::now() - begun;
+  interrupt.join();
+  BOOST_REQUIRE(!reply.has_value());
+  BOOST_TEST((reply.error().code == Errc::unreachable));
+  BOOST_TEST(reply.error().text.find("given up") != std::string::npos);
+  BOOST_TEST((took >= given_up_wait));
+  BOOST_TEST((took < patience / 2));
+}
+
+BOOST_AUTO_TEST_CASE(an_answer_on_its_way_counts_though_it_is_given_up) {
+  Cell cell;
+  auto daemon = cell.connect(Role::daemon);
+  auto user = cell.connect(Role::user);
+  Manager manager(*daemon, cell.subjects, 1);
+  nobody_wants_it = true;
+  Client client(*user, cell.subjects, "local", eager,
+                [] { return nobody_wants_it.load(); });
+  const auto reply = client.command(make_command(5), patience);
+  BOOST_REQUIRE(reply.has_value());
+  BOOST_TEST(sequence_of(*reply) == 1u);
+}
+
 BOOST_AUTO_TEST_CASE(a_command_waits_for_a_manager_that_comes_late) {
   Cell cell;
   auto daemon = cell.connect(Role::daemon);

@@ -16,6 +16,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+// Between looks whether a request is given up.
+constexpr std::chrono::milliseconds give_up_pause{50};
+
 // What arrived on the reply subject and was not looked at yet.
 struct Inbox {
   // A flood of answers to one request is no reason to hold them all.
@@ -43,8 +46,12 @@ struct Inbox {
 
 class Request {
  public:
-  Request(Connection& connection, std::string_view subject, Bytes data)
-      : connection_(connection), subject_(subject), data_(data) {}
+  Request(Connection& connection, std::string_view subject, Bytes data,
+          GivenUp is_given_up)
+      : connection_(connection),
+        subject_(subject),
+        data_(data),
+        is_given_up_(is_given_up) {}
   ~Request() {
     if (!reply_.empty()) connection_.close_reply(reply_);
   }
@@ -55,18 +62,18 @@ class Request {
         subject_, [inbox = inbox_](const Message& m) { inbox->put(m); });
     if (!reply) return tl::unexpected(reply.error());
     reply_ = *reply;
-    const auto deadline = Clock::now() + timeout;
+    deadline_ = Clock::now() + timeout;
     std::string why = "no answer";
     int sent = 0;
-    while (Clock::now() < deadline) {
+    while (Clock::now() < deadline_) {
       auto status = connection_.publish_request(subject_, reply_, data_);
       ++sent;
       if (!status && status.error().code == Errc::usage)
         return tl::unexpected(status.error());
       if (!status) why = status.error().text;
       const auto due =
-          std::min(deadline, Clock::now() + backoff.next(random_jitter()));
-      while (auto message = inbox_->take_until(due)) {
+          std::min(deadline_, Clock::now() + backoff.next(random_jitter()));
+      while (auto message = take_until(due)) {
         if (message->delivery == Delivery::forbidden)
           return fail(
               Errc::rejected,
@@ -80,6 +87,11 @@ class Request {
         }
       }
     }
+    if (given_up_)
+      return fail(Errc::unreachable,
+                  fmt::format("the wait for an answer on {} was given up ({} "
+                              "sendings): {}",
+                              subject_, sent, why));
     return fail(Errc::unreachable,
                 fmt::format("no answer on {} within {} ms ({} sendings): {}; "
                             "is the daemon running?",
@@ -87,9 +99,28 @@ class Request {
   }
 
  private:
+  // What comes until `due`; the deadline is near once it is given up.
+  std::optional<Message> take_until(Clock::time_point due) {
+    for (;;) {
+      if (is_given_up_ != nullptr && !given_up_ && is_given_up_()) {
+        given_up_ = true;
+        deadline_ = std::min(deadline_, Clock::now() + given_up_wait);
+      }
+      const auto last = std::min(due, deadline_);
+      const auto until = is_given_up_ == nullptr || given_up_
+                             ? last
+                             : std::min(last, Clock::now() + give_up_pause);
+      if (auto message = inbox_->take_until(until)) return message;
+      if (until == last) return std::nullopt;
+    }
+  }
+
   Connection& connection_;
   const std::string_view subject_;
   const Bytes data_;
+  const GivenUp is_given_up_;
+  Clock::time_point deadline_;
+  bool given_up_ = false;
   const std::shared_ptr<Inbox> inbox_ = std::make_shared<Inbox>();
   std::string reply_;
 };
@@ -104,8 +135,8 @@ bool speaks_for_all(const schema::Reply& reply, int sendings) {
 Expected<Buffer> request_until_answered(
     Connection& connection, std::string_view subject, Bytes data,
     std::chrono::milliseconds timeout, const RetryOptions& retry,
-    const std::function<bool(Bytes, int)>& acceptable) {
-  return Request(connection, subject, data)
+    const std::function<bool(Bytes, int)>& acceptable, GivenUp is_given_up) {
+  return Request(connection, subject, data, is_given_up)
       .run(timeout, Backoff(retry), acceptable);
 }
 

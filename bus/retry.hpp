@@ -25,12 +25,20 @@ inline constexpr const char* unread_rule = "mailbox_messages_max";
 // have been sent before, and that sending may be in the queue.
 bool speaks_for_all(const schema::Reply& reply, int sendings);
 
-// Blocks. Errc::unreachable after `timeout`, Errc::rejected at once when the
-// server forbids the subject. Answers that `acceptable(bytes, sendings so far)`
-// refuses are ignored.
+// Looked at while an answer is waited for: whether nobody wants it any more.
+using GivenUp = bool (*)();
+
+// How long a request that is given up is waited for all the same: its answer
+// may be on its way.
+inline constexpr std::chrono::milliseconds given_up_wait{500};
+
+// Blocks. Errc::unreachable after `timeout`, or when it is given up,
+// Errc::rejected at once when the server forbids the subject. Answers that
+// `acceptable(bytes, sendings so far)` refuses are ignored.
 Expected<Buffer> request_until_answered(
     Connection& connection, std::string_view subject, Bytes data,
     std::chrono::milliseconds timeout, const RetryOptions& retry,
-    const std::function<bool(Bytes, int)>& acceptable);
+    const std::function<bool(Bytes, int)>& acceptable,
+    GivenUp is_given_up = nullptr);
 
 }  // namespace reeve::bus

@@ -71,6 +71,45 @@ class InterruptsTest(CellTest):
             self.assertEqual([], other.stop())
         other.remove()
 
+    def test_run_is_left_at_the_second_interrupt_though_nobody_answers(self):
+        child = self.cell.start("run", "--", "sh", "-c",
+                                "echo ready; sleep 600")
+        self.assertEqual("ready\n", child.stdout.readline())
+        self.silence()
+        child.send_signal(signal.SIGINT)
+        time.sleep(1)
+        self.assertIsNone(child.poll())
+        done = self.ended(child, signal.SIGINT)
+        self.assertEqual(130, done.code, done)
+        self.assertIn("has not said that it cancels", done.err)
+        # It was asked to, and does once it can.
+        os.kill(self.pid, signal.SIGCONT)
+        name = done.err.partition("cancelling ")[2].split()[0]
+        self.cell.await_state(name, "cancelled")
+
+    def test_a_submission_that_nobody_answers_can_be_interrupted(self):
+        self.silence()
+        child = self.cell.start("run", "--", "true")
+        time.sleep(1)
+        done = self.ended(child, signal.SIGINT)
+        self.assertEqual(-signal.SIGINT, done.code, done)
+        self.assertIn("interrupted before the cell answered", done.err)
+
+    def test_a_wait_with_a_time_does_not_take_longer_in_silence(self):
+        self.silence()
+        begun = time.monotonic()
+        done = self.cell.reeve("wait", "--timeout", "1s", self.session, code=1)
+        self.assertLess(time.monotonic() - begun, SOON_S)
+        self.assertIn("did not end in time", done.err)
+        child = self.cell.start("wait", self.session)
+        time.sleep(1)
+        self.assertEqual(128 + signal.SIGINT,
+                         self.ended(child, signal.SIGINT).code)
+        os.kill(self.pid, signal.SIGCONT)
+        one = self.cell.submit("--", "true")
+        self.cell.reeve("wait", one)
+        self.cell.reeve("wait", "--timeout", "1ms", one)
+
 
 if __name__ == "__main__":
     sys.exit(cells.main())

@@ -151,7 +151,7 @@ Expected<std::unique_ptr<Cell>> Cell::connect_once(
   cell->connection_ = std::move(*connection);
   cell->client_ = std::make_unique<bus::Client>(
       *cell->connection_, bus::Subjects(credentials->cell),
-      credentials->principal, retry);
+      credentials->principal, retry, interrupt_pending);
   return cell;
 }
 

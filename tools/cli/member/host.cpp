@@ -74,21 +74,19 @@ Status systemctl(std::vector<std::string> words) {
 
 // Where an admin's units lie it goes before that of the package.
 Status install_unit(const Context& context) {
+  const fs::path unit = system_unit();
+  auto written = bus::write_private_file(unit, text_of(unit_file(context)));
+  if (!written) return written;
+  // As readable as the units beside it.
   std::error_code error;
-  fs::copy_file(unit_file(context), system_unit(),
-                fs::copy_options::overwrite_existing, error);
+  fs::permissions(unit,
+                  fs::perms::owner_write | fs::perms::owner_read |
+                      fs::perms::group_read | fs::perms::others_read,
+                  error);
   if (error)
-    return fail(Errc::io, fmt::format("cannot write {}: {}",
-                                      system_unit().string(), error.message()));
+    return fail(Errc::io, fmt::format("cannot write {}: {}", unit.string(),
+                                      error.message()));
   return systemctl({"daemon-reload"});
-}
-
-Status write_file(const fs::path& file, const std::string& text) {
-  std::ofstream out(file, std::ios::binary);
-  out << text;
-  if (!out.flush())
-    return fail(Errc::io, fmt::format("cannot write {}", file.string()));
-  return {};
 }
 
 }  // namespace
@@ -104,7 +102,7 @@ Expected<Caller> Caller::connect(const bus::Credentials& credentials) {
   caller.connection_ = std::move(*connection);
   caller.client_ = std::make_unique<bus::Client>(
       *caller.connection_, bus::Subjects(credentials.cell),
-      credentials.principal);
+      credentials.principal, bus::RetryOptions{}, interrupt_pending);
   return caller;
 }
 
@@ -149,11 +147,14 @@ fs::path credentials_file(const fs::path& data, Config::Role role) {
 }
 
 Status write_host_files(const Context& context, const JoinedHost& host) {
-  auto written = write_file(cell_file(context.data), joined_settings(host));
-  if (!written || host.role == Config::Role::user || is_packaged(context))
-    return written;
-  return write_file(unit_file(context),
-                    unit_text(context.data, context.programs / "reeved"));
+  if (host.role != Config::Role::user && !is_packaged(context))
+    if (auto written = bus::write_private_file(
+            unit_file(context),
+            unit_text(context.data, context.programs / "reeved"));
+        !written)
+      return written;
+  return bus::write_private_file(cell_file(context.data),
+                                 joined_settings(host));
 }
 
 void remove_host_files(const fs::path& data, Config::Role role) {
@@ -204,7 +205,6 @@ Status stop_node_daemon(const Context& context) {
   return stop_daemon(*daemon, stop_timeout_ns);
 }
 
-}  // namespace reeve::tools
 }  // namespace
 
 Status stop_node(const Context& context) {
@@ -216,3 +216,4 @@ Status stop_node(const Context& context) {
   return {};
 }
 
+}  // namespace reeve::tools

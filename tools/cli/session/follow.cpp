@@ -78,7 +78,7 @@ Status read_output(Cell& cell, std::string_view agent, SessionId session,
                       dropped_text, key.rank));
     if (taken.gap || taken.data.empty()) return {};
     if (auto good = write(key, taken.data); !good) return good;
-    if (streams.offset(key) >= chunk->end()) return {};
+    if (streams.offset(key) >= chunk->end() || interrupt_pending()) return {};
   }
 }
 
@@ -133,6 +133,7 @@ Status Follower::look(bool catch_up_too) {
     return tl::unexpected(view.error());
   if (!view) {
     if (!told_silence_) say("reeve: the cell does not answer; waiting for it");
+  if (!view && interrupt_pending()) return {};
     told_silence_ = true;
     return {};
   }

@@ -32,7 +32,8 @@ struct FollowOptions {
 enum class OnSignal { go_on, leave };
 
 // Reads a task's output from the files on its node, from where `streams` is
-// to the end, and passes it on. Errors when the agent does not answer.
+// to the end or an interrupt, and passes it on. Errors when the agent does not
+// answer.
 using Write = std::function<Status(StreamKey, std::string_view)>;
 Status read_output(Cell& cell, std::string_view agent, SessionId session,
                    StreamKey key, OutputStreams& streams, const Write& write);

@@ -212,11 +212,12 @@ class Canceller {
   Canceller(Cell& cell, SessionId session) : cell_(cell), session_(session) {}
 
   OnSignal operator()(int signal) {
-    if (signal == SIGHUP || asked_) {
+    if (asked_) return OnSignal::leave;
+    asked_ = true;
+    if (signal == SIGHUP) {
       cancel();
       return OnSignal::leave;
     }
-    asked_ = true;
     say(fmt::format("reeve: cancelling {} (again to leave it)",
                     to_text(session_)));
     cancel();
@@ -229,8 +230,11 @@ class Canceller {
     const auto reply = cell_.command(
         builder, schema::CommandBody::CancelSession, body.Union());
     // One that has just ended cannot be cancelled, and need not be.
-    if (!reply && (reply.error().code == Errc::unreachable ||
-                   reply.error().code == Errc::busy))
+    if (!reply && interrupt_pending())
+      say(fmt::format("reeve: the cell has not said that it cancels {}",
+                      to_text(session_)));
+    else if (!reply && (reply.error().code == Errc::unreachable ||
+                        reply.error().code == Errc::busy))
       say(fmt::format("reeve: {}", reply.error().text));
   }
 
@@ -282,6 +286,9 @@ Result command_run(const Context& context, const Arguments& arguments) {
   if (auto good = People(**cell).settle(*submission, here); !good)
     return tl::unexpected(good.error());
   const auto reply = submit_one(**cell, *submission);
+  if (!reply && reply.error().code == Errc::unreachable && interrupt_pending())
+    say("reeve: interrupted before the cell answered: it may have the session "
+        "all the same, \"reeve ps\" shows it");
   if (!reply) return tl::unexpected(reply.error());
   const SessionId session{(*reply)->session()};
   if (context.json) say(submitted_json(**reply));

@@ -23,6 +23,14 @@ namespace {
 constexpr std::size_t own_subscriptions_max = 16;
 // Events may be lost; who has not ended is asked again this often.
 constexpr int look_every_ms = 5'000;
+// A cell that answers gets to, however short the time is that is waited.
+constexpr std::uint64_t answer_ms = 500;
+constexpr std::uint64_t million = 1'000'000;
+
+std::uint64_t left_ms(std::uint64_t deadline_ns) {
+  const std::uint64_t now = monotonic_ns();
+  return now >= deadline_ns ? 0 : (deadline_ns - now) / million + 1;
+}
 
 Expected<std::vector<SessionId>> session_ids(const Arguments& arguments) {
   std::vector<SessionId> out;
@@ -87,10 +95,14 @@ class Waiter {
   }
 
   // Asks for those whose end was not seen. Silence is told once and waited out.
-  Status look() {
+  Status look(std::uint64_t deadline_ns) {
     for (const SessionId id : ids_) {
       if (ends_->has(id.value)) continue;
-      const auto view = cell_.session(id);
+      const auto query_ms = static_cast<std::uint64_t>(query_timeout.count());
+      const auto view =
+          cell_.session(id, std::chrono::milliseconds(std::clamp(
+                                left_ms(deadline_ns), answer_ms, query_ms)));
+      if (!view && interrupt_pending()) return {};
       if (!view && view.error().code == Errc::unreachable) {
         if (!std::exchange(told_silence_, true))
           say("reeve: the cell does not answer; waiting for it");
@@ -167,21 +179,22 @@ Result command_wait(const Context& context, const Arguments& arguments) {
   Waiter waiter(**cell, interrupts, std::move(*ids));
   if (auto good = waiter.subscribe(); !good)
     return tl::unexpected(good.error());
-  if (auto good = waiter.look(); !good) return tl::unexpected(good.error());
+  if (auto good = waiter.look(deadline_ns); !good)
+    return tl::unexpected(good.error());
   std::uint64_t looked_ns = monotonic_ns();
   while (waiter.left() > 0) {
-    const std::uint64_t now = monotonic_ns();
-    if (now >= deadline_ns) {
+    const std::uint64_t left = left_ms(deadline_ns);
+    if (left == 0) {
       say(fmt::format("reeve: {} of {} did not end in time", waiter.left(),
                       counted(waiter.ids().size(), "session")));
       return 1;
     }
-    const std::uint64_t left_ms = (deadline_ns - now) / 1'000'000 + 1;
     const int signal = interrupts.wait(
-        static_cast<int>(std::min<std::uint64_t>(left_ms, look_every_ms)));
+        static_cast<int>(std::min<std::uint64_t>(left, look_every_ms)));
     if (signal != 0) return 128 + signal;
-    if (monotonic_ns() - looked_ns < look_every_ms * 1'000'000ull) continue;
-    if (auto good = waiter.look(); !good) return tl::unexpected(good.error());
+    if (monotonic_ns() - looked_ns < look_every_ms * million) continue;
+    if (auto good = waiter.look(deadline_ns); !good)
+      return tl::unexpected(good.error());
     looked_ns = monotonic_ns();
   }
   return tell_ends(context, waiter);
