@@ -25,6 +25,9 @@ JOIN_S_MAX = 5 * cells.SLOWNESS
 # With which reeved ends where it was removed.
 REMOVED = 7
 BLOCK_BYTES = 4096
+TASKS = 4
+# For which an agent is asked for one stream of a task.
+OUTPUT_TIMEOUT_S = 5
 
 
 def fields_of(token):
@@ -186,6 +189,25 @@ class JoinTest(unittest.TestCase):
         self.assertFalse(cells.is_running(pid))
         self.assertFalse(cells.is_running(keeper))
         self.assertEqual(set(), cells.processes_of(node.data))
+
+    def test_run_asks_an_agent_that_is_gone_for_one_stream_alone(self):
+        node = self.join("n1")
+        self.await_node("n1")
+        child = self.head.start(
+            "run", "--on-node", "n1", "--tasks", str(TASKS), "--cpus", "0.1",
+            "--", "sh", "-c", "echo ready; exec sleep 600")
+        self.assertEqual([f"{rank}: ready\n" for rank in range(TASKS)],
+                         sorted(child.stdout.readline()
+                                for _ in range(TASKS)))
+        one = self.head.reeve("ps", "--json").json()[
+            "sessions"][0]["session_id"]
+        node.kill_daemon()
+        self.head.await_state(one, "failed")
+        begun = time.monotonic()
+        done = self.head.finish(child)
+        self.assertLess(time.monotonic() - begun,
+                        TASKS * OUTPUT_TIMEOUT_S, done)
+        self.assertEqual(2 * TASKS, done.err.count("is missing"), done)
 
     def test_a_daemon_waits_for_its_cell_and_for_a_link(self):
         node = self.join("n1")

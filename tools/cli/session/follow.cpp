@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <map>
+
 #include "bus/client.hpp"
 #include "cluster/session_id.hpp"
 #include "tools/cli/cell.hpp"
@@ -131,9 +133,9 @@ Status Follower::look(bool catch_up_too) {
       cell_.session(session_, std::chrono::milliseconds(look_every_ms));
   if (!view && view.error().code != Errc::unreachable)
     return tl::unexpected(view.error());
+  if (!view && interrupt_pending()) return {};
   if (!view) {
     if (!told_silence_) say("reeve: the cell does not answer; waiting for it");
-  if (!view && interrupt_pending()) return {};
     told_silence_ = true;
     return {};
   }
@@ -149,19 +151,28 @@ Status Follower::look(bool catch_up_too) {
   return {};
 }
 
-// Reads what was written before we listened, or was lost on the way.
+// Reads what was written before we listened, or was lost on the way. An agent
+// that is silent for one stream is not asked for the others.
 Status Follower::catch_up(const schema::SessionView& view) {
   if (view.tasks() == nullptr || !options_.output) return {};
+  std::map<std::string_view, Error> silent;
   for (const auto* task : *view.tasks()) {
     if (task->started_at() == 0 || task->agent() == nullptr) continue;
+    const auto agent = schema::text(task->agent());
     for (const StreamKey key : streams_of(task->rank())) {
+      if (interrupt_pending()) return {};
       if (streams_.complete(key)) continue;
+      const auto known = silent.find(agent);
       const auto good =
-          read_output(cell_, schema::text(task->agent()), session_, key,
-                      streams_, [this](StreamKey of, std::string_view data) {
-                        return writer_->write(of, data);
-                      });
+          known != silent.end()
+              ? Status(tl::unexpected(known->second))
+              : read_output(cell_, agent, session_, key, streams_,
+                            [this](StreamKey of, std::string_view data) {
+                              return writer_->write(of, data);
+                            });
       if (!good && good.error().code == Errc::io) return good;
+      if (!good && good.error().code == Errc::unreachable)
+        silent.emplace(agent, good.error());
       if (!good && outcome_)
         say(fmt::format("reeve: output of task {} from byte {} is missing: {}",
                         key.rank, streams_.offset(key), good.error().text));
