@@ -10,6 +10,7 @@ from cell import CellTest
 
 # From a signal to the end of the command, on a busy machine.
 SOON_S = 3 * cells.SLOWNESS
+OUTPUT_BYTES = 50 << 20
 
 
 class InterruptsTest(CellTest):
@@ -109,6 +110,28 @@ class InterruptsTest(CellTest):
         one = self.cell.submit("--", "true")
         self.cell.reeve("wait", one)
         self.cell.reeve("wait", "--timeout", "1ms", one)
+
+    def test_logs_that_nobody_reads_end_at_once(self):
+        one = self.cell.submit("--", "head", "-c", str(OUTPUT_BYTES),
+                               "/dev/zero")
+        self.cell.reeve("wait", one)
+        for options in ([], ["-f"]):
+            with self.subTest(options=options):
+                child = self.cell.start("logs", one, *options)
+                time.sleep(1)
+                self.assertIsNone(child.poll())
+                begun = time.monotonic()
+                child.terminate()
+                self.assertEqual(-signal.SIGTERM,
+                                 child.wait(timeout=cells.PATIENCE_S))
+                self.assertLess(time.monotonic() - begun, SOON_S)
+
+    def test_logs_that_follow_tell_by_which_signal_they_ended(self):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            with self.subTest(signal=number):
+                child = self.cell.start("logs", "-f", self.session)
+                time.sleep(1)
+                self.assertEqual(128 + number, self.ended(child, number).code)
 
 
 if __name__ == "__main__":

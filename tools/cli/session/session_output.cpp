@@ -1,6 +1,5 @@
 // logs.
 #include <fmt/format.h>
-#include <signal.h>
 
 #include "cluster/session_id.hpp"
 #include "cluster/units.hpp"
@@ -161,7 +160,9 @@ Result show_output(Cell& cell, const schema::SessionView& view,
 }  // namespace
 
 Result command_logs(const Context& context, const Arguments& arguments) {
-  Interrupts interrupts;
+  // What does not follow just ends, even where nobody reads what it writes.
+  std::optional<Interrupts> interrupts;
+  if (arguments.has("--follow")) interrupts.emplace();
   const auto options = logs_options(arguments);
   if (!options) return tl::unexpected(options.error());
   auto cell = Cell::connect(context);
@@ -172,11 +173,19 @@ Result command_logs(const Context& context, const Arguments& arguments) {
     return tl::unexpected(good.error());
   const bool follow = arguments.has("--follow") && options->attempt == 0 &&
                       !has_ended((*view)->state());
-  if (!follow) return show_output(**cell, **view, *options, context.quiet);
-  Follower follower(**cell, interrupts, options->session, {true, options->key});
-  const auto outcome = follower.follow([](int) { return OnSignal::leave; });
+  if (!follow) {
+    interrupts.reset();
+    return show_output(**cell, **view, *options, context.quiet);
+  }
+  Follower follower(**cell, *interrupts, options->session,
+                    {true, options->key});
+  int signal = 0;
+  const auto outcome = follower.follow([&](int number) {
+    signal = number;
+    return OnSignal::leave;
+  });
   if (!outcome) return tl::unexpected(outcome.error());
-  return *outcome ? 0 : 128 + SIGINT;
+  return *outcome ? 0 : 128 + signal;
 }
 
 }  // namespace reeve::tools
