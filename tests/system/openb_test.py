@@ -3,6 +3,7 @@ one always, the real one where $REEVE_OPENB (or ../shared/data/openb) has it."""
 import json
 import os
 import random
+import shutil
 import sys
 import unittest
 
@@ -96,6 +97,25 @@ class GeneratedTraceTest(TraceTest):
         done = self.cell.reeve("trace", "run", path, "--compress", "0",
                                "--json", code=1)
         self.assertEqual(0, json.loads(done.out.splitlines()[-1])["accepted"])
+
+    def test_what_ran_is_told_where_the_log_is_not_on_this_host(self):
+        path = os.path.join(self.cell.work, "one.csv")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("name,cpu_milli,memory_mib,num_gpu,gpu_milli,"
+                       "creation_time,deletion_time\na,1000,1024,0,0,0,10\n")
+        desk = os.path.join(self.cell.base, "desk")
+        shutil.copytree(os.path.join(self.cell.data, "bus"),
+                        os.path.join(desk, "bus"),
+                        ignore=lambda _, names: set(names) - {"client.json"})
+        words = ["trace", "run", path, "--nodes", "1", "--compress", "0",
+                 "--data", desk]
+        done = self.cell.reeve(*words)
+        self.assertIn("not compared", done.err)
+        summary = self.cell.reeve(*words, "--json").json()
+        self.assertEqual(1, summary["finished"])
+        self.assertIn("live_digest", summary)
+        self.assertNotIn("replay_digest", summary)
+        self.assertNotIn("digest_equal", summary)
 
 
 class RealTraceTest(TraceTest):
