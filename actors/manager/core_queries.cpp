@@ -213,6 +213,7 @@ std::optional<ForScheduler> Core::dry_run(const schema::DryRunQuery& query,
 std::optional<FromScheduler> ask_scheduler(cluster::Scheduler& scheduler,
                                            const ForScheduler& question,
                                            Time now) {
+  scheduler.time_is(now);
   if (const auto* why = std::get_if<WhyWaits>(&question)) {
     if (!scheduler.serves(why->session)) return std::nullopt;
     return scheduler.why(why->session);

@@ -418,6 +418,7 @@ struct Scheduler::Core {
   bool beside_holds(const Node& node, const Class& wanted, std::uint32_t times,
                     const OrderKey& key) const;
   std::uint32_t slots_later(const Node& node, const Class& wanted,
+  Time yet_to_come(Time end) const;
                             std::uint32_t limit, Time from) const;
   void plan_changed(Pool& pool);
   void plan_broken(Pool& pool);

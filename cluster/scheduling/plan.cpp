@@ -86,9 +86,13 @@ void Scheduler::Core::move_out(Session& session, const Holding& holding) {
   }
 }
 
+// An end as it is expected now.
+Time Scheduler::Core::yet_to_come(Time end) const {
+  return end >= pass_at ? end : after(pass_at, overdue_ns);
+}
+
 Time Scheduler::Core::end_of(std::uint64_t id) const {
-  const auto at = sessions.at(id).ends_at;
-  return at >= pass_at ? at : after(pass_at, overdue_ns);
+  return yet_to_come(sessions.at(id).ends_at);
 }
 
 OrderKey Scheduler::Core::key_of(const Hold& hold) const {

@@ -584,6 +584,10 @@ Time Scheduler::next_wakeup() const {
   return next;
 }
 
+void Scheduler::time_is(Time now) {
+  core_->pass_at = std::max(core_->pass_at, now);
+}
+
 Why Scheduler::why(SessionId session) const {
   return core_->why(session.value);
 }

@@ -247,6 +247,9 @@ class Scheduler {
   Why why(SessionId session) const;
 
   // The waiting sessions of a group's queue in their order, and those that are
+  // The moment that `why` and `queue` answer for, unless a later one is known.
+  void time_is(Time now);
+
   // held, at most `limit` together (queue.hpp).
   Queue queue(const std::string& group, bool simulated,
               std::size_t limit) const;

@@ -324,9 +324,9 @@ void Scheduler::Core::await_ends(const std::vector<const Session*>& among,
 
 // When what holds something is expected to have ended.
 Time Scheduler::Core::limit_of(const Session& session) const {
-  if (session.ends_at.value != 0) return session.ends_at;
+  if (session.ends_at.value != 0) return yet_to_come(session.ends_at);
   if (session.time_limit_ns == 0) return no_time;
-  return Time(session.started_at.value + session.time_limit_ns);
+  return yet_to_come(Time(session.started_at.value + session.time_limit_ns));
 }
 
 // What runs and is expected to end.
@@ -349,7 +349,7 @@ const Planned* Scheduler::Core::planned_for(const Session& session) const {
 // From the plan, or by what runs and when it ends.
 void Scheduler::Core::expect_start(const Session& session, Why& answer) const {
   if (const auto* planned = planned_for(session)) {
-    answer.expected_start = planned->start;
+    answer.expected_start = yet_to_come(planned->start);
     answer.basis = StartBasis::plan;
     std::vector<std::uint32_t> numbers;
     for (const auto& place : planned->places) numbers.push_back(place.first);
@@ -360,7 +360,7 @@ void Scheduler::Core::expect_start(const Session& session, Why& answer) const {
         among.push_back(&sessions.at(tenant.session));
     std::sort(among.begin(), among.end());
     among.erase(std::unique(among.begin(), among.end()), among.end());
-    return await_ends(among, numbers, planned->start, answer);
+    return await_ends(among, numbers, answer.expected_start, answer);
   }
   Later then;
   Forecast own(*this, classes[session.request_class], then);
@@ -416,7 +416,7 @@ std::vector<Time> Scheduler::Core::expected_starts(
       if (is_new) room->second = has_room_from(classes[id], from);
       if (room->second) starts[i] = from;
     } else if (const auto* planned = planned_for(*asked[i])) {
-      starts[i] = planned->start;
+      starts[i] = yet_to_come(planned->start);
     }
     if (starts[i].value == 0)
       forecasts.try_emplace(id, *this, classes[id], then);

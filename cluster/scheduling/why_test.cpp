@@ -170,6 +170,34 @@ BOOST_AUTO_TEST_CASE(a_gang_within_a_rack_is_expected_when_one_rack_has_room) {
   BOOST_TEST(why(cell, gang).expected_start.value == start + 50 * second_ns);
 }
 
+// What runs longer than it should is expected to end in a minute.
+BOOST_AUTO_TEST_CASE(no_start_is_expected_in_the_past) {
+  for (const char* policy : {"greedy", "easy"}) {
+    TestCell cell;
+    cell.add({.number = 0, .cpu_milli = 1000});
+    cell.scheduler.set_policy("default", *parse_policy(policy));
+    cell.submit({.time_limit_ns = 10 * second_ns});
+    const auto id = cell.submit({});
+    cell.pass();
+    const auto expected = [&](std::uint64_t start) {
+      BOOST_TEST(why(cell, id).expected_start.value == start);
+      BOOST_REQUIRE_EQUAL(why(cell, id).awaited.size(), 1);
+      BOOST_TEST(why(cell, id).awaited[0].at.value == start);
+      const auto queue = cell.scheduler.queue("default", false, 9);
+      BOOST_REQUIRE_EQUAL(queue.entries.size(), 1);
+      BOOST_TEST(queue.entries[0].expected_start.value == start);
+    };
+    expected(cell.now.value + 10 * second_ns);
+    cell.now.value += 20 * second_ns;
+    cell.pass();
+    expected(cell.now.value + 60 * second_ns);
+    // Nothing happens for a while.
+    cell.now.value += 120 * second_ns;
+    cell.scheduler.time_is(cell.now);
+    expected(cell.now.value + 60 * second_ns);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(a_task_that_has_ended_is_not_expected_to_end_again) {
   TestCell cell;
   cell.add({.number = 0, .cpu_milli = 3000});
