@@ -285,7 +285,7 @@ flatbuffers::Offset<schema::WhyAnswer> AnswerWriter::why(
     const auto text = builder_.CreateString(reason);
     reasons.push_back(schema::CreateWhyReason(builder_, text, nodes));
   };
-  add("lost, drained or removed", why.nodes.away);
+  add("lost or drained", why.nodes.away);
   add("not the node it names", why.nodes.other_node);
   add("too small even when empty", why.nodes.too_small);
   add("suitable GPUs are quarantined or being tested", why.nodes.quarantined);

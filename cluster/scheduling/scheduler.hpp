@@ -97,13 +97,14 @@ enum class WaitReason {
   queued,      // there is room: the next pass looks at it
 };
 
-// The nodes of the session's queue, each counted once, by the first that
-// applies. `devices_busy` counts nodes that have suitable devices, but too few
-// with enough free share or memory that are offered; `not_shared` those with
-// enough of both on GPUs that others share, and not with this session.
+// The nodes of the session's queue without those that were removed, each
+// counted once, by the first that applies. `devices_busy` counts nodes that
+// have suitable devices, but too few with enough free share or memory that are
+// offered; `not_shared` those with enough of both on GPUs that others share,
+// and not with this session.
 struct NodeCounts {
   std::uint32_t total = 0;
-  std::uint32_t away = 0;         // lost, drained or removed
+  std::uint32_t away = 0;         // lost or drained
   std::uint32_t other_node = 0;   // the session names another one
   std::uint32_t too_small = 0;    // would not fit on it even if it were empty
   std::uint32_t quarantined = 0;  // would not fit without its quarantined GPUs

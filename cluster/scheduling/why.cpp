@@ -206,6 +206,7 @@ void Scheduler::Core::count_nodes(const Session& session, Why& answer) const {
   std::map<std::string, std::vector<std::uint32_t>> room;  // by place
   for (const auto number : pools[wanted.pool].nodes) {
     const auto& node = nodes[number];
+    if (node.removed) continue;
     ++count.total;
     const auto& named = wanted.request.on_node;
     const bool may_be_kept =

@@ -198,6 +198,23 @@ BOOST_AUTO_TEST_CASE(no_start_is_expected_in_the_past) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(removed_nodes_are_not_counted) {
+  TestCell cell;
+  for (std::uint32_t i = 0; i < 3; ++i)
+    cell.add({.number = i, .cpu_milli = 1000});
+  cell.submit({.on_node = "n0"});
+  cell.pass();
+  const auto id = cell.submit({.cpu_milli = 2000});
+  cell.pass();
+  BOOST_TEST(why(cell, id).nodes.total == 3U);
+  cell.drained(1);
+  cell.removed(2);
+  cell.add({.number = 3, .cpu_milli = 1000});
+  BOOST_TEST(why(cell, id).nodes.total == 3U);
+  BOOST_TEST(why(cell, id).nodes.away == 1U);
+  BOOST_TEST(why(cell, id).nodes.too_small == 2U);
+}
+
 BOOST_AUTO_TEST_CASE(a_task_that_has_ended_is_not_expected_to_end_again) {
   TestCell cell;
   cell.add({.number = 0, .cpu_milli = 3000});
