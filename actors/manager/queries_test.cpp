@@ -335,6 +335,19 @@ BOOST_AUTO_TEST_CASE(why_of_one_that_waits_comes_from_the_scheduler) {
   BOOST_CHECK_EQUAL(answer->reasons()->Get(0)->nodes(), 3);
 }
 
+// The state has it in the queue, the scheduler does not know that yet.
+BOOST_AUTO_TEST_CASE(why_of_one_that_was_queued_just_now) {
+  const std::uint64_t id = submitted(one_task());
+  using cluster::WaitReason;
+  for (const auto reason : {WaitReason::placed, WaitReason::unknown}) {
+    cluster::Why why;
+    why.reason = reason;
+    BOOST_CHECK_EQUAL(waiting(id, why)->summary()->str(),
+                      "it came to the queue just now and was not looked at "
+                      "yet");
+  }
+}
+
 BOOST_AUTO_TEST_CASE(why_says_on_what_a_gang_has_to_be) {
   join({.name = "n1", .labels = {{"rack", "r1"}}});
   join({.name = "n2", .labels = {{"rack", "r1"}}});

@@ -238,6 +238,9 @@ std::string waiting_text(const Why& why, const cluster::State& state,
                             schema::rfc3339(why.quota->renewed_at.value));
       return text;
     }
+    case WaitReason::placed:
+    case WaitReason::unknown:
+      return "it came to the queue just now and was not looked at yet";
     case WaitReason::array_full:
       return "as many of its array run as may at once";
     default: break;
