@@ -134,6 +134,9 @@ void Scheduler::Core::let_in_of(AccountIndex account) {
       join_quota_line(session, *alone);
       continue;
     }
+    // It joined for another reason, perhaps, or the period is another one.
+    if (alone && alone->renewed_at.value != 0)
+      renewals.emplace(alone->renewed_at, account);
     together += wanted;
     if (accounts.excess(session.owners, together, pass_at)) return;
     leave_quota_line(session);

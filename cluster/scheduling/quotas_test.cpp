@@ -155,6 +155,54 @@ BOOST_AUTO_TEST_CASE(gpu_time_that_is_used_up_waits_for_the_next_period) {
   BOOST_TEST((cell.started() == Started{next}));
 }
 
+// Its turn comes when another has ended, but by then the hours are used up.
+BOOST_AUTO_TEST_CASE(
+    one_that_came_to_wait_for_gpu_time_starts_with_the_period) {
+  constexpr std::uint64_t hour_ns = 3600 * second_ns;
+  cell.now = Time{1'795'176'000 * second_ns};  // noon
+  Quota hours;
+  hours.sessions = 1;
+  hours.gpu_milli_hours = 2'000;
+  hours.period = QuotaPeriod::day;
+  quota(hours);
+  const auto first = submit(2);
+  BOOST_TEST((cell.started() == Started{first}));
+  const auto next = submit(1);
+  BOOST_TEST(cell.started().empty());
+  BOOST_TEST(cell.scheduler.next_wakeup().value == 0U);
+  cell.now.value += hour_ns;
+  cell.end(first);
+  BOOST_TEST(cell.started().empty());
+  BOOST_TEST((cell.scheduler.why(SessionId{next}).quota->item ==
+              QuotaItem::gpu_hours));
+  const Time midnight{1'795'176'000 * second_ns + 12 * hour_ns};
+  BOOST_TEST(cell.scheduler.next_wakeup().value == midnight.value);
+  cell.now = midnight;
+  BOOST_TEST((cell.started() == Started{next}));
+}
+
+BOOST_AUTO_TEST_CASE(a_shorter_period_begins_anew_earlier) {
+  constexpr std::uint64_t hour_ns = 3600 * second_ns;
+  cell.now = Time{1'795'176'000 * second_ns};  // noon, not a Sunday
+  Quota hours;
+  hours.gpu_milli_hours = 2'000;
+  hours.period = QuotaPeriod::week;
+  quota(hours);
+  const auto first = submit(2);
+  cell.started();
+  cell.now.value += hour_ns;
+  cell.end(first);
+  const auto next = submit(1);
+  BOOST_TEST(cell.started().empty());
+  hours.period = QuotaPeriod::day;
+  quota(hours, AccountKind::project, "ml", 7'200'000'000);
+  BOOST_TEST(cell.started().empty());
+  const Time midnight{1'795'176'000 * second_ns + 12 * hour_ns};
+  BOOST_TEST(cell.scheduler.next_wakeup().value == midnight.value);
+  cell.now = midnight;
+  BOOST_TEST((cell.started() == Started{next}));
+}
+
 BOOST_AUTO_TEST_CASE(a_session_that_leaves_the_line_makes_way) {
   gpu_quota(2);
   const auto first = submit(1);
