@@ -13,6 +13,7 @@ using cluster::WaitReason;
 std::string reason_of(const QueueEntry& entry, const cluster::Spec& spec) {
   if (entry.quota) return "quota: " + cluster::to_text(*entry.quota);
   switch (entry.reason) {
+    case WaitReason::quota_line: return "after another of its account";
     case WaitReason::array_full: return "as many of its array run as may";
     case WaitReason::not_before:
       return "not before " + schema::rfc3339(entry.held_until.value);

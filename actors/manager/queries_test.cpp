@@ -348,6 +348,15 @@ BOOST_AUTO_TEST_CASE(why_of_one_that_was_queued_just_now) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(why_names_the_one_before_it_in_the_line_of_its_account) {
+  const std::uint64_t id = submitted(one_task());
+  cluster::Why why;
+  why.reason = cluster::WaitReason::quota_line;
+  why.blocked_by = SessionId{7};
+  BOOST_CHECK_EQUAL(waiting(id, why)->summary()->str(),
+                    "s-7, which waits for the same quota, is before it");
+}
+
 BOOST_AUTO_TEST_CASE(why_says_on_what_a_gang_has_to_be) {
   join({.name = "n1", .labels = {{"rack", "r1"}}});
   join({.name = "n2", .labels = {{"rack", "r1"}}});

@@ -238,6 +238,9 @@ std::string waiting_text(const Why& why, const cluster::State& state,
                             schema::rfc3339(why.quota->renewed_at.value));
       return text;
     }
+    case WaitReason::quota_line:
+      return fmt::format("s-{}, which waits for the same quota, is before it",
+                         why.blocked_by.value);
     case WaitReason::placed:
     case WaitReason::unknown:
       return "it came to the queue just now and was not looked at yet";

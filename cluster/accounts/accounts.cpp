@@ -337,19 +337,35 @@ void Accounts::remove(const Owners& owners, const Amounts& amounts) {
 
 // ---- quotas
 
-std::optional<QuotaExcess> Accounts::excess(const Owners& owners,
-                                            const Amounts& wanted,
-                                            Time now) const {
+template <class HeldBy>
+std::optional<QuotaExcess> Accounts::first_excess(const Owners& owners,
+                                                  const Amounts& wanted,
+                                                  Time now,
+                                                  HeldBy&& held_by) const {
   std::optional<QuotaExcess> found;
   each_of(owners, [&](AccountIndex index) {
     const Account& account = accounts_[index];
     if (found || !account.quota) return;
-    found = cluster::excess(account, account.held, wanted);
+    found = cluster::excess(account, held_by(account), wanted);
     if (!found && wanted.gpu_milli > 0)
       found = gpu_time_excess(account, used_milli_ms(account, now), now);
     if (found) found->account = index;
   });
   return found;
+}
+
+std::optional<QuotaExcess> Accounts::excess(const Owners& owners,
+                                            const Amounts& wanted,
+                                            Time now) const {
+  return first_excess(owners, wanted, now,
+                      [](const Account& account) { return account.held; });
+}
+
+std::optional<QuotaExcess> Accounts::lasting_excess(const Owners& owners,
+                                                    const Amounts& wanted,
+                                                    Time now) const {
+  return first_excess(owners, wanted, now,
+                      [](const Account&) { return Amounts{}; });
 }
 
 // ---- snapshots

@@ -115,6 +115,11 @@ class Accounts {
   // for so much more at `now`; nothing: all have.
   std::optional<QuotaExcess> excess(const Owners& owners, const Amounts& wanted,
                                     Time now) const;
+  // The first that would have none if nothing were held: until its next period
+  // begins, or it is another quota.
+  std::optional<QuotaExcess> lasting_excess(const Owners& owners,
+                                            const Amounts& wanted,
+                                            Time now) const;
   // For a snapshot: places in the order of their indexes first, then what the
   // accounts are. Holdings come back with the sessions.
   AccountIndex place_of(AccountKind kind, std::string_view name) {
@@ -139,6 +144,10 @@ class Accounts {
   void count_time(Account& account);
   template <class Visit>
   void each_of(const Owners& owners, Visit&& visit) const;
+  template <class HeldBy>
+  std::optional<QuotaExcess> first_excess(const Owners& owners,
+                                          const Amounts& wanted, Time now,
+                                          HeldBy&& held_by) const;
 
   std::vector<Account> accounts_;
   std::array<boost::unordered_flat_map<std::string, AccountIndex>, 3> index_;

@@ -192,6 +192,14 @@ struct Pool {
   std::uint64_t plan_rest = 0;  // changes to pass before it is made again
 };
 
+// Sessions that a quota of an account holds back, each in the order of the
+// queue.
+struct QuotaLine {
+  std::set<OrderKey> next;  // wait until others have ended
+  // That would not help: they wait for the next period, or another quota.
+  std::set<OrderKey> aside;
+};
+
 struct Holding {
   TaskProposal task;
   bool freed = false;
@@ -410,6 +418,7 @@ struct Scheduler::Core {
   void expect_no_end(Session& session);
   void move_in(Session& session);
   void move_out(Session& session, const scheduling::Holding& holding);
+  Time yet_to_come(Time end) const;
   Time end_of(std::uint64_t session) const;
   OrderKey key_of(const scheduling::Hold& hold) const;
   Node later(const Node& node, Time at) const;
@@ -418,7 +427,6 @@ struct Scheduler::Core {
   bool beside_holds(const Node& node, const Class& wanted, std::uint32_t times,
                     const OrderKey& key) const;
   std::uint32_t slots_later(const Node& node, const Class& wanted,
-  Time yet_to_come(Time end) const;
                             std::uint32_t limit, Time from) const;
   void plan_changed(Pool& pool);
   void plan_broken(Pool& pool);
@@ -563,10 +571,15 @@ struct Scheduler::Core {
   void discharge(const Session& session, const scheduling::Holding& holding);
   void discharge_session(const Session& session);
   bool hold_back(Session& session);
-  void join_quota_line(Session& session, const QuotaExcess& excess);
+  std::optional<QuotaExcess> lasting_excess(const Session& session) const;
+  std::optional<QuotaExcess> excess_of(const Session& session) const;
+  void join_quota_line(Session& session, const QuotaExcess& excess,
+                       bool lasting);
   void leave_quota_line(Session& session);
+  SessionId before_in_line(const Session& session) const;
+  WaitReason reason_in_line(const Session& session) const;
   void ease(const Owners& owners);
-  void ease_all();
+  void ease_whole(AccountIndex account);
   void let_in(Time now);
   void let_in_of(AccountIndex account);
   bool stands_back(Session& session);
@@ -636,8 +649,7 @@ struct Scheduler::Core {
   std::set<std::pair<Time, std::uint64_t>> sleeping;
 
   Accounts accounts;
-  // Sessions that a quota of the account holds back, in order.
-  std::map<AccountIndex, std::set<OrderKey>> over_quota;
+  std::map<AccountIndex, scheduling::QuotaLine> over_quota;
   std::set<AccountIndex> eased;  // whose line is to be looked at again
   std::set<std::pair<Time, AccountIndex>> renewals;  // of quotas in the way
   Time pass_at;  // when the present pass began

@@ -31,20 +31,19 @@ Queue Scheduler::Core::queue(std::uint32_t pool, std::size_t limit) const {
     for (std::size_t i = 0; i < count; ++i)
       add(one, one.waiting.begin()[static_cast<std::ptrdiff_t>(i)]);
   }
-  for (const auto& [account, line] : over_quota)
+  const auto add_line = [&](const std::set<OrderKey>& line) {
     for (const auto& key : line) {
       const auto& of = classes[sessions.at(key.session).request_class];
       if (of.pool != pool) continue;
       ++out.length;
       add(of, key);
     }
-  for (const auto& [array, line] : array_lines)
-    for (const auto& key : line) {
-      const auto& of = classes[sessions.at(key.session).request_class];
-      if (of.pool != pool) continue;
-      ++out.length;
-      add(of, key);
-    }
+  };
+  for (const auto& [account, line] : over_quota) {
+    add_line(line.next);
+    add_line(line.aside);
+  }
+  for (const auto& [array, line] : array_lines) add_line(line);
   std::sort(keys.begin(), keys.end());
   if (keys.size() > limit) keys.resize(limit);
   for (const auto& key : keys)
@@ -110,8 +109,8 @@ QueueEntry Scheduler::Core::queue_entry(SessionId id) const {
     return entry;
   }
   if (session.standing == Session::Standing::over_quota) {
-    entry.quota = accounts.excess(session.owners, wanted_by(session), pass_at);
-    entry.reason = entry.quota ? WaitReason::quota : WaitReason::queued;
+    entry.quota = excess_of(session);
+    entry.reason = entry.quota ? WaitReason::quota : reason_in_line(session);
     return entry;
   }
   const auto standing = classes[session.request_class].standing;
@@ -156,7 +155,7 @@ WaitReason Scheduler::Core::try_start(const Session& session, Tasks& tasks,
     return WaitReason::not_before;
   }
   if (array_is_full(session)) return WaitReason::array_full;
-  why.quota = accounts.excess(session.owners, wanted_by(session), pass_at);
+  why.quota = excess_of(session);
   if (why.quota) return WaitReason::quota;
   if (!may_start(wanted, session) || !place(wanted, session, tasks)) {
     tasks.clear();

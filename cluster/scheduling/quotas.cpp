@@ -1,5 +1,6 @@
 // Quotas: sessions whose account has no room stand in its line until it has.
-// Within an account they come in the order of the queue.
+// Within an account they come in the order of the queue, but for those that no
+// end of what it holds lets in: they stand aside, and others pass them.
 #include "cluster/scheduling/core.hpp"
 #include "schema/event_generated.h"
 
@@ -64,14 +65,28 @@ bool Scheduler::Core::hold_back(Session& session) {
   if (!found) return false;
   dequeue(session);
   set_standing(session, Session::Standing::over_quota);
-  join_quota_line(session, *found);
+  const auto lasting = lasting_excess(session);
+  join_quota_line(session, lasting ? *lasting : *found, lasting.has_value());
   return true;
 }
 
+std::optional<QuotaExcess> Scheduler::Core::lasting_excess(
+    const Session& session) const {
+  return accounts.lasting_excess(session.owners, wanted_by(session), pass_at);
+}
+
+// Of several the one that keeps it for longer.
+std::optional<QuotaExcess> Scheduler::Core::excess_of(
+    const Session& session) const {
+  if (auto lasting = lasting_excess(session)) return lasting;
+  return accounts.excess(session.owners, wanted_by(session), pass_at);
+}
+
 void Scheduler::Core::join_quota_line(Session& session,
-                                      const QuotaExcess& excess) {
+                                      const QuotaExcess& excess, bool lasting) {
   session.held_back_by = excess.account;
-  over_quota[excess.account].insert(session.key);
+  auto& line = over_quota[excess.account];
+  (lasting ? line.aside : line.next).insert(session.key);
   if (excess.renewed_at.value != 0)
     renewals.emplace(excess.renewed_at, excess.account);
 }
@@ -99,10 +114,25 @@ void Scheduler::Core::settle(const Pool& pool, std::size_t count) {
 }
 
 void Scheduler::Core::leave_quota_line(Session& session) {
-  const auto line = over_quota.find(session.held_back_by);
-  line->second.erase(session.key);
-  if (line->second.empty()) over_quota.erase(line);
+  const auto found = over_quota.find(session.held_back_by);
+  auto& line = found->second;
+  line.next.erase(session.key);
+  line.aside.erase(session.key);
+  if (line.next.empty() && line.aside.empty()) over_quota.erase(found);
   session.held_back_by = no_account;
+}
+
+// The first in the line that it stands in; 0: it is that itself.
+SessionId Scheduler::Core::before_in_line(const Session& session) const {
+  const auto& next = over_quota.at(session.held_back_by).next;
+  if (next.empty() || !(*next.begin() < session.key)) return {};
+  return SessionId(next.begin()->session);
+}
+
+// Of one that no quota keeps from a start any more.
+WaitReason Scheduler::Core::reason_in_line(const Session& session) const {
+  return before_in_line(session).value == 0 ? WaitReason::queued
+                                            : WaitReason::quota_line;
 }
 
 void Scheduler::Core::ease(const Owners& owners) {
@@ -116,27 +146,32 @@ void Scheduler::Core::ease(const Owners& owners) {
     look(at);
 }
 
-void Scheduler::Core::ease_all() {
-  for (const auto& [account, line] : over_quota) eased.insert(account);
+// Also those aside.
+void Scheduler::Core::ease_whole(AccountIndex account) {
+  const auto line = over_quota.find(account);
+  if (line == over_quota.end()) return;
+  line->second.next.merge(line->second.aside);
+  eased.insert(account);
 }
 
-// Those at the front of the line that the quotas have room for together.
+// Those at the front of the line that the quotas have room for together. Who
+// goes aside is not looked at again before something else changes, so a long
+// line is not walked at each end.
 void Scheduler::Core::let_in_of(AccountIndex account) {
   Amounts together;
   while (true) {
     const auto line = over_quota.find(account);
-    if (line == over_quota.end()) return;
-    auto& session = sessions.at(line->second.begin()->session);
+    if (line == over_quota.end() || line->second.next.empty()) return;
+    auto& session = sessions.at(line->second.next.begin()->session);
     const auto wanted = wanted_by(session);
-    const auto alone = accounts.excess(session.owners, wanted, pass_at);
-    if (alone && alone->account != account) {
+    if (const auto alone = accounts.excess(session.owners, wanted, pass_at)) {
+      const auto lasting = lasting_excess(session);
+      if (!lasting && alone->account == account) return;
       leave_quota_line(session);
-      join_quota_line(session, *alone);
+      join_quota_line(session, lasting ? *lasting : *alone,
+                      lasting.has_value());
       continue;
     }
-    // It joined for another reason, perhaps, or the period is another one.
-    if (alone && alone->renewed_at.value != 0)
-      renewals.emplace(alone->renewed_at, account);
     together += wanted;
     if (accounts.excess(session.owners, together, pass_at)) return;
     leave_quota_line(session);
@@ -148,7 +183,7 @@ void Scheduler::Core::let_in_of(AccountIndex account) {
 void Scheduler::Core::let_in(Time at) {
   pass_at = at;
   while (!renewals.empty() && renewals.begin()->first <= pass_at) {
-    eased.insert(renewals.begin()->second);
+    ease_whole(renewals.begin()->second);
     renewals.erase(renewals.begin());
   }
   while (!eased.empty()) {
@@ -173,10 +208,18 @@ void Scheduler::Core::group_changed(const schema::AccountSpec& group) {
 
 void Scheduler::Core::account_changed(const schema::Event& event) {
   accounts.apply(event);
-  if (const auto* changed = event.body_as_AccountChanged())
-    if (changed->account()->kind() == AccountKind::group)
-      group_changed(*changed->account());
-  ease_all();
+  const auto* changed = event.body_as_AccountChanged();
+  if (changed && changed->account()->kind() == AccountKind::group)
+    group_changed(*changed->account());
+  // What an account may hold follows from quotas and the tree of projects.
+  const bool other_limits =
+      event.body_type() == schema::EventBody::QuotaSet ||
+      event.body_type() == schema::EventBody::QuotaRemoved ||
+      (changed && changed->account()->kind() == AccountKind::project);
+  for (auto& [account, line] : over_quota) {
+    if (other_limits) line.next.merge(line.aside);
+    eased.insert(account);
+  }
 }
 
 }  // namespace reeve::cluster

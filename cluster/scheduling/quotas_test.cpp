@@ -1,5 +1,6 @@
 #include <boost/test/unit_test.hpp>
 
+#include "cluster/scheduling/queue.hpp"
 #include "cluster/scheduling/test_cell.hpp"
 
 using namespace reeve;
@@ -217,6 +218,118 @@ BOOST_AUTO_TEST_CASE(a_session_that_leaves_the_line_makes_way) {
   cell.end(first);
   cell.end(last);
   BOOST_TEST(cell.scheduler.sizes().over_quota == 0U);
+}
+
+// Its hours are used up until the month ends; the others need none.
+BOOST_AUTO_TEST_CASE(one_that_waits_for_gpu_time_keeps_nobody_back) {
+  constexpr std::uint64_t hour_ns = 3600 * second_ns;
+  cell.now = Time{1'795'176'000 * second_ns};
+  Quota hours;
+  hours.sessions = 2;
+  hours.gpu_milli_hours = 8'000;
+  hours.period = QuotaPeriod::month;
+  quota(hours);
+  const auto first = submit(8);
+  cell.started();
+  cell.now.value += hour_ns;
+  cell.end(first);
+  const Started running{submit(0), submit(0)};
+  BOOST_TEST((cell.started() == running));
+  const auto held = submit(1);
+  const Started rest{submit(0), submit(0), submit(0)};
+  BOOST_TEST(cell.started().empty());
+  BOOST_TEST((cell.scheduler.why(SessionId{held}).quota->item ==
+              QuotaItem::gpu_hours));
+  cell.end(running[0]);
+  BOOST_TEST((cell.started() == Started{rest[0]}));
+  cell.end(running[1]);
+  BOOST_TEST((cell.started() == Started{rest[1]}));
+  BOOST_TEST(cell.scheduler.sizes().over_quota == 2U);
+  BOOST_TEST(cell.scheduler.queue("default", false, 9).length == 2U);
+  BOOST_TEST(cell.scheduler.why(SessionId{rest[2]}).place_in_queue == 2U);
+  // December: it is its turn before that of the last.
+  cell.now = Time{1'796'083'200 * second_ns};
+  BOOST_TEST(cell.scheduler.next_wakeup().value == cell.now.value);
+  cell.end(rest[0]);
+  BOOST_TEST((cell.started() == Started{held}));
+}
+
+// Hours are used up while the first in the line waits for GPUs.
+BOOST_AUTO_TEST_CASE(one_that_comes_to_wait_for_gpu_time_is_passed_over) {
+  constexpr std::uint64_t hour_ns = 3600 * second_ns;
+  cell.now = Time{1'795'176'000 * second_ns};
+  Quota hours;
+  hours.sessions = 2;
+  hours.gpu_milli = 4'000;
+  hours.gpu_milli_hours = 8'000;
+  hours.period = QuotaPeriod::day;
+  quota(hours);
+  const Started running{submit(4), submit(0)};
+  BOOST_TEST((cell.started() == running));
+  const auto held = submit(4);
+  const auto rest = submit(0);
+  BOOST_TEST(cell.started().empty());
+  cell.now.value += 3 * hour_ns;
+  cell.end(running[1]);
+  BOOST_TEST((cell.started() == Started{rest}));
+  BOOST_TEST((cell.scheduler.why(SessionId{held}).quota->item ==
+              QuotaItem::gpu_hours));
+}
+
+BOOST_AUTO_TEST_CASE(one_that_no_end_lets_in_keeps_nobody_back) {
+  gpu_quota(8);
+  const auto first = submit(8);
+  BOOST_TEST((cell.started() == Started{first}));
+  const auto large = submit(8);
+  const auto small = submit(1);
+  BOOST_TEST(cell.started().empty());
+  gpu_quota(4);
+  BOOST_TEST(cell.started().empty());
+  cell.end(first);
+  BOOST_TEST((cell.started() == Started{small}));
+  const auto last = submit(4);
+  BOOST_TEST(cell.started().empty());
+  BOOST_TEST(to_text(*cell.scheduler.why(SessionId{large}).quota) ==
+             "project ml may have 4 GPUs; this session wants 8");
+  // With the quota that it had it comes before those after it.
+  gpu_quota(8);
+  BOOST_TEST(cell.started().empty());
+  cell.end(small);
+  BOOST_TEST((cell.started() == Started{large}));
+  cell.end(large);
+  BOOST_TEST((cell.started() == Started{last}));
+}
+
+BOOST_AUTO_TEST_CASE(a_project_that_moves_lets_in_who_stood_aside) {
+  gpu_quota(8);
+  below("vision", "ml");
+  const auto first = submit(8, "vision");
+  cell.started();
+  const auto large = submit(8, "vision");
+  cell.started();
+  gpu_quota(4);
+  cell.end(first);
+  BOOST_TEST(cell.started().empty());
+  below("vision", "");
+  BOOST_TEST((cell.started() == Started{large}));
+}
+
+BOOST_AUTO_TEST_CASE(why_names_the_one_before_in_the_line) {
+  gpu_quota(4);
+  const Started running{submit(3), submit(1)};
+  BOOST_TEST((cell.started() == running));
+  const auto large = submit(4);
+  const auto small = submit(1);
+  BOOST_TEST(cell.started().empty());
+  cell.end(running[1]);
+  BOOST_TEST(cell.started().empty());
+  const Why why = cell.scheduler.why(SessionId{small});
+  BOOST_TEST((why.reason == WaitReason::quota_line));
+  BOOST_TEST(why.blocked_by.value == large);
+  const auto queue = cell.scheduler.queue("default", false, 9);
+  BOOST_REQUIRE(queue.entries.size() == 2U);
+  BOOST_TEST((queue.entries[0].reason == WaitReason::quota));
+  BOOST_TEST((queue.entries[1].reason == WaitReason::quota_line));
 }
 
 BOOST_AUTO_TEST_CASE(a_proposal_that_is_refused_gives_the_quota_back) {

@@ -13,7 +13,8 @@
 //
 // Quotas. A session whose user, project (with those above it) or group holds
 // what it may is out of the queue, in the account's own line, until the account
-// has room for it again; within an account the order is that of the queue.
+// has room for it again; within an account the order is that of the queue, but
+// who waits for a new period or another quota is passed over.
 //
 // Placement (best fit). Tasks without GPUs go to nodes without GPUs, else to
 // those with the fewest free GPUs; whole GPUs to the node with the fewest free
@@ -95,6 +96,7 @@ enum class WaitReason {
   array_full,  // as many of its array hold a place as may
   no_room,     // no node (or not enough of them) has room now
   queued,      // there is room: the next pass looks at it
+  quota_line,  // there would be, but `blocked_by` of its account comes first
 };
 
 // The nodes of the session's queue without those that were removed, each
@@ -169,8 +171,9 @@ struct Why {
   std::uint32_t tasks_fitting = 0;
   std::size_t place_in_queue = 0;  // 1 is the head; 0: not in a queue
   std::size_t queue_length = 0;
-  // The guard, when its earmarks are what is in the way; else the head of the
-  // queue when that is another session; 0: nobody is ahead.
+  // The guard, when its earmarks are what is in the way; the first in the line
+  // of its account, when that is; else the head of the queue when that is
+  // another session; 0: nobody is ahead.
   SessionId blocked_by;
   // 0 when nothing tells; `basis` says what it rests on, `awaited` whose ends
   // come before it where it would start, the last ones.
@@ -244,13 +247,13 @@ class Scheduler {
   bool serves(SessionId session) const;
   bool serves(const std::string& group) const;
 
+  // The moment that `why` and `queue` answer for, unless a later one is known.
+  void time_is(Time now);
+
   // Costs a walk over the nodes and sessions of one queue: for people.
   Why why(SessionId session) const;
 
   // The waiting sessions of a group's queue in their order, and those that are
-  // The moment that `why` and `queue` answer for, unless a later one is known.
-  void time_is(Time now);
-
   // held, at most `limit` together (queue.hpp).
   Queue queue(const std::string& group, bool simulated,
               std::size_t limit) const;

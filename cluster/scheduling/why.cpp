@@ -272,17 +272,19 @@ void Scheduler::Core::count_queue(const Session& session, Why& answer) const {
         std::partition_point(line.begin(), line.end(), before_it) -
         line.begin());
   }
-  const auto stand_beside = [&](const auto& lines) {
-    for (const auto& [of, line] : lines)
-      for (const auto& beside : line) {
-        const auto& kind = classes[sessions.at(beside.session).request_class];
-        if (kind.pool != own.pool) continue;
-        ++answer.queue_length;
-        ahead += effective(pool, kind.owner, beside) < key ? 1 : 0;
-      }
+  const auto stand_beside = [&](const std::set<OrderKey>& line) {
+    for (const auto& beside : line) {
+      const auto& kind = classes[sessions.at(beside.session).request_class];
+      if (kind.pool != own.pool) continue;
+      ++answer.queue_length;
+      ahead += effective(pool, kind.owner, beside) < key ? 1 : 0;
+    }
   };
-  stand_beside(over_quota);
-  stand_beside(array_lines);
+  for (const auto& [account, line] : over_quota) {
+    stand_beside(line.next);
+    stand_beside(line.aside);
+  }
+  for (const auto& [array, line] : array_lines) stand_beside(line);
   answer.place_in_queue = ahead + 1;
   if (session.standing == Session::Standing::over_quota ||
       session.standing == Session::Standing::array_full)
@@ -452,9 +454,10 @@ Why Scheduler::Core::why(std::uint64_t id) const {
                                                 : WaitReason::dependency;
       break;
     case Session::Standing::over_quota:
-      answer.quota =
-          accounts.excess(session.owners, wanted_by(session), pass_at);
-      answer.reason = answer.quota ? WaitReason::quota : WaitReason::queued;
+      answer.quota = excess_of(session);
+      answer.reason =
+          answer.quota ? WaitReason::quota : reason_in_line(session);
+      if (!answer.quota) answer.blocked_by = before_in_line(session);
       break;
     case Session::Standing::array_full:
       answer.reason = WaitReason::array_full;
