@@ -103,8 +103,9 @@ std::uint64_t duration_unit(string_view name) {
   return 0;
 }
 
-// "[D-]HH:MM:SS" and "MM:SS", as batch systems write them.
-bool clock_duration(string_view text, std::uint64_t& out) {
+// "[D-]HH:MM:SS" and "MM:SS", as batch systems write them. In nanoseconds, of
+// which there may be more than a duration can have.
+bool clock_duration(string_view text, unsigned __int128& out) {
   std::array<std::uint64_t, 4> part{};
   std::size_t count = 0;
   bool days = false;
@@ -127,8 +128,8 @@ bool clock_duration(string_view text, std::uint64_t& out) {
   const std::uint64_t minutes = part[count - 2];
   const std::uint64_t hours = count > 2 ? part[count - 3] : 0;
   if (seconds > 59 || (count > 2 && minutes > 59)) return false;
-  out = seconds * second_ns + minutes * minute_ns + hours * hour_ns +
-        (days ? part[0] * day_ns : 0);
+  out = static_cast<unsigned __int128>(days ? part[0] : 0) * day_ns +
+        hours * hour_ns + minutes * minute_ns + seconds * second_ns;
   return true;
 }
 
@@ -258,12 +259,25 @@ Expected<std::uint64_t> parse_bytes(string_view text) {
   return bytes;
 }
 
+namespace {
+
+tl::unexpected<Error> too_long(string_view text) {
+  return fail(
+      Errc::usage,
+      fmt::format("\"{}\" is above the longest duration, 500 years", text));
+}
+
+}  // namespace
+
 Expected<std::uint64_t> parse_duration(string_view text) {
   static constexpr string_view example = "90s, 15m, 1h30m, 2d or 01:30:00";
   string_view rest = trimmed(text);
   if (rest == "0") return std::uint64_t{0};
+  if (unsigned __int128 clock = 0; clock_duration(rest, clock)) {
+    if (clock > UINT64_MAX) return too_long(text);
+    return static_cast<std::uint64_t>(clock);
+  }
   std::uint64_t total = 0;
-  if (clock_duration(rest, total)) return total;
   if (rest.empty()) return refuse(text, "duration", example);
   while (!rest.empty()) {
     Decimal number;
@@ -281,9 +295,7 @@ Expected<std::uint64_t> parse_duration(string_view text) {
     rest = trimmed(rest.substr(length));
     std::uint64_t part = 0;
     if (!scaled(number, unit, part) || total > UINT64_MAX - part)
-      return fail(
-          Errc::usage,
-          fmt::format("\"{}\" is above the longest duration, 500 years", text));
+      return too_long(text);
     total += part;
   }
   return total;

@@ -84,6 +84,12 @@ BOOST_AUTO_TEST_CASE(a_duration_without_a_unit_is_refused) {
       BOOST_TEST(names(parse_duration(text), "1h30m"));
     }
   BOOST_TEST(names(parse_duration("999999w"), "longest"));
+  // The last one that is one, and the first that would begin at 0 again.
+  BOOST_TEST(parse_duration("213503-23:34:33").value() ==
+             (std::uint64_t{213'503} * 86'400 + 84'873) * second);
+  BOOST_TEST(names(parse_duration("213503-23:34:34"), "longest"));
+  BOOST_TEST(names(parse_duration("213504-00:00:00"), "longest"));
+  BOOST_TEST(names(parse_duration("1000000-00:00:00"), "longest"));
 }
 
 BOOST_AUTO_TEST_CASE(times_are_absolute_or_relative_to_now) {
