@@ -423,6 +423,42 @@ BOOST_AUTO_TEST_CASE(a_snapshot_keeps_accounts_quotas_and_what_was_used) {
   BOOST_TEST(replayed_digest(cell) == cell.state.digest_hex());
 }
 
+// What the two have in common is all but the group.
+BOOST_AUTO_TEST_CASE(sessions_of_one_directory_count_in_their_own_groups) {
+  set({.kind = AccountKind::group, .name = "g"});
+  cell.add({.name = "n1", .group = "g"});
+  Spec spec = one_task();
+  const SessionId first = cell.submit(spec);
+  spec.group = "g";
+  const SessionId second = cell.submit(spec);
+  const auto group_of = [](const State& state, SessionId id) {
+    return state.accounts().at(state.session(id)->owners.group).name;
+  };
+  BOOST_TEST(group_of(cell.state, first) == "default");
+  BOOST_TEST(group_of(cell.state, second) == "g");
+  BOOST_TEST(account(AccountKind::group, "g").held.waiting == 1U);
+  cell.place(second, {"n1"});
+  BOOST_TEST(account(AccountKind::group, "g").held.sessions == 1U);
+  BOOST_TEST(remove(AccountKind::group, "g") ==
+             "wrong_state account_in_use 0 1");
+  // A snapshot that knows the second alone says the same.
+  cell.checks = cell.keeps_log = false;
+  cell.cancel(first);
+  for (std::size_t i = 0; i < ended_sessions_max; ++i)
+    cell.cancel(cell.submit(of_project("default", 0)));
+  BOOST_REQUIRE(!cell.state.session(first));
+  const auto copy = State::decode_snapshot(cell.state.encode_snapshot());
+  BOOST_REQUIRE(copy.has_value());
+  BOOST_TEST(group_of(*copy, second) == "g");
+  for (const char* name : {"default", "g"}) {
+    const auto* kept = copy->accounts().find(AccountKind::group, name);
+    const auto& live = account(AccountKind::group, name);
+    BOOST_TEST(kept->held.sessions == live.held.sessions);
+    BOOST_TEST(kept->held.waiting == live.held.waiting);
+    BOOST_TEST(kept->held.cpu_milli == live.held.cpu_milli);
+  }
+}
+
 // A snapshot forgets below which project one was that is gone.
 BOOST_AUTO_TEST_CASE(one_that_comes_back_counts_no_time_of_those_above_it) {
   Quota hours;

@@ -271,11 +271,13 @@ void State::load_spec(Session& session, const schema::SessionSpec& spec) {
   if (owners_by_context_.size() <= session.context)
     owners_by_context_.resize(session.context + 1);
   Owners& owners = owners_by_context_[session.context];
+  const std::string_view group = schema::text(spec.group());
   if (texts_.users(session.context) == 1)
     owners = accounts_.owners(schema::text(spec.user()),
-                              schema::text(spec.project()),
-                              schema::text(spec.group()));
+                              schema::text(spec.project()), group);
   session.owners = owners;
+  // Sessions with one context may be in several groups.
+  session.owners.group = accounts_.place_of(AccountKind::group, group);
   session.priority = spec.priority();
   session.cpu_milli = spec.request()->cpu_milli();
   session.memory_bytes = spec.request()->memory_bytes();

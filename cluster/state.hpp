@@ -350,7 +350,7 @@ class State {
   std::uint64_t ended_evicted_ = 0;
   std::array<std::uint64_t, session_states> counts_{};
   Interner texts_;
-  std::vector<Owners> owners_by_context_;
+  std::vector<Owners> owners_by_context_;  // their users and projects
   std::string scratch_;
 
   CommandRing commands_;
