@@ -260,7 +260,7 @@ void Recorder::requeued(Seen& seen, const schema::SessionRequeued& body,
   Session& session = seen.session;
   session.submitted_at = at;
   session.not_before = Time{body.not_before_at()};
-  if (body.reason() != schema::EndReason::preempted)
+  if (counts_as_attempt(body.reason()))
     session.requeue_max -= std::min(session.requeue_max, 1u);
   seen.outcome.attempts = 1;
   seen.outcome.started_at = Time{};

@@ -261,6 +261,25 @@ BOOST_AUTO_TEST_CASE(one_that_made_room_lasts_as_long_as_its_last_attempt) {
   BOOST_TEST((within.work.sessions[0].leaves_at == after_s(7)));
 }
 
+BOOST_AUTO_TEST_CASE(a_gpu_that_was_unclean_is_no_try_of_the_session) {
+  Cell cell;
+  cell.add({});
+  auto spec = one_task();
+  spec.requeue_max = 2;
+  const auto one = cell.submit(spec);
+  cell.place(one, {"n0"});
+  cell.fact(one, {.kind = schema::FactKind::start_failed,
+                  .reason = schema::EndReason::device_unclean});
+  pass_s(cell, 10);
+  cell.place(one, {"n0"});
+  cell.start(one);
+  pass_s(cell, 1);
+  cell.exit(one, 0, 1);
+  pass_s(cell, 10);
+  BOOST_TEST(recorded(cell, 5, 100).work.sessions[0].requeue_max == 2u);
+  BOOST_TEST(recorded(cell, 15, 100).work.sessions[0].requeue_max == 1u);
+}
+
 BOOST_AUTO_TEST_CASE(one_that_made_room_for_ever_would_have_lasted_longer) {
   auto spec = one_task();
   spec.on_preempt = schema::OnPreempt::end;
