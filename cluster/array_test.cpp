@@ -113,6 +113,36 @@ BOOST_AUTO_TEST_CASE(one_or_all_of_an_array_are_cancelled) {
   BOOST_TEST(state.digest_hex() == replayed_digest(*this));
 }
 
+BOOST_AUTO_TEST_CASE(an_array_is_cancelled_whose_ended_ones_are_forgotten) {
+  BOOST_TEST(array_of(1, 4) == "accepted");
+  BOOST_TEST(array_of(1, 4) == "accepted");
+  for (const std::uint64_t id : {2, 3, 5}) cancel(SessionId{id});
+  checks = keeps_log = false;
+  for (std::size_t i = 0; i < ended_sessions_max; ++i)
+    cancel(submit(one_task()));
+  for (const std::uint64_t id : {2, 3, 5})
+    BOOST_REQUIRE(!state.session(SessionId{id}));
+  BOOST_TEST(state.array_size(SessionId{1}) == 2);
+  const auto middle = cancel_array(SessionId{1});
+  BOOST_REQUIRE(middle);
+  BOOST_TEST(middle->sessions == 2);
+  BOOST_TEST(kinds == "SessionEnded SessionEnded");
+  BOOST_TEST((state_of(SessionId{4}) == SessionState::cancelled));
+  BOOST_TEST((state_of(SessionId{6}) == SessionState::pending));
+  // Nor is the first one needed, and it is the only one that names the array.
+  BOOST_TEST(verdict(cancel_array(SessionId{2})) ==
+             "not_found session_unknown 0 0");
+  BOOST_TEST(verdict(cancel_array(SessionId{5}, "bob")) ==
+             "forbidden session_foreign 0 0");
+  const auto rest = cancel_array(SessionId{5});
+  BOOST_REQUIRE(rest);
+  BOOST_TEST(rest->sessions == 3);
+  BOOST_TEST(rest->session.value == 5);
+  BOOST_TEST(kinds == "SessionEnded SessionEnded SessionEnded");
+  BOOST_TEST(verdict(cancel_array(SessionId{5})) ==
+             "wrong_state session_ended 0 0");
+}
+
 BOOST_AUTO_TEST_CASE(a_commit_takes_a_whole_array_or_nothing_of_it) {
   flatbuffers::FlatBufferBuilder builder;
   const auto submit_array = [&](std::uint32_t size) {

@@ -192,37 +192,48 @@ void cancel(const Session& session, EventWriter& writer) {
   }
 }
 
-Decision cancel_array(const State& state, const Session& first,
-                      const Origin& origin, EventWriter& writer) {
-  if (state.spec(first).array_session != first.id.value)
-    return tl::unexpected(
-        reject(RejectCode::not_found, "array_unknown",
-               fmt::format("s-{} is not the first session of an array",
-                           first.id.value)));
-  const std::uint32_t size = state.array_size(first.id);
+Decision cancel_array(const State& state, SessionId first, const Origin& origin,
+                      EventWriter& writer) {
   writer.begin(origin);
   const Sequence before = writer.next();
+  std::uint32_t size = 0;
   std::uint32_t live = 0;
-  state.visit_sessions(first.id, [&](const Session& session) {
-    if (session.id.value >= first.id.value + size) return false;
+  state.visit_array(first, [&](const Session& session) {
+    ++size;
     live += has_ended(session.state) ? 0 : 1;
     cancel(session, writer);
-    return true;
   });
+  if (size == 0)
+    return tl::unexpected(reject(
+        RejectCode::not_found, "array_unknown",
+        fmt::format("s-{} is not the first session of an array", first.value)));
   if (live == 0)
     return tl::unexpected(
         reject(RejectCode::wrong_state, "session_ended",
                fmt::format("the whole array of {} has ended already",
                            counted(size, "session"))));
   return Accepted{writer.next() == before ? state.last_sequence() : before,
-                  first.id, size};
+                  first, size};
+}
+
+// The session, or of an array whose first one is forgotten the first that is
+// known.
+const Session* asked_for(const State& state,
+                         const schema::CancelSession& command) {
+  const SessionId id{command.session()};
+  const Session* found = state.session(id);
+  if (found || !command.array()) return found;
+  state.visit_array(id, [&](const Session& session) {
+    if (!found) found = &session;
+  });
+  return found;
 }
 
 }  // namespace
 
 Decision decide_cancel(const State& state, const schema::CancelSession& command,
                        const Origin& origin, EventWriter& writer) {
-  const Session* session = state.session(SessionId{command.session()});
+  const Session* session = asked_for(state, command);
   if (!session)
     return tl::unexpected(
         reject(RejectCode::not_found, "session_unknown",
@@ -233,7 +244,8 @@ Decision decide_cancel(const State& state, const schema::CancelSession& command,
         reject(RejectCode::forbidden, "session_foreign",
                fmt::format("{} may not cancel a session of {}",
                            origin.principal, state.user(*session))));
-  if (command.array()) return cancel_array(state, *session, origin, writer);
+  if (command.array())
+    return cancel_array(state, SessionId{command.session()}, origin, writer);
   if (has_ended(session->state))
     return tl::unexpected(
         reject(RejectCode::wrong_state, "session_ended",

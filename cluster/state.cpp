@@ -197,17 +197,25 @@ Spec State::spec(const Session& session) const {
   return spec;
 }
 
-std::uint32_t State::array_size(SessionId first) const {
-  const Session* session = this->session(first);
-  if (!session || spec(*session).array_session == 0) return 1;
-  // What its sessions have in common names the array.
-  std::uint32_t size = 1;
-  visit_sessions(SessionId{first.value + 1}, [&](const Session& next) {
-    const bool same = next.context == session->context;
-    size += same ? 1 : 0;
-    return same;
+void State::visit_array(
+    SessionId first, const std::function<void(const Session&)>& visit) const {
+  if (first.value == 0) return;
+  // Their ids follow each other, and what they have in common names the array.
+  const Session* member = nullptr;
+  visit_sessions(first, [&](const Session& session) {
+    const bool same = member ? session.context == member->context
+                             : spec(session).array_session == first.value;
+    if (!same) return false;
+    member = &session;
+    visit(session);
+    return true;
   });
-  return size;
+}
+
+std::uint32_t State::array_size(SessionId first) const {
+  std::uint32_t size = 0;
+  visit_array(first, [&](const Session&) { ++size; });
+  return std::max(size, 1u);
 }
 
 std::string_view State::user(const Session& session) const {

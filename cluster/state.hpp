@@ -248,8 +248,11 @@ class State {
     return unpack_name({session.own.get(), session.own_bytes});
   }
   std::string_view user(const Session& session) const;
-  // How many of the array whose first session this is are known, from it on;
-  // 1 for a session of none.
+  // Those that are known of the array whose first session this is or was, in
+  // order.
+  void visit_array(SessionId first,
+                   const std::function<void(const Session&)>& visit) const;
+  // How many they are; 1 for a session of none.
   std::uint32_t array_size(SessionId first) const;
 
   const Accounts& accounts() const { return accounts_; }

@@ -181,7 +181,9 @@ std::uint32_t Core::sessions_of(const schema::Command& command,
   const auto* cancel = command.body_as_CancelSession();
   if (!submit && !cancel) return 0;
   const bool array = submit ? submit->array() : cancel->array();
-  return array ? state_.array_size(first) : 1;
+  if (!array) return 1;
+  // The answer to a cancel names the first of those that were told to end.
+  return state_.array_size(cancel ? SessionId{cancel->session()} : first);
 }
 
 std::vector<std::byte> Core::accepted_answer(

@@ -167,13 +167,10 @@ void Oracle::check_array(const schema::SessionPlaced& body) const {
       truth_.spec(*truth_.session(SessionId{body.session()}));
   if (spec.array_running_max == 0) return;
   const SessionId first{spec.array_session};
-  const std::uint64_t end = first.value + truth_.array_size(first);
   std::uint32_t holding = 0;
-  truth_.visit_sessions(first, [&](const cluster::Session& one) {
-    if (one.id.value >= end) return false;
+  truth_.visit_array(first, [&](const cluster::Session& one) {
     holding +=
         one.state != SessionState::pending && !cluster::has_ended(one.state);
-    return true;
   });
   SIM_CHECK(holding <= spec.array_running_max,
             "{} of the array s-{} hold a place, where {} may", holding,
