@@ -240,8 +240,8 @@ bool satisfied(schema::DependencyKind kind, SessionState ended);
 bool may_requeue(std::uint32_t attempt, std::uint32_t requeue_max,
                  EndReason reason);
 std::uint64_t requeue_delay(std::uint32_t attempt);
-// The same for a session whose tasks end for that reason, or for the one that
-// it is being stopped for.
+// The same for a session whose tasks end for that reason, or, where it is being
+// stopped, for what it is stopped for: after a failed task, what that ended by.
 bool is_tried_again(const Session& session, EndReason reason);
 // How long the tasks of this attempt run on while their host hears nothing of
 // the cell; 0: without end. `wished` is its specification's.

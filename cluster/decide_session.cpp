@@ -22,9 +22,9 @@ bool failed(EndReason reason, const schema::ExitFacts& facts) {
   return reason != EndReason::exited || facts.exit_code() != 0;
 }
 
-// The task that failed first speaks for the session.
-Outcome outcome_of(const Session& session, std::uint32_t exiting_rank,
-                   EndReason reason, const schema::ExitFacts& facts) {
+// The task that failed first speaks for the session. `exiting`: the one that
+// ends by now, if one does.
+Outcome outcome_of(const Session& session, const TaskEnd* exiting) {
   Outcome outcome;
   std::uint64_t first_at = ~std::uint64_t{0};
   const auto look = [&](EndReason why, const schema::ExitFacts& seen) {
@@ -33,8 +33,8 @@ Outcome outcome_of(const Session& session, std::uint32_t exiting_rank,
     outcome = {SessionState::failed, why, seen.exit_code(), seen.signal()};
   };
   for (std::uint32_t rank = 0; rank < session.tasks.size(); ++rank) {
-    if (rank == exiting_rank) {
-      look(reason, facts);
+    if (exiting && rank == exiting->rank) {
+      look(exiting->reason, exiting->facts);
     } else if (session.tasks[rank].phase == TaskPhase::exited) {
       look(session.tasks[rank].reason, session.tasks[rank].facts);
     }
@@ -47,6 +47,11 @@ Outcome outcome_of(const Session& session, std::uint32_t exiting_rank,
     outcome.reason = session.reason;
   }
   return outcome;
+}
+
+// What one that is being stopped ends by, as far as its tasks have told.
+EndReason stopped_by(const Session& session) {
+  return outcome_of(session, nullptr).reason;
 }
 
 // See counts_as_attempt.
@@ -122,7 +127,7 @@ bool may_requeue(std::uint32_t attempt, std::uint32_t requeue_max,
 
 bool is_tried_again(const Session& session, EndReason reason) {
   return may_requeue(session, session.state == SessionState::stopping
-                                  ? session.reason
+                                  ? stopped_by(session)
                                   : reason);
 }
 
@@ -163,8 +168,7 @@ void write_exit(const Session& session, const TaskEnd& end,
       cause);
   const bool last = session.tasks_exited + 1 == session.tasks.size();
   if (last) {
-    const Outcome outcome =
-        outcome_of(session, end.rank, end.reason, end.facts);
+    const Outcome outcome = outcome_of(session, &end);
     if (outcome.state != SessionState::succeeded &&
         may_requeue(session, outcome.reason))
       return write_requeued(session, outcome.reason, origin, exited, writer);
@@ -182,7 +186,7 @@ void cancel(const Session& session, EventWriter& writer) {
   if (has_ended(session.state)) return;
   // One that is to be tried again must not be, from now on.
   if (session.state == SessionState::stopping &&
-      !may_requeue(session, session.reason))
+      !may_requeue(session, stopped_by(session)))
     return;
   if (session.state == SessionState::pending) {
     write_ended(session, {SessionState::cancelled, EndReason::cancelled, 0, 0},

@@ -251,6 +251,34 @@ BOOST_AUTO_TEST_CASE(cancel_of_one_that_stops_to_be_requeued_is_not_lost) {
   expect(id, SessionState::cancelled, EndReason::cancelled);
 }
 
+// The GPU was to blame, so it would be tried again without a requeue.
+BOOST_AUTO_TEST_CASE(cancel_of_a_gang_that_an_unclean_gpu_stops_is_not_lost) {
+  const auto unclean = [&] {
+    const SessionId id = submit(tasks_of(2));
+    place(id, {"n0", "n0"});
+    start(id, 0);
+    fact(id, {.kind = FactKind::start_failed,
+              .rank = 1,
+              .reason = EndReason::device_unclean});
+    expect(id, SessionState::stopping, EndReason::peer_failed);
+    BOOST_CHECK(is_tried_again(session(id), EndReason::exited));
+    return id;
+  };
+  const SessionId id = unclean();
+  exit(id, 0, 1);
+  expect(id, SessionState::pending, EndReason::device_unclean);
+  const SessionId cancelled = unclean();
+  BOOST_CHECK_EQUAL(verdict(cancel(cancelled)), "accepted");
+  BOOST_CHECK_EQUAL(kinds, "SessionStopping");
+  exit(cancelled, 0, 1);
+  expect(cancelled, SessionState::cancelled, EndReason::cancelled);
+  // One that fails by itself has nothing that a cancel could keep from it.
+  const SessionId failing = running(tasks_of(2));
+  exit(failing, 0, 1);
+  cancel(failing);
+  BOOST_CHECK_EQUAL(kinds, "");
+}
+
 BOOST_AUTO_TEST_CASE(only_the_user_and_the_owner_may_cancel) {
   const SessionId id = submit(one_task());
   BOOST_CHECK_EQUAL(verdict(cancel(id, "bob")),

@@ -222,6 +222,31 @@ BOOST_FIXTURE_TEST_CASE(the_last_attempt_is_waited_for_by_nobody, Retried) {
   BOOST_CHECK(session(id).state == SessionState::failed);
 }
 
+// It ends by the GPU that was unclean, and is tried again. What is left of it
+// runs on where the cell is not heard: nobody told it to end there in time.
+BOOST_FIXTURE_TEST_CASE(a_gang_that_a_gpu_stops_is_not_given_up_at_once,
+                        Retried) {
+  const std::uint64_t id = submitted(tasks_of(2));
+  place(id, {"n0", "n1"});
+  start(id, 0);
+  commit();
+  pass(9 * second_ns);
+  report("n1", id,
+         {.kind = schema::FactKind::start_failed,
+          .rank = 1,
+          .reason = EndReason::device_unclean});
+  commit();
+  pass(3 * second_ns);
+  BOOST_CHECK(state().node("n0")->lost);
+  BOOST_CHECK(session(id).state == SessionState::stopping);
+  pass(20 * second_ns);
+  BOOST_CHECK(session(id).state == SessionState::stopping);
+  // A cancel makes an end of it.
+  cancel(id);
+  commit();
+  BOOST_CHECK(session(id).state == SessionState::cancelled);
+}
+
 BOOST_FIXTURE_TEST_CASE(a_node_that_is_back_in_time_goes_on_with_its_tasks,
                         Retried) {
   const std::uint64_t id = retried(1, 0);
