@@ -281,7 +281,7 @@ bool decide_task_lost(const State& state, const Session& session,
 
 bool decide_deadline(const State& state, const Session& session,
                      const Origin& origin, EventWriter& writer) {
-  const Time due = deadline_of(session);
+  const Time due = deadline_of(state, session);
   if (due.value == 0 || due > origin.now) return false;
   writer.begin(origin);
   const Sequence passed = writer.add(

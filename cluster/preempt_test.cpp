@@ -120,8 +120,9 @@ BOOST_AUTO_TEST_CASE(a_longer_grace_moves_the_deadline_of_the_end) {
   const SessionId patient = running(spec);
   for (const SessionId id : {plain, patient})
     BOOST_TEST(cancel(id).has_value());
-  BOOST_TEST(deadline_of(session(plain)).value == now.value + stopping_ns_max);
-  BOOST_TEST(deadline_of(session(patient)).value ==
+  BOOST_TEST(deadline_of(state, session(plain)).value ==
+             now.value + stopping_ns_max);
+  BOOST_TEST(deadline_of(state, session(patient)).value ==
              now.value + stopping_ns_max - stop_grace_ns + 10 * minute_ns);
   BOOST_TEST(state.digest_hex() == replayed_digest(*this));
 }

@@ -265,7 +265,7 @@ class Run {
     const SessionId id = any();
     const Session* session = cell_.state.session(id);
     if (!session) return;
-    const Time due = deadline_of(*session);
+    const Time due = deadline_of(cell_.state, *session);
     const bool jump = below(8) == 0 && session->state != SessionState::pending;
     if (jump && due > cell_.now) cell_.now = due;
     BOOST_REQUIRE_EQUAL(cell_.deadline(id), due.value != 0 && due <= cell_.now);
@@ -347,7 +347,7 @@ class Run {
       for (std::uint64_t i = 1; i < cell_.state.next_session().value; ++i) {
         const SessionId id{i};
         if (has_ended(cell_.state_of(id))) continue;
-        const Time due = deadline_of(cell_.session(id));
+        const Time due = deadline_of(cell_.state, cell_.session(id));
         BOOST_REQUIRE(due.value != 0);
         cell_.now = std::max(cell_.now, due);
         BOOST_REQUIRE(cell_.deadline(id));

@@ -319,6 +319,31 @@ BOOST_AUTO_TEST_CASE(what_runs_in_one_goes_on_without_it) {
   BOOST_TEST(end_of(id).find("is not there any more") != std::string::npos);
 }
 
+BOOST_AUTO_TEST_CASE(waiting_counts_from_when_the_reservation_opens) {
+  constexpr std::uint64_t day_ns = 24 * hour_ns;
+  const std::uint64_t begun = now.value;
+  set_changed([&](auto& r) {
+    r.first = {Time{begun + 60 * day_ns}, Time{begun + 61 * day_ns}};
+    r.every_ns = 2 * day_ns;
+  });
+  const SessionId id = waiting();
+  const SessionId other = submit(one_task());
+  pass(31 * day_ns);
+  BOOST_TEST(!deadline(id));
+  BOOST_TEST(deadline(other));
+  pass(58 * day_ns);
+  BOOST_TEST(!deadline(id));
+  BOOST_TEST(deadline_of(state, session(id)).value == begun + 90 * day_ns);
+  // The window that it waits in counts, and not one after it.
+  const SessionId late = waiting();
+  BOOST_TEST(deadline_of(state, session(late)).value ==
+             now.value + day_ns + pending_ns_max);
+  pass(day_ns);
+  BOOST_TEST(deadline(id));
+  BOOST_TEST(end_of(id).find("failed wait_timeout") == 0);
+  BOOST_TEST(state.digest_hex() == replayed_digest(*this));
+}
+
 // ---- what one could never hold
 
 BOOST_AUTO_TEST_CASE(one_that_keeps_too_little_is_refused_with_numbers) {

@@ -369,7 +369,7 @@ BOOST_AUTO_TEST_CASE(an_ended_session_has_no_deadline) {
   cancel(id);
   pass(100 * pending_ns_max);
   BOOST_CHECK(!deadline(id));
-  BOOST_CHECK_EQUAL(deadline_of(session(id)).value, 0);
+  BOOST_CHECK_EQUAL(deadline_of(state, session(id)).value, 0);
 }
 
 // ---- requeue

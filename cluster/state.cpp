@@ -296,14 +296,29 @@ std::uint64_t grace_of(const Session& session) {
              : session.grace_ns;
 }
 
-Time deadline_of(const Session& session) {
+namespace {
+
+// From when on a session that waits could be placed, were there room: its own
+// time, and the beginning of the window that it may use.
+Time waits_since(const State& state, const Session& session) {
+  const Time since = std::max(session.state_at, session.not_before);
+  if (!session.reserves) return since;
+  const Reservation* reservation =
+      state.reservations().find(state.spec(session).reservation);
+  const auto window =
+      reservation ? reservation->window_at(since) : std::nullopt;
+  return window ? std::max(since, window->from) : since;
+}
+
+}  // namespace
+
+Time deadline_of(const State& state, const Session& session) {
   const auto after = [&](Time from, std::uint64_t limit_ns) {
     return Time{from.value + limit_ns};
   };
   switch (session.state) {
     case SessionState::pending:
-      return after(std::max(session.state_at, session.not_before),
-                   pending_ns_max);
+      return after(waits_since(state, session), pending_ns_max);
     case SessionState::placed:
     case SessionState::starting: return after(session.placed_at, start_ns_max);
     case SessionState::running:

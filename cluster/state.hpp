@@ -366,7 +366,7 @@ Amounts wanted_amounts(const Spec& spec);
 Amounts amounts_of(SessionState state);
 
 // The deadline of the session's present state; never 0 for one that lives.
-Time deadline_of(const Session& session);
+Time deadline_of(const State& state, const Session& session);
 // Between the polite signal to its tasks and the one that ends them.
 std::uint64_t grace_of(const Session& session);
 

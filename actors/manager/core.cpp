@@ -597,7 +597,7 @@ void Core::follow_up(Time now) {
 
 // Who is to stop a session had nobody to tell of it before the start.
 Time Core::deadline_here(const Session& session) const {
-  const Time deadline = cluster::deadline_of(session);
+  const Time deadline = cluster::deadline_of(state_, session);
   if (session.state != SessionState::stopping || deadline.value == 0)
     return deadline;
   // And what is given up with its node is not also lost.

@@ -165,7 +165,7 @@ flatbuffers::Offset<schema::SessionView> AnswerWriter::view(
   out.add_placed_at(session.placed_at.value);
   out.add_started_at(session.started_at.value);
   out.add_ended_at(session.ended_at.value);
-  out.add_deadline_at(cluster::deadline_of(session).value);
+  out.add_deadline_at(cluster::deadline_of(state_, session).value);
   out.add_time_limit_ns(session.time_limit_ns);
   out.add_not_before_at(session.not_before.value);
   out.add_requeue_max(session.requeue_max);

@@ -115,7 +115,7 @@ void Oracle::check_state(const cluster::State& live) const {
   SIM_CHECK(sound, "{}", sound.error().text);
   live.visit_sessions(SessionId{}, [&](const cluster::Session& session) {
     if (cluster::has_ended(session.state)) return true;
-    SIM_CHECK(cluster::deadline_of(session).value != 0,
+    SIM_CHECK(cluster::deadline_of(live, session).value != 0,
               "s-{} may stay {} for ever", session.id.value,
               schema::EnumNameSessionState(session.state));
     SIM_CHECK(session.state == SessionState::pending ||
