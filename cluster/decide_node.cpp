@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "cluster/decide_internal.hpp"
 #include "cluster/node_spec.hpp"
@@ -105,6 +106,24 @@ std::optional<Rejection> check_instances(const schema::NodeSpec& spec) {
   return std::nullopt;
 }
 
+// By its uuid a device is known for good; a driver may not tell it.
+std::optional<Rejection> check_uuids(const schema::NodeSpec& spec) {
+  std::map<std::string_view, std::uint32_t> known;
+  for (std::uint32_t i = 0; i < device_count(spec); ++i) {
+    const std::string_view uuid = schema::text(spec.devices()->Get(i)->uuid());
+    if (uuid.empty()) continue;
+    const auto [first, fresh] = known.try_emplace(uuid, i);
+    if (fresh) continue;
+    return reject(
+        RejectCode::malformed, "device_uuid",
+        fmt::format("devices {} and {} of node {} have the same "
+                    "uuid, {}",
+                    first->second, i, schema::text(spec.name()), uuid),
+        first->second, i);
+  }
+  return std::nullopt;
+}
+
 bool is_member_agent(const State& state, std::string_view agent) {
   return state.identities().find(principal_of(IdentityRole::agent, agent));
 }
@@ -170,6 +189,7 @@ std::optional<Rejection> check_spec(const State& state, const Node* known,
   if (auto no = check_member(state, agent, spec, origin)) return no;
   if (auto no = check_labels(spec)) return no;
   if (auto no = check_links(spec)) return no;
+  if (auto no = check_uuids(spec)) return no;
   if (auto no = check_instances(spec)) return no;
   // Its owner may add it again by hand; an agent only joins where it may.
   if (!known && origin.principal != state.owner() && state.barred_node(name))

@@ -101,6 +101,14 @@ BOOST_AUTO_TEST_CASE(bounds_of_a_node_hold) {
                     "over_limit node_spec_bytes_max 65536 65537");
 }
 
+BOOST_AUTO_TEST_CASE(no_two_devices_of_a_node_have_one_uuid) {
+  add({.name = "a", .devices = 1, .uuid = "GPU-a"});
+  BOOST_CHECK_EQUAL(
+      verdict(register_node({.name = "a", .devices = 3, .uuid = "GPU-a"})),
+      "malformed device_uuid 0 1");
+  BOOST_CHECK_EQUAL(state.node("a")->devices.size(), 1);
+}
+
 BOOST_AUTO_TEST_CASE(links_go_to_each_device_of_the_node) {
   BOOST_CHECK_EQUAL(
       verdict(register_node({.name = "a", .devices = 2, .links = 2})),

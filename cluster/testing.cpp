@@ -15,8 +15,8 @@ flatbuffers::Offset<schema::NodeSpec> build_node(Builder& builder,
                                                  const NodeOptions& node) {
   std::vector<flatbuffers::Offset<schema::DeviceSpec>> devices;
   for (std::uint32_t i = 0; i < node.devices; ++i) {
-    const auto uuid =
-        builder.CreateString(fmt::format("GPU-{}-{}", node.name, i));
+    const auto uuid = builder.CreateString(
+        node.uuid.empty() ? fmt::format("GPU-{}-{}", node.name, i) : node.uuid);
     const auto model = builder.CreateString(node.model);
     const std::vector<schema::DeviceLink> links(node.links,
                                                 schema::DeviceLink::nvlink);

@@ -22,6 +22,7 @@ struct NodeOptions {
   std::uint64_t device_memory_bytes = 80 * gib;
   std::string model = "H100";
   std::string mig_of{};
+  std::string uuid{};       // of each device; empty: one of its own
   std::uint32_t links = 0;  // of each device
   std::string group{};
   std::string agent{};  // empty: the node's name
