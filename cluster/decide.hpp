@@ -213,7 +213,8 @@ bool decide_deadline(const State& state, const Session& session,
 // A drained node's deadline has passed: the session leaves it.
 bool decide_evict(const State& state, const Session& session,
                   const Origin& origin, EventWriter& writer);
-// The whole cell is being stopped.
+// The whole cell is being stopped. What ends already goes on to end as it would
+// have; the manager gives it no longer than grace_at_cell_stop.
 bool decide_cell_stop(const Session& session, const Origin& origin,
                       EventWriter& writer);
 // `ended` has ended in a way that this waiting session cannot go on from.

@@ -345,15 +345,8 @@ bool decide_evict(const State&, const Session& session, const Origin& origin,
 
 bool decide_cell_stop(const Session& session, const Origin& origin,
                       EventWriter& writer) {
-  // One that ends already may have a grace that is longer than anybody waits.
-  const bool patient = session.state == SessionState::stopping &&
-                       session.reason != EndReason::cell_stopped &&
-                       grace_of(session) > stop_grace_ns;
-  if (!patient && !is_held(session)) return false;
-  writer.begin(origin);
-  write_stopping(session, EndReason::cell_stopped, "the cell was stopped",
-                 session.last_seq, writer);
-  return true;
+  return stop_if_held(session, EndReason::cell_stopped, "the cell was stopped",
+                      origin, writer);
 }
 
 bool decide_preempt(const State& state, const Preemption& preemption,

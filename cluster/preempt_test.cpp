@@ -130,20 +130,41 @@ BOOST_AUTO_TEST_CASE(a_longer_grace_moves_the_deadline_of_the_end) {
 BOOST_AUTO_TEST_CASE(the_end_of_the_cell_waits_for_no_long_grace) {
   Spec spec = one_task();
   spec.grace_ns = 10 * minute_ns;
+  spec.requeue_max = 3;
   const SessionId runs = running(spec);
   const SessionId ends = running(spec);
   spec.grace_ns = 0;
   const SessionId plain = running(spec);
   BOOST_TEST(cancel(ends).has_value());
-  BOOST_TEST(cancel(plain).has_value());
-  for (const SessionId id : {runs, ends})
-    BOOST_TEST(decide_cell_stop(session(id), origin(), writer));
-  BOOST_TEST(!decide_cell_stop(session(plain), origin(), writer));
+  BOOST_TEST(decide_cell_stop(session(runs), origin(), writer));
   settle();
-  BOOST_TEST(grace_of(session(runs)) == 30 * second_ns);
-  BOOST_TEST(grace_of(session(ends)) == 30 * second_ns);
-  exit(ends, 0, 143);
-  BOOST_TEST(name_of(ends) == "cancelled cell_stopped");
+  BOOST_TEST(grace_of(session(runs)) == cell_stop_grace_ns);
+  for (const SessionId id : {runs, ends})
+    BOOST_TEST(grace_at_cell_stop(session(id)) == cell_stop_grace_ns);
+  BOOST_TEST(grace_at_cell_stop(session(plain)) == stop_grace_ns);
+  exit(runs, 0, 143);
+  BOOST_TEST(name_of(runs) == "pending cell_stopped");
+}
+
+// It would be tried again as one that the end of the cell stopped.
+BOOST_AUTO_TEST_CASE(the_end_of_the_cell_revives_nothing_that_ends_for_good) {
+  Spec spec = limited(minute_ns);
+  spec.grace_ns = 10 * minute_ns;
+  spec.requeue_max = 3;
+  const SessionId late = running(spec);
+  pass(minute_ns);
+  BOOST_TEST(deadline(late));
+  const SessionId ends = running(spec);
+  BOOST_TEST(cancel(ends).has_value());
+  const SessionId victim = running(spec);
+  BOOST_TEST(preempt(victim, submit(one_task())));
+  for (const SessionId id : {late, ends, victim})
+    BOOST_TEST(!decide_cell_stop(session(id), origin(), writer));
+  settle();
+  for (const SessionId id : {late, ends, victim}) exit(id, 0, 143);
+  BOOST_TEST(name_of(late) == "failed time_limit");
+  BOOST_TEST(name_of(ends) == "cancelled cancelled");
+  BOOST_TEST(name_of(victim) == "pending preempted");
 }
 
 BOOST_AUTO_TEST_CASE(a_warning_comes_once_in_time_before_the_limit) {

@@ -286,14 +286,15 @@ Amounts amounts_of(SessionState state) {
   return out;
 }
 
-// Whoever stops a cell waits for the longest: half of what systemd leaves.
-constexpr std::uint64_t cell_stop_grace_ns = 30 * second_ns;
-
 std::uint64_t grace_of(const Session& session) {
   if (session.grace_ns == 0) return stop_grace_ns;
-  return session.reason == EndReason::cell_stopped
-             ? std::min(session.grace_ns, cell_stop_grace_ns)
-             : session.grace_ns;
+  return session.reason == EndReason::cell_stopped ? grace_at_cell_stop(session)
+                                                   : session.grace_ns;
+}
+
+std::uint64_t grace_at_cell_stop(const Session& session) {
+  return std::min(session.grace_ns == 0 ? stop_grace_ns : session.grace_ns,
+                  cell_stop_grace_ns);
 }
 
 namespace {

@@ -369,5 +369,9 @@ Amounts amounts_of(SessionState state);
 Time deadline_of(const State& state, const Session& session);
 // Between the polite signal to its tasks and the one that ends them.
 std::uint64_t grace_of(const Session& session);
+// Whoever stops a cell waits for the longest: half of what systemd leaves.
+inline constexpr std::uint64_t cell_stop_grace_ns = 30 * second_ns;
+// The same while the cell is being stopped, whatever the session ends for.
+std::uint64_t grace_at_cell_stop(const Session& session);
 
 }  // namespace reeve::cluster

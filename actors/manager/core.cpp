@@ -237,8 +237,11 @@ void Core::stop_all(Time now) {
     return true;
   });
   for (const SessionId id : stopped) {
-    cluster::decide_cell_stop(*state_.session(id), origin(now_), writer_);
+    const Session& session = *state_.session(id);
+    cluster::decide_cell_stop(session, origin(now_), writer_);
     absorb();
+    // Of one that ended already the grace may be longer than anybody waits.
+    if (session.state == SessionState::stopping) want_stop(session);
   }
 }
 

@@ -33,7 +33,8 @@ void Core::want_stop(const Session& session) {
     if (task.phase == TaskPhase::exited) continue;
     want_stop(state_.node(task.node)->agent,
               {session.id.value, session.attempt, rank},
-              cluster::grace_of(session));
+              stopping_ ? cluster::grace_at_cell_stop(session)
+                        : cluster::grace_of(session));
   }
 }
 

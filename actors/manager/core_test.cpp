@@ -260,6 +260,32 @@ BOOST_AUTO_TEST_CASE(a_stopping_cell_admits_and_places_nothing) {
   BOOST_CHECK_EQUAL(core->real_tasks(), 0);
 }
 
+BOOST_AUTO_TEST_CASE(a_stopping_cell_gives_no_long_grace_and_revives_nothing) {
+  Spec spec = one_task();
+  spec.grace_ns = 600 * second_ns;
+  spec.requeue_max = 3;
+  const std::uint64_t session = running(spec);
+  cancel(session);
+  commit();
+  BOOST_CHECK_EQUAL(orders(), "n0 stop 1.1.0");
+  // Now, and when it is told again.
+  for (int i = 0; i < 2; ++i) {
+    sent.clear();
+    if (i == 0) core->stop_all(now);
+    wait(Options().resend_ns);
+    std::size_t stops = 0;
+    for (const Sent& one : sent) {
+      const auto* stop = one.order().body_as_StopOrder();
+      if (!stop) continue;
+      ++stops;
+      BOOST_CHECK_EQUAL(stop->grace_ns(), cluster::cell_stop_grace_ns);
+    }
+    BOOST_CHECK(stops > 0);
+  }
+  report("n0", session, {.exit_code = 1});
+  BOOST_CHECK(state_of(session) == SessionState::cancelled);
+}
+
 // ---- orders
 
 BOOST_AUTO_TEST_CASE(a_launch_follows_its_placement_after_the_commit) {
