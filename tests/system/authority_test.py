@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 
 import cell as cells
@@ -166,8 +165,4 @@ class AuthorityTest(ManagersCase):
 
 
 if __name__ == "__main__":
-    reason = rig.why_not()
-    if reason:
-        print(f"skipped: {reason}")
-        sys.exit(rig.SKIPPED)
-    cells.main()
+    rig.main()

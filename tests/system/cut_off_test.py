@@ -1,44 +1,20 @@
 """A host that is cut off ends what may be started elsewhere, before it is: real
 processes in network namespaces."""
-import sys
 import time
-import unittest
 
 import cell as cells
 import hosts as rig
-from hosts import Hosts, wait_until
+from head_cell import HeadCase
 
-HEAD = """[agent]
-name = "head"
-cpus = 4
-[bus]
-listen = "198.51.100.1:4222"
-"""
 # Long enough that a busy machine has it noticed that both run on.
 BRIEF_S = 10
 
 
-class CutOffTest(unittest.TestCase):
+class CutOffTest(HeadCase):
     def setUp(self):
-        self.hosts = Hosts()
-        self.head = self.hosts.add("head", HEAD)
-        self.head.up()
-        self.node = self.hosts.add("n1")
-        self.node.empty()
-        token = self.head.reeve("token", "create", "--role",
-                                "agent").out.strip()
-        self.node.reeve("join", token, "--name", "n1")
-        wait_until("n1 is up", lambda: self.state_of_node() == "up")
-
-    def tearDown(self):
-        words = self.hosts.last_words()
-        left = self.hosts.stop()
-        self.assertEqual([], left, words)
-        self.hosts.remove()
-
-    def state_of_node(self):
-        return {node["name"]: node["state"] for node in self.head.reeve(
-            "nodes", "--json").json()["nodes"]}.get("n1")
+        super().setUp()
+        self.node = self.join("n1")
+        self.await_node("n1")
 
     def running(self, *options):
         """(its id, the process of its task) on n1."""
@@ -56,7 +32,7 @@ class CutOffTest(unittest.TestCase):
         plain, left = self.running()
         self.node.cut()
         cut = time.monotonic()
-        wait_until("n1 is lost", lambda: self.state_of_node() == "lost")
+        self.await_node("n1", "lost")
         # It was tried once: nobody waits for it.
         self.head.await_state(plain, "failed")
         self.assertEqual("running", self.head.show(brief)["state"])
@@ -79,7 +55,7 @@ class CutOffTest(unittest.TestCase):
         self.assertTrue(cells.is_running(kept))
         self.assertTrue(cells.is_running(left))
         self.node.heal()
-        wait_until("n1 is up again", lambda: self.state_of_node() == "up")
+        self.await_node("n1")
         self.assertFalse(cells.is_running(left))
         self.assertTrue(cells.is_running(kept))
         shown = self.head.show(patient)
@@ -91,8 +67,4 @@ class CutOffTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    reason = rig.why_not()
-    if reason:
-        print(f"skipped: {reason}")
-        sys.exit(rig.SKIPPED)
-    cells.main()
+    rig.main()

@@ -3,7 +3,6 @@ are lost: real processes in network namespaces, while a client submits."""
 import os
 import shutil
 import signal
-import sys
 import time
 
 import cell as cells
@@ -145,8 +144,4 @@ class GrowthTest(ManagersCase):
 
 
 if __name__ == "__main__":
-    reason = rig.why_not()
-    if reason:
-        print(f"skipped: {reason}")
-        sys.exit(rig.SKIPPED)
-    cells.main()
+    rig.main()

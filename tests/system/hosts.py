@@ -5,7 +5,9 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
+import unittest
 
 import cell as cells
 from cell import Cell, wait_until
@@ -215,3 +217,27 @@ class Hosts:
 
 
 __all__ = ["Hosts", "Host", "why_not", "SKIPPED", "cells", "wait_until"]
+
+
+class HostsCase(unittest.TestCase):
+    """Hosts of its own for each test, of which nothing may be left."""
+
+    def setUp(self):
+        super().setUp()
+        self.hosts = Hosts()
+
+    def tearDown(self):
+        words = self.hosts.last_words()
+        left = self.hosts.stop()
+        self.assertEqual([], left, words)
+        self.hosts.remove()
+
+
+def main(reason=None):
+    """Runs the tests of a file, unless there can be no hosts here or `reason`
+    says why else not."""
+    reason = why_not() or reason
+    if reason:
+        print(f"skipped: {reason}")
+        sys.exit(SKIPPED)
+    cells.main()

@@ -6,21 +6,15 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 import unittest
 
 import cell as cells
 import hosts as rig
-from hosts import Hosts, wait_until
+from head_cell import HEAD, HeadCase
+from hosts import wait_until
 from scenario_faults import can_set_clocks, clock
 
-HEAD = """[agent]
-name = "head"
-cpus = 4
-[bus]
-listen = "198.51.100.1:4222"
-"""
 JOIN_S_MAX = 5 * cells.SLOWNESS
 # With which reeved ends where it was removed.
 REMOVED = 7
@@ -41,37 +35,7 @@ def changed(token, **fields):
     return "reeve1:" + base64.urlsafe_b64encode(text).decode().rstrip("=")
 
 
-class JoinTest(unittest.TestCase):
-    def setUp(self):
-        self.hosts = Hosts()
-        self.head = self.hosts.add("head", HEAD)
-        self.head.up()
-
-    def tearDown(self):
-        words = self.hosts.last_words()
-        left = self.hosts.stop()
-        self.assertEqual([], left, words)
-        self.hosts.remove()
-
-    def token(self, *arguments):
-        return self.head.reeve("token", "create", *arguments).out.strip()
-
-    def join(self, name, *arguments, disk_mib=0):
-        host = self.hosts.add(name, disk_mib=disk_mib)
-        host.empty()
-        token = self.token("--role", "agent")
-        host.reeve("join", token, "--name", name, *arguments)
-        return host
-
-    def nodes(self):
-        return {node["name"]: node
-                for node in self.head.reeve("nodes", "--json").json()[
-                    "nodes"]}
-
-    def await_node(self, name, state="up", seconds=cells.PATIENCE_S):
-        return wait_until(f"{name} is {state}", lambda: self.nodes().get(
-            name, {}).get("state") == state, seconds)
-
+class JoinTest(HeadCase):
     def test_a_host_joins_runs_sessions_and_leaves(self):
         begun = time.monotonic()
         node = self.join("n1", "--group", "default", "--label", "rack=r7")
@@ -427,8 +391,4 @@ class JoinTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    reason = rig.why_not()
-    if reason:
-        print(f"skipped: {reason}")
-        sys.exit(rig.SKIPPED)
-    cells.main()
+    rig.main()

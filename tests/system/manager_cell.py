@@ -5,11 +5,10 @@ import os
 import signal
 import threading
 import time
-import unittest
 
 import cell as cells
 import hosts as rig
-from hosts import Hosts, wait_until
+from hosts import HostsCase, wait_until
 
 MEMBERS = ", ".join(f'm{n} = "{rig.NETWORK}.{n}"' for n in (1, 2, 3))
 SETTINGS = f"[manager]\nname = \"m1\"\nmembers = {{{MEMBERS}}}\n"
@@ -133,16 +132,9 @@ class Managers:
             raise AssertionError(f"acknowledged and not there: {lost}")
 
 
-class ManagersCase(Managers, unittest.TestCase):
+class ManagersCase(Managers, HostsCase):
     """A cell of its own for each test; `form` says how it begins."""
 
     def setUp(self):
         super().setUp()
-        self.hosts = Hosts()
         self.form()
-
-    def tearDown(self):
-        words = self.hosts.last_words()
-        left = self.hosts.stop()
-        self.assertEqual([], left, words)
-        self.hosts.remove()

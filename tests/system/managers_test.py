@@ -3,7 +3,6 @@ stopped and cut off from one another, with a ledger of what was acknowledged."""
 import os
 import shutil
 import signal
-import sys
 import time
 
 import cell as cells
@@ -303,8 +302,4 @@ class FullDiskTest(ManagersCase):
 
 
 if __name__ == "__main__":
-    reason = rig.why_not()
-    if reason:
-        print(f"skipped: {reason}")
-        sys.exit(rig.SKIPPED)
-    cells.main()
+    rig.main()

@@ -6,7 +6,6 @@ import os
 import socket
 import statistics
 import subprocess
-import sys
 import threading
 import time
 import unittest
@@ -257,11 +256,5 @@ class LinkTest(TwoHostsTest):
 
 
 if __name__ == "__main__":
-    reason = rig.why_not()
-    if not reason and not os.path.exists(rig.FAULTS):
-        reason = ("packet_faults was not built: libnetfilter-queue-dev is "
-                  "missing")
-    if reason:
-        print(f"skipped: {reason}")
-        sys.exit(rig.SKIPPED)
-    cells.main()
+    rig.main(None if os.path.exists(rig.FAULTS) else
+             "packet_faults was not built: libnetfilter-queue-dev is missing")

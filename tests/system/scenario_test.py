@@ -5,10 +5,8 @@ many.
 import collections
 import itertools
 import os
-import sys
 import unittest
 
-import cell as cells
 import scenarios
 from scenario_faults import DATA_BACK_S, KINDS, kinds_for, plan, steps
 
@@ -99,8 +97,4 @@ class ScenarioTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    reason = scenarios.why_not()
-    if reason:
-        print(f"skipped: {reason}")
-        sys.exit(scenarios.rig.SKIPPED)
-    cells.main()
+    scenarios.rig.main(scenarios.why_not())

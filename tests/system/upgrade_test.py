@@ -7,21 +7,14 @@ import json
 import os
 import re
 import shutil
-import sys
 import tempfile
-import unittest
 
 import cell as cells
 import hosts as rig
-from hosts import Hosts, wait_until
+from head_cell import HeadCase
+from hosts import HostsCase, wait_until
 from manager_cell import Managers, Submitting
 
-HEAD = """[agent]
-name = "head"
-cpus = 4
-[bus]
-listen = "198.51.100.1:4222"
-"""
 
 
 def protocol(name):
@@ -69,31 +62,23 @@ class Programs:
         shutil.rmtree(self.folder)
 
 
-class UpgradeCase(unittest.TestCase):
+class UpgradeCase(HostsCase):
     def setUp(self):
+        super().setUp()
         self.programs = Programs()
-        self.hosts = Hosts()
         self.version = ""
 
     def tearDown(self):
-        words = self.hosts.last_words()
         for host in self.hosts.all:
             self.programs.back(host)
-        left = self.hosts.stop()
-        self.assertEqual([], left, words)
-        self.hosts.remove()
+        super().tearDown()
         self.programs.remove()
 
 
-class NodesTest(UpgradeCase):
+class NodesTest(UpgradeCase, HeadCase):
     def setUp(self):
         super().setUp()
-        self.head = self.hosts.add("head", HEAD)
-        self.head.up()
         self.version = self.head.reeve("--version").out.split()[1]
-
-    def token(self, *arguments):
-        return self.head.reeve("token", "create", *arguments).out.strip()
 
     def join(self, name, release=None):
         host = self.hosts.add(name)
@@ -111,12 +96,6 @@ class NodesTest(UpgradeCase):
 
     def node(self, name):
         return self.head.reeve("node", "show", name, "--json").json()
-
-    def await_node(self, name, *states):
-        return wait_until(f"{name} is {states}", lambda: next(
-            (node for node in self.head.reeve(
-                "nodes", "--json").json()["nodes"]
-             if node["name"] == name and node["state"] in states), None))
 
     def test_agents_of_the_neighbouring_releases_work(self):
         for name, release in (("n1", BEFORE), ("n2", AFTER)):
@@ -313,8 +292,4 @@ class ManagersOfReleasesTest(Managers, UpgradeCase):
 
 
 if __name__ == "__main__":
-    WHY = rig.why_not()
-    if WHY:
-        print(f"skipped: {WHY}")
-        sys.exit(rig.SKIPPED)
-    cells.main()
+    rig.main()

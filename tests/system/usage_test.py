@@ -4,7 +4,6 @@ nothing."""
 import csv
 import datetime
 import io
-import json
 import os
 import shutil
 import sys
