@@ -265,6 +265,7 @@ BOOST_AUTO_TEST_CASE(cancel_of_a_gang_that_an_unclean_gpu_stops_is_not_lost) {
     return id;
   };
   const SessionId id = unclean();
+  pass(second_ns);
   exit(id, 0, 1);
   expect(id, SessionState::pending, EndReason::device_unclean);
   const SessionId cancelled = unclean();
