@@ -135,8 +135,11 @@ class ManagersTest(ManagersCase):
         self.end_hard(leader)
         # Its bus server had it, too, and no other.
         shutil.rmtree(os.path.join(leader.data, "bus", "jetstream"))
-        children = [(host, host.start("up", "--detach"))
-                    for host in (leader, *rest)]
+        children = [(leader, leader.start("up", "--detach"))]
+        # The others could lead before they heard of it.
+        wait_until("it serves again", lambda: cells.is_running(
+            leader.daemon_pid()))
+        children += [(host, host.start("up", "--detach")) for host in rest]
         for host, child in children:
             done = host.finish(child)
             self.assertEqual(0, done.code, f"{done!r}\n{host.last_words()}")
@@ -298,6 +301,20 @@ class FullDiskTest(ManagersCase):
         # A daemon whose disk is full to the last byte may have ended.
         wait_until("it is up", lambda: leader.up(code=None).code == 0)
         self.check_ledger([before, *work.acknowledged])
+        self.await_equal_logs()
+
+    def test_a_log_that_failed_for_want_of_room_is_whole_again(self):
+        other = self.others(self.leader())[0]
+        rest = self.others(other)
+        other.fill()
+        with Submitting(rest, pause=0) as work:
+            time.sleep(10)
+            other.make_room()
+            wait_until("it is up", lambda: other.up(code=None).code == 0)
+            some = len(work.acknowledged)
+            wait_until("more are acknowledged",
+                       lambda: len(work.acknowledged) > some + 5)
+        self.check_ledger(work.acknowledged)
         self.await_equal_logs()
 
 

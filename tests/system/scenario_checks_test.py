@@ -61,6 +61,7 @@ class ChecksTest(unittest.TestCase):
             f"{TAG}-short": Submission(f"{TAG}-short", False, "s-2"),
             f"{TAG}-long": Submission(f"{TAG}-long", True, "s-3")}
         self.excused = set()
+        self.may_start_again = set()
         self.task = self.run_task("long", 1)
 
     def run_task(self, name, attempt):
@@ -95,7 +96,9 @@ class ChecksTest(unittest.TestCase):
             name="m1", work=self.base, data=self.base, reeve=self.reeve,
             digests=lambda: ("d", self.digest))
         load = types.SimpleNamespace(
-            tag=TAG, excused=self.excused, submissions=self.submissions,
+            tag=TAG, excused=self.excused,
+            may_start_again=self.may_start_again,
+            submissions=self.submissions,
             ledgers=lambda: [Ledger(os.path.join(self.base, "ledger"))])
         scenario_checks.check(types.SimpleNamespace(
             leader=lambda: host, managers=[host], load=load,

@@ -12,6 +12,7 @@ import typing
 import cell as cells
 import hosts as rig
 from cell import wait_until
+from scenario_log import Log
 
 FAKETIME = next(iter(glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")), "")
 # How long a second daemon may take to be refused.
@@ -206,13 +207,14 @@ def copy_log(world, host, fault):
 
 
 def put_older_log(world, host, fault):
-    """With one manager, what it was told since the copy is gone."""
+    """With one manager, what it was told since the copy is gone, and what the
+    copy has not as ended may start again."""
     world.kill(host)
     log = os.path.join(host.data, "log")
     copy = os.path.join(host.base, "older")
     if len(world.managers) == 1:
-        head = host.reeve("log", "stats", "--log", copy, "--json").json()
-        world.load.excuse_after(head["head_seq"])
+        world.load.excuse_after(Log(host.reeve(
+            "log", "cat", "--log", copy, "--json").lines()))
     shutil.rmtree(log)
     shutil.copytree(copy, log)
     world.start(host)

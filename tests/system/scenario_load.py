@@ -44,6 +44,7 @@ class Load:
         self.threads = []
         # Commands and names whose fate an older log may have changed.
         self.excused = set()
+        self.may_start_again = set()
         self.lock = threading.Lock()
 
     def begin(self):
@@ -153,10 +154,15 @@ class Load:
         except subprocess.TimeoutExpired:
             return None
 
-    def excuse_after(self, head):
-        """The log goes on from sequence `head`: what was told of later ones
-        until now may be gone or come again, and so may what was never told."""
+    def excuse_after(self, log):
+        """The cell goes on from `log`: what was told of later events until now
+        may be gone or come again, and so may what was never told. What has not
+        ended there may start again."""
+        head = log.head
         with self.lock:
+            self.may_start_again |= {
+                session.command for session in log.sessions.values()
+                if not session.ends}
             for one in self.submissions.values():
                 self.excused.add(one.name)
             for told in self.ledgers():
