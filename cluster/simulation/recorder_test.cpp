@@ -276,8 +276,16 @@ BOOST_AUTO_TEST_CASE(a_gpu_that_was_unclean_is_no_try_of_the_session) {
   pass_s(cell, 1);
   cell.exit(one, 0, 1);
   pass_s(cell, 10);
-  BOOST_TEST(recorded(cell, 5, 100).work.sessions[0].requeue_max == 2u);
-  BOOST_TEST(recorded(cell, 15, 100).work.sessions[0].requeue_max == 1u);
+  cell.place(one, {"n0"});
+  cell.start(one);
+  pass_s(cell, 1);
+  cell.exit(one);
+  for (const auto& [from_s, left] : {std::pair{5u, 2u}, std::pair{15u, 1u}}) {
+    const auto seen = recorded(cell, from_s, 100);
+    const auto& sessions = seen.work.sessions;
+    BOOST_REQUIRE(!sessions.empty());
+    BOOST_TEST(sessions[0].requeue_max == left);
+  }
 }
 
 BOOST_AUTO_TEST_CASE(one_that_made_room_for_ever_would_have_lasted_longer) {
