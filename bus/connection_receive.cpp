@@ -187,11 +187,13 @@ void Connection::Impl::on_error(natsConnection*, natsSubscription* sub,
     int messages = 0;
     int bytes = 0;
     natsSubscription_GetPendingLimits(sub, &messages, &bytes);
-    self.report(
-        {Errc::busy,
-         fmt::format("too slow for {}: over {} messages or {} bytes "
-                     "waiting, more are dropped",
-                     natsSubscription_GetSubject(sub), messages, bytes)});
+    // Of one that has ended meanwhile the library does not tell.
+    const char* subject = natsSubscription_GetSubject(sub);
+    self.report({Errc::busy,
+                 fmt::format("too slow for {}: over {} messages or {} bytes "
+                             "waiting, more are dropped",
+                             subject ? subject : "what was subscribed",
+                             messages, bytes)});
     return;
   }
   if (status == NATS_NOT_PERMITTED) {

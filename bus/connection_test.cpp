@@ -258,6 +258,23 @@ BOOST_AUTO_TEST_CASE(messages_that_wait_are_bounded_by_their_bytes_too) {
   BOOST_TEST(seen >= 9u);
 }
 
+BOOST_AUTO_TEST_CASE(a_server_begins_anew_when_it_is_told_to) {
+  Cell cell;
+  const int before = cell.server->pid();
+  cell.server->start_anew();
+  BOOST_REQUIRE(eventually([&] { return cell.server->restarts() == 1; }));
+  BOOST_TEST(cell.server->pid() != before);
+  auto server = cell.connect(Role::daemon);
+  echo(*server, cell.subjects.queries());
+  auto client = cell.connect(Role::user);
+  BOOST_TEST(eventually([&] {
+    return client
+        ->request(cell.subjects.query("local"), bytes_of("again"),
+                  std::chrono::milliseconds(500))
+        .has_value();
+  }));
+}
+
 BOOST_AUTO_TEST_CASE(a_connection_comes_back_with_its_subscriptions) {
   Cell cell;
   std::mutex mutex;

@@ -435,6 +435,11 @@ void Server::renew_certificate() {
   ::eventfd_write(impl_->work_event, 1);
 }
 
+void Server::start_anew() {
+  impl_->anew_wanted = true;
+  ::eventfd_write(impl_->work_event, 1);
+}
+
 void Server::stop() {
   impl_->end_watch();
   if (!impl_->child.valid()) return;

@@ -87,6 +87,9 @@ class Server {
   // Makes the server's certificate anew, as it does by itself when a third of
   // its life is left. Returns at once, from any thread.
   void renew_certificate();
+  // Ends the server, to be started again at once. Returns at once, from any
+  // thread.
+  void start_anew();
   // Times that the server has taken what it was told by these three.
   std::uint64_t reloads() const;
 

@@ -56,6 +56,7 @@ struct Server::Impl {
   void watch();
   std::chrono::milliseconds next_look() const;
   void watch_streams();
+  void end_child();
   void restart();
   struct Work {
     std::optional<std::vector<ServerUser>> users;
@@ -93,7 +94,8 @@ struct Server::Impl {
   Child child;
   std::vector<ServerUser> users;
   std::vector<Address> routes;
-  bool unread = false;          // the files say what the server has not read
+  bool unread = false;  // the files say what the server has not read
+  std::atomic<bool> anew_wanted{false};
   std::uintmax_t log_seen = 0;  // bytes of the server's log
   bool streams_ended = false;
 

@@ -54,6 +54,7 @@ void Server::Impl::watch() {
     std::uint64_t count = 0;
     (void)!::read(work_event, &count, sizeof count);
     if (watched[2].revents != 0) restart();
+    if (anew_wanted.exchange(false)) end_child();
     prune_logs();
     keep_up();
     watch_streams();
@@ -85,6 +86,11 @@ void Server::Impl::watch_streams() {
       "the bus server ended its streams when the disk was full; there is room "
       "now: it begins anew");
   streams_ended = false;
+  end_child();
+}
+
+// It is started again when that is seen.
+void Server::Impl::end_child() {
   child.signal(SIGTERM);
   if (child.ended(server_stop_grace)) return;
   child.signal(SIGKILL);

@@ -71,6 +71,9 @@ struct MemberOptions {
   // Of the bus server here, from any thread.
   std::function<int()> bus_pid;
 
+  // Starts the bus server here anew; from any thread.
+  std::function<void()> start_bus_anew;
+
   // All are called from threads of the runner's.
   // It leads: `core` is at the beginning of its epoch, which is in its log.
   std::function<void(Lead)> on_lead;

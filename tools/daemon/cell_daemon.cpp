@@ -39,6 +39,10 @@ namespace fs = std::filesystem;
 // For what was answered last by a manager that leads no more.
 constexpr std::chrono::milliseconds leaving_flush{200};
 
+// For a bus server that ended while the daemon began.
+constexpr std::chrono::milliseconds bus_back_wait{20'000};
+constexpr std::chrono::milliseconds bus_back_pause{200};
+
 struct Person {
   std::string name;
   std::uint32_t uid = 0;
@@ -132,6 +136,7 @@ class CellDaemon : public Daemon {
   template <class Message>
   void tell_manager(Message message);
   Status open_ingress_now();
+  Status open_links();
   void open_agents();
   Status serve_metrics();
   std::uint64_t newest_snapshot_ = 0;
@@ -176,12 +181,25 @@ Status CellDaemon::open_bus() {
   bus::QuarantineOptions kept;
   kept.directory = options_.data / "quarantine";
   quarantine_ = std::make_unique<bus::Quarantine>(kept);
-  auto opened = Links::open(server_->credentials(bus::Role::daemon));
-  if (!opened) return tl::unexpected(opened.error());
-  links_ = std::move(*opened);
-  return of_several()
-             ? links_.open_members(server_->credentials(bus::Role::daemon))
-             : Status();
+  return open_links();
+}
+
+// The server may end in between: it is started again.
+Status CellDaemon::open_links() {
+  const auto credentials = server_->credentials(bus::Role::daemon);
+  const auto deadline = std::chrono::steady_clock::now() + bus_back_wait;
+  for (;;) {
+    auto opened = Links::open(credentials);
+    Status done;
+    if (!opened) done = tl::unexpected(opened.error());
+    if (done) links_ = std::move(*opened);
+    if (done && of_several()) done = links_.open_members(credentials);
+    if (done || done.error().code != Errc::unreachable ||
+        std::chrono::steady_clock::now() >= deadline)
+      return done;
+    if (options_.told_to_end(bus_back_pause))
+      return fail(Errc::unreachable, "told to end before the bus was there");
+  }
 }
 
 Expected<cluster::State> CellDaemon::read_log() {
@@ -366,6 +384,7 @@ Status CellDaemon::stand_by() {
   of_member.set_aside = last_set_aside(options_.data, name());
   of_member.connection = std::move(links_.members);
   of_member.bus_pid = [this] { return server_->pid(); };
+  of_member.start_bus_anew = [this] { server_->start_anew(); };
   of_member.quarantine = quarantine_.get();
   of_member.subjects = subjects_.get();
   of_member.on_lead = [this](const actors::Lead& how) { lead(how); };
