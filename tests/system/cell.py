@@ -45,8 +45,14 @@ def start_ticks(pid):
 
 
 def is_running(pid):
-    text = read(f"/proc/{pid}/stat")
-    return bool(text) and text[text.rindex(")") + 2] != "Z"
+    """A process whose threads execute another program shows as ended for a
+    moment."""
+    for pause in (0, 0.05):
+        time.sleep(pause)
+        text = read(f"/proc/{pid}/stat")
+        if text and text[text.rindex(")") + 2] != "Z":
+            return True
+    return False
 
 
 def children_of(pids):
