@@ -258,13 +258,16 @@ class World:
             self.find(f"{what} after {SETTLE_S_MAX} s: {left()}")
 
     def restless(self):
-        """The sessions that have to end or to start."""
+        """The sessions that have to end or to start, or have ended where the
+        cell has not heard of it yet."""
+        alive = {key[:2] for key in checks.living(self.load.tag)}
         done = self.leader().reeve("ps", "--json", code=None)
         if done.code != 0:
             return done
         long = {one.name for one in self.load.submissions.values() if one.long}
         return [one for one in done.json()["sessions"]
-                if one["state"] != "running" or one["name"] not in long]
+                if one["state"] != "running" or one["name"] not in long
+                or (one["name"], one["attempt"]) not in alive]
 
     def end(self):
         """All of it, in whatever state it is."""
@@ -287,7 +290,6 @@ class World:
                 host.daemon.wait(timeout=cells.PATIENCE_S)
         for sentence in checks.orphans(self.hosts.base):
             self.find(f"left behind: {sentence}")
-
 
     def keep_files(self):
         """What is on the small disks goes with them."""
