@@ -58,6 +58,7 @@ Child& Child::operator=(Child&& other) noexcept {
   identity_ = std::exchange(other.identity_, {});
   pidfd_ = std::exchange(other.pidfd_, -1);
   ended_ = other.ended_;
+  killed_ = other.killed_;
   how_ = std::move(other.how_);
   return *this;
 }
@@ -139,6 +140,7 @@ bool Child::ended(std::chrono::milliseconds timeout) {
     how_ = fmt::format("exit code {}", info.si_status);
   } else {
     how_ = fmt::format("signal {}", info.si_status);
+    killed_ = true;
   }
   return true;
 }

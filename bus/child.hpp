@@ -51,6 +51,8 @@ class Child {
   bool ended(std::chrono::milliseconds timeout);
   // "exit code 1", "signal 9", or how it ended is unknown.
   const std::string& how_it_ended() const { return how_; }
+  // By a signal; for one of ours that has ended.
+  bool was_killed() const { return killed_; }
   void signal(int number) const;
   // SIGTERM, and SIGKILL after `grace`. It has ended on return.
   void terminate(std::chrono::milliseconds grace);
@@ -62,6 +64,7 @@ class Child {
   ProcessIdentity identity_;
   int pidfd_ = -1;
   bool ended_ = false;
+  bool killed_ = false;
   std::string how_;
 };
 

@@ -4,9 +4,13 @@
 
 #include <atomic>
 #include <boost/test/unit_test.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <set>
 #include <thread>
 
+#include "bus/child.hpp"
 #include "bus/nkey.hpp"
 #include "bus/test_support.hpp"
 
@@ -273,6 +277,22 @@ BOOST_AUTO_TEST_CASE(a_server_begins_anew_when_it_is_told_to) {
                   std::chrono::milliseconds(500))
         .has_value();
   }));
+}
+
+BOOST_AUTO_TEST_CASE(a_server_that_is_killed_at_its_start_is_started_again) {
+  const testing::TemporaryDirectory place;
+  const auto program = place.path() / "nats-server";
+  std::ofstream(program) << "#!/bin/sh\n"
+                            "cd '"
+                         << place.path().string()
+                         << "'\n"
+                            "echo once more >> starts\n"
+                            "[ $(wc -l < starts) -gt 2 ] || kill -9 $$\n"
+                            "exec $REEVE_NATS_SERVER \"$@\"\n";
+  std::filesystem::permissions(program, std::filesystem::perms::owner_all);
+  ::setenv("REEVE_NATS_SERVER", find_program("nats-server").c_str(), 1);
+  Cell cell([&](ServerOptions& options) { options.program = program; });
+  BOOST_TEST((cell.connect(Role::daemon) != nullptr));
 }
 
 BOOST_AUTO_TEST_CASE(a_connection_comes_back_with_its_subscriptions) {

@@ -27,6 +27,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr milliseconds ready_timeout{20'000};
 constexpr int free_port_tries = 5;
+constexpr int killed_starts_max = 3;
 
 int free_port() {
   const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -272,7 +273,19 @@ Expected<bool> Server::Impl::adopt(const ServerRecord& record) {
   return false;
 }
 
+// What kills it before it answers is none of its settings: it is started again,
+// as it would be later.
 Status Server::Impl::launch() {
+  Status status;
+  for (int i = 0; i < killed_starts_max; ++i) {
+    status = launch_once();
+    if (status || !child.was_killed()) break;
+  }
+  if (!status) child.terminate(server_stop_grace);
+  return status;
+}
+
+Status Server::Impl::launch_once() {
   auto made =
       Child::spawn({program, "-c", (directory / "server.conf").string()},
                    directory / "server.out");
@@ -282,7 +295,6 @@ Status Server::Impl::launch() {
   // Before it answers, so that a crash of ours here leaves no orphan.
   auto status = write_server_record(directory, {child.identity(), port});
   if (status) status = wait_ready();
-  if (!status) child.terminate(server_stop_grace);
   return status;
 }
 

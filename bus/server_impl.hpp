@@ -50,6 +50,7 @@ struct Server::Impl {
   Status start();
   Status start_on_some_port(int port_before);
   Status launch();
+  Status launch_once();
   Status wait_ready();
   Status answers(std::chrono::milliseconds timeout) const;
   Status save();
