@@ -158,6 +158,7 @@ void Core::on_ping_unheard(std::string_view member, Time now) {
 void Core::stand(const std::string& why, Time now) {
   role_ = Role::candidate;
   step_ = Step::waiting;
+  stood_at_ = now;
   // Whom it was handed to waits for nobody.
   const bool asked = lease_.lease.next == name_;
   const std::uint64_t jitter_ns =
@@ -716,7 +717,25 @@ void Core::on_tick(Time now) {
   }
   if (role_ == Role::following) ping(now);
   const bool stands = role_ == Role::candidate || role_ == Role::refusing;
-  if (stands && step_ == Step::waiting && now >= due_) read_stream();
+  if (stands && step_ == Step::waiting && now >= due_ && may_begin(now))
+    read_stream();
+}
+
+bool Core::hears_majority(Time now) const {
+  if (!managers_) return true;
+  const auto heard = living(now);
+  const auto present = std::count_if(
+      managers_->begin(), managers_->end(), [&](const std::string& one) {
+        return one == name_ || heard.contains(one);
+      });
+  return 2 * static_cast<std::size_t>(present) > managers_->size();
+}
+
+// When bus servers lost the end of the stream, the others' logs alone tell of
+// it.
+bool Core::may_begin(Time now) const {
+  return holding_ || lease_.lease.next == name_ || hears_majority(now) ||
+         since(stood_at_, now) >= hear_others_ns;
 }
 
 void Core::read_lease(Time now) {

@@ -44,6 +44,9 @@ inline constexpr std::uint64_t ping_ns = second_ns / 4;
 inline constexpr std::uint64_t beat_ns_max = 5 * second_ns;
 // Whoever has listened for less does not know yet who has which log.
 inline constexpr std::uint64_t listen_ns = 2 * second_ns;
+// So long a candidate waits to hear a majority of the managers, itself among
+// them: one that lives and is not heard yet may have the longer log.
+inline constexpr std::uint64_t hear_others_ns = 5 * second_ns;
 // A candidate that could not read the stream, or refused, looks again.
 inline constexpr std::uint64_t retry_ns = second_ns;
 // Of its time to let others go first, a candidate waits one part in so many
@@ -294,6 +297,8 @@ class Core {
   void on_doubt(const LeaseRead& read, Time now);
   void confirm(Time now);
   void extend();
+  bool hears_majority(Time now) const;
+  bool may_begin(Time now) const;
   void read_stream();
   void read_lease(Time now);
   void ping(Time now);
@@ -318,6 +323,7 @@ class Core {
   std::string not_taken_by_;  // the last hand-over
   Step step_ = Step::waiting;
   Time due_;  // of the next look at the stream
+  Time stood_at_;
 
   LeaseRead lease_;  // as last seen, or written
   bool lease_known_ = false;

@@ -488,6 +488,32 @@ BOOST_FIXTURE_TEST_CASE(who_is_no_manager_any_more_does_not_count, Second) {
   BOOST_TEST(core.hand_over("m3", now).value() == "m3");
 }
 
+// The bus servers can have lost the end of the stream: then it is the others'
+// logs that tell of it.
+BOOST_FIXTURE_TEST_CASE(a_candidate_hears_a_majority_before_it_begins, Second) {
+  const auto begins = [&](std::uint64_t after_ns) {
+    return tick(after_ns).find("read stream") != std::string::npos;
+  };
+  core.on_managers({{"m1", "m2", "m3"}});
+  lease(50, "m2", 7);
+  BOOST_CHECK(role() == Role::candidate);
+  BOOST_TEST(!begins(300 * ms));
+  BOOST_TEST(!begins(hear_others_ns - 400 * ms));
+  beat("m3", at(7, 120));
+  BOOST_TEST(begins(0));
+  stream(at(7, 100));
+  BOOST_CHECK(role() == Role::refusing);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_candidate_whom_nobody_speaks_to_begins_later,
+                        Second) {
+  core.on_managers({{"m1", "m2", "m3"}});
+  lease(50, "m2", 7);
+  BOOST_TEST(tick(hear_others_ns - ms).find("read stream") ==
+             std::string::npos);
+  BOOST_TEST(tick(ms).find("read stream") != std::string::npos);
+}
+
 BOOST_AUTO_TEST_CASE(one_that_is_no_manager_yet_does_not_stand) {
   Second m2;
   m2.core.on_barred(true);
