@@ -180,6 +180,13 @@ Status LogCopy::compare(const store::Record& record) {
       std::min(record.last_sequence(), log_.head().sequence));
   if (!end) return tl::unexpected(end.error());
   if (*end == store::head_of(record)) return {};
+  const auto before = reader_->record_end(record.first_sequence - 1);
+  if (!before) return tl::unexpected(before.error());
+  // What goes before it is not here either, of which the stream has lost some:
+  // only whole commits can be set aside.
+  if (before->sequence != record.first_sequence - 1 ||
+      store::chain_hash(before->hash, record) != record.hash)
+    return find_parting(record.first_sequence - 1);
   divergence_ = Divergence{
       record.first_sequence,
       fmt::format("at event {} the cell's log goes on in epoch {}, and the log "

@@ -58,8 +58,11 @@ struct Manager {
       must(core.follow(schema::event_of(one)));
     }));
   }
-  manager::Batch beginning(std::uint64_t epoch) const {
-    return core.beginning("c", "root", 0, name, Epoch{epoch}, Time{epoch});
+  manager::Batch beginning(
+      std::uint64_t epoch,
+      const std::vector<cluster::Healing>& healings = {}) const {
+    return core.beginning("c", "root", 0, name, Epoch{epoch}, Time{epoch},
+                          healings);
   }
   Led lead(std::uint64_t epoch) {
     const auto first = [&](const std::optional<LogCopy::Tail>& had) {
@@ -68,9 +71,12 @@ struct Manager {
     };
     return must(copy->lead(first, stop)).outcome;
   }
-  // A commit that the stream does not get.
-  void keep_alone(std::uint64_t epoch) {
-    const manager::Batch batch = beginning(epoch);
+  // A commit that the stream does not get, of one event and `more`.
+  void keep_alone(std::uint64_t epoch, std::size_t more = 0) {
+    cluster::Healing healing;
+    healing.manager = name;
+    const manager::Batch batch =
+        beginning(epoch, std::vector<cluster::Healing>(more, healing));
     must(log->append(epoch, batch.count, batch.events));
     follow(batch.events);
   }
@@ -189,6 +195,41 @@ BOOST_FIXTURE_TEST_CASE(the_place_where_logs_part_is_found, Cell) {
   BOOST_TEST(again.copy->divergence()->from == agreed + 1);
   BOOST_TEST(again.copy->divergence()->why.find("goes on in epoch 6") !=
              std::string::npos);
+}
+
+// Servers lost one record, and the next begins within a commit of this log.
+BOOST_FIXTURE_TEST_CASE(only_whole_commits_are_to_be_set_aside, Cell) {
+  must(one.copy->read_to_end());
+  BOOST_REQUIRE((one.lead(1) == Led::led));
+  const std::uint64_t agreed = one.log->head().sequence;
+  Manager two{servers, second.path()};
+  must(two.copy->read_to_end());
+  one.keep_alone(2, 3);
+  for (std::uint64_t epoch = 6; epoch < 9; ++epoch) {
+    BOOST_REQUIRE((two.lead(epoch) == Led::led));
+    must(two.copy->read_to_end());
+  }
+  two.lose_stream();
+  two.stream_again->lead_after(must(two.stream_again->head()).last_sequence);
+  must(two.log->reader()->scan(
+      from_start, two.log->head().sequence, [&](const store::Record& record) {
+        if (record.epoch == 6) return true;
+        const auto header = store::record_header(record);
+        std::vector<std::byte> value(header.begin(), header.end());
+        value.insert(value.end(), record.events.begin(), record.events.end());
+        must(two.stream_again->begin({record.epoch, record.last_sequence()},
+                                     value));
+        const auto put = two.stream_again->wait(bus::testing::patience);
+        BOOST_REQUIRE((put.kind == bus::StreamOutcome::Kind::stored));
+        return true;
+      }));
+  two.answer_log_reads();
+  Manager again{servers, (one.end(), first.path())};
+  BOOST_TEST(!again.copy->read_to_end());
+  BOOST_REQUIRE(again.copy->divergence());
+  BOOST_TEST(again.copy->divergence()->from == agreed + 1);
+  again.end();
+  must(store::set_aside(first.path(), agreed + 1, "parted"));
 }
 
 // The stream is made anew, as by servers that lost their data.
