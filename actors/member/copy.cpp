@@ -146,9 +146,20 @@ Status LogCopy::read_to_end() {
                             head->last_sequence, stream_.next_sequence() - 1));
   }
   shorter_since_.reset();
+  // What the servers have lost meanwhile never comes.
+  auto came_at = std::chrono::steady_clock::now();
   while (!divergence_ && !wanted_id_ &&
-         stream_.next_sequence() <= head->last_sequence)
+         stream_.next_sequence() <= head->last_sequence) {
+    const std::uint64_t next = stream_.next_sequence();
     if (auto stepped = step(fetch_wait); !stepped) return stepped;
+    const auto now = std::chrono::steady_clock::now();
+    if (stream_.next_sequence() != next) came_at = now;
+    if (now - came_at >= bus::shortened_wait)
+      return fail(Errc::unreachable,
+                  fmt::format("message {} of the stream did not come, and it "
+                              "ended at {}",
+                              next, head->last_sequence));
+  }
   if (divergence_) return fail(Errc::damaged, divergence_->why);
   if (wanted_id_)
     return fail(Errc::rejected, "the log here begins anew, as a copy");
