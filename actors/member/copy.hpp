@@ -42,7 +42,8 @@ class LogCopy {
   // error it is asked for again. Nothing is followed after a divergence. One
   // from before what the stream keeps is found in the leader's log.
   Status step(std::chrono::milliseconds timeout);
-  // All that the stream has by now.
+  // All that the stream has by now. Errc::unreachable when a part of it does
+  // not come for bus::shortened_wait.
   Status read_to_end();
   const std::optional<Divergence>& divergence() const { return divergence_; }
   // The log here is empty, and a copy of this one is to be begun: nothing is

@@ -18,7 +18,8 @@ struct Links {
   std::unique_ptr<bus::Connection> events;    // events and live output, out
   std::unique_ptr<bus::Connection> answers;   // answers and orders, at once
   std::unique_ptr<bus::Connection> requests;  // what comes in, of a cell
-  // Between managers: the log's stream, the lease, who lives. Of several alone.
+  // Between managers: the log's stream, the lease, who lives. Of several alone,
+  // and theirs to take.
   std::unique_ptr<bus::Connection> members;
 
   static Expected<Links> open(const bus::Credentials& credentials);
