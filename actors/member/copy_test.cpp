@@ -255,6 +255,27 @@ BOOST_FIXTURE_TEST_CASE(what_a_stream_lost_is_put_there_again, Cell) {
 }
 
 // The stream keeps so little that the place is gone from it.
+// What was there as it began to read, and never comes, is not waited for.
+BOOST_FIXTURE_TEST_CASE(what_is_lost_while_it_is_read_is_given_up, Cell) {
+  must(one.copy->read_to_end());
+  BOOST_REQUIRE((one.lead(1) == Led::led));
+  for (int i = 0; i < 2 * bus::fetch_records_max; ++i) one.keep_alone(1);
+  BOOST_REQUIRE((one.lead(2) == Led::led));
+  Manager two{servers, second.path()};
+  bool is_lost = false;
+  two.copy.emplace(*two.log, *two.stream, two.client,
+                   [&](const schema::Event& event) {
+                     if (!std::exchange(is_lost, true)) one.lose_stream();
+                     return two.core.follow(event);
+                   });
+  const auto begin = std::chrono::steady_clock::now();
+  BOOST_TEST(!two.copy->read_to_end());
+  BOOST_TEST(is_lost);
+  BOOST_TEST((std::chrono::steady_clock::now() - begin <
+              bus::shortened_wait + bus::testing::patience));
+  BOOST_TEST(two.log->head().sequence < one.log->head().sequence);
+}
+
 struct SmallStream : Cell {
   static constexpr std::int64_t small_bytes = 4'000;
   static constexpr std::uint64_t last_epoch = 60;

@@ -101,9 +101,6 @@ struct MemberRunner::Impl {
 
   // ---- the stream's thread
   bool open_stream();
-  void start_refusing_bus_anew(
-      const Error& why,
-      std::optional<std::chrono::steady_clock::time_point>& anew_at);
   void follow();
   bool perform_wanted(member::LogCopy& copy);
   void read_to_end(member::LogCopy& copy);

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "actors/journal/entities.hpp"
+#include "actors/member/refusing_servers.hpp"
 #include "actors/member/shell_impl.hpp"
 #include "bus/cluster_servers.hpp"
 
@@ -24,9 +25,6 @@ constexpr auto open_wait = 5'000ms;
 // A request of the lease.
 constexpr auto lease_timeout = 1'500ms;
 constexpr auto upkeep_timeout = 2'000ms;
-// For which servers refuse before one of them is started anew; and up to as
-// long again, so that not all are at one moment.
-constexpr auto refusing_wait = 15'000ms;
 
 }  // namespace
 
@@ -132,7 +130,7 @@ bool MemberRunner::Impl::open_stream() {
   how.replicas = replicas;
   how.grow = false;
   how.open_timeout = open_wait;
-  std::optional<std::chrono::steady_clock::time_point> anew_at;
+  member::RefusingServers servers;
   for (bool told = false; !stop; told = true) {
     auto opened = bus::Stream::open(*options.connection, options.cell, how);
     if (opened) {
@@ -144,32 +142,17 @@ bool MemberRunner::Impl::open_stream() {
                    majority, opened.error().text);
     if (read_wanted.exchange(false))
       inputs.add([this] { core.on_stream_unread(monotonic()); });
-    start_refusing_bus_anew(opened.error(), anew_at);
+    if (servers.is_for_good(opened.error(), monotonic(),
+                            bus::random_jitter())) {
+      spdlog::warn(
+          "the bus server here is started anew: the bus servers go on to "
+          "refuse ({})",
+          opened.error().text);
+      options.start_bus_anew();
+    }
     pause(retry_wait);
   }
   return false;
-}
-
-// Servers that all began at one moment, on hosts that were busy, can leave one
-// of themselves out for good: they answer that there are not enough of them.
-// Started anew it is let in. Which one it is they do not tell.
-void MemberRunner::Impl::start_refusing_bus_anew(
-    const Error& why,
-    std::optional<std::chrono::steady_clock::time_point>& anew_at) {
-  const auto now = std::chrono::steady_clock::now();
-  if (why.code != Errc::rejected) return anew_at.reset();
-  if (anew_at && now >= *anew_at) {
-    spdlog::warn(
-        "the bus server here is started anew: the bus servers go on "
-        "to refuse ({})",
-        why.text);
-    options.start_bus_anew();
-    anew_at.reset();
-  }
-  if (!anew_at)
-    anew_at =
-        now + refusing_wait +
-        std::chrono::milliseconds(bus::random_jitter() % refusing_wait.count());
 }
 
 void MemberRunner::Impl::run_stream() {
