@@ -83,6 +83,14 @@ class PackageTest(unittest.TestCase):
         output_of(self.path("usr/bin/reeve"), "config", "check",
                   self.path("usr/share/doc/reeve/cell.toml.sample"))
 
+    def test_a_benchmark_that_it_lacks_says_where_there_is_one(self):
+        done = subprocess.run(
+            [self.path("usr/bin/reeve"), "bench", "commit"],
+            capture_output=True, text=True, check=False,
+            timeout=cells.PATIENCE_S)
+        self.assertEqual(4, done.returncode, done.stderr)
+        self.assertIn("checkout", done.stderr)
+
     def test_its_scripts_parse(self):
         for name in ("postinst", "prerm", "postrm"):
             path = os.path.join(self.control, name)
