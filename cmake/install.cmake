@@ -45,10 +45,18 @@ install(FILES ${made}/_reeve COMPONENT programs
 install(FILES ${made}/reeve.fish COMPONENT programs
   DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
 
+# The folder stands for its fragments: one that goes away is no error then.
+add_custom_command(OUTPUT ${made}/CHANGELOG.md
+  COMMAND ${CMAKE_COMMAND} -D SOURCE=${CMAKE_SOURCE_DIR}
+    -D OUTPUT=${made}/CHANGELOG.md -P ${CMAKE_SOURCE_DIR}/cmake/changelog.cmake
+  DEPENDS ${CMAKE_SOURCE_DIR}/CHANGELOG.md ${CMAKE_SOURCE_DIR}/changes
+    ${CMAKE_SOURCE_DIR}/cmake/changelog.cmake VERBATIM)
+
 set(pages ${CMAKE_INSTALL_DATADIR}/doc/reeve)
 install(FILES LICENSE RENAME copyright DESTINATION ${pages}
   COMPONENT programs)
-install(FILES README.md CHANGELOG.md DESTINATION ${pages} COMPONENT programs)
+install(FILES README.md ${made}/CHANGELOG.md DESTINATION ${pages}
+  COMPONENT programs)
 install(DIRECTORY docs DESTINATION ${pages} COMPONENT programs
   FILES_MATCHING PATTERN *.md PATTERN *.svg)
 install(FILES deploy/reeved.toml.sample RENAME cell.toml.sample
@@ -69,7 +77,7 @@ install(PROGRAMS deploy/packages DESTINATION ${CMAKE_INSTALL_DATADIR}/reeve
 
 # In `all`, too: the tests make a package of what was built.
 add_custom_target(reeve_installed ALL
-  DEPENDS ${programs} reeve-gpu-share ${completions})
+  DEPENDS ${programs} reeve-gpu-share ${completions} ${made}/CHANGELOG.md)
 
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME reeve)

@@ -1,5 +1,6 @@
 """What the benchmarks written in Python share: a cell of their own, CPU and
-memory of processes, and the one line that reports a figure."""
+memory of processes, and the one line that reports a figure. A program's main
+figure comes last."""
 import argparse
 import json
 import os

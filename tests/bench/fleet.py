@@ -228,7 +228,8 @@ def idle(head, nodes, seconds):
 
 
 def bus_killed(head, nodes):
-    """Until all are connected and registered again."""
+    """Until all are connected and registered again. Returns the seconds until
+    all are connected, which is the main figure."""
     nodes.report("mark")
     sampler = Sampler(head)
     time.sleep(1)
@@ -249,7 +250,6 @@ def bus_killed(head, nodes):
         time.sleep(SAMPLE_S)
     time.sleep(2)
     sampler.stop()
-    figures.report("bus_killed_all_connected", "s", [connected])
     figures.report("bus_killed_all_registered", "s", [registered])
     figures.report("bus_killed_nodes_up_least", "nodes",
                    [sampler.least("up")])
@@ -261,6 +261,7 @@ def bus_killed(head, nodes):
                    [sampler.peak("commands")])
     figures.report("bus_killed_cpu_manager", "ms", [cpu_ms(manager) - used])
     figures.report("bus_killed_cpu_bus", "ms", [cpu_ms(head.bus_pid())])
+    return connected
 
 
 def manager_killed(head, nodes):
@@ -331,7 +332,7 @@ def main():
         time.sleep(5)
         many = memory(head)
         idle(head, nodes, given.idle)
-        bus_killed(head, nodes)
+        connected = bus_killed(head, nodes)
         time.sleep(5)
         manager_killed(head, nodes)
         for part, value in many.items():
@@ -339,6 +340,7 @@ def main():
                            [(value - few[part]) / (1 << 10) /
                             (given.nodes - FIRST)])
             figures.report(f"memory_{part}", "MiB", [value / (1 << 20)])
+        figures.report("bus_killed_all_connected", "s", [connected])
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         words = hosts.last_words()

@@ -189,8 +189,8 @@ int main(int argc, char** argv) {
     kepts.push_back(kept(*client, options, first));
     first += options.tasks;
   }
-  report("isolated_task_starts", "1/s", &Result::per_second, kepts, plains);
   report("cpu_per_isolated_task", "ms", &Result::cpu_ms, kepts, plains);
+  report("isolated_task_starts", "1/s", &Result::per_second, kepts, plains);
   (void)client->shutdown(0);
   while (client->dispatch({}, 10'000)) {
   }

@@ -1,5 +1,5 @@
-// How fast a state comes back: from the log, from memory, from a snapshot;
-// and what a waiting session costs.
+// What a waiting session costs, and how fast a state comes back: from a
+// snapshot, from memory, from the log.
 //
 //   replay_bench [--events N] [--repeat N] [--directory DIR]
 //
@@ -127,8 +127,8 @@ struct Spent {
     cpu_ns.push_back((cpu_seconds() - cpu) * 1e9 / count);
   }
   void tell(const std::string& name) {
-    report(name, "events/s", per_second);
     report(name + ", processor time", "ns/event", cpu_ns);
+    report(name, "events/s", per_second);
   }
 };
 
@@ -175,13 +175,13 @@ void bench_replay(store::Log& log, const Material& made, std::size_t repeat) {
     });
   }
   const auto name = fmt::format("replay of {} events", made.events);
-  replay.tell(name + " from the log");
-  cold.tell(name + " from the log, cold");
-  scan.tell(name + ", read and proved only");
-  apply.tell(
-      fmt::format("apply of {} events from memory", made.in_memory_events));
   report("event size", "bytes",
          {static_cast<double>(made.bytes) / static_cast<double>(made.events)});
+  apply.tell(
+      fmt::format("apply of {} events from memory", made.in_memory_events));
+  scan.tell(name + ", read and proved only");
+  cold.tell(name + " from the log, cold");
+  replay.tell(name + " from the log");
 }
 
 void bench_snapshot(store::Log& log, const Material& made, std::size_t repeat) {
@@ -244,6 +244,7 @@ void bench_memory(std::size_t repeat) {
 }
 
 void run(const Options& options) {
+  bench_memory(options.repeat);
   std::string name = (options.directory / "replay-bench-XXXXXX").string();
   REEVE_CHECK(::mkdtemp(name.data()) != nullptr, name);
   {
@@ -252,12 +253,11 @@ void run(const Options& options) {
     log_options.create_if_missing = true;
     const auto log = must(store::Log::open(log_options));
     const Material made = write_log(*log, name, options);
-    bench_replay(*log, made, options.repeat);
     bench_snapshot(*log, made, options.repeat);
+    bench_replay(*log, made, options.repeat);
   }
   std::error_code ignored;
   std::filesystem::remove_all(name, ignored);
-  bench_memory(options.repeat);
 }
 
 bool read_number(const char* text, auto& value) {

@@ -1,6 +1,6 @@
 // How every benchmark reports: one JSON line per figure, with the median of
 // its repetitions (or their mean, where what it is set beside is one), their
-// spread and the machine.
+// spread and the machine. A program's main figure comes last.
 #pragma once
 
 #include <fmt/format.h>

@@ -28,8 +28,8 @@ def main():
         days_per_minute.append(
             float(DAYS.search(text).group(2)) / seconds * 60)
         steps_per_second.append(int(STEPS.search(text).group(1)) / seconds)
-    figures.report("simulated cells", "virtual days/min", days_per_minute)
     figures.report("steps of simulated cells", "1/s", steps_per_second)
+    figures.report("simulated cells", "virtual days/min", days_per_minute)
 
 
 main()

@@ -99,7 +99,7 @@ int main(int argc, char** argv) {
   for (const double spent : alone)
     alone_rate.push_back(options.sessions / spent);
   bench::report(fmt::format("virtual cell, {}", of), "sessions/s", alone_rate);
-  bench::report(fmt::format("whatif, {}, all of it", of), "s", command);
   bench::report(fmt::format("whatif, {}", of), "sessions/s", rate);
+  bench::report(fmt::format("whatif, {}, all of it", of), "s", command);
   return 0;
 }

@@ -1,6 +1,7 @@
 """The Debian package: made from the build, unpacked, and a cell is run from
 what it holds. And the development install beside it, made and removed."""
 import configparser
+import glob
 import os
 import shutil
 import subprocess
@@ -78,10 +79,35 @@ class PackageTest(unittest.TestCase):
             dynamic = output_of("readelf", "-d", os.path.join(lib, program))
             self.assertNotRegex(dynamic, "RPATH|RUNPATH", program)
 
+    def test_its_change_log_has_all_changes_the_breaking_ones_first(self):
+        page = read(self.path("usr/share/doc/reeve/CHANGELOG.md"))
+        told = " ".join(page.split())
+        kinds = ("breaking", "feature", "fix")
+        places = []
+        for fragment in sorted(
+                glob.glob(os.path.join(SOURCE, "changes", "*.*.md")),
+                key=lambda path: (kinds.index(path.split(".")[-2]), path)):
+            text = " ".join(read(fragment).split()).replace("](../", "](")
+            self.assertIn(text, told, fragment)
+            places.append(told.index(text))
+        self.assertEqual(sorted(places), places)
+        # As docs/upgrade.md reads it before anything is installed.
+        self.assertEqual(page, output_of(
+            "bash", "-c", f"dpkg-deb --fsys-tarfile {self.package} | "
+            "tar -xO --wildcards '*/CHANGELOG.md'"))
+
     def test_settings_and_data_are_none_of_its_files(self):
         self.assertEqual(["usr"], os.listdir(self.root))
         output_of(self.path("usr/bin/reeve"), "config", "check",
                   self.path("usr/share/doc/reeve/cell.toml.sample"))
+
+    def test_a_benchmark_that_it_lacks_says_where_there_is_one(self):
+        done = subprocess.run(
+            [self.path("usr/bin/reeve"), "bench", "commit"],
+            capture_output=True, text=True, check=False,
+            timeout=cells.PATIENCE_S)
+        self.assertEqual(4, done.returncode, done.stderr)
+        self.assertIn("checkout", done.stderr)
 
     def test_its_scripts_parse(self):
         for name in ("postinst", "prerm", "postrm"):

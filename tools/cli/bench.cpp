@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 
 #include "cluster/nearest.hpp"
 #include "tools/cli/handlers.hpp"
@@ -15,10 +16,15 @@ namespace {
 using std::string;
 using std::string_view;
 
+namespace fs = std::filesystem;
+
 struct Bench {
   string_view name;
   string_view program;
   string_view help;
+  // What a script starts that deploy/up does not build, from this program's
+  // folder.
+  string_view needs = {};
 };
 
 constexpr Bench benches[] = {
@@ -30,30 +36,59 @@ constexpr Bench benches[] = {
     {"decisions", "decisions_bench", "placements/s of the scheduler's core"},
     {"packing", "packing_bench", "how full a cluster gets, by packing"},
     {"queueing", "queueing.py", "how long recorded sessions wait, by policy"},
-    {"simulation", "simulation.py", "days of a simulated cell a minute"},
+    {"simulation", "simulation.py", "days of a simulated cell a minute",
+     "../tests/simulate"},
     {"whatif", "whatif_bench", "a month of sessions on a virtual clock"},
     {"openb", "openb.py", "a recorded workload through a whole cell"},
     {"keeper", "keeper_bench", "isolated task starts/s, and plain ones"},
-    {"restart", "restart.py", "a start with 100,000 waiting sessions"},
+    {"restart", "restart.py", "a start with 100,000 waiting sessions",
+     "replay_bench"},
+    {"managers", "managers.py", "takeovers and commits of three managers",
+     "stream_bench"},
+    {"fleet", "fleet.py", "a cell with 1,000 nodes on this machine", "fleet"},
     {"slurm", "slurm.py", "sessions of true beside Slurm, where it is"},
 };
 
+bool can_start(const fs::path& path) {
+  return ::access(path.c_str(), X_OK) == 0;
+}
+
+// Where this program was built, if it lies there: ROOT/build/PRESET/bin.
+fs::path scripts_of(const Context& context) {
+  return context.programs.parent_path().parent_path().parent_path() /
+         "tests/bench";
+}
+
 // Beside this program, or in the source tree that it was built from.
-std::filesystem::path find_program(const Context& context,
-                                   string_view program) {
-  const auto root = context.programs.parent_path().parent_path().parent_path();
-  const std::filesystem::path candidates[] = {context.programs / program,
-                                              root / "tests/bench" / program};
-  for (const auto& path : candidates)
-    if (::access(path.c_str(), X_OK) == 0) return path;
+fs::path find_program(const Context& context, string_view program) {
+  for (const auto& path :
+       {context.programs / program, scripts_of(context) / program})
+    if (can_start(path)) return path;
   return {};
+}
+
+// The program that is not here, if one is not.
+fs::path missing(const Context& context, const Bench& bench) {
+  if (find_program(context, bench.program).empty()) return bench.program;
+  const fs::path needs = bench.needs;
+  if (needs.empty() || can_start(context.programs / needs)) return {};
+  return needs.filename();
+}
+
+string how_to_have(const Context& context, const fs::path& program) {
+  std::error_code ignored;
+  if (!fs::exists(scripts_of(context), ignored))
+    return "benchmarks are in a checkout, not in a package";
+  return fmt::format(
+      "\"cmake --build --preset {} --target {}\" in the checkout builds it",
+      context.programs.parent_path().filename().string(), program.string());
 }
 
 Result list(const Context& context) {
   Table table({{"NAME"}, {"MEASURES", Table::Align::left, 1}, {"HERE"}});
   std::vector<string> documents;
   for (const auto& bench : benches) {
-    const bool here = !find_program(context, bench.program).empty();
+    const bool here = missing(context, bench).empty();
     table.add({string(bench.name), string(bench.help), here ? "yes" : "no"});
     documents.push_back(JsonObject()
                             .text("name", bench.name)
@@ -66,8 +101,7 @@ Result list(const Context& context) {
   return 0;
 }
 
-Result run(const std::filesystem::path& path,
-           const std::filesystem::path& programs,
+Result run(const fs::path& path, const fs::path& programs,
            const std::vector<string>& words) {
   std::vector<string> all = {path.string()};
   all.insert(all.end(), words.begin(), words.end());
@@ -90,12 +124,14 @@ Result command_bench(const Context& context, const Arguments& arguments) {
   for (const auto& bench : benches) {
     names.push_back(bench.name);
     if (bench.name != name) continue;
-    const auto path = find_program(context, bench.program);
-    if (!path.empty()) return run(path, context.programs, arguments.rest);
+    const fs::path lacks = missing(context, bench);
+    if (lacks.empty())
+      return run(find_program(context, bench.program), context.programs,
+                 arguments.rest);
     return fail(Errc::not_found,
-                fmt::format("the benchmark \"{}\" is not installed: there is "
-                            "no program {} in {}",
-                            name, bench.program, context.programs.string()));
+                fmt::format("the benchmark \"{}\" is not here: there is no "
+                            "program {}; {}",
+                            name, lacks.string(), how_to_have(context, lacks)));
   }
   const string_view near = nearest(name, names);
   return fail(
