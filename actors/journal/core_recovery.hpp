@@ -29,11 +29,15 @@ struct TakenSnapshot {
   std::vector<std::byte> bytes;
 };
 
-inline TakenSnapshot take_snapshot(const cluster::State& state) {
+// Errc::internal when the state contradicts itself: of such a one nothing is to
+// be kept, and nothing may go on from it.
+inline Expected<TakenSnapshot> take_snapshot(const cluster::State& state) {
+  if (Status sound = state.check_invariants(); !sound)
+    return tl::unexpected(sound.error());
   auto bytes = state.encode_snapshot();
   const auto digest = cluster::State::digest_of(bytes);
-  return {state.last_sequence().value - snapshot_lag(), digest,
-          std::move(bytes)};
+  return TakenSnapshot{state.last_sequence().value - snapshot_lag(), digest,
+                       std::move(bytes)};
 }
 
 // The events of one record that the state does not have yet.

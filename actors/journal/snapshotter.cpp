@@ -8,6 +8,7 @@
 #include "actors/journal/entities.hpp"
 #include "actors/system/messages.hpp"
 #include "actors/system/traced.hpp"
+#include "cluster/check.hpp"
 
 namespace reeve::actors {
 namespace {
@@ -71,13 +72,14 @@ class Snapshotter : public TracedActor {
     const auto state = fold_log(*reader_);
     if (!state) return tl::unexpected(state.error());
     const auto taken = journal::take_snapshot(*state);
+    REEVE_CHECK(taken.has_value(), taken.error().text);
     if (auto put =
-            log_->put_snapshot(taken.sequence, taken.digest, taken.bytes);
+            log_->put_snapshot(taken->sequence, taken->digest, taken->bytes);
         !put)
       return tl::unexpected(put.error());
-    spdlog::info("snapshot at {} kept: {} bytes", taken.sequence,
-                 taken.bytes.size());
-    return taken.sequence;
+    spdlog::info("snapshot at {} kept: {} bytes", taken->sequence,
+                 taken->bytes.size());
+    return taken->sequence;
   }
 
   std::shared_ptr<store::LogReader> reader_;

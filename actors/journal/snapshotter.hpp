@@ -1,6 +1,7 @@
 // What is done behind the commits, on a thread of its own: removes from the
 // database what is archived, writes the index on, makes a snapshot of the
-// newest one before and the log since.
+// newest one before and the log since. A state that contradicts itself ends the
+// process.
 #pragma once
 
 #include <caf/actor.hpp>

@@ -7,6 +7,7 @@
 #include "actors/member/refusing_servers.hpp"
 #include "actors/member/shell_impl.hpp"
 #include "bus/cluster_servers.hpp"
+#include "cluster/check.hpp"
 
 namespace reeve::actors {
 namespace {
@@ -273,18 +274,18 @@ bool MemberRunner::Impl::lead(member::LogCopy& copy, Epoch epoch) {
 void MemberRunner::Impl::keep_snapshot() {
   const std::uint64_t head = options.log->head().sequence;
   if (!snapshots.due(head)) return;
-  journal::TakenSnapshot taken;
-  {
+  const auto taken = [this] {
     const std::lock_guard lock(core_mutex);
-    taken = journal::take_snapshot(options.core->state());
-  }
+    return journal::take_snapshot(options.core->state());
+  }();
+  REEVE_CHECK(taken.has_value(), taken.error().text);
   const Status kept =
-      options.log->put_snapshot(taken.sequence, taken.digest, taken.bytes);
+      options.log->put_snapshot(taken->sequence, taken->digest, taken->bytes);
   if (kept)
-    newest_snapshot = taken.sequence;
+    newest_snapshot = taken->sequence;
   else
     spdlog::error("no snapshot: {}", kept.error().text);
-  snapshots.finished(kept ? taken.sequence : 0, head);
+  snapshots.finished(kept ? taken->sequence : 0, head);
   if (auto indexed = options.log->extend_index(options.snapshots.every_events,
                                                journal::find_entities);
       !indexed)

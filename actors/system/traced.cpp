@@ -24,11 +24,22 @@ std::uint64_t steady_ns() {
       std::chrono::steady_clock::now().time_since_epoch().count());
 }
 
+void count(ActorFigures& figures, const ActorRecord& record) {
+  // Read in this order, a message that is handled meanwhile still waits.
+  const std::uint64_t handled = record.handled;
+  const std::uint64_t enqueued = record.enqueued;
+  figures.handled += handled;
+  figures.busy_ns += record.busy_ns;
+  if (!record.ended && enqueued > handled)
+    figures.waiting += enqueued - handled;
+}
+
 }  // namespace
 
 struct ActorRegistry::Impl {
   mutable std::mutex mutex;
   std::deque<std::shared_ptr<ActorRecord>> records;
+  std::map<std::string, ActorFigures> forgotten;
 };
 
 ActorRegistry::ActorRegistry() : impl_(std::make_unique<Impl>()) {}
@@ -46,6 +57,7 @@ void ActorRegistry::add(std::shared_ptr<ActorRecord> record) {
   for (auto at = impl_->records.begin();
        ended > ended_records_max && at != impl_->records.end();) {
     if ((*at)->ended) {
+      count(impl_->forgotten[(*at)->name], **at);
       at = impl_->records.erase(at);
       --ended;
     } else {
@@ -58,6 +70,13 @@ void ActorRegistry::add(std::shared_ptr<ActorRecord> record) {
 std::vector<std::shared_ptr<ActorRecord>> ActorRegistry::list() const {
   const std::lock_guard lock(impl_->mutex);
   return {impl_->records.begin(), impl_->records.end()};
+}
+
+std::map<std::string, ActorFigures> ActorRegistry::figures() const {
+  const std::lock_guard lock(impl_->mutex);
+  auto out = impl_->forgotten;
+  for (const auto& record : impl_->records) count(out[record->name], *record);
+  return out;
 }
 
 TracedActor::TracedActor(caf::actor_config& config)

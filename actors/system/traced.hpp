@@ -6,6 +6,7 @@
 #include <atomic>
 #include <caf/event_based_actor.hpp>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <source_location>
 #include <string>
@@ -26,6 +27,13 @@ struct ActorRecord {
   std::atomic<bool> ended{false};
 };
 
+// Of all shells of one name together.
+struct ActorFigures {
+  std::uint64_t waiting = 0;  // messages for those that live, one at hand too
+  std::uint64_t handled = 0;
+  std::uint64_t busy_ns = 0;
+};
+
 // All shells of this process, the ended ones too (bounded).
 class ActorRegistry {
  public:
@@ -33,6 +41,9 @@ class ActorRegistry {
   static ActorRegistry& instance();
   void add(std::shared_ptr<ActorRecord> record);
   std::vector<std::shared_ptr<ActorRecord>> list() const;
+  // By name: few, for they come from the code and the settings. What was
+  // handled counts on when its record is forgotten.
+  std::map<std::string, ActorFigures> figures() const;
 
  private:
   struct Impl;

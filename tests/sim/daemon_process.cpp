@@ -315,11 +315,12 @@ void DaemonProcess::take_snapshot() {
   const auto folded = journal::fold_log(log_);
   SIM_CHECK(folded, "the log cannot be folded: {}", folded.error().text);
   const auto taken = journal::take_snapshot(folded->state);
+  SIM_CHECK(taken, "{}", taken.error().text);
   const Status kept =
-      log_.put_snapshot(taken.sequence, taken.digest, taken.bytes);
-  snapshots_.finished(kept ? taken.sequence : 0, log_.head().sequence);
+      log_.put_snapshot(taken->sequence, taken->digest, taken->bytes);
+  snapshots_.finished(kept ? taken->sequence : 0, log_.head().sequence);
   if (kept && world_.fault(world_.plan.snapshot_damaged_ppm))
-    log_.damage_snapshot(taken.sequence);
+    log_.damage_snapshot(taken->sequence);
 }
 
 void DaemonProcess::fatal() {

@@ -1,6 +1,7 @@
 """A disk that fills up: admission closes, reading and cancelling go on, what
 was acknowledged stays, and all opens again when there is room."""
 import errno
+import json
 import os
 import subprocess
 import sys
@@ -113,6 +114,20 @@ class FullDiskTest(unittest.TestCase):
         self.assertEqual(acknowledged, submitted)
         live, replayed = self.cell.digests()
         self.assertEqual(live, replayed)
+
+    def test_doctor_measures_the_disk_by_the_floor_of_the_cell(self):
+        def finding():
+            told = json.loads(self.cell.reeve("doctor", "--json",
+                                              code=None).out)
+            return next(one for one in told["findings"]
+                        if one["subject"] == "data")
+
+        self.cell.up()
+        self.assertTrue(self.open_for_all())
+        self.assertEqual("ok", finding()["level"])
+        self.cell.settings("[log]\nfloor = \"64M\"\n")
+        self.assertEqual("wrong", finding()["level"])
+        self.assertIn("below 64 MiB", finding()["mend"])
 
     def test_a_daemon_killed_on_a_full_disk_comes_back_whole(self):
         self.cell.up()

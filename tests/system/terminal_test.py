@@ -1,16 +1,21 @@
 """What a person's terminal gets: no line is wider than it, at any width, and
-a reader that goes away early is no error."""
+a reader that goes away early is no error, long work says how far it is."""
 import fcntl
+import json
 import os
 import pty
 import re
+import select
+import shutil
+import signal
 import struct
 import subprocess
 import sys
 import termios
+import threading
 
 import cell as cells
-from cell import BIN, CellTest
+from cell import BIN, Cell, CellTest
 
 WIDTHS = (40, 60, 80)
 COLOUR = re.compile(r"\x1b\[[0-9;]*[mK]")
@@ -84,6 +89,97 @@ class TerminalTest(CellTest):
         narrow = self.at_terminal(40, "ps", "--all")
         self.assertNotIn("EACH TASK", narrow)
         self.assertNotIn("TASKS", narrow)
+
+    def said(self, cell, *arguments, until, go_on, program=None):
+        """What a program says to a terminal that nothing else of it goes to,
+        and what it prints. `go_on` lets it end, once it has said `until`."""
+        ours, theirs = pty.openpty()
+        child = subprocess.Popen(
+            [program or os.path.join(BIN, "reeve"), *arguments],
+            cwd=cell.work, env=cell.environment(), stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=theirs, text=True)
+        os.close(theirs)
+        text = ""
+        while select.select([ours], [], [], cells.PATIENCE_S)[0]:
+            try:
+                text += os.read(ours, 1 << 16).decode()
+            except OSError:  # the other end is closed
+                break
+            if go_on and re.search(until, text):
+                go_on()
+                go_on = None
+        else:
+            child.kill()
+        os.close(ours)
+        out, _ = child.communicate(timeout=cells.PATIENCE_S)
+        self.assertIsNone(go_on, text)
+        self.assertEqual(0, child.returncode, text)
+        return text, out
+
+    def paused(self, cell):
+        """Stops the daemon; returns what lets it go on."""
+        pid = cell.daemon_pid()
+
+        def go_on():
+            if cells.is_running(pid):
+                os.kill(pid, signal.SIGCONT)
+        self.addCleanup(go_on)
+        os.kill(pid, signal.SIGSTOP)
+        return go_on
+
+    def submissions(self):
+        path = os.path.join(self.cell.work, "three.jsonl")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write('{"command": ["true"]}\n' * 3)
+        return "submit", "--not-before", "+1h", "--file", path
+
+    def test_a_file_that_is_submitted_shows_how_many_are_accepted(self):
+        text, out = self.said(self.cell, *self.submissions(),
+                              until="submitted 0 of 3, 1",
+                              go_on=self.paused(self.cell))
+        self.assertEqual(3, len(out.split()))
+        # Nothing of it stays on the line.
+        self.assertTrue(text.endswith("\r\x1b[K"), repr(text))
+
+    def test_with_quiet_long_work_shows_nothing(self):
+        go_on = self.paused(self.cell)
+        timer = threading.Timer(2, go_on)
+        timer.start()
+        text, out = self.said(self.cell, *self.submissions(), "--quiet",
+                              until="", go_on=None)
+        timer.join()
+        self.assertEqual("", text)
+        self.assertEqual(3, len(out.split()))
+
+    def test_down_shows_what_it_waits_for(self):
+        cell = Cell()
+        self.addCleanup(cell.remove)
+        self.addCleanup(cell.stop)
+        cell.up()
+        text, _ = self.said(
+            cell, "down", go_on=self.paused(cell),
+            until=rf"ending: the daemon, pid {cell.daemon_pid()}, .*, 1")
+        self.assertIn("is down", text)
+
+    def test_a_trace_shows_that_it_is_replayed(self):
+        programs = os.path.join(self.cell.base, "programs")
+        gate = os.path.join(programs, "gate")
+        os.makedirs(programs)
+        shutil.copy(os.path.join(BIN, "reeve"), programs)
+        script = os.path.join(programs, "reeve-log")
+        with open(script, "w", encoding="utf-8") as file:
+            file.write(f"#!/bin/sh\nwhile [ ! -e {gate} ]; do sleep 0.1; done\n"
+                       f"exec {BIN}/reeve-log \"$@\"\n")
+        os.chmod(script, 0o755)
+        path = os.path.join(self.cell.work, "one.jsonl")
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump({"submit_at": 0, "duration": 1}, file)
+        _, out = self.said(
+            self.cell, "trace", "run", path, "--format", "reeve",
+            "--compress", "0", program=os.path.join(programs, "reeve"),
+            until=r"replaying \d+ events, 1",
+            go_on=lambda: open(gate, "w", encoding="utf-8").close())
+        self.assertTrue(json.loads(out)["digest_equal"])
 
     def test_help_fits_80_columns(self):
         for topic in ([], ["submit"], ["events"], ["node", "drain"]):

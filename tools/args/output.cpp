@@ -355,7 +355,8 @@ int report(const Error& error, bool json) {
 }
 
 Progress::Progress(bool quiet)
-    : enabled_(!quiet && ::isatty(STDERR_FILENO) == 1) {}
+    : enabled_(!quiet && ::isatty(STDERR_FILENO) == 1),
+      next_ns_(monotonic_ns() + silent_ns) {}
 
 Progress::~Progress() {
   clear();

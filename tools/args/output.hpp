@@ -110,8 +110,8 @@ int report(const Error& error, bool json);
 
 std::string_view code_name(Errc code);
 
-// One line on standard error that is written over, on a terminal only, ten
-// times a second at most.
+// One line on standard error that is written over, on a terminal only, from the
+// first second on, ten times a second at most.
 class Progress {
  public:
   explicit Progress(bool quiet);
@@ -124,9 +124,11 @@ class Progress {
   void clear();
 
  private:
+  static constexpr std::uint64_t silent_ns = 1'000'000'000;
+
   bool enabled_;
   bool shown_ = false;
-  std::uint64_t next_ns_ = 0;
+  std::uint64_t next_ns_;
 };
 
 }  // namespace reeve::tools

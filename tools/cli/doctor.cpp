@@ -75,7 +75,7 @@ Finding check_programs(const Context& context) {
           "build or install them beside reeve"};
 }
 
-Finding check_data(const Context& context) {
+Finding check_data(const Context& context, const Config& config) {
   fs::path folder = context.data;
   while (!fs::exists(folder) && folder.has_parent_path() &&
          folder != folder.parent_path())
@@ -89,10 +89,10 @@ Finding check_data(const Context& context) {
     return {Level::wrong, "data",
             fmt::format("{} cannot be examined", folder.string()), ""};
   const std::uint64_t free_bytes = std::uint64_t{disk.f_bavail} * disk.f_frsize;
-  const std::uint64_t floor = Config{}.log.floor_bytes;
+  const std::uint64_t floor = config.log.floor_bytes;
   const string text = fmt::format("{}, {} free", context.data.string(),
                                   format_bytes(free_bytes));
-  if (free_bytes < 2 * floor)
+  if (free_bytes / 2 < floor)
     return {Level::wrong, "data", text,
             fmt::format("free some space: below {} no session is admitted",
                         format_bytes(floor))};
@@ -312,7 +312,7 @@ Result command_doctor(const Context& context, const Arguments&) {
   const Config config = settings_of(context);
   const Finding findings[] = {check_programs(context),
                               check_bus(config),
-                              check_data(context),
+                              check_data(context, config),
                               check_settings(context),
                               check_daemon(context, config),
                               check_cgroups(),

@@ -286,6 +286,27 @@ BOOST_AUTO_TEST_CASE(doctor_tells_each_finding_in_json) {
   BOOST_TEST(wrong == (ran.code == 1));
 }
 
+BOOST_AUTO_TEST_CASE(doctor_measures_free_space_by_the_floor_of_the_cell) {
+  fs::create_directory(directory / "data");
+  const auto data_finding = [&](const std::string& floor) {
+    std::ofstream(directory / "data" / "cell.toml")
+        << fmt::format("[log]\nfloor = \"{}\"\n", floor);
+    const auto document = boost::json::parse(run({"doctor", "--json"}).out);
+    for (const auto& finding : document.at("findings").as_array())
+      if (finding.at("subject") == "data") return finding;
+    return boost::json::value();
+  };
+  BOOST_TEST(data_finding("1K").at("level").as_string() == "ok");
+  // Twice the second is no number any more.
+  for (const char* floor : {"4096", "8192"}) {
+    const auto finding = data_finding(floor + std::string("P"));
+    BOOST_TEST(finding.at("level").as_string() == "wrong");
+    const std::string mend(finding.at("mend").as_string());
+    BOOST_TEST(contains(mend, fmt::format("below {} PiB no session", floor)),
+               mend);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(down_without_a_cell_is_no_failure) {
   const Ran ran = run({"down"});
   BOOST_TEST(ran.code == 0);

@@ -248,6 +248,25 @@ MetricFamilies bus_metrics(
   return out;
 }
 
+MetricFamilies actor_metrics(
+    const std::map<std::string, actors::ActorFigures>& actors) {
+  MetricFamily mailbox{"reeve_actor_mailbox",
+                       "Messages that wait, and the one at hand.",
+                       gauge,
+                       {}};
+  MetricFamily handled{
+      "reeve_actor_handled_total", "Messages handled.", counter, {}};
+  MetricFamily busy{
+      "reeve_actor_busy_seconds_total", "Time spent on messages.", counter, {}};
+  for (const auto& [name, figures] : actors) {
+    const Labels labels = {{"name", name}};
+    add(mailbox, labels, static_cast<double>(figures.waiting));
+    add(handled, labels, static_cast<double>(figures.handled));
+    add(busy, labels, static_cast<double>(figures.busy_ns) * 1e-9);
+  }
+  return {std::move(mailbox), std::move(handled), std::move(busy)};
+}
+
 void NewestStats::take(const bus::Message& message, Moment now) {
   const auto* stats = schema::verified<schema::NodeStats>(message.data);
   const std::lock_guard lock(mutex_);

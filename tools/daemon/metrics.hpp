@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "actors/system/traced.hpp"
 #include "bus/buffer.hpp"
 #include "bus/connection.hpp"
 #include "schema/wire.hpp"
@@ -28,6 +29,9 @@ MetricFamilies cell_metrics(const schema::StatusAnswer& status,
 // Of each connection by its name.
 MetricFamilies bus_metrics(
     const std::vector<std::pair<std::string, bus::Stats>>& connections);
+// Of the actors of this process by their name.
+MetricFamilies actor_metrics(
+    const std::map<std::string, actors::ActorFigures>& actors);
 
 // Of an agent that is silent for longer nothing is shown.
 inline constexpr std::chrono::seconds stats_age_max{30};

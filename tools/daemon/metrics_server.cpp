@@ -51,6 +51,7 @@ class Source {
     for (const auto& [name, connection] : options_.connections)
       connections.emplace_back(name, connection->stats());
     append(out, bus_metrics(connections));
+    append(out, actor_metrics(actors::ActorRegistry::instance().figures()));
     const auto messages =
         options_.stats->fresh(std::chrono::steady_clock::now());
     std::vector<const schema::NodeStats*> nodes;

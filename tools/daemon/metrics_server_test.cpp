@@ -98,7 +98,7 @@ struct Served {
   NewestStats stats;
 };
 
-BOOST_FIXTURE_TEST_CASE(prometheus_reads_cell_bus_and_gpus_at_one_address,
+BOOST_FIXTURE_TEST_CASE(prometheus_reads_cell_bus_actors_and_gpus_there,
                         Served) {
   answer_queries();
   flatbuffers::FlatBufferBuilder builder;
@@ -114,6 +114,10 @@ BOOST_FIXTURE_TEST_CASE(prometheus_reads_cell_bus_and_gpus_at_one_address,
           schema::finish(builder, schema::CreateNodeStatsDirect(
                                       builder, "n1", "n1", 1, &devices))),
       std::chrono::steady_clock::now());
+  const auto actor = std::make_shared<actors::ActorRecord>();
+  actor->name = "busy one";
+  actor->handled = 7;
+  actors::ActorRegistry::instance().add(actor);
   std::uint16_t port = Port().number;
   const auto server = start(port);
   BOOST_REQUIRE_MESSAGE(server.has_value(), server.error().text);
@@ -122,6 +126,7 @@ BOOST_FIXTURE_TEST_CASE(prometheus_reads_cell_bus_and_gpus_at_one_address,
        {"HTTP/1.1 200", "reeve_up 1\n", "reeve_sessions{state=\"running\"} 3\n",
         "reeve_events_committed_total 12\n",
         "reeve_bus_received_total{connection=\"answers\"} ",
+        "reeve_actor_handled_total{name=\"busy one\"} 7\n",
         "DCGM_FI_DEV_GPU_UTIL{gpu=\"\",UUID=\"GPU-a\"", "} 97\n"})
     BOOST_TEST(text.find(part) != std::string::npos, part << " is not in\n"
                                                           << text);

@@ -138,6 +138,19 @@ BOOST_AUTO_TEST_CASE(each_connection_to_the_bus_has_its_counters) {
       has_line(text, "reeve_bus_received_total{connection=\"events\"} 0"));
 }
 
+BOOST_AUTO_TEST_CASE(each_actor_has_its_mailbox_and_what_it_has_done) {
+  const std::string text = text_of(
+      actor_metrics({{"journal", {}}, {"manager", {3, 90, 2'500'000'000}}}));
+  for (const char* line :
+       {"# TYPE reeve_actor_mailbox gauge",
+        "# TYPE reeve_actor_handled_total counter",
+        "reeve_actor_mailbox{name=\"journal\"} 0",
+        "reeve_actor_mailbox{name=\"manager\"} 3",
+        "reeve_actor_handled_total{name=\"manager\"} 90",
+        "reeve_actor_busy_seconds_total{name=\"manager\"} 2.5"})
+    BOOST_TEST(has_line(text, line), line << " is not in\n" << text);
+}
+
 BOOST_AUTO_TEST_CASE(figures_go_when_their_agent_falls_silent) {
   NewestStats newest;
   const NewestStats::Moment begun{};

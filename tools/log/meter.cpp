@@ -45,9 +45,8 @@ Meter::Meter(bool quiet, std::string_view doing, std::uint64_t from,
 
 void Meter::look(std::uint64_t event) {
   if (!progress_.due()) return;
-  const std::uint64_t spent_ns = monotonic_ns() - begun_ns_;
-  if (spent_ns < silent_ns) return;
-  progress_.show(progress_text(doing_, from_, event, to_, spent_ns, unit_));
+  progress_.show(progress_text(doing_, from_, event, to_,
+                               monotonic_ns() - begun_ns_, unit_));
 }
 
 }  // namespace reeve::tools

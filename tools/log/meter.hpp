@@ -10,9 +10,8 @@ namespace reeve::tools {
 
 class Meter {
  public:
-  // "verifying: event 3000000 of 10000000, 2.31 million/s, 3s left". Says
-  // nothing in the first second, off a terminal or with `quiet`. `to` 0 is an
-  // end that is not known.
+  // "verifying: event 3000000 of 10000000, 2.31 million/s, 3s left", where
+  // Progress shows it. `to` 0 is an end that is not known.
   Meter(bool quiet, std::string_view doing, std::uint64_t from,
         std::uint64_t to, std::string_view unit = "event");
 
@@ -26,7 +25,6 @@ class Meter {
 
  private:
   static constexpr std::uint32_t calls_between_looks = 1024;
-  static constexpr std::uint64_t silent_ns = 1'000'000'000;
 
   Progress progress_;
   std::string doing_;

@@ -106,7 +106,7 @@ Status wait_ready(const Context& context, const Config& config, pid_t daemon,
                               "its log is {}",
                               daemon, format_duration(waited),
                               daemon_log_file(context.data).string()));
-    if (waited > 1'000'000'000 && progress.due())
+    if (progress.due())
       progress.show(
           fmt::format("starting, {}{}", format_duration(waited), waits));
     if (interrupts.wait(ready_pause_ms) != 0)

@@ -7,6 +7,7 @@
 #include "tools/cli/cell/daemon.hpp"
 #include "tools/cli/cell/left_keeper.hpp"
 #include "tools/cli/handlers.hpp"
+#include "tools/cli/waiting.hpp"
 
 namespace reeve::tools {
 namespace {
@@ -89,11 +90,19 @@ Result command_down(const Context& context, const Arguments& arguments) {
   if (!daemon) daemon = owning_daemon(context.data);
   if (daemon) {
     parts.daemon = daemon->pid;
+    const Waiting waiting(context.quiet, [pid = daemon->pid] {
+      return fmt::format("ending: the daemon, pid {}, with all that runs", pid);
+    });
     if (auto good = stop_daemon(*daemon, timeout_ns); !good)
       return tl::unexpected(good.error());
   }
   // A daemon that was killed has left them.
-  const auto ended = keeper::end_keeper(keeper);
+  const auto ended = [&] {
+    const Waiting waiting(context.quiet, [pid = parts.keeper] {
+      return fmt::format("ending: the keeper, pid {}, with all that runs", pid);
+    });
+    return keeper::end_keeper(keeper);
+  }();
   if (!ended) return tl::unexpected(ended.error());
   if (ended->killed) parts.keeper_killed = true;
   parts.bus = bus::Server::end_orphan(context.data);

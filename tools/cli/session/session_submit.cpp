@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -23,6 +24,7 @@
 #include "tools/cli/session/person.hpp"
 #include "tools/cli/session/submission_file.hpp"
 #include "tools/cli/session/why_text.hpp"
+#include "tools/cli/waiting.hpp"
 
 extern char** environ;
 
@@ -124,6 +126,7 @@ struct Answers {
     Error error;
   };
   std::vector<One> all;
+  std::atomic<std::size_t> come{0};
 };
 
 Result print_answers(const Context& context, const Answers& answers) {
@@ -163,13 +166,18 @@ Expected<std::vector<std::vector<std::byte>>> encode_all(
 }
 
 // What was accepted is told whatever becomes of the rest.
-void submit_all(bus::Client& client,
+void submit_all(const Context& context, bus::Client& client,
                 const std::vector<std::vector<std::byte>>& commands,
                 const std::shared_ptr<Answers>& answers) {
   bus::Pipeline pipeline(client);
+  const Waiting waiting(context.quiet, [&] {
+    return fmt::format("submitted {} of {}", answers->come.load(),
+                       commands.size());
+  });
   for (std::size_t i = 0; i < commands.size(); ++i) {
     auto sent = pipeline.submit(commands[i], [answers, i](auto buffer) {
       auto& one = answers->all[i];
+      ++answers->come;
       if (!buffer) {
         one.error = buffer.error();
         return;
@@ -202,7 +210,7 @@ Result submit_file(const Context& context, const Arguments& arguments,
   if (!commands) return tl::unexpected(commands.error());
   auto answers = std::make_shared<Answers>();
   answers->all.resize(commands->size());
-  submit_all((*cell)->client(), *commands, answers);
+  submit_all(context, (*cell)->client(), *commands, answers);
   return print_answers(context, *answers);
 }
 

@@ -15,6 +15,7 @@
 #include "tools/cli/session/person.hpp"
 #include "tools/cli/trace/sim_nodes.hpp"
 #include "tools/cli/trace/trace_workload.hpp"
+#include "tools/cli/waiting.hpp"
 #include "tools/trace/trace_file.hpp"
 
 namespace reeve::tools {
@@ -115,6 +116,9 @@ Expected<SequenceDigest> live_digest(Cell& cell) {
 }
 
 Expected<string> replay_digest(const Context& context, std::uint64_t sequence) {
+  const Waiting waiting(context.quiet, [sequence] {
+    return "replaying " + counted(sequence, "event");
+  });
   return output_of({(context.programs / log_program).string(), "replay",
                     "--log", context.data.string(), "--to",
                     fmt::format("{}", sequence), "--digest", "--quiet"});
