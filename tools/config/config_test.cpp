@@ -34,6 +34,14 @@ BOOST_AUTO_TEST_CASE(what_is_here_is_one_of_three) {
                       "\"manager\" is no role: it is cell, agent or user"));
 }
 
+// The library's parser breaks an assertion over these.
+BOOST_AUTO_TEST_CASE(a_name_that_is_not_there_is_refused_with_its_line) {
+  for (const char* bad : {"[", "[=]", "[["}) {
+    const auto text = refusal(fmt::format("port = 1\n\n{}\n[log]\n", bad));
+    BOOST_TEST(text.starts_with("f.toml:3:"), bad << ": " << text);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(names_that_others_reach_this_host_by_are_bounded) {
   const auto advertise = [](const std::string& names) {
     return refusal("[bus]\nadvertise = \"" + names + "\"\n");

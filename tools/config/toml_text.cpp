@@ -2,7 +2,18 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <sstream>
+#include <vector>
+
+namespace {
+struct ParserStumbled {};
+[[noreturn]] void stumble() {
+  throw ParserStumbled();
+}
+}  // namespace
+// The parser of 3.3 asserts what a file can break: "[" alone does.
+#define TOML_ASSERT(expr) (static_cast<bool>(expr) ? void() : stumble())
 #define TOML_EXCEPTIONS 0
 #include <toml++/toml.h>
 
@@ -58,10 +69,28 @@ class Converter {
   TomlDocument& out_;
 };
 
-}  // namespace
+bool stumbles_over(std::string_view text) {
+  try {
+    (void)toml::parse(text);
+    return false;
+  } catch (const ParserStumbled&) {
+    return true;
+  }
+}
 
-Expected<TomlDocument> parse_toml(std::string_view text,
-                                  std::string_view file) {
+// Counted from 1: all that begins with it stumbles, too.
+std::size_t line_it_stumbles_over(std::string_view text) {
+  std::vector<std::size_t> ends;
+  for (std::size_t at = text.find('\n'); at != text.npos;
+       at = text.find('\n', at + 1))
+    ends.push_back(at);
+  const auto line = std::partition_point(
+      ends.begin(), ends.end(),
+      [&](std::size_t end) { return !stumbles_over(text.substr(0, end + 1)); });
+  return static_cast<std::size_t>(line - ends.begin()) + 1;
+}
+
+Expected<TomlDocument> parse(std::string_view text, std::string_view file) {
   const toml::parse_result result = toml::parse(text, file);
   if (!result) {
     const auto& error = result.error();
@@ -72,6 +101,20 @@ Expected<TomlDocument> parse_toml(std::string_view text,
   TomlDocument out;
   out.root = Converter(out).table(result.table(), "");
   return out;
+}
+
+}  // namespace
+
+Expected<TomlDocument> parse_toml(std::string_view text,
+                                  std::string_view file) {
+  try {
+    return parse(text, file);
+  } catch (const ParserStumbled&) {
+    return fail(Errc::usage,
+                fmt::format("{}:{}: this is no TOML: a name is missing or not "
+                            "complete",
+                            file, line_it_stumbles_over(text)));
+  }
 }
 
 }  // namespace reeve::tools
