@@ -127,7 +127,10 @@ class Writer {
     if (base == fb::ET_UTYPE) {
       if (value == nullptr || *value == 0) return;
       key(name, first);
-      append_json_string(out_, snake_case(child->names[*value]));
+      if (*value < child->num_elems)
+        append_json_string(out_, snake_case(child->names[*value]));
+      else
+        number(fb::ET_UCHAR, *value);
       return;
     }
     const bool reference =
@@ -135,7 +138,8 @@ class Writer {
     if (value == nullptr && (reference || may_be_null(type))) return;
     if (base == fb::ET_SEQUENCE && child->st == fb::ST_UNION) {
       const std::uint8_t kind = previous ? *previous : 0;
-      if (kind == 0) return;
+      // A kind of a later release is told by its number alone.
+      if (kind == 0 || kind >= child->num_elems) return;
       key(name, first);
       const auto* inner =
           child->type_refs[child->type_codes[kind].sequence_ref]();

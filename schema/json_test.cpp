@@ -153,6 +153,20 @@ BOOST_AUTO_TEST_CASE(no_other_table_has_a_default_that_is_not_zero) {
   BOOST_TEST(found == known, boost::test_tools::per_element());
 }
 
+BOOST_AUTO_TEST_CASE(an_event_of_a_later_kind_is_told_by_its_number) {
+  flatbuffers::FlatBufferBuilder builder;
+  const auto body = CreateSessionWarned(builder, 7);
+  const auto later = static_cast<EventBody>(250);
+  builder.FinishSizePrefixed(
+      CreateEvent(builder, 1, 0, 0, 0, nullptr, 0, later, body.Union()),
+      "RVE1");
+  const testing::Aligned made(builder.GetBufferPointer(), builder.GetSize());
+  const Event* event = verified_event(made.bytes());
+  BOOST_REQUIRE(event != nullptr);
+  BOOST_TEST(to_json(*event).find("\"body_type\":250") != std::string::npos,
+             to_json(*event));
+}
+
 BOOST_AUTO_TEST_CASE(the_largest_numbers_are_not_rounded) {
   json::object sample = schemas().sample("Event", "TaskStarted", Fill::sparse);
   sample["seq"] = ~std::uint64_t{0};
