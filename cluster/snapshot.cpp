@@ -153,7 +153,7 @@ struct SnapshotReader {
     state.cell_ = schema::text(from.cell());
     state.owner_ = schema::text(from.owner());
     state.ended_evicted_ = from.ended_evicted();
-    accounts();
+    if (auto status = accounts(); !status) return status;
     if (from.reservations())
       for (const auto* one : *from.reservations())
         state.reservations_.set(*one);
@@ -183,13 +183,16 @@ struct SnapshotReader {
         state.identities_.restore(*identity);
   }
 
-  void accounts() {
+  Status accounts() {
     Accounts& accounts = state.accounts_;
     accounts.advance(state.last_time_);
     if (from.accounts()) {
-      for (const auto* record : *from.accounts())
+      for (const auto* record : *from.accounts()) {
+        if (record->account()->kind() > AccountKind::MAX)
+          return broken("an account is of no kind");
         accounts.place_of(record->account()->kind(),
                           schema::text(record->account()->name()));
+      }
       for (const auto* record : *from.accounts()) {
         const auto& spec = *record->account();
         accounts.restore(spec, record->removed());
@@ -203,6 +206,7 @@ struct SnapshotReader {
     first_format_accounts();
     // Time stands still while holdings come back with the sessions.
     accounts.advance(Time{});
+    return {};
   }
 
   void first_format_accounts() {
