@@ -32,6 +32,15 @@ class Mutator {
     return made;
   }
 
+  // Of the same length, a few bytes at most are others: what has offsets in it
+  // mostly stays whole.
+  std::string next_alike() {
+    std::string made = corpus_[below(corpus_.size())];
+    for (auto changes = below(4); changes > 0; --changes)
+      made[below(made.size())] = static_cast<char>(random_());
+    return made;
+  }
+
  private:
   static constexpr std::string_view odd[] = {
       "0",    "-1",         "18446744073709551615",

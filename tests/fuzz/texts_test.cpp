@@ -93,7 +93,7 @@ BOOST_AUTO_TEST_CASE(submissions) {
   const auto defaults = tools::blank_submission(here);
   feed({R"({"command": ["true"], "cpus": 2, "mem": "1G", "name": "a"})",
         "{\"command\": [\"true\"]}\n{\"command\": [\"false\"], \"gpus\": 1}\n",
-        R"([{"command": ["sleep", "1"], "env": {"A": "b"}}])"},
+        "[[session]]\ncommand = [\"sleep\", \"1\"]\nenv = {A = \"b\"}\n"},
        long_runs, [&](const std::string& text) {
          return taken(
              tools::parse_submission_file(text, "file", defaults, here));
@@ -153,6 +153,7 @@ BOOST_AUTO_TEST_CASE(keys_and_certificates) {
 
 BOOST_AUTO_TEST_CASE(lines_of_the_probe) {
   gpu::probe::Result result;
+  result.check = "memory";
   result.error = "no driver";
   feed({gpu::probe::to_line(result)}, short_runs, [](const std::string& text) {
     const auto read = gpu::probe::parse_line(text);
