@@ -52,7 +52,8 @@ class UpDownTest(unittest.TestCase):
         return cells.processes_of(self.home)
 
     def head(self):
-        return json.loads(self.reeve("log", "stats", "--json").stdout)["head_seq"]
+        return json.loads(
+            self.reeve("log", "stats", "--json").stdout)["head_seq"]
 
     def lives_as(self, name):
         """The pid of that program of the cell, or nothing."""
