@@ -166,6 +166,18 @@ Answer<std::optional<StoredMessage>> JetStream::get(const std::string& stream,
       {Errc::damaged, fmt::format("{}: an answer without a message", what)}));
 }
 
+Answer<JetStream::Bounds> JetStream::bounds(const std::string& stream,
+                                            Milliseconds timeout) {
+  const auto info = request("STREAM.INFO." + stream, {}, timeout);
+  if (!info) return tl::unexpected(info.error());
+  const json::value* state = info->if_contains("state");
+  if (state == nullptr || !state->is_object())
+    return tl::unexpected(no_answer(
+        {Errc::damaged, fmt::format("stream {} has no state", stream)}));
+  return Bounds{number_of(state->get_object(), "first_seq"),
+                number_of(state->get_object(), "last_seq")};
+}
+
 Status JetStream::ensure_stream(const json::object& wanted, bool grow,
                                 Milliseconds timeout, Milliseconds patience) {
   const auto deadline = Clock::now() + patience;

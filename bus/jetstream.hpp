@@ -96,6 +96,12 @@ class JetStream {
                                            const boost::json::object& which,
                                            Milliseconds timeout);
 
+  struct Bounds {
+    std::uint64_t first = 0;  // of the oldest message that is kept
+    std::uint64_t last = 0;   // that ever was, kept or not
+  };
+  Answer<Bounds> bounds(const std::string& stream, Milliseconds timeout);
+
   // Makes the stream of this configuration, or changes the one that is there
   // to it. The number of replicas is raised, with `grow`, and never lowered.
   // Tries again until `patience` ends: a new cluster takes seconds to have a

@@ -90,8 +90,15 @@ Expected<LeaseState> Lease::read() {
     return tl::unexpected(jetstream_->remake_if_lost(
         last.error(), settings(stream_, subject_, options_.replicas),
         options_.request_timeout));
-  if (!*last) return LeaseState{};
+  if (!*last) return nobody();
   return LeaseState{(*last)->sequence, parse_lease_holder((*last)->data)};
+}
+
+// Servers that lost what was last written still count on from it.
+Expected<LeaseState> Lease::nobody() {
+  const auto bounds = jetstream_->bounds(stream_, options_.request_timeout);
+  if (!bounds) return tl::unexpected(bounds.error().error);
+  return LeaseState{bounds->last, {}};
 }
 
 LeaseOutcome Lease::write(std::uint64_t revision, const LeaseHolder& holder) {

@@ -36,8 +36,9 @@ std::string text_of(const LeaseHolder& holder);
 std::optional<LeaseHolder> parse_lease_holder(std::string_view text);
 
 struct LeaseState {
-  std::uint64_t revision = 0;         // 0: it was never written
-  std::optional<LeaseHolder> holder;  // nothing: nobody that can be read
+  std::uint64_t revision = 0;  // 0: it was never written
+  std::optional<LeaseHolder>
+      holder;  // nothing: nobody that can be read, or lost
 };
 
 struct LeaseOutcome {
@@ -80,6 +81,8 @@ class Lease {
   LeaseOutcome write(std::uint64_t revision, const LeaseHolder& holder);
 
  private:
+  Expected<LeaseState> nobody();
+
   Lease(std::unique_ptr<JetStream> jetstream, std::string_view cell,
         const LeaseOptions& options);
 

@@ -6,6 +6,7 @@
 #include <boost/test/data/test_case.hpp>
 #include <boost/test/unit_test.hpp>
 
+#include "bus/jetstream.hpp"
 #include "bus/jetstream_support.hpp"
 
 namespace reeve::bus {
@@ -136,6 +137,33 @@ BOOST_AUTO_TEST_CASE(a_lease_that_its_servers_do_not_know_is_made_anew) {
   servers.remove("KV_reeve-c-lease");
   BOOST_TEST(a.read().revision == 0u);
   BOOST_TEST((a.lease->write(0, {"a", 2, 2, ""}).kind == Kind::held));
+}
+
+// Servers that lost the message, and know that there was one.
+BOOST_AUTO_TEST_CASE(a_lease_whose_words_are_lost_is_taken) {
+  const JetStreamServers servers(1);
+  const auto connection = servers.connect();
+  auto jetstream = JetStream::open(*connection);
+  BOOST_REQUIRE(jetstream.has_value());
+  BOOST_REQUIRE((*jetstream)
+                    ->request("STREAM.CREATE.KV_reeve-c-lease",
+                              {{"name", "KV_reeve-c-lease"},
+                               {"subjects",
+                                boost::json::array{"$KV.reeve-c-lease.leader"}},
+                               {"retention", "limits"},
+                               {"storage", "file"},
+                               {"max_msgs_per_subject", 1},
+                               {"deny_delete", true},
+                               {"deny_purge", true},
+                               {"first_seq", 26}},
+                              patience));
+  Member a(servers);
+  const LeaseState seen = a.read();
+  BOOST_TEST(seen.revision == 25u);
+  BOOST_TEST(!seen.holder.has_value());
+  const auto taken = a.lease->write(seen.revision, {"a", 1, 1, ""});
+  BOOST_TEST((taken.kind == Kind::held));
+  BOOST_TEST((a.read().holder == LeaseHolder{"a", 1, 1, ""}));
 }
 
 BOOST_AUTO_TEST_CASE(a_lease_that_cannot_be_read_has_no_holder_and_is_taken) {

@@ -67,24 +67,28 @@ milliseconds Server::Impl::next_look() const {
              : options.check_interval;
 }
 
-// A server whose disk was full lives on without its streams, and never opens
-// them again by itself. Its log alone says so.
+// A server whose disk was full, or whose files went away under it, lives on
+// without its streams or with a group that writes nothing any more, and never
+// opens them again by itself. Its log alone says so.
 void Server::Impl::watch_streams() {
   if (!options.jetstream) return;
   const std::string said = new_text(directory / "server.log", log_seen);
-  const std::size_t ended = said.rfind("JetStream out of resources");
   const std::size_t begun = said.rfind("Starting nats-server");
-  if (ended != std::string::npos)
-    streams_ended = begun == std::string::npos || begun < ended;
-  else if (begun != std::string::npos)
-    streams_ended = false;
+  if (begun != std::string::npos) streams_ended = false;
+  for (const char* sign :
+       {"JetStream out of resources", "Critical write error"}) {
+    const std::size_t ended = said.rfind(sign);
+    if (ended != std::string::npos &&
+        (begun == std::string::npos || begun < ended))
+      streams_ended = true;
+  }
   if (!streams_ended) return;
   std::error_code failed;
   const auto space = fs::space(directory, failed);
   if (failed || space.available < streams_room_bytes) return;
   tell(
-      "the bus server ended its streams when the disk was full; there is room "
-      "now: it begins anew");
+      "the bus server could not write its streams, and would not try again: it "
+      "begins anew, with room on its disk");
   streams_ended = false;
   end_child();
 }

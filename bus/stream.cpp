@@ -85,20 +85,12 @@ Expected<std::unique_ptr<Stream>> Stream::open(Connection& connection,
   return std::unique_ptr<Stream>(new Stream(std::move(impl)));
 }
 
-Answer<Stream::Impl::Bounds> Stream::Impl::bounds() {
-  auto info =
-      jetstream->request("STREAM.INFO." + name, {}, options.request_timeout);
-  if (!info)
-    return tl::unexpected(Refusal{
-        info.error().code, jetstream->remake_if_lost(info.error(), settings(),
-                                                     options.request_timeout)});
-  const json::value* state = info->if_contains("state");
-  if (state == nullptr || !state->is_object())
-    return tl::unexpected(
-        Refusal{Refusal::no_answer,
-                {Errc::damaged, fmt::format("stream {} has no state", name)}});
-  return Bounds{number_of(state->get_object(), "first_seq"),
-                number_of(state->get_object(), "last_seq")};
+Answer<JetStream::Bounds> Stream::Impl::bounds() {
+  auto found = jetstream->bounds(name, options.request_timeout);
+  if (found) return found;
+  return tl::unexpected(Refusal{
+      found.error().code, jetstream->remake_if_lost(found.error(), settings(),
+                                                    options.request_timeout)});
 }
 
 Expected<std::optional<Stream::Impl::Found>> Stream::Impl::first_record(

@@ -21,11 +21,7 @@ struct Stream::Impl {
   };
   Expected<std::optional<Found>> first_record(std::uint64_t from,
                                               std::uint64_t end);
-  struct Bounds {
-    std::uint64_t first = 0;
-    std::uint64_t last = 0;
-  };
-  Answer<Bounds> bounds();
+  Answer<JetStream::Bounds> bounds();
 
   // Leading.
   Status send();

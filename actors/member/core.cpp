@@ -118,8 +118,7 @@ void Core::see(const LeaseRead& read) {
 // does, and shows that it was not renewed meanwhile.
 std::string Core::why_free(Time now) const {
   const Lease& lease = lease_.lease;
-  if (lease_.revision == 0 || lease.holder.empty())
-    return "nobody holds the lease";
+  if (lease.holder.empty()) return "nobody holds the lease";
   if (lease.next == name_)
     return fmt::format("{} hands over to {}", lease.holder, name_);
   if (lease.holder == name_ && lease.next.empty())
@@ -287,7 +286,7 @@ bool Core::credible(Position seen) const {
 std::optional<Core::Better> Core::lease_beyond() const {
   const Lease& lease = lease_.lease;
   if (lease.kept <= log_) return std::nullopt;
-  const std::string who = lease_.revision == 0
+  const std::string who = lease.holder.empty()
                               ? "the lease that was lost"
                               : fmt::format("the lease of {}", lease.holder);
   return Better{
@@ -473,11 +472,11 @@ Time Core::leads_until() const {
 }
 
 void Core::on_doubt(const LeaseRead& read, Time now) {
-  // A replica may be behind.
-  if (read.revision != 0 && read.revision < lease_.revision) return;
   const Lease& lease = read.lease;
+  // A replica may be behind.
+  if (!lease.holder.empty() && read.revision < lease_.revision) return;
   const bool ours =
-      read.revision != 0 && lease.holder == name_ &&
+      lease.holder == name_ &&
       (lease.epoch == epoch_ || lease.epoch == lease_.lease.epoch);
   doubt_ = false;
   see(read);
@@ -490,7 +489,7 @@ void Core::on_doubt(const LeaseRead& read, Time now) {
   if (hand_over_ && lease.holder == hand_over_->to)
     return step_down(
         fmt::format("{} handed over to {}", name_, hand_over_->to));
-  const std::string who = read.revision == 0
+  const std::string who = lease.holder.empty()
                               ? std::string("the lease is gone")
                               : fmt::format("{} took the lease with epoch {}",
                                             lease.holder, lease.epoch.value);

@@ -323,11 +323,28 @@ BOOST_FIXTURE_TEST_CASE(a_leader_whose_lease_is_lost_leads_no_more, Second) {
   BOOST_TEST(lease(0, "", 0, {}, at(0, 0)) == "step down: the lease is gone");
 }
 
+// The servers may know how often it was written, or how often up to some time.
+BOOST_FIXTURE_TEST_CASE(a_lease_whose_words_are_lost_is_taken, Second) {
+  tick(0);
+  lease(50, "m1", 9, {}, at(7, 100));
+  lease(51, "", 0, {}, at(0, 0));
+  tick(300 * ms);
+  BOOST_TEST(stream(at(7, 100)) == "write 51: m2 10 100 -");
+}
+
+BOOST_FIXTURE_TEST_CASE(a_leader_whose_words_are_lost_leads_no_more, Second) {
+  lead();
+  tick(renew_ns);
+  core.on_lease_conflict(now);
+  effects();
+  BOOST_TEST(lease(2, "", 0, {}, at(0, 0)) == "step down: the lease is gone");
+}
+
 BOOST_FIXTURE_TEST_CASE(of_what_the_lease_keeps_the_epoch_counts_first,
                         Second) {
   lease(50, "", 7, {}, at(8, 1));
   tick(300 * ms);
-  BOOST_TEST(stream(at(7, 100)).starts_with("report the lease of"));
+  BOOST_TEST(stream(at(7, 100)).starts_with("report the lease that was lost"));
   // A program that told no epoch keeps nobody from leading.
   Second other;
   other.lease(50, "", 7, {}, at(0, 900));

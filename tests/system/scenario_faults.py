@@ -145,9 +145,15 @@ def continue_stopped(world, host, fault):
 
 
 def lose_data_of_bus(world, host, fault):
+    """All at once: the server that is started next finds none of it."""
+    data = os.path.join(host.data, "bus", "jetstream")
+    lost = data + ".lost"
+    try:
+        os.rename(data, lost)
+    except FileNotFoundError:
+        pass  # just now it has none
     signal_process(host.bus_pid(), signal.SIGKILL)
-    shutil.rmtree(os.path.join(host.data, "bus", "jetstream"),
-                  ignore_errors=True)
+    shutil.rmtree(lost, ignore_errors=True)
 
 
 def cut(world, host, fault):
