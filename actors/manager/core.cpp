@@ -27,9 +27,13 @@ Core::Core(State state, Options options)
   stand_at_head();
 }
 
+Epoch Core::next_epoch() const {
+  return Epoch{std::max(state_.epoch(), options_.begun).value + 1};
+}
+
 void Core::stand_at_head() {
   writer_ = cluster::EventWriter(Sequence{state_.last_sequence().value + 1},
-                                 Epoch{state_.epoch().value + 1});
+                                 next_epoch());
   writer_.set_time_floor(state_.last_time());
   clock_ = cluster::SteadyTime(state_.last_time());
   durable_ = state_.last_sequence();
@@ -79,7 +83,12 @@ void Core::write_beginning(std::string_view cell, std::string_view owner,
                            Time now, cluster::EventWriter& writer) const {
   if (state_.last_sequence().value == 0)
     cluster::decide_creation(cell, owner, owner_uid, origin(now), writer);
-  cluster::decide_epoch(manager, origin(now), writer);
+  // What runs and is not in the log ends with the list that agents get.
+  const bool is_older = state_.epoch() < options_.begun;
+  cluster::decide_epoch(
+      manager, origin(now), writer,
+      is_older ? SessionId{state_.next_session().value + lost_sessions_max}
+               : SessionId{});
   cluster::decide_managers(state_, options_.managers, origin(now), writer);
 }
 
@@ -116,11 +125,21 @@ void Core::start(std::string_view cell, std::string_view owner,
   manager_ = manager;
   membership_ = {};
   identities_changed_ = true;
+  const Epoch before = state_.epoch();
+  const bool was_older = before < options_.begun;
   if (beginning == Beginning::begun)
     writer_.set_epoch(state_.epoch());
   else
     write_beginning(cell, owner, owner_uid, manager, now, writer_);
   absorb();
+  if (beginning == Beginning::to_be_written && was_older)
+    messages_.push_back(fmt::format(
+        "epoch {} was begun here before, and the log ended at epoch {}: an "
+        "older copy of it was put in place. It goes on as epoch {} with s-{}; "
+        "sessions that only the newer log knew are gone, and what runs of them "
+        "is stopped",
+        options_.begun.value, before.value, state_.epoch().value,
+        state_.next_session().value));
   for (const auto& node : state_.nodes())
     if (!node.removed) {
       Agent& agent = agents_[node.agent];

@@ -60,9 +60,16 @@ struct Options {
   // With their addresses: those that the settings name, for a log that has no
   // managers yet.
   std::vector<std::pair<std::string, std::string>> managers = {};
+  // The newest epoch that a manager alone began here before; the log lacks it
+  // where an older copy was put in place.
+  Epoch begun = {};
   // That the managers of the cell have on the bus, all the same.
   std::string managers_principal = "reeved";
 };
+
+// Where an older copy of the log was put in place, so many sessions may have
+// been started since that it does not know: their numbers are not used again.
+inline constexpr std::uint64_t lost_sessions_max = 1'000'000;
 
 // A manager that was not heard for so long does not count as living.
 inline constexpr std::uint64_t manager_silent_ns_max = 5 * second_ns;
@@ -202,6 +209,12 @@ class Core {
              std::uint32_t owner_uid, std::string_view manager, Time now,
              Beginning beginning = Beginning::to_be_written);
   bool started() const { return started_; }
+  // That start() will begin.
+  Epoch next_epoch() const;
+  // Whose beginning is on disk; 0 while that of another one is not yet.
+  Epoch begun() const {
+    return durable_ < epoch_at_ ? Epoch{} : state_.epoch();
+  }
 
   void on_command(const schema::Command& command, std::string_view principal,
                   std::string_view reply_to, Time now);

@@ -659,6 +659,41 @@ BOOST_AUTO_TEST_CASE(an_older_log_put_in_place_is_made_the_newest) {
   BOOST_CHECK(core->take_messages().empty());
 }
 
+// Agents that heard of nothing else, and of fewer sessions, do not tell it.
+BOOST_AUTO_TEST_CASE(an_older_log_is_known_by_the_epoch_that_was_begun) {
+  const std::uint64_t known = submitted(one_task());
+  BOOST_TEST(core->next_epoch().value == 2u);
+  const Epoch begun{5};
+  begin_again({.begun = begun});
+  commit();
+  BOOST_TEST(state().epoch().value == 6u);
+  BOOST_TEST(submitted(one_task()) == known + 1 + lost_sessions_max);
+  const auto said = core->take_messages();
+  BOOST_REQUIRE(said.size() == 1u);
+  BOOST_TEST(said[0].find("an older copy of it was put in place") !=
+             std::string::npos);
+  BOOST_TEST(replayed().digest_hex() == state().digest_hex());
+}
+
+BOOST_AUTO_TEST_CASE(an_epoch_is_begun_when_its_beginning_is_on_disk) {
+  BOOST_TEST(core->begun().value == 1u);
+  restart();
+  BOOST_TEST(core->begun().value == 0u);
+  begin_commit();
+  BOOST_TEST(core->begun().value == 0u);
+  finish_commit();
+  BOOST_TEST(core->begun().value == 2u);
+}
+
+BOOST_AUTO_TEST_CASE(the_epoch_that_the_log_ends_with_is_no_older_one) {
+  const std::uint64_t known = submitted(one_task());
+  begin_again({.begun = state().epoch()});
+  commit();
+  BOOST_TEST(state().epoch().value == 2u);
+  BOOST_TEST(submitted(one_task()) == known + 1);
+  BOOST_TEST(core->take_messages().empty());
+}
+
 BOOST_AUTO_TEST_CASE(a_session_that_the_log_does_not_know_is_enough) {
   register_seen(*this, 1, 5);
   BOOST_CHECK_EQUAL(state().epoch().value, 2);

@@ -48,6 +48,7 @@ class ManagerShell : public TracedActor {
           else
             core_->set_no_room(committed.no_room);
           core_->committed(Sequence{committed.sequence});
+          note_begun();
           if (committed.sequence >= in_flight_) in_flight_ = 0;
           pump();
         },
@@ -182,6 +183,13 @@ class ManagerShell : public TracedActor {
 
   // Behind all that waits in the mailbox: what it leads to is one commit and
   // one write.
+  void note_begun() {
+    const Epoch begun = core_->begun();
+    if (!options_.on_begun || begun == Epoch{} || begun == begun_) return;
+    begun_ = begun;
+    options_.on_begun(begun);
+  }
+
   void pump() {
     if (std::exchange(pump_waits_, true)) return;
     send(this, wake_atom::value);
@@ -240,6 +248,7 @@ class ManagerShell : public TracedActor {
   std::shared_ptr<manager::Core> core_;
   Peers peers_;
   std::uint64_t in_flight_ = 0;
+  Epoch begun_;  // that was noted
   bool pump_waits_ = false;
   bool ended_ = false;
   bool handing_over_ = false;

@@ -50,6 +50,10 @@ class Harness {
 
   // The process ends and another begins with what was committed.
   void restart();
+  void begin_again(const Options& options) {
+    options_ = options;
+    restart();
+  }
 
   // Of what was committed, the first so many commits.
   cluster::State replayed(std::size_t commits = ~std::size_t{0}) const;

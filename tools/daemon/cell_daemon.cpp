@@ -24,6 +24,7 @@
 #include "cluster/project.hpp"
 #include "tools/daemon/actor_config.hpp"
 #include "tools/daemon/agents.hpp"
+#include "tools/daemon/epoch_note.hpp"
 #include "tools/daemon/growth.hpp"
 #include "tools/daemon/ingress.hpp"
 #include "tools/daemon/links.hpp"
@@ -236,6 +237,11 @@ Status CellDaemon::start_core(cluster::State state) {
   // What one alone keeps is sent to those that join later.
   if (!options_.config.manager.members.empty())
     manager_options.batch_bytes_max = cluster::shared_commit_bytes_max;
+  if (!of_several()) {
+    const auto begun = noted_epoch(options_.data);
+    if (!begun) return tl::unexpected(begun.error());
+    manager_options.begun = *begun;
+  }
   core_ = std::make_shared<manager::Core>(std::move(state), manager_options);
   core_->set_daemon_pid(::getpid());
   return {};
@@ -301,6 +307,13 @@ void CellDaemon::spawn_actors(const actors::Lead& lead) {
   manager_options.subjects = subjects_.get();
   manager_options.log_reads = &log_reads_;
   manager_options.on_fatal = options_.on_fatal;
+  // Without room for the note all else goes on.
+  if (!of_several())
+    manager_options.on_begun = [this](Epoch epoch) {
+      if (auto noted = note_epoch(options_.data, epoch); !noted)
+        spdlog::warn("epoch {} is not noted: {}", epoch.value,
+                     noted.error().text);
+    };
   manager_options.on_stopped = options_.on_stopped;
   manager_options.on_identities = [this](const manager::SetBusIdentities& who) {
     admit(who);
