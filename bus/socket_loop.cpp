@@ -87,7 +87,7 @@ struct SocketLoop::State {
 
   const std::function<void()> after_round;
   const int wake;
-  bool tls = false;  // set before the connection is made, as is the next
+  bool tls = false;  // set before the thread begins, as is the next
   std::chrono::milliseconds silence{};
   // Taken before the library's lock and `mutex`. With TLS who reads has it,
   // too: OpenSSL serves one thread at a time.
@@ -213,9 +213,7 @@ bool SocketLoop::State::round() {
 }
 
 SocketLoop::SocketLoop(std::function<void()> after_round)
-    : state_(std::make_unique<State>(std::move(after_round))) {
-  state_->thread = std::thread([state = state_.get()] { state->run(); });
-}
+    : state_(std::make_unique<State>(std::move(after_round))) {}
 
 SocketLoop::~SocketLoop() {
   {
@@ -223,13 +221,15 @@ SocketLoop::~SocketLoop() {
     state_->stopping = true;
   }
   state_->ring();
-  state_->thread.join();
+  if (state_->thread.joinable()) state_->thread.join();
 }
 
 void SocketLoop::attach_to(natsOptions* options, bool tls,
                            std::chrono::milliseconds silence) {
+  REEVE_CHECK(!state_->thread.joinable(), "the loop has a connection");
   state_->tls = tls;
   state_->silence = silence;
+  state_->thread = std::thread([state = state_.get()] { state->run(); });
   const auto status = natsOptions_SetEventLoop(
       options, state_.get(), State::attach, State::set_reading,
       State::set_writing, State::detach);
