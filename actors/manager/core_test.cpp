@@ -204,6 +204,21 @@ BOOST_AUTO_TEST_CASE(a_manager_alone_does_not_make_its_epoch_the_newest) {
   BOOST_CHECK(state().epoch() == before);
 }
 
+BOOST_AUTO_TEST_CASE(who_may_lead_no_more_does_not_make_its_epoch_the_newest) {
+  core->set_leads(false);
+  const Epoch before = state().epoch();
+  epoch_seen = Epoch{before.value + 2};
+  const auto command = send_registration("n0", {{.name = "n0", .devices = 2}});
+  commit();
+  BOOST_CHECK(verdict(command) != "accepted");
+  BOOST_CHECK(state().epoch() == before);
+  core->set_leads(true);
+  const auto again = send_registration("n0", {{.name = "n0", .devices = 2}});
+  commit();
+  BOOST_CHECK_EQUAL(verdict(again), "accepted");
+  BOOST_CHECK_EQUAL(state().epoch().value, before.value + 3);
+}
+
 BOOST_AUTO_TEST_CASE(a_repeat_before_the_commit_waits_for_it_too) {
   const auto id = submit(one_task());
   submit(one_task(), "root", id);

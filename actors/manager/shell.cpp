@@ -181,15 +181,14 @@ class ManagerShell : public TracedActor {
     options_.on_stopped();
   }
 
-  // Behind all that waits in the mailbox: what it leads to is one commit and
-  // one write.
   void note_begun() {
     const Epoch begun = core_->begun();
     if (!options_.on_begun || begun == Epoch{} || begun == begun_) return;
-    begun_ = begun;
-    options_.on_begun(begun);
+    if (options_.on_begun(begun)) begun_ = begun;
   }
 
+  // Behind all that waits in the mailbox: what it leads to is one commit and
+  // one write.
   void pump() {
     if (std::exchange(pump_waits_, true)) return;
     send(this, wake_atom::value);

@@ -28,10 +28,11 @@ struct ManagerOptions {
   const Gate* log_reads = nullptr;  // of the journal, for the counters
   // A commit failed: the process has to end. Called once, from the actor.
   std::function<void(const std::string&)> on_fatal;
-  // The beginning of this epoch is on disk; what belongs to the epoch leaves
-  // after the call, which may take as long as a sync: there is one for each
-  // epoch. Called from the actor. May be empty.
-  std::function<void(Epoch)> on_begun;
+  // The beginning of this epoch is on disk; orders and answers of the epoch
+  // leave after the call, which may take as long as a sync: there is one for
+  // each epoch, and more while it says that it could not be noted. Called from
+  // the actor. May be empty.
+  std::function<bool(Epoch)> on_begun;
   // The whole list of who may connect, at the start and after each change.
   // Called from the actor: it must not block. May be empty.
   std::function<void(const manager::SetBusIdentities&)> on_identities;

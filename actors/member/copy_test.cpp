@@ -269,7 +269,6 @@ BOOST_FIXTURE_TEST_CASE(what_a_stream_lost_is_put_there_again, Cell) {
   level(one, two);
 }
 
-// The stream keeps so little that the place is gone from it.
 // A stream of more records than are fetched at once, of which some go while
 // the first is read.
 struct ReadMeanwhile : Cell {
@@ -318,6 +317,7 @@ BOOST_FIXTURE_TEST_CASE(an_end_that_goes_while_it_is_read_is_given_up,
   });
 }
 
+// The stream keeps so little that the place is gone from it.
 struct SmallStream : Cell {
   static constexpr std::int64_t small_bytes = 4'000;
   static constexpr std::uint64_t last_epoch = 60;

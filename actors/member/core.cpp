@@ -537,6 +537,13 @@ void Core::on_witness(std::string_view agent, Position seen, Time now) {
           agent, text_of(seen), text_of(std::max(log_, lease_.lease.kept))));
     return;
   }
+  // Another one led since, or leads; the lease says so, and an agent that lies
+  // costs a look at it.
+  if (role_ == Role::leading && seen.epoch > log_.epoch && !doubt_ &&
+      writing_ == Writing::nothing) {
+    doubt_ = true;
+    read_lease(now);
+  }
   if (known != witnesses_.end()) {
     known->second = {seen, now};
     return;

@@ -85,6 +85,30 @@ BOOST_FIXTURE_TEST_CASE(a_hand_over_that_is_not_taken_is_taken_back, Second) {
              "step down: m3 took the lease with epoch 9");
 }
 
+BOOST_FIXTURE_TEST_CASE(a_leader_that_hears_of_a_later_epoch_looks_at_the_lease,
+                        Second) {
+  lead();
+  core.on_witness("n1", at(9, 1), now);
+  BOOST_TEST(effects() == "read lease");
+  // It is not sure meanwhile, and asks once.
+  BOOST_TEST(core.answers_until().value == 0u);
+  core.on_witness("n1", at(9, 1), now);
+  BOOST_TEST(effects() == "");
+  BOOST_TEST(lease(51, "m2", 8) == "write 51: m2 8 101 -");
+  written(52);
+  BOOST_TEST(core.answers_until().value > now.value);
+  core.on_witness("n1", at(9, 1), now);
+  BOOST_TEST(effects() == "read lease");
+  BOOST_TEST(lease(53, "m1", 9) == "step down: m1 took the lease with epoch 9");
+}
+
+BOOST_FIXTURE_TEST_CASE(what_a_leader_has_not_written_yet_is_no_later_epoch,
+                        Second) {
+  lead();
+  core.on_witness("n1", at(8, 150), now);
+  BOOST_TEST(effects() == "");
+}
+
 BOOST_FIXTURE_TEST_CASE(a_hand_over_that_the_lease_never_names_is_given_up,
                         Second) {
   lead();
