@@ -206,6 +206,10 @@ void lose_the_last_byte(const fs::path& disk) {
   const std::uint64_t next = log->head().sequence + 1;
   const auto head = log->append(1, 10, make_events(next, 10));
   expect(!head && head.error().code == Errc::no_space, "nothing is left");
+  const auto indexed =
+      log->extend_index(10, [](const auto&, std::vector<Entity>&) {});
+  expect(!indexed && indexed.error().code == Errc::no_space,
+         "no index without space");
   expect(!log->failed(), "a refusal for space is no failure");
   for (const char* name : {"filler", "more", "rest"}) fs::remove(disk / name);
   expect(admission_becomes(*log, true), "admission opens when space is back");

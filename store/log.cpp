@@ -347,6 +347,9 @@ Status Log::extend_index(std::uint64_t run_events,
   while (head().sequence >= end->sequence + run_events) {
     if (core_->failed || core_->closed)
       return fail(Errc::io, "the log is failed or closed: it is not indexed");
+    // The index can wait, and a write that finds no room fails the log.
+    if (!admission_open())
+      return fail(Errc::no_space, "no index below the floor of free space");
     const auto last = reader()->record_end(end->sequence + run_events);
     if (!last) return tl::unexpected(last.error());
     if (Status run = write_index_run(database, *end, last->sequence, entities);
