@@ -51,6 +51,11 @@ Status write_private_file(const std::filesystem::path& file,
     if (::fsync(out.fd) != 0) return failed("sync");
   }
   if (::rename(fresh.c_str(), file.c_str()) != 0) return failed("replace");
+  const std::string folder =
+      file.has_parent_path() ? file.parent_path().string() : ".";
+  const Descriptor in{
+      ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  if (in.fd < 0 || ::fsync(in.fd) != 0) return os_error(file, "sync");
   return {};
 }
 

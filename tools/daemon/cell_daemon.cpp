@@ -310,9 +310,7 @@ void CellDaemon::spawn_actors(const actors::Lead& lead) {
   // Without room for the note all else goes on.
   if (!of_several())
     manager_options.on_begun = [this](Epoch epoch) {
-      if (auto noted = note_epoch(options_.data, epoch); !noted)
-        spdlog::warn("epoch {} is not noted: {}", epoch.value,
-                     noted.error().text);
+      return note_epoch(options_.data, epoch).has_value();
     };
   manager_options.on_stopped = options_.on_stopped;
   manager_options.on_identities = [this](const manager::SetBusIdentities& who) {
