@@ -97,8 +97,9 @@ class JetStream {
                                            Milliseconds timeout);
 
   struct Bounds {
-    std::uint64_t first = 0;  // of the oldest message that is kept
-    std::uint64_t last = 0;   // that ever was, kept or not
+    // Of the oldest message that is kept; behind `last` if none is.
+    std::uint64_t first = 0;
+    std::uint64_t last = 0;  // that ever was, kept or not
   };
   Answer<Bounds> bounds(const std::string& stream, Milliseconds timeout);
 

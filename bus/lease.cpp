@@ -98,6 +98,9 @@ Expected<LeaseState> Lease::read() {
 Expected<LeaseState> Lease::nobody() {
   const auto bounds = jetstream_->bounds(stream_, options_.request_timeout);
   if (!bounds) return tl::unexpected(bounds.error().error);
+  // Written since it was not found: whoever took it is not to be passed over.
+  if (bounds->last != 0 && bounds->first <= bounds->last)
+    return fail(Errc::unreachable, "the lease was written while it was read");
   return LeaseState{bounds->last, {}};
 }
 

@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "bus/backoff.hpp"
 #include "bus/child.hpp"
 #include "bus/server.hpp"
 #include "bus/server_files.hpp"
@@ -21,6 +22,10 @@ namespace reeve::bus {
 
 // SIGKILL follows SIGTERM after it.
 inline constexpr std::chrono::milliseconds server_stop_grace{5'000};
+
+// Between the starts of a server that goes on to end its streams.
+inline constexpr RetryOptions streams_anew_waits{
+    std::chrono::milliseconds(5'000), std::chrono::milliseconds(300'000)};
 
 struct Server::Impl {
   explicit Impl(const ServerOptions& given)
@@ -99,6 +104,8 @@ struct Server::Impl {
   std::atomic<bool> anew_wanted{false};
   std::uintmax_t log_seen = 0;  // bytes of the server's log
   bool streams_ended = false;
+  Backoff streams_anew{streams_anew_waits};
+  std::chrono::steady_clock::time_point streams_anew_at;  // not before
 
   std::mutex mutex;
   Work wanted;  // guarded by `mutex`

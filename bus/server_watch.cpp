@@ -86,9 +86,14 @@ void Server::Impl::watch_streams() {
   std::error_code failed;
   const auto space = fs::space(directory, failed);
   if (failed || space.available < streams_room_bytes) return;
+  // Where it goes on to fail it is not ended again and again.
+  const auto now = Clock::now();
+  if (now < streams_anew_at) return;
+  if (now - streams_anew_at > streams_anew_waits.longest) streams_anew.reset();
+  streams_anew_at = now + streams_anew.next(random_jitter());
   tell(
-      "the bus server could not write its streams, and would not try again: it "
-      "begins anew, with room on its disk");
+      "the bus server could not write its streams, and would not try again "
+      "(server.log says why): it begins anew");
   streams_ended = false;
   end_child();
 }
