@@ -13,6 +13,26 @@
 namespace reeve::cluster {
 namespace {
 
+// Of a later release it may be another one.
+bool names_known_kind(const schema::Event& event) {
+  using schema::EventBody;
+  auto kind = schema::AccountKind::user;
+  switch (event.body_type()) {
+    case EventBody::AccountChanged:
+      kind = event.body_as_AccountChanged()->account()->kind();
+      break;
+    case EventBody::AccountRemoved:
+      kind = event.body_as_AccountRemoved()->kind();
+      break;
+    case EventBody::QuotaSet: kind = event.body_as_QuotaSet()->kind(); break;
+    case EventBody::QuotaRemoved:
+      kind = event.body_as_QuotaRemoved()->kind();
+      break;
+    default: break;
+  }
+  return kind <= schema::AccountKind::MAX;
+}
+
 template <class Body>
 const Body& body_of(const schema::Event& event) {
   return *static_cast<const Body*>(event.body());
@@ -52,7 +72,14 @@ Status State::apply(const schema::Event& event) {
     case EventBody::AccountChanged:
     case EventBody::AccountRemoved:
     case EventBody::QuotaSet:
-    case EventBody::QuotaRemoved: accounts_.apply(event); break;
+    case EventBody::QuotaRemoved:
+      if (names_known_kind(event))
+        accounts_.apply(event);
+      else
+        status = contradiction(event,
+                               "its account is of a kind that this program "
+                               "does not know");
+      break;
     case EventBody::NodeRegistered:
       status = apply_node_registered(body_of<schema::NodeRegistered>(event));
       break;

@@ -35,7 +35,6 @@ struct Log {
   std::unique_ptr<store::Log> log =
       must(store::Log::open(store::test::small_log(temporary.path() / "log")));
   std::vector<std::string> values;
-  std::string run;
 
   Log() {
     store::test::fill(*log, 10);
@@ -93,7 +92,11 @@ BOOST_FIXTURE_TEST_CASE(snapshots, TwoNodes) {
   running(cluster::testing::tasks_of(2));
   feed({text_of(state().encode_snapshot())}, runs_of_files,
        [](const std::string& text) {
-         return cluster::State::decode_snapshot(bytes_of(text)).has_value();
+         const auto state = cluster::State::decode_snapshot(bytes_of(text));
+         if (!state) return false;
+         (void)state->check_invariants();
+         BOOST_REQUIRE(!state->encode_snapshot().empty());
+         return true;
        });
 }
 

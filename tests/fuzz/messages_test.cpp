@@ -21,6 +21,7 @@ using schema::testing::Fill;
 constexpr std::uint64_t commands = 300'000;
 constexpr std::uint64_t questions = 100'000;
 constexpr std::uint64_t events = 100'000;
+constexpr std::uint64_t applications = 20'000;
 constexpr std::uint64_t per_commit = 16;
 
 // Names and numbers that mean something to the cell of the test, where they
@@ -128,6 +129,32 @@ BOOST_FIXTURE_TEST_CASE(questions_of_nonsense, TwoNodes) {
   }
   BOOST_TEST(answered > 0u);
   BOOST_TEST(state().digest_hex() == before);
+}
+
+// As one that follows a log of a later release has them, or of one who lies.
+BOOST_FIXTURE_TEST_CASE(events_of_nonsense_are_applied_or_refused, TwoNodes) {
+  running(cluster::testing::tasks_of(2));
+  Mutator mutator(corpus_of("Event", "RVE1", "EventBody", false));
+  std::uint64_t applied = 0;
+  cluster::State fresh = replayed();
+  const auto runs = applications * setting("REEVE_RUNS", 1);
+  for (std::uint64_t i = 0; i < runs; ++i) {
+    const Aligned made = aligned(mutator.next_alike());
+    const auto* event = schema::verified<schema::Event>(made.bytes());
+    if (event == nullptr) continue;
+    // Its place in the log, which another field may share with it.
+    auto* table = const_cast<flatbuffers::Table*>(
+        reinterpret_cast<const flatbuffers::Table*>(event));
+    table->SetField<std::uint64_t>(schema::Event::VT_SEQ,
+                                   fresh.last_sequence().value + 1, 0);
+    table->SetField<std::uint64_t>(schema::Event::VT_EPOCH, 9, 0);
+    if (!schema::verified<schema::Event>(made.bytes())) continue;
+    if (fresh.apply(*event))
+      ++applied;
+    else
+      fresh = replayed();  // of a contradiction nobody goes on from
+  }
+  BOOST_TEST(applied > runs / 20);
 }
 
 // As a tool that listens to the bus has them.
