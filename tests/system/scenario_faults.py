@@ -7,6 +7,7 @@ import random
 import shutil
 import signal
 import subprocess
+import time
 import typing
 
 import cell as cells
@@ -17,6 +18,7 @@ from scenario_log import Log
 FAKETIME = next(iter(glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")), "")
 # How long a second daemon may take to be refused.
 REFUSED_S_MAX = 30 * cells.SLOWNESS
+FULL_DISK_ECHO_S = 2 * cells.SLOWNESS
 # From one fault to the next.
 PAUSE_S = (0.3, 3.0)
 QUIET_S = (5.0, 9.0)
@@ -200,7 +202,9 @@ def fill_disk(world, host, fault):
 
 
 def make_room(world, host, fault):
+    """What found the disk full a moment ago may end by it a moment later."""
     host.make_room()
+    time.sleep(FULL_DISK_ECHO_S)
     world.revive(host)
 
 
