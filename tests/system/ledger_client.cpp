@@ -21,6 +21,7 @@
 #include <chrono>
 #include <cstdio>
 #include <deque>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -43,6 +44,7 @@ constexpr std::size_t in_flight_max = 24;
 // One command is given up after this, and sent again as the same command.
 constexpr auto command_timeout = 700ms;
 constexpr auto drain_timeout = 120s;
+constexpr auto connect_patience = 60s;
 
 std::atomic<bool> told_to_end = false;
 
@@ -146,6 +148,19 @@ Status send(bus::Pipeline& pipeline, Ledger& ledger, Work work) {
   });
 }
 
+// The bus server that it begins with may be on its way back.
+Expected<std::unique_ptr<bus::Connection>> connect(
+    const bus::ConnectionOptions& options) {
+  const auto deadline = Clock::now() + connect_patience;
+  for (;;) {
+    auto connection = bus::Connection::connect(options);
+    if (connection || connection.error().code != Errc::unreachable ||
+        told_to_end || Clock::now() >= deadline)
+      return connection;
+    std::this_thread::sleep_for(200ms);
+  }
+}
+
 Status run(bus::Connection& connection, const bus::Credentials& credentials,
            const std::string& workdir, std::uint64_t number_of_client,
            std::chrono::milliseconds pause, Clock::time_point end) {
@@ -197,7 +212,7 @@ int main(int argc, char** argv) {
   bus::ConnectionOptions options;
   options.credentials = *credentials;
   options.name = "ledger";
-  auto connection = bus::Connection::connect(options);
+  auto connection = connect(options);
   if (!connection) return complain(connection.error());
   const auto end =
       Clock::now() + std::chrono::seconds(std::strtol(argv[3], nullptr, 10));
