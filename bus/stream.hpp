@@ -16,6 +16,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -63,6 +64,9 @@ struct StreamOptions {
   std::chrono::milliseconds request_timeout{2'000};
   // How long `open` tries: a new cluster takes seconds to have a leader.
   std::chrono::milliseconds open_timeout{30'000};
+  // Asked before each try to store a record; one that may not be sent waits.
+  // Called by `begin` and `wait`. Empty: always.
+  std::function<bool()> may_send;
 };
 
 struct StreamHead {

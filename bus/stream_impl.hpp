@@ -48,7 +48,8 @@ struct Stream::Impl {
     RecordId id;
     Buffer value;
     std::string token;
-    Clock::time_point sent_at;
+    Clock::time_point sent_at;                 // or held back
+    std::optional<Error> held = std::nullopt;  // why it may not be sent
     std::optional<Clock::time_point> shorter_since = std::nullopt;
   };
   std::optional<UnderWay> under_way;

@@ -11,7 +11,8 @@ namespace {
 
 using Kind = StreamOutcome::Kind;
 
-// A server that refuses at once is not asked again at once.
+// A server that refuses at once is not asked again at once; nor is it tried at
+// once again what may not be sent.
 constexpr std::chrono::milliseconds refused_pause{100};
 
 }  // namespace
@@ -47,8 +48,17 @@ Status Stream::begin(const RecordId& id, Bytes value) {
 }
 
 // Every try expects the same end of the stream, so at most one is stored.
+// Without a connection tries would only pile up, and arrive when another leads.
 Status Stream::Impl::send() {
   under_way->sent_at = Clock::now();
+  if (!jetstream->connected())
+    return fail(Errc::unreachable, "there is no connection");
+  if (options.may_send && !options.may_send()) {
+    under_way->held =
+        Error{Errc::unreachable, "another manager may lead by now"};
+    return tl::unexpected(*under_way->held);
+  }
+  under_way->held.reset();
   std::vector<Header> headers{
       {record_header, text_of(under_way->id)},
       {expected_sequence_header, std::to_string(after)}};
@@ -102,7 +112,9 @@ StreamOutcome Stream::wait(std::chrono::milliseconds timeout) {
     return outcome;
   };
   for (;;) {
-    const auto try_end = self.under_way->sent_at + self.options.request_timeout;
+    const auto try_end =
+        self.under_way->sent_at +
+        (self.under_way->held ? refused_pause : self.options.request_timeout);
     const auto answer = self.jetstream->stored(self.under_way->token,
                                                std::min(deadline, try_end));
     if (answer && *answer == self.after + 1)
@@ -111,7 +123,7 @@ StreamOutcome Stream::wait(std::chrono::milliseconds timeout) {
                                fmt::format("stream {} put a record at {} that "
                                            "was for {}",
                                            self.name, *answer, self.after + 1)}
-                       : answer.error().error;
+                       : self.under_way->held.value_or(answer.error().error);
     const bool refused =
         answer || answer.error().code != Refusal::no_answer ||
         Impl::Clock::now() + refused_pause < std::min(deadline, try_end);
@@ -122,12 +134,7 @@ StreamOutcome Stream::wait(std::chrono::milliseconds timeout) {
       if (answered && self.shortened())
         return ended({Kind::shortened, 0, std::nullopt, {}});
       if (refused) std::this_thread::sleep_for(refused_pause);
-      // While there is no connection, tries would only pile up.
-      if (self.jetstream->connected()) {
-        if (auto sent = self.send(); !sent) why = sent.error();
-      } else {
-        self.under_way->sent_at = Impl::Clock::now();
-      }
+      if (auto sent = self.send(); !sent) why = sent.error();
     }
     if (Impl::Clock::now() >= deadline)
       return {Kind::unknown,

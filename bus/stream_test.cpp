@@ -57,10 +57,11 @@ struct Member {
     }));
     return *head;
   }
-  StreamOutcome store(const RecordId& id, std::string_view value = "value") {
+  StreamOutcome store(const RecordId& id, std::string_view value = "value",
+                      milliseconds timeout = patience) {
     const auto begun = stream->begin(id, bytes_of(value));
     BOOST_REQUIRE_MESSAGE(begun, (begun ? std::string() : begun.error().text));
-    return stream->wait(patience);
+    return stream->wait(timeout);
   }
   // Records `from` to `to` of an epoch, one event each.
   void store_all(std::uint64_t epoch, std::uint64_t from, std::uint64_t to) {
@@ -245,6 +246,51 @@ BOOST_AUTO_TEST_CASE(
   leader.store_all(1, 3, 3);
   BOOST_TEST(ids_of(leader.read_to_end()) == ids(1, 1, 3),
              boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(what_may_not_be_sent_waits_until_it_may) {
+  JetStreamServers servers(1);
+  StreamOptions options = options_for(servers);
+  std::atomic<bool> may = true;
+  options.may_send = [&] { return may.load(); };
+  Member leader(servers, options), other(servers);
+  leader.lead();
+  leader.store_all(1, 1, 2);
+  may = false;
+  const auto held = leader.store({1, 3}, "value", milliseconds(700));
+  BOOST_TEST((held.kind == Kind::unknown));
+  BOOST_TEST(
+      held.error.text.find("another manager may lead") != std::string::npos,
+      held.error.text);
+  BOOST_TEST(leader.head().last_sequence == 2u);
+  may = true;
+  BOOST_TEST((leader.stream->wait(patience).kind == Kind::stored));
+  // What another has put there is found without a try.
+  may = false;
+  other.lead();
+  other.store_all(2, 4, 4);
+  BOOST_TEST((leader.store({1, 4}).kind == Kind::fenced));
+  BOOST_TEST(ids_of(other.read_to_end()) ==
+                 (std::vector<std::string>{"1-1", "1-2", "1-3", "2-4"}),
+             boost::test_tools::per_element());
+}
+
+// What was tried before it might no more be sent may be stored all the same.
+BOOST_AUTO_TEST_CASE(a_try_from_before_counts_while_no_more_may_be_sent) {
+  JetStreamServers servers(1);
+  StreamOptions options = options_for(servers);
+  options.request_timeout = milliseconds(200);
+  std::atomic<bool> may = true;
+  options.may_send = [&] { return may.load(); };
+  Member leader(servers, options);
+  leader.lead();
+  servers.signal(0, SIGSTOP);
+  BOOST_TEST(
+      (leader.store({1, 1}, "value", milliseconds(50)).kind == Kind::unknown));
+  may = false;
+  BOOST_TEST((leader.stream->wait(milliseconds(500)).kind == Kind::unknown));
+  servers.signal(0, SIGCONT);
+  BOOST_TEST((leader.stream->wait(patience).kind == Kind::stored));
 }
 
 BOOST_AUTO_TEST_CASE(a_record_under_way_when_the_server_dies_is_stored_once) {

@@ -466,9 +466,12 @@ Time Core::answers_until() const {
 }
 
 Time Core::leads_until() const {
-  return role_ == Role::leading && !doubt_ && !may_be_named_
-             ? after(wrote_at_, silent_ns_max)
-             : Time{};
+  return role_ == Role::leading ? extends_until() : Time{};
+}
+
+Time Core::extends_until() const {
+  return holding_ && !doubt_ && !may_be_named_ ? after(wrote_at_, silent_ns_max)
+                                               : Time{};
 }
 
 void Core::on_doubt(const LeaseRead& read, Time now) {

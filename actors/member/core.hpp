@@ -246,6 +246,10 @@ class Core {
   // Until then nobody else can have found it silent, whoever can be reached;
   // but for one to whom its process seems to be gone.
   Time leads_until() const;
+  // Until then, by the same reckoning, it may extend the stream: as one that
+  // leads, or as a candidate that holds the lease. The fence alone does not do
+  // when bus servers lose what another has put there.
+  Time extends_until() const;
   // What a beat of this one says.
   Beat beat() const { return {role_, log_, program_, room_ != Room::enough}; }
 

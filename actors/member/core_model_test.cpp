@@ -392,6 +392,11 @@ class Cell {
     const std::size_t at = member.published;
     if (at == all.size()) return;
     member.in_flight = true;
+    if (member.core->extends_until() < now_)
+      return at_member(i, 100 * ms,
+                       [this, i, all = std::move(all)](Member&) mutable {
+                         publish(i, std::move(all));
+                       });
     const std::uint64_t there = delay();
     const bool arrives = reachable(i) && !lost();
     const bool answers = arrives && !lost();

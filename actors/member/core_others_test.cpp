@@ -18,6 +18,7 @@ BOOST_FIXTURE_TEST_CASE(a_hand_over_ends_admission_and_names_the_next, Second) {
   core.on_drained(at(8, 140), now);
   BOOST_TEST(effects() == "write 51: m2 8 140 m3");
   BOOST_TEST((core.answers_until() == Time{}));
+  BOOST_TEST((core.extends_until() == Time{}));
   // It leads nobody else and answers nothing until m3 has taken over.
   BOOST_TEST(written(52) == "");
   BOOST_TEST(tick(0) == "read lease");

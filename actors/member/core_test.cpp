@@ -615,6 +615,34 @@ BOOST_FIXTURE_TEST_CASE(a_leader_whose_lease_was_its_own_answers_again,
   BOOST_TEST((core.leads_until() >= now));
 }
 
+BOOST_FIXTURE_TEST_CASE(who_is_not_sure_of_the_lease_does_not_extend_the_stream,
+                        Second) {
+  stand();
+  stream(at(7, 100));
+  BOOST_TEST(core.extends_until().value == 0u);
+  const Time taken = now;
+  pass(second_ns);
+  written(51);
+  // A candidate begins its epoch with it.
+  BOOST_TEST(core.extends_until().value == taken.value + silent_ns_max);
+  BOOST_TEST(core.leads_until().value == 0u);
+  BOOST_TEST(stream(at(7, 100)) == "lead 8");
+  core.on_led(at(8, 101), now);
+  effects();
+  tick(renew_ns);
+  const Time asked = now;
+  written(52);
+  BOOST_TEST(core.extends_until().value == asked.value + silent_ns_max);
+  // Its servers answer and do not write it.
+  tick(renew_ns);
+  pass(second_ns);
+  core.on_lease_unknown(now);
+  BOOST_TEST(core.extends_until().value == asked.value + silent_ns_max);
+  tick(0);
+  core.on_lease_conflict(now);
+  BOOST_TEST(core.extends_until().value == 0u);
+}
+
 BOOST_FIXTURE_TEST_CASE(without_a_majority_a_leader_says_so, Second) {
   lead();
   for (int i = 0; i < 20; ++i) {

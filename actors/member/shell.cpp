@@ -110,8 +110,7 @@ void MemberRunner::Impl::run() {
     const Time now = monotonic();
     if (leads) core.on_log(shared_position());
     core.on_tick(now);
-    answers_until = core.answers_until().value;
-    leads_until = core.leads_until().value;
+    publish_deadlines();
     for (const member::Effect& effect : core.take_effects()) {
       if (stop) return;
       std::visit([this](const auto& one) { perform(one); }, effect);
@@ -128,6 +127,13 @@ void MemberRunner::Impl::run() {
     tend_follower();
     report_healings(now);
   }
+}
+
+// For other threads.
+void MemberRunner::Impl::publish_deadlines() {
+  answers_until = core.answers_until().value;
+  leads_until = core.leads_until().value;
+  extends_until = core.extends_until().value;
 }
 
 void MemberRunner::Impl::take_managers(

@@ -81,6 +81,7 @@ struct MemberRunner::Impl {
   member::Position shared_position() const {
     return {core.log().epoch, Sequence{shared->load()}};
   }
+  void publish_deadlines();
   void tell_others(Time now);
   void hear(const schema::MemberBeat& beat);
   void hear_agent(const bus::Message& message);
@@ -139,6 +140,7 @@ struct MemberRunner::Impl {
   std::atomic<bool> following_done{false};  // it leads
   std::atomic<std::uint64_t> answers_until{0};
   std::atomic<std::uint64_t> leads_until{0};
+  std::atomic<std::uint64_t> extends_until{0};
   std::shared_ptr<std::atomic<std::uint64_t>> shared;  // see Lead
   journal::SnapshotClock snapshots;
   std::uint64_t newest_snapshot = 0;

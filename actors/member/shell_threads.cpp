@@ -131,6 +131,7 @@ bool MemberRunner::Impl::open_stream() {
   how.replicas = replicas;
   how.grow = false;
   how.open_timeout = open_wait;
+  how.may_send = [this] { return monotonic().value <= extends_until; };
   member::RefusingServers servers;
   for (bool told = false; !stop; told = true) {
     auto opened = bus::Stream::open(*options.connection, options.cell, how);
@@ -262,8 +263,7 @@ bool MemberRunner::Impl::lead(member::LogCopy& copy, Epoch epoch) {
     following_done = true;
     shared = std::make_shared<std::atomic<std::uint64_t>>(log.sequence.value);
     core.on_led(log, monotonic());
-    answers_until = core.answers_until().value;
-    leads_until = core.leads_until().value;
+    publish_deadlines();
     options.on_lead({stream, shared, newest_snapshot});
     beat_due = {};
   });
