@@ -75,7 +75,8 @@ Connection::Impl::Impl(const ConnectionOptions& given)
       tls(!given.credentials.urls.empty() &&
           is_tls(given.credentials.urls.front())),
       replies(unique_inbox(given.credentials.principal)),
-      loop(std::make_unique<SocketLoop>([this] { run_handlers(); })) {}
+      loop(std::make_unique<SocketLoop>(tls, options.silence,
+                                        [this] { run_handlers(); })) {}
 
 Status Connection::Impl::check() {
   const auto& [urls, principal, seed, cell, ca] = options.credentials;
@@ -128,7 +129,7 @@ natsStatus Connection::Impl::configure(natsOptions* to) {
   set(natsOptions_SetDisconnectedCB(to, on_disconnected, this));
   set(natsOptions_SetReconnectedCB(to, on_reconnected, this));
   set(natsOptions_SetClosedCB(to, on_closed, this));
-  loop->attach_to(to, tls, options.silence);
+  loop->attach_to(to);
   return status;
 }
 

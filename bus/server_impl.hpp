@@ -13,8 +13,8 @@
 #include <thread>
 #include <vector>
 
-#include "bus/backoff.hpp"
 #include "bus/child.hpp"
+#include "bus/ended_streams.hpp"
 #include "bus/server.hpp"
 #include "bus/server_files.hpp"
 
@@ -22,10 +22,6 @@ namespace reeve::bus {
 
 // SIGKILL follows SIGTERM after it.
 inline constexpr std::chrono::milliseconds server_stop_grace{5'000};
-
-// Between the starts of a server that goes on to end its streams.
-inline constexpr RetryOptions streams_anew_waits{
-    std::chrono::milliseconds(5'000), std::chrono::milliseconds(300'000)};
 
 struct Server::Impl {
   explicit Impl(const ServerOptions& given)
@@ -103,9 +99,7 @@ struct Server::Impl {
   bool unread = false;  // the files say what the server has not read
   std::atomic<bool> anew_wanted{false};
   std::uintmax_t log_seen = 0;  // bytes of the server's log
-  bool streams_ended = false;
-  Backoff streams_anew{streams_anew_waits};
-  std::chrono::steady_clock::time_point streams_anew_at;  // not before
+  EndedStreams ended_streams;
 
   std::mutex mutex;
   Work wanted;  // guarded by `mutex`

@@ -20,10 +20,8 @@ using Clock = std::chrono::steady_clock;
 constexpr RetryOptions restart_waits{milliseconds(100), milliseconds(10'000)};
 constexpr milliseconds reload_timeout{20'000};
 constexpr std::size_t old_logs_max = 2;
-// With streams the server's log is looked at more often, see watch_streams.
+// With streams the server's log is looked at more often, see EndedStreams.
 constexpr milliseconds streams_look_interval{2'000};
-// The room with which a server that ended its streams begins anew.
-constexpr std::uintmax_t streams_room_bytes = 8 << 20;
 
 // What was written since `seen` bytes were there, which then counts it, too. A
 // file that is shorter is another one.
@@ -67,34 +65,18 @@ milliseconds Server::Impl::next_look() const {
              : options.check_interval;
 }
 
-// A server whose disk was full, or whose files went away under it, lives on
-// without its streams or with a group that writes nothing any more, and never
-// opens them again by itself. Its log alone says so.
 void Server::Impl::watch_streams() {
   if (!options.jetstream) return;
   const std::string said = new_text(directory / "server.log", log_seen);
-  const std::size_t begun = said.rfind("Starting nats-server");
-  if (begun != std::string::npos) streams_ended = false;
-  for (const char* sign :
-       {"JetStream out of resources", "Critical write error"}) {
-    const std::size_t ended = said.rfind(sign);
-    if (ended != std::string::npos &&
-        (begun == std::string::npos || begun < ended))
-      streams_ended = true;
-  }
-  if (!streams_ended) return;
   std::error_code failed;
   const auto space = fs::space(directory, failed);
-  if (failed || space.available < streams_room_bytes) return;
-  // Where it goes on to fail it is not ended again and again.
-  const auto now = Clock::now();
-  if (now < streams_anew_at) return;
-  if (now - streams_anew_at > streams_anew_waits.longest) streams_anew.reset();
-  streams_anew_at = now + streams_anew.next(random_jitter());
+  const std::uintmax_t room_bytes = failed ? 0 : space.available;
+  if (!ended_streams.is_start_due(said, room_bytes, Clock::now(),
+                                  random_jitter()))
+    return;
   tell(
       "the bus server could not write its streams, and would not try again "
       "(server.log says why): it begins anew");
-  streams_ended = false;
   end_child();
 }
 

@@ -54,8 +54,12 @@ void forget_errors() {
 // The library calls in with its own lock held, so nothing here may call the
 // library while it holds `mutex`.
 struct SocketLoop::State {
-  explicit State(std::function<void()> after)
-      : after_round(std::move(after)), wake(::eventfd(0, EFD_CLOEXEC)) {
+  State(bool encrypted, std::chrono::milliseconds longest,
+        std::function<void()> after)
+      : tls(encrypted),
+        silence(longest),
+        after_round(std::move(after)),
+        wake(::eventfd(0, EFD_CLOEXEC)) {
     REEVE_CHECK(wake >= 0, "the host gives no event descriptor");
   }
   ~State() { ::close(wake); }
@@ -85,10 +89,10 @@ struct SocketLoop::State {
     }
   }
 
+  const bool tls;
+  const std::chrono::milliseconds silence;
   const std::function<void()> after_round;
   const int wake;
-  bool tls = false;  // set before the thread begins, as is the next
-  std::chrono::milliseconds silence{};
   // Taken before the library's lock and `mutex`. With TLS who reads has it,
   // too: OpenSSL serves one thread at a time.
   std::mutex writers;
@@ -212,8 +216,11 @@ bool SocketLoop::State::round() {
   return true;
 }
 
-SocketLoop::SocketLoop(std::function<void()> after_round)
-    : state_(std::make_unique<State>(std::move(after_round))) {}
+SocketLoop::SocketLoop(bool tls, std::chrono::milliseconds silence,
+                       std::function<void()> after_round)
+    : state_(std::make_unique<State>(tls, silence, std::move(after_round))) {
+  state_->thread = std::thread([state = state_.get()] { state->run(); });
+}
 
 SocketLoop::~SocketLoop() {
   {
@@ -221,15 +228,10 @@ SocketLoop::~SocketLoop() {
     state_->stopping = true;
   }
   state_->ring();
-  if (state_->thread.joinable()) state_->thread.join();
+  state_->thread.join();
 }
 
-void SocketLoop::attach_to(natsOptions* options, bool tls,
-                           std::chrono::milliseconds silence) {
-  REEVE_CHECK(!state_->thread.joinable(), "the loop has a connection");
-  state_->tls = tls;
-  state_->silence = silence;
-  state_->thread = std::thread([state = state_.get()] { state->run(); });
+void SocketLoop::attach_to(natsOptions* options) {
   const auto status = natsOptions_SetEventLoop(
       options, state_.get(), State::attach, State::set_reading,
       State::set_writing, State::detach);

@@ -16,20 +16,21 @@ namespace reeve::bus {
 
 class SocketLoop {
  public:
+  // With `tls` one thread at a time is at the socket, and this loop ends a
+  // connection whose peer is gone: the library's timer, which must send pings
+  // without a bound, would free what is in use. Gone is who neither says a word
+  // nor takes one for `silence`.
   // `after_round` is called on the loop's thread when it has read and parsed
   // what came, and after `wake`.
-  explicit SocketLoop(std::function<void()> after_round);
+  SocketLoop(bool tls, std::chrono::milliseconds silence,
+             std::function<void()> after_round);
   // The connection is closed, and not yet destroyed.
   ~SocketLoop();
   SocketLoop(const SocketLoop&) = delete;
   SocketLoop& operator=(const SocketLoop&) = delete;
 
-  // Before the connection is made. With `tls` one thread at a time is at the
-  // socket, and this loop ends a connection whose peer is gone: the library's
-  // timer, which must send pings without a bound, would free what is in use.
-  // Gone is who neither says a word nor takes one for `silence`.
-  void attach_to(natsOptions* options, bool tls,
-                 std::chrono::milliseconds silence);
+  // Before the connection is made, once.
+  void attach_to(natsOptions* options);
   // With TLS, before the connection is closed: writes what is waiting and
   // keeps this loop from the socket for good.
   void leave();
