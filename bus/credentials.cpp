@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
+#include <sstream>
 
 #include "bus/private_file.hpp"
 #include "bus/server_config.hpp"
@@ -48,6 +49,16 @@ bool take_urls(const json::object& object, std::vector<std::string>& to) {
   return true;
 }
 
+// What is no url beside those that are there is left out.
+void add_servers(std::vector<std::string>& urls, const std::string& told) {
+  std::istringstream lines(told);
+  for (std::string url; std::getline(lines, url);)
+    if (urls.size() < credentials_urls_max && valid_url(url) &&
+        is_tls(url) == is_tls(urls.front()) &&
+        std::find(urls.begin(), urls.end(), url) == urls.end())
+      urls.push_back(url);
+}
+
 }  // namespace
 
 bool is_tls(std::string_view url) {
@@ -60,6 +71,11 @@ bool valid_url(std::string_view url) {
 
 Address address_of(std::string_view url) {
   return parse_url(url).value_or(Address{});
+}
+
+std::string url_beside(std::string_view url, std::string_view host) {
+  return fmt::format("{}{}", is_tls(url) ? tls_scheme : plain_scheme,
+                     address_text({std::string(host), address_of(url).port}));
 }
 
 std::string credentials_text(const Credentials& credentials) {
@@ -115,7 +131,27 @@ Expected<Credentials> load_credentials(const std::filesystem::path& file) {
                 fmt::format("{} holds no credentials: {}; remove it and start "
                             "the daemon again, or join anew",
                             file.string(), credentials.error().text));
+  if (const auto told = read_private_file(servers_path(file)))
+    add_servers(credentials->urls, *told);
   return credentials;
+}
+
+Expected<bool> remember_servers(const std::filesystem::path& file,
+                                const std::vector<std::string>& hosts) {
+  const auto before = load_credentials(file);
+  if (!before) return tl::unexpected(before.error());
+  std::string told;
+  for (const std::string& host : hosts)
+    told += url_beside(before->urls.front(), host) + '\n';
+  if (auto kept = write_private_file(servers_path(file), told); !kept)
+    return tl::unexpected(kept.error());
+  const auto after = load_credentials(file);
+  if (!after) return tl::unexpected(after.error());
+  return after->urls != before->urls;
+}
+
+std::filesystem::path servers_path(const std::filesystem::path& file) {
+  return std::filesystem::path(file).replace_extension(".servers");
 }
 
 std::filesystem::path client_credentials_path(

@@ -36,6 +36,9 @@ bool is_tls(std::string_view url);
 // Of a valid url; the host is without brackets.
 Address address_of(std::string_view url);
 
+// Of the server on another host that listens as that of `url` does.
+std::string url_beside(std::string_view url, std::string_view host);
+
 // JSON with the members' names. Errc::damaged when text holds anything else,
 // or more than its bounds.
 std::string credentials_text(const Credentials& credentials);
@@ -45,9 +48,17 @@ Expected<Credentials> parse_credentials(std::string_view text);
 Status save_credentials(const std::filesystem::path& file,
                         const Credentials& credentials);
 
+// The urls are those of the file, then those that remember_servers added.
 // Errc::not_found without the file, Errc::damaged when it does not parse,
 // Errc::rejected when others may read it.
 Expected<Credentials> load_credentials(const std::filesystem::path& file);
+
+// Keeps beside the credentials that the cell's servers are on these hosts, in
+// the place of what it was told before. True if the urls are others now.
+Expected<bool> remember_servers(const std::filesystem::path& file,
+                                const std::vector<std::string>& hosts);
+// The file that it keeps.
+std::filesystem::path servers_path(const std::filesystem::path& file);
 
 // Where the server of a data directory keeps what the CLI needs.
 std::filesystem::path client_credentials_path(

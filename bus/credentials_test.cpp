@@ -36,6 +36,61 @@ BOOST_AUTO_TEST_CASE(credentials_come_back_as_they_were_saved) {
   BOOST_TEST((*loaded == ann));
 }
 
+BOOST_AUTO_TEST_CASE(a_url_beside_another_is_of_another_host) {
+  BOOST_TEST(url_beside("tls://n1.lab:4333", "10.0.0.2") ==
+             "tls://10.0.0.2:4333");
+  BOOST_TEST(url_beside("nats://127.0.0.1:4222", "::1") == "nats://[::1]:4222");
+}
+
+BOOST_AUTO_TEST_CASE(servers_that_were_told_are_tried_after_those_of_the_file) {
+  const testing::TemporaryDirectory directory;
+  const auto file = directory.path() / "agent.json";
+  BOOST_TEST((remember_servers(file, {"m2"}).error().code == Errc::not_found));
+  BOOST_REQUIRE(save_credentials(file, ann).has_value());
+  const auto remember = [&](const std::vector<std::string>& hosts) {
+    const auto news = remember_servers(file, hosts);
+    BOOST_REQUIRE(news.has_value());
+    return *news;
+  };
+  const auto added = [&] {
+    const auto urls = load_credentials(file).value().urls;
+    BOOST_REQUIRE(std::equal(ann.urls.begin(), ann.urls.end(), urls.begin()));
+    std::string text;
+    for (std::size_t i = ann.urls.size(); i < urls.size(); ++i)
+      text += urls[i] + " ";
+    return text;
+  };
+  BOOST_TEST(!remember({"n1.lab", "10.0.0.1"}));
+  BOOST_TEST(added() == "");
+  BOOST_TEST(remember({"10.0.0.1", "m2", "m3"}));
+  BOOST_TEST(added() == "tls://m2:4222 tls://m3:4222 ");
+  BOOST_TEST(!remember({"10.0.0.1", "m2", "m3"}));
+  // Another in the place of one that is gone.
+  BOOST_TEST(remember({"10.0.0.1", "m2", "m4"}));
+  BOOST_TEST(added() == "tls://m2:4222 tls://m4:4222 ");
+  // What is no host, or too many of them.
+  std::vector<std::string> many{"not a host", "", "::1"};
+  for (std::size_t i = 0; i < credentials_urls_max; ++i)
+    many.push_back("m" + std::to_string(i));
+  BOOST_TEST(remember(many));
+  BOOST_TEST(load_credentials(file).value().urls.size() ==
+             credentials_urls_max);
+  BOOST_TEST(added().starts_with("tls://m0:4222 "));
+  BOOST_TEST(remember({}));
+  BOOST_TEST(added() == "");
+}
+
+BOOST_AUTO_TEST_CASE(what_is_no_list_of_servers_counts_for_nothing) {
+  const testing::TemporaryDirectory directory;
+  const auto file = directory.path() / "client.json";
+  BOOST_REQUIRE(save_credentials(file, ann).has_value());
+  for (const char* text : {"", "\n\n", "{\"urls\": 1}", "nats://m2:4222\n",
+                           "tls://m2:0\n", "tls://m2:4222 \n"}) {
+    write_text(servers_path(file), text, 0600);
+    BOOST_TEST((load_credentials(file).value() == ann), text);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(the_file_is_for_its_owner_only) {
   const testing::TemporaryDirectory directory;
   const auto file = directory.path() / "client.json";

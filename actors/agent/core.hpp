@@ -91,6 +91,8 @@ inline constexpr std::uint64_t heartbeat_ns = 1 * second_ns;
 // after the last time, at the earliest half of it: many agents that registered
 // at one moment do not go on doing so.
 inline constexpr std::uint64_t registration_ns = 60 * second_ns;
+// Of the managers that a list names; the rest is not looked at.
+inline constexpr std::size_t managers_told_max = 16;
 // How long the manager's list may take after its answer.
 inline constexpr std::uint64_t list_ns_max = 5 * second_ns;
 // No tick for so long: the manager may have given the node up meanwhile.
@@ -185,6 +187,8 @@ struct Effects {
   std::vector<std::byte> heartbeat;  // empty: none is due
   // The newest heartbeat that was heard, as it was named; 0: no news.
   std::uint64_t heard = 0;
+  // The hosts of all managers, as a list told them; empty: no news.
+  std::vector<std::string> managers;
   std::vector<std::string> messages;  // for the log
 };
 

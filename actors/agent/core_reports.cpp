@@ -261,6 +261,12 @@ void Core::registration_complete(Time now) {
 }
 
 void Core::on_list(const schema::ReconcileOrder& order, Time now) {
+  if (order.managers() && order.managers()->size() > 0) {
+    effects_.managers.clear();
+    for (const auto* host : *order.managers())
+      if (effects_.managers.size() < managers_told_max)
+        effects_.managers.push_back(host->str());
+  }
   const auto* answers = order.boot();
   const schema::Id128 mine = boot();
   // One that comes later than it was waited for was made because a node was

@@ -454,6 +454,22 @@ BOOST_FIXTURE_TEST_CASE(a_launch_without_room_waits_to_be_ordered_again,
   BOOST_TEST(core.counters().launches_refused == 4u);
 }
 
+BOOST_FIXTURE_TEST_CASE(a_list_tells_where_the_managers_are, Ready) {
+  const auto told = [&](const std::vector<std::string>& hosts) {
+    core.on_order(testing::order_of(Orders(1).list(heard.boot, {}, {}, hosts)),
+                  now);
+    return core.take_effects(now).managers;
+  };
+  const std::vector<std::string> three{"10.0.0.1", "m2", "m3"};
+  BOOST_TEST(told(three) == three, boost::test_tools::per_element());
+  BOOST_TEST(told({}).empty());
+  BOOST_TEST(told(std::vector<std::string>(managers_told_max, "m")).size() ==
+             managers_told_max);
+  BOOST_TEST(
+      told(std::vector<std::string>(managers_told_max + 1, "m")).size() ==
+      managers_told_max);
+}
+
 BOOST_FIXTURE_TEST_CASE(what_is_stopped_while_it_waits_for_room_says_why,
                         Ready) {
   order(Orders(1).launch({one}));

@@ -426,6 +426,8 @@ void AgentShell::perform(Time now) {
   if (!effects.heartbeat.empty())
     (void)bus().publish(options_.subjects.stat(options_.agent),
                         effects.heartbeat);
+  if (!effects.managers.empty() && options_.on_managers)
+    options_.on_managers(effects.managers);
   for (const std::string& message : effects.messages)
     spdlog::warn("agent {}: {}", options_.agent, message);
   arm(now);

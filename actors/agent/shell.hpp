@@ -7,6 +7,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "actors/agent/core.hpp"
 #include "actors/agent/gpu_watch.hpp"
@@ -64,6 +65,8 @@ struct ShellOptions {
   cluster::Program program = {};
   // Called about each second on a thread of the actor system.
   std::function<void(const AgentStatus&)> on_status;
+  // So is this: the hosts of the cell's managers, each time they are told.
+  std::function<void(const std::vector<std::string>&)> on_managers;
 };
 
 // Whom the agent's commands come from.

@@ -182,12 +182,15 @@ std::vector<std::byte> Orders::probe(const std::vector<Probe>& devices) const {
 
 std::vector<std::byte> Orders::list(
     const schema::Id128& boot, const std::vector<TaskKey>& started,
-    const std::vector<TaskKey>& unstarted) const {
+    const std::vector<TaskKey>& unstarted,
+    const std::vector<std::string>& managers) const {
   Builder builder;
   const auto run = builder.CreateVectorOfStructs(refs(started));
   const auto launched = builder.CreateVectorOfStructs(refs(unstarted));
-  return order(builder, epoch_, seq_, heard_,
-               schema::CreateReconcileOrder(builder, &boot, run, launched));
+  return order(
+      builder, epoch_, seq_, heard_,
+      schema::CreateReconcileOrder(builder, &boot, run, launched,
+                                   builder.CreateVectorOfStrings(managers)));
 }
 
 std::vector<std::byte> make_reply(const schema::Id128& id, bool accepted) {

@@ -49,9 +49,10 @@ class Orders {
     bool full = false;
   };
   std::vector<std::byte> probe(const std::vector<Probe>& devices) const;
-  std::vector<std::byte> list(const schema::Id128& boot,
-                              const std::vector<TaskKey>& started,
-                              const std::vector<TaskKey>& unstarted = {}) const;
+  std::vector<std::byte> list(
+      const schema::Id128& boot, const std::vector<TaskKey>& started,
+      const std::vector<TaskKey>& unstarted = {},
+      const std::vector<std::string>& managers = {}) const;
 
  private:
   std::vector<std::byte> make(const std::vector<TaskKey>& keys, bool simulated,

@@ -57,6 +57,9 @@ void Core::want_reconcile(std::string_view agent) {
 // All that should be on the agent now. Launches of the same batch go first,
 // but may be lost or late: what has not started is listed as such.
 void Core::flush_reconciles() {
+  std::vector<std::string> managers;
+  for (const auto& one : cluster::managers_of(state_.identities()))
+    managers.push_back(one.address);
   for (const std::string& agent : std::exchange(reconciles_, {})) {
     std::vector<schema::TaskRef> started;
     std::vector<schema::TaskRef> unstarted;
@@ -71,7 +74,7 @@ void Core::flush_reconciles() {
       }
     ++counters_.orders;
     gate(SendOrder{agent, encode_reconcile(stamp(agent), agents_[agent].boot,
-                                           started, unstarted)});
+                                           started, unstarted, managers)});
   }
 }
 

@@ -466,6 +466,22 @@ BOOST_AUTO_TEST_CASE(the_list_answers_the_boot_that_asked) {
   BOOST_CHECK_EQUAL(list->boot()->low(), 6);
 }
 
+BOOST_AUTO_TEST_CASE(the_list_tells_where_the_managers_are) {
+  const auto told = [](Harness& cell) {
+    cell.register_nodes("n0", {{.name = "n0"}});
+    cell.commit();
+    const auto* list = cell.sent.back().order().body_as_ReconcileOrder();
+    std::string hosts;
+    for (const auto* host : *list->managers()) hosts += host->str() + " ";
+    return hosts;
+  };
+  BOOST_CHECK_EQUAL(told(*this), "");  // one keeps the log alone
+  Options options;
+  options.managers = {{"m1", "10.0.0.1"}, {"m2", "m2.lab"}};
+  Harness several(options);
+  BOOST_CHECK_EQUAL(told(several), "10.0.0.1 m2.lab ");
+}
+
 BOOST_AUTO_TEST_CASE(an_order_of_large_tasks_goes_in_parts) {
   Spec large = tasks_of(10);
   const std::string word(100'000, 'w');

@@ -84,14 +84,17 @@ std::vector<std::byte> encode_probe(const OrderStamp& stamp,
 std::vector<std::byte> encode_reconcile(
     const OrderStamp& stamp, const schema::Id128& boot,
     std::span<const schema::TaskRef> started,
-    std::span<const schema::TaskRef> unstarted) {
+    std::span<const schema::TaskRef> unstarted,
+    const std::vector<std::string>& managers) {
   Builder builder(1024);
   const auto run =
       builder.CreateVectorOfStructs(started.data(), started.size());
   const auto launched =
       builder.CreateVectorOfStructs(unstarted.data(), unstarted.size());
-  return order_of(builder, stamp,
-                  schema::CreateReconcileOrder(builder, &boot, run, launched));
+  const auto hosts = builder.CreateVectorOfStrings(managers);
+  return order_of(
+      builder, stamp,
+      schema::CreateReconcileOrder(builder, &boot, run, launched, hosts));
 }
 
 namespace {

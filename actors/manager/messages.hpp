@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "cluster/decide.hpp"
@@ -42,7 +43,8 @@ std::vector<std::byte> encode_probe(const OrderStamp& stamp,
 std::vector<std::byte> encode_reconcile(
     const OrderStamp& stamp, const schema::Id128& boot,
     std::span<const schema::TaskRef> started,
-    std::span<const schema::TaskRef> unstarted);
+    std::span<const schema::TaskRef> unstarted,
+    const std::vector<std::string>& managers);
 
 // Gathers tasks into one LaunchOrder.
 class LaunchBuilder {

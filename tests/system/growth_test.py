@@ -129,6 +129,42 @@ class GrowthTest(ManagersCase):
         other.up()
         self.await_equal_logs()
 
+    def join_as(self, name, role, *words):
+        host = self.hosts.add(name)
+        host.empty()
+        host.reeve("join", self.first.reeve(
+            "token", "create", "--role", role, "--name", *words).out.strip())
+        return host
+
+    def test_who_joined_the_first_manager_goes_on_without_it(self):
+        self.first.reeve("user", "set", "ann", "--uid", "12345")
+        node = self.join_as("n1", "agent", "n1")
+        desk = self.join_as("desk", "user", "ann")
+        runs = desk.submit("--on-node", "n1", "--", "sleep", "600")
+        task = desk.await_state(runs, "running")["tasks"][0]["pid"]
+        self.grow_to(3)
+        self.await_copies(3)
+        # It is told with a leader's first list; a user's host asks now and then.
+        self.first.reeve("lead", "m2")
+        told = os.path.join(node.data, "bus", "agent.servers")
+        wait_until("the node knows them", lambda: all(
+            f"//{host.address}:" in cells.read(told) for host in self.all))
+        os.utime(os.path.join(desk.data, "bus", "client.servers"), (0, 0))
+        desk.reeve("ps")
+        # Its whole host is gone.
+        self.end_hard(self.first)
+        self.first.cut()
+        rest = self.all[1:]
+        self.leader(of=rest)
+        self.assertEqual("there\n", desk.reeve(
+            "run", "--on-node", "n1", "--", "echo", "there").out)
+        self.assertEqual(task, desk.await_state(
+            runs, "running")["tasks"][0]["pid"])
+        self.assertTrue(cells.is_running(task))
+        desk.reeve("cancel", runs)
+        desk.await_state(runs, "cancelled")
+        self.first.heal()
+
     def test_a_manager_that_is_removed_while_it_lives_ends(self):
         self.grow_to(3)
         self.await_copies(3)

@@ -35,6 +35,10 @@ constexpr bus::RetryOptions retry{std::chrono::milliseconds(500),
 constexpr std::chrono::seconds bus_back_max{5};
 constexpr std::chrono::milliseconds bus_back_pause{200};
 
+// How often a host that joined as a user asks where the cell's managers are.
+constexpr std::chrono::hours servers_asked_every{1};
+constexpr std::chrono::milliseconds servers_timeout{1'000};
+
 // The bus library sets OpenSSL up in full, its texts and configuration
 // included, though no connection on loopback is encrypted. Set up without them
 // beforehand, that takes 2 ms less of a program that takes 10.
@@ -60,6 +64,24 @@ bool starts_a_bus(const std::filesystem::path& data) {
   std::error_code ignored;
   return std::filesystem::exists(bus::client_credentials_path(data), ignored) &&
          living_daemon(data);
+}
+
+// Those that the token named may be gone one day. What goes wrong here is
+// tried again by the next command.
+void learn_servers(const std::filesystem::path& credentials, Cell& cell) {
+  const auto file = bus::servers_path(credentials);
+  const auto now = std::filesystem::file_time_type::clock::now();
+  std::error_code never;
+  const auto asked = std::filesystem::last_write_time(file, never);
+  if (!never && now - asked < servers_asked_every && asked <= now) return;
+  const auto status = cell.status(servers_timeout);
+  if (!status) return;
+  std::vector<std::string> hosts;
+  if ((*status)->managers())
+    for (const auto* one : *(*status)->managers())
+      hosts.emplace_back(schema::text(one->address()));
+  if (bus::remember_servers(credentials, hosts))
+    std::filesystem::last_write_time(file, now, never);
 }
 
 // Walks size-prefixed events; each is copied to where it may be read.
@@ -152,6 +174,10 @@ Expected<std::unique_ptr<Cell>> Cell::connect_once(
   cell->client_ = std::make_unique<bus::Client>(
       *cell->connection_, bus::Subjects(credentials->cell),
       credentials->principal, retry, interrupt_pending);
+  std::error_code ignored;
+  // Without a log it is no manager's host, which has a server of its own.
+  if (!std::filesystem::exists(context.data / "log", ignored))
+    learn_servers(file, *cell);
   return cell;
 }
 

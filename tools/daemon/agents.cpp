@@ -74,6 +74,7 @@ Status Agents::spawn_real(caf::actor_system& system) {
   real.test_new_gpus = settings.test_new_gpus;
   real.test_quarantined_gpus = settings.test_quarantined_gpus;
   real.on_status = options_.on_status;
+  real.on_managers = options_.on_managers;
   return spawn(system, std::move(real));
 }
 

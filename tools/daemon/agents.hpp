@@ -23,6 +23,8 @@ struct AgentsOptions {
   bus::Subjects subjects{""};
   // Of this host's node, about each second, on a thread of the actor system.
   std::function<void(const agent::AgentStatus&)> on_status;
+  // See agent::ShellOptions; for this host's node.
+  std::function<void(const std::vector<std::string>&)> on_managers;
 };
 
 class Agents {

@@ -45,10 +45,12 @@ class NodeDaemon : public Daemon {
   Status open_bus();
   Status expelled();
   Status serve_metrics();
+  void learn_managers(const std::vector<std::string>& hosts);
 
   DaemonOptions options_;
   std::unique_ptr<store::Owner> owner_;
   bus::Credentials credentials_;
+  std::vector<std::string> managers_;  // as they were told last
   std::unique_ptr<bus::Quarantine> quarantine_;
   NewestStats stats_;
   // Connections end before what their handlers use.
@@ -149,7 +151,25 @@ void NodeDaemon::open_agents() {
   of_agents.links = &links_;
   of_agents.quarantine = quarantine_.get();
   of_agents.subjects = bus::Subjects(credentials_.cell);
+  of_agents.on_managers = [this](const auto& hosts) { learn_managers(hosts); };
   agents_.emplace(std::move(of_agents));
+}
+
+// By its token it knows those that there were then. A connection keeps the
+// servers that it began with, so the process begins anew; its tasks run on.
+void NodeDaemon::learn_managers(const std::vector<std::string>& hosts) {
+  if (hosts == managers_) return;
+  const auto news =
+      bus::remember_servers(bus::agent_credentials_path(options_.data), hosts);
+  if (!news) {
+    spdlog::warn("where the cell's managers are is not kept: {}",
+                 news.error().text);
+    return;
+  }
+  managers_ = hosts;
+  if (*news)
+    options_.start_anew(fmt::format("the cell's managers are on {} now",
+                                    fmt::join(hosts, ", ")));
 }
 
 Status NodeDaemon::begin() {

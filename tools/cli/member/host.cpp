@@ -159,7 +159,9 @@ Status write_host_files(const Context& context, const JoinedHost& host) {
 
 void remove_host_files(const fs::path& data, Config::Role role) {
   std::error_code ignored;
-  fs::remove(credentials_file(data, role), ignored);
+  const fs::path credentials = credentials_file(data, role);
+  fs::remove(bus::servers_path(credentials), ignored);
+  fs::remove(credentials, ignored);
   fs::remove(cell_file(data), ignored);
   fs::remove(data / unit_name, ignored);
 }

@@ -225,9 +225,8 @@ std::vector<std::pair<string, string>> managers_known(Cell& cell) {
 
 // Whoever joins finds the cell by any manager, the one that is asked first.
 void add_other_managers(std::vector<string>& urls, Cell& cell) {
-  const int port = bus::address_of(urls.front()).port;
   for (const auto& [name, host] : managers_known(cell)) {
-    const string url = fmt::format("tls://{}:{}", host, port);
+    const string url = bus::url_beside(urls.front(), host);
     if (std::find(urls.begin(), urls.end(), url) == urls.end() &&
         urls.size() < bus::credentials_urls_max)
       urls.push_back(url);
