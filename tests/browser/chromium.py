@@ -1,5 +1,5 @@
-"""A headless Chromium for one test, spoken to through a pipe: the DevTools
-protocol, with nothing but Python's own library."""
+"""A headless Chromium for the tests of a file, spoken to through a pipe: the
+DevTools protocol, with nothing but Python's own library."""
 import base64
 import json
 import os
@@ -25,9 +25,9 @@ class BrowserError(Exception):
 
 
 class Browser:
-    """One page. Events that nobody waits for are kept in `events`."""
+    """One page at a time. Events that nobody waits for are kept in `events`."""
 
-    def __init__(self, width=1280, height=800, dark=False):
+    def __init__(self):
         self.profile = tempfile.mkdtemp(prefix="reeve-browser-")
         to_read, self.to = os.pipe()
         self.back, to_write = os.pipe()
@@ -44,10 +44,17 @@ class Browser:
         self.number = 0
         self.session = None
         self.events = []
-        targets = self.call("Target.getTargets")["targetInfos"]
-        page = next(t for t in targets if t["type"] == "page")
+
+    def fresh(self, width=1280, height=800, dark=False):
+        """A page that knows nothing of the one before, which is closed."""
+        self.session = None
+        before = self.call("Target.getTargets")["targetInfos"]
+        page = self.call("Target.createTarget", url="about:blank")["targetId"]
+        for one in before:
+            if one["type"] == "page":
+                self.call("Target.closeTarget", targetId=one["targetId"])
         self.session = self.call("Target.attachToTarget", flatten=True,
-                                 targetId=page["targetId"])["sessionId"]
+                                 targetId=page)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(domain + ".enable")
         self.call("Performance.enable", timeDomain="threadTicks")

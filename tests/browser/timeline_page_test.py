@@ -64,14 +64,16 @@ class TimelinePageTest(unittest.TestCase):
         cls.allocations = [one for one in lines
                            if one["type"] == "allocation"]
         cls.spans = [one for one in lines if one["type"] == "node"]
+        # Its start takes longer than most tests.
+        cls.browser = Browser()
+        cls.addClassCleanup(cls.browser.close)
 
     @classmethod
     def tearDownClass(cls):
         cls.base.cleanup()
 
     def setUp(self):
-        self.browser = Browser(1400, 860)
-        self.addCleanup(self.browser.close)
+        self.browser.fresh(1400, 860)
         begun = time.monotonic()
         self.browser.open(self.page)
         self.browser.wait_for("document.getElementById('title')?.textContent"

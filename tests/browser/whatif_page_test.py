@@ -33,22 +33,19 @@ class WhatifPageTest(unittest.TestCase):
         cls.told = json.loads(reeve(
             "whatif", "--log", cls.log, "--nodes", "+4", "--html", cls.page,
             "--json"))
+        cls.browser = Browser()
+        cls.addClassCleanup(cls.browser.close)
 
     @classmethod
     def tearDownClass(cls):
         cls.base.cleanup()
 
-    def setUp(self):
-        self.browser = None
-
     def tearDown(self):
-        if self.browser:
-            self.assertEqual([], self.browser.complaints())
-            self.assertEqual([], self.browser.fetched())
+        self.assertEqual([], self.browser.complaints())
+        self.assertEqual([], self.browser.fetched())
 
     def open(self, width=1400, height=1300, dark=False, page=None):
-        self.browser = Browser(width, height, dark)
-        self.addCleanup(self.browser.close)
+        self.browser.fresh(width, height, dark)
         self.browser.open(page or self.page)
         self.browser.wait_for("document.getElementById('title')?.textContent"
                               " || document.querySelector('.sorry')")
