@@ -156,6 +156,7 @@ class GpuTelemetryTest(FakeDriverCell):
         for line in (f"DCGM_FI_DEV_POWER_USAGE{LABELS} 650.5",
                      f"DCGM_FI_DEV_GPU_TEMP{LABELS} 61",
                      "reeve_up 1", "reeve_nodes_up 1",
+                     'reeve_manager_up{manager="main"} 1',
                      'reeve_sessions{state="pending"} 0'):
             self.assertIn(line, found)
 

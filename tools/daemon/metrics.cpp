@@ -2,7 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
+#include <string_view>
+
+#include "actors/manager/core.hpp"
 
 namespace reeve::tools {
 namespace {
@@ -149,6 +153,20 @@ MetricFamily one(const char* name, const char* help, double value) {
   return family;
 }
 
+bool lives(const schema::ManagerView& one) {
+  return one.heard() && one.silent_ns() <= manager::manager_silent_ns_max;
+}
+
+// Of two that say so, the one of the later epoch; null: none leads.
+const schema::ManagerView* leader_of(const schema::StatusAnswer& status) {
+  const schema::ManagerView* found = nullptr;
+  for (const auto* one : *status.managers())
+    if (lives(*one) && one->role() == schema::ManagerRole::leading &&
+        (found == nullptr || one->epoch() > found->epoch()))
+      found = one;
+  return found;
+}
+
 }  // namespace
 
 MetricFamilies gpu_metrics(const std::vector<const schema::NodeStats*>& nodes) {
@@ -213,6 +231,39 @@ MetricFamilies cell_metrics(const schema::StatusAnswer& status,
     out.push_back(std::move(family));
   }
   return out;
+}
+
+MetricFamilies manager_metrics(const schema::StatusAnswer& status) {
+  MetricFamily up{"reeve_manager_up",
+                  "Whether it was heard in the last seconds.",
+                  gauge,
+                  {}};
+  MetricFamily leads{"reeve_manager_leads", "Whether it leads.", gauge, {}};
+  MetricFamily behind{"reeve_manager_behind_events",
+                      "Events of the leader's log that its own lacks.",
+                      gauge,
+                      {}};
+  const auto put = [](MetricFamily& family, std::string_view of, double value) {
+    add(family, {{"manager", std::string(of)}}, value);
+  };
+  if (status.managers() == nullptr || status.managers()->size() == 0) {
+    // Alone.
+    const auto name = schema::text(status.leader());
+    put(up, name, 1);
+    put(leads, name, 1);
+    put(behind, name, 0);
+    return {std::move(up), std::move(leads), std::move(behind)};
+  }
+  const auto* leader = leader_of(status);
+  for (const auto* one : *status.managers()) {
+    const auto name = schema::text(one->name());
+    put(up, name, lives(*one) ? 1 : 0);
+    put(leads, name, one == leader ? 1 : 0);
+    if (leader == nullptr || !one->heard()) continue;
+    const std::uint64_t head = std::max(leader->sequence(), one->sequence());
+    put(behind, name, static_cast<double>(head - one->sequence()));
+  }
+  return {std::move(up), std::move(leads), std::move(behind)};
 }
 
 MetricFamilies bus_metrics(

@@ -26,6 +26,10 @@ MetricFamilies gpu_metrics(const std::vector<const schema::NodeStats*>& nodes);
 // `head_seq`: the sequence of the newest event.
 MetricFamilies cell_metrics(const schema::StatusAnswer& status,
                             std::uint64_t head_seq);
+// Of each manager of the cell, as the one that answers has heard of it: whether
+// it lives, whether it leads, and how far its log is behind the leader's. The
+// last is left out of one that was never heard, and of all while none leads.
+MetricFamilies manager_metrics(const schema::StatusAnswer& status);
 // Of each connection by its name.
 MetricFamilies bus_metrics(
     const std::vector<std::pair<std::string, bus::Stats>>& connections);

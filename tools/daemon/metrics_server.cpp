@@ -26,7 +26,9 @@ namespace beast = boost::beast;
 namespace http = beast::http;
 using asio::ip::tcp;
 
+// Managers that stand by are not asked: what is told is what the leader tells.
 constexpr std::chrono::milliseconds status_timeout{2'000};
+static_assert(status_timeout < bus::leader_wait);
 constexpr std::chrono::seconds visit_timeout{5};
 constexpr std::chrono::milliseconds accept_pause{100};
 
@@ -80,12 +82,14 @@ class Source {
     }
     MetricFamilies out;
     prometheus::MetricFamily up{"reeve_up",
-                                "Whether the manager answers.",
+                                "Whether the manager that leads answers.",
                                 prometheus::MetricType::Gauge,
                                 {}};
     up.metric.emplace_back().gauge.value = status != nullptr ? 1 : 0;
     out.push_back(std::move(up));
-    if (status != nullptr) append(out, cell_metrics(*status, seq));
+    if (status == nullptr) return out;
+    append(out, cell_metrics(*status, seq));
+    append(out, manager_metrics(*status));
     return out;
   }
 

@@ -124,7 +124,7 @@ BOOST_FIXTURE_TEST_CASE(prometheus_reads_cell_bus_actors_and_gpus_there,
   const std::string text = get(port);
   for (const char* part :
        {"HTTP/1.1 200", "reeve_up 1\n", "reeve_sessions{state=\"running\"} 3\n",
-        "reeve_events_committed_total 12\n",
+        "reeve_events_committed_total 12\n", "reeve_manager_up{manager=",
         "reeve_bus_received_total{connection=\"answers\"} ",
         "reeve_actor_handled_total{name=\"busy one\"} 7\n",
         "DCGM_FI_DEV_GPU_UTIL{gpu=\"\",UUID=\"GPU-a\"", "} 97\n"})

@@ -5,6 +5,8 @@
 #include <boost/test/unit_test.hpp>
 #include <sstream>
 
+#include "actors/manager/core.hpp"
+
 namespace reeve::tools {
 namespace {
 
@@ -125,6 +127,78 @@ BOOST_AUTO_TEST_CASE(the_cell_tells_sessions_nodes_events_and_counters) {
         "reeve_placements_total 8"})
     BOOST_TEST(has_line(text, line), line << " is not in\n" << text);
   BOOST_TEST(!contains(text, "pid"));
+}
+
+struct Seen {
+  const char* name;
+  schema::ManagerRole role = schema::ManagerRole::following;
+  std::uint64_t sequence = 0;
+  std::uint64_t silent_ns = 0;
+  std::uint64_t epoch = 7;
+  bool heard = true;
+};
+
+std::string manager_text(const std::vector<Seen>& all) {
+  FlatBufferBuilder builder;
+  std::vector<flatbuffers::Offset<schema::ManagerView>> managers;
+  for (const Seen& one : all)
+    managers.push_back(schema::CreateManagerViewDirect(
+        builder, one.name, "", one.heard, one.silent_ns, one.role, one.epoch,
+        one.sequence));
+  builder.Finish(schema::CreateStatusAnswerDirect(
+      builder, "c", 1, 2, 7, 0, 0, true, nullptr, nullptr,
+      schema::ManagerRole::leading, "m1", 0, &managers));
+  return text_of(manager_metrics(
+      *flatbuffers::GetRoot<schema::StatusAnswer>(builder.GetBufferPointer())));
+}
+
+constexpr auto leading = schema::ManagerRole::leading;
+constexpr auto candidate = schema::ManagerRole::candidate;
+constexpr auto following = schema::ManagerRole::following;
+
+BOOST_AUTO_TEST_CASE(each_manager_is_up_or_not_and_leads_or_is_behind) {
+  const std::string text =
+      manager_text({{"m1", leading, 100},
+                    {"m2", following, 90, manager::manager_silent_ns_max},
+                    {"m3", leading, 120, manager::manager_silent_ns_max + 1, 8},
+                    {.name = "m4", .heard = false}});
+  for (const char* line : {"# TYPE reeve_manager_behind_events gauge",
+                           "reeve_manager_up{manager=\"m1\"} 1",
+                           "reeve_manager_up{manager=\"m2\"} 1",
+                           "reeve_manager_up{manager=\"m3\"} 0",
+                           "reeve_manager_up{manager=\"m4\"} 0",
+                           "reeve_manager_leads{manager=\"m1\"} 1",
+                           "reeve_manager_leads{manager=\"m2\"} 0",
+                           "reeve_manager_leads{manager=\"m3\"} 0",
+                           "reeve_manager_leads{manager=\"m4\"} 0",
+                           "reeve_manager_behind_events{manager=\"m1\"} 0",
+                           "reeve_manager_behind_events{manager=\"m2\"} 10",
+                           "reeve_manager_behind_events{manager=\"m3\"} 0"})
+    BOOST_TEST(has_line(text, line), line << " is not in\n" << text);
+  BOOST_TEST(!contains(text, "reeve_manager_behind_events{manager=\"m4\"}"));
+}
+
+BOOST_AUTO_TEST_CASE(of_two_managers_that_say_so_the_later_epoch_s_leads) {
+  const std::string text =
+      manager_text({{"m1", leading, 100, 0, 8}, {"m2", leading, 90, 0, 7}});
+  BOOST_TEST(has_line(text, "reeve_manager_leads{manager=\"m1\"} 1"), text);
+  BOOST_TEST(has_line(text, "reeve_manager_leads{manager=\"m2\"} 0"), text);
+}
+
+BOOST_AUTO_TEST_CASE(while_none_leads_no_manager_is_told_to_be_behind) {
+  const std::string text =
+      manager_text({{"m1", candidate, 100}, {"m2", following, 90}});
+  BOOST_TEST(has_line(text, "reeve_manager_up{manager=\"m2\"} 1"), text);
+  BOOST_TEST(has_line(text, "reeve_manager_leads{manager=\"m1\"} 0"), text);
+  BOOST_TEST(!contains(text, "reeve_manager_behind_events{"), text);
+}
+
+BOOST_AUTO_TEST_CASE(a_manager_alone_is_up_and_leads) {
+  const std::string text = manager_text({});
+  for (const char* line : {"reeve_manager_up{manager=\"m1\"} 1",
+                           "reeve_manager_leads{manager=\"m1\"} 1",
+                           "reeve_manager_behind_events{manager=\"m1\"} 0"})
+    BOOST_TEST(has_line(text, line), line << " is not in\n" << text);
 }
 
 BOOST_AUTO_TEST_CASE(each_connection_to_the_bus_has_its_counters) {
