@@ -21,6 +21,14 @@ using testing::Orders;
 
 constexpr Time noon{1'000 * second_ns};
 
+inline keeper::ExitFacts exited_with(int code) {
+  keeper::ExitFacts facts;
+  facts.exit_code = code;
+  facts.started_at = 10;
+  facts.ended_at = 20;
+  return facts;
+}
+
 // A real agent whose runtime is up and whose node is registered.
 struct Agent {
   explicit Agent(bool simulated = false) : core(options(simulated)) {}

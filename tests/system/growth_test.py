@@ -144,7 +144,7 @@ class GrowthTest(ManagersCase):
         task = desk.await_state(runs, "running")["tasks"][0]["pid"]
         self.grow_to(3)
         self.await_copies(3)
-        # It is told with a leader's first list; a user's host asks now and then.
+        # Told with a leader's first list; a user's host asks now and then.
         self.first.reeve("lead", "m2")
         told = os.path.join(node.data, "bus", "agent.servers")
         wait_until("the node knows them", lambda: all(
