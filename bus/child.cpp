@@ -14,6 +14,8 @@
 #include <cstring>
 #include <fstream>
 #include <sstream>
+#include <system_error>
+#include <thread>
 #include <utility>
 
 #include "cluster/process_stat.hpp"
@@ -105,6 +107,25 @@ Expected<Child> Child::spawn(const std::vector<std::string>& argv,
                                       std::strerror(errno)));
   // It is our child and not waited for: the pid cannot be another's.
   return Child(process_identity(pid).value_or(ProcessIdentity{pid, 0}), pidfd);
+}
+
+// Each thread has rights of its own, and a process begins with those of the
+// thread that starts it: so there is nothing to do between fork and exec. What
+// the child opens before exec it opens with ours.
+Expected<Child> Child::spawn_confined(const std::vector<std::string>& argv,
+                                      const std::filesystem::path& output,
+                                      Capabilities kept) {
+  Expected<Child> made{Child()};
+  try {
+    std::thread([&] {
+      confine_thread(kept);
+      made = spawn(argv, output);
+    }).join();
+  } catch (const std::system_error& none) {
+    return fail(Errc::io, fmt::format("start {}: no thread for it: {}",
+                                      argv.front(), none.what()));
+  }
+  return made;
 }
 
 Expected<Child> Child::find(const ProcessIdentity& identity,

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "bus/confinement.hpp"
 #include "cluster/error.hpp"
 
 namespace reeve::bus {
@@ -37,6 +38,11 @@ class Child {
   // our descriptors, output to `output` (replaced, mode 0600).
   static Expected<Child> spawn(const std::vector<std::string>& argv,
                                const std::filesystem::path& output);
+
+  // The same, with no_new_privs and of our capabilities with `kept` alone.
+  static Expected<Child> spawn_confined(const std::vector<std::string>& argv,
+                                        const std::filesystem::path& output,
+                                        Capabilities kept);
 
   // Errc::not_found unless that very process lives and has `argument` among
   // its arguments.

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <fstream>
 
+#include "bus/confinement.hpp"
 #include "bus/connection.hpp"
 #include "bus/nkey.hpp"
 #include "bus/private_file.hpp"
@@ -244,7 +245,8 @@ Status Server::Impl::answers(milliseconds timeout) const {
 }
 
 // A server that is ours and has the same settings is told who may connect now
-// and what its certificate is; one that differs is ended, for the port.
+// and what its certificate is; one that differs is ended, for the port. So is
+// one of an older program that has more rights than it needs.
 Expected<bool> Server::Impl::adopt(const ServerRecord& record) {
   const fs::path config = directory / "server.conf";
   auto found = find_server_process(record.process, config);
@@ -258,7 +260,7 @@ Expected<bool> Server::Impl::adopt(const ServerRecord& record) {
   child = std::move(*found);
   pid = child.identity().pid;
   bool taken = present && fixed_part(*present) == fixed_part(text) &&
-               (options.port == 0 || options.port == port);
+               (options.port == 0 || options.port == port) && is_confined(pid);
   if (taken && (*renewed || *present != text))
     taken = write_private_file(config, text) && reload();
   if (taken && pid != record.process.pid)
@@ -286,9 +288,11 @@ Status Server::Impl::launch() {
 }
 
 Status Server::Impl::launch_once() {
-  auto made =
-      Child::spawn({program, "-c", (directory / "server.conf").string()},
-                   directory / "server.out");
+  const int route_port = options.cluster ? options.cluster->listen.port : port;
+  auto made = Child::spawn_confined(
+      {program, "-c", (directory / "server.conf").string()},
+      directory / "server.out",
+      needed_capabilities(directory, {port, route_port}));
   if (!made) return tl::unexpected(made.error());
   child = std::move(*made);
   pid = child.identity().pid;
