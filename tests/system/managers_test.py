@@ -261,6 +261,7 @@ class ManagersTest(ManagersCase):
         refused = leader.reeve("submit", "--", "true", code=None)
         self.assertNotEqual(0, refused.code)
         self.assertIn("majority", refused.err)
+        self.assertIn("start them", refused.err)
         self.assertEqual("succeeded", leader.show(done)["state"])
         for host in self.others(leader):
             host.up()
