@@ -51,7 +51,7 @@ std::string why_refused(int code, const Credentials& credentials) {
     case X509_V_ERR_HOSTNAME_MISMATCH:
     case X509_V_ERR_IP_ADDRESS_MISMATCH:
       return "shows a certificate that was made for other names: add this one "
-             "to bus.advertise of its reeved.toml, or use one that is there";
+             "to bus.advertise of its cell.toml, or use one that is there";
     case X509_V_OK: return "and this side cannot agree on TLS";
     default: break;
   }
@@ -69,8 +69,11 @@ std::string why_refused(int code, const Credentials& credentials) {
 Error unknown_key(const Credentials& credentials) {
   return {Errc::rejected,
           fmt::format("the bus at {} does not know the key of {}: it was "
-                      "revoked, or is of another cell",
-                      places(credentials), credentials.principal)};
+                      "revoked, or is of another cell; ask an admin of {} for "
+                      "a new token (reeve token create), and join by it in an "
+                      "empty directory",
+                      places(credentials), credentials.principal,
+                      credentials.cell)};
 }
 
 bool is_unknown_key(const Error& error, const Credentials& credentials) {

@@ -20,7 +20,7 @@ constexpr Row rows[] = {
      "broke off the connection of ann: Authentication Timeout"},
     {NATS_PROTOCOL_ERROR, "", Errc::unreachable, "Protocol Error"},
     {NATS_CONNECTION_AUTH_FAILED, "", Errc::rejected,
-     "does not know the key of ann"},
+     "ask an admin of main for a new token"},
     {NATS_SECURE_CONNECTION_WANTED, "", Errc::rejected, "does not speak TLS"},
     // A clock that is not set yet.
     {NATS_SSL_ERROR, "SSL handshake error: 10:certificate has expired",
@@ -29,6 +29,8 @@ constexpr Row rows[] = {
      Errc::unreachable, "compare the clocks"},
     {NATS_SSL_ERROR, "SSL handshake error: 20:unable to get local issuer",
      Errc::rejected, "another cell"},
+    {NATS_SSL_ERROR, "SSL handshake error: 62:hostname mismatch",
+     Errc::rejected, "bus.advertise of its cell.toml"},
     {NATS_SSL_ERROR, "(conn.c:733): SSL handshake error: wrong version number",
      Errc::rejected, "cannot agree on TLS"},
     // The server was killed in the middle of the handshake.
@@ -45,6 +47,7 @@ BOOST_AUTO_TEST_CASE(what_passes_is_told_from_what_is_for_good) {
   Credentials credentials;
   credentials.urls = {"tls://host:4222"};
   credentials.principal = "ann";
+  credentials.cell = "main";
   credentials.ca = "its own";
   for (const Row& row : rows) {
     const Error error = connect_error(row.status, row.detail, credentials);

@@ -133,6 +133,14 @@ struct LocalNames {
   std::vector<std::string> agents;
 };
 
+// Why nothing counts that `principal` asks for. The bus server of a manager
+// that is down still takes whomever it knew, so among several managers only
+// these count: the owner, members, tokens, and agents by the name of a manager
+// or of `local_agents`.
+std::optional<Rejection> check_principal(
+    const State& state, std::string_view principal,
+    const std::vector<std::string>& local_agents);
+
 // Tokens and who joins by them (decide_identity.cpp). The first three are for
 // admins, which the caller checks.
 Decision decide_create_token(const State& state,

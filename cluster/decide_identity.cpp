@@ -257,6 +257,27 @@ void write_identity_removed(const State& state, std::string_view principal,
   writer.add(schema::CreateIdentityRemoved(builder, name, why), cause);
 }
 
+Check check_principal(const State& state, std::string_view principal,
+                      const std::vector<std::string>& local_agents) {
+  const Identities& members = state.identities();
+  if (principal == state.owner() || members.find(principal) ||
+      token_of(principal))
+    return std::nullopt;
+  const auto agent = agent_of(principal);
+  if (agent && (members.find(principal_of(IdentityRole::manager, *agent)) ||
+                std::find(local_agents.begin(), local_agents.end(), *agent) !=
+                    local_agents.end()))
+    return std::nullopt;
+  // Who keeps the cell alone has the only bus server, and tells it.
+  if (managers_of(members).size() < 2) return std::nullopt;
+  return reject(
+      RejectCode::forbidden, "not_a_member",
+      fmt::format("{} is no member of the cell, or not any more: run \"reeve "
+                  "leave\" on its host, and join again by a new token (reeve "
+                  "token create --role {}) in an empty directory",
+                  principal, agent ? "agent" : "user"));
+}
+
 Decision decide_create_token(const State& state,
                              const schema::CreateToken& command,
                              const Origin& origin, EventWriter& writer) {

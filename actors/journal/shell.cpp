@@ -143,7 +143,8 @@ class Committer : public TracedActor {
     if (journal::is_alone(under_way_->sent_at, monotonic())) {
       if (!alone_) spdlog::error("{}", outcome.error.text);
       hold("the other managers do not answer, and " + options_.majority +
-               " is needed",
+               " is needed: see which are away (reeve members), and start "
+               "them",
            true);
     }
     send(this, wake_atom::value);

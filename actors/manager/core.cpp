@@ -186,7 +186,13 @@ void Core::on_command(const schema::Command& command,
     return;
   }
   if (refuse_without_room(command, reply_to)) return;
-  const Decision decision = decide(command, principal, now_);
+  // Whoever is none learns from leaving, too, that it is none.
+  const auto no_member = check_member(principal, reply_to);
+  set_stranger(principal, no_member.has_value());
+  const bool counts =
+      !no_member || command.body_type() == schema::CommandBody::Leave;
+  const Decision decision =
+      counts ? decide(command, principal, now_) : tl::unexpected(*no_member);
   absorb();
   follow_up(now_);
   if (!decision) ++counters_.rejections;
@@ -269,6 +275,18 @@ std::size_t Core::real_tasks() const {
   for (const auto& node : state_.nodes())
     if (!node.simulated && !node.lost) count += node.holders.size();
   return count;
+}
+
+// An agent of another manager's host speaks through that one's daemon, and is
+// answered there. The log has no name of it but the manager's; its settings may
+// give it another.
+std::optional<Rejection> Core::check_member(std::string_view principal,
+                                            std::string_view reply_to) const {
+  if (principal == options_.managers_principal) return std::nullopt;
+  if (cluster::agent_of(principal) &&
+      reply_to.starts_with(options_.managers_inbox))
+    return std::nullopt;
+  return cluster::check_principal(state_, principal, options_.local_agents);
 }
 
 // What is refused whatever it says.
@@ -514,6 +532,10 @@ void Core::react(const schema::Event& event) {
       given_up_.erase(event.body_as_SessionEnded()->session());
       if (dependents_.contains(event.body_as_SessionEnded()->session()))
         ended_.push_back(event.body_as_SessionEnded()->session());
+      break;
+    case EventBody::IdentityRemoved:
+      set_stranger(schema::text(event.body_as_IdentityRemoved()->principal()),
+                   true);
       break;
     case EventBody::EpochStarted: epoch_at_ = Sequence{event.seq()}; break;
     case EventBody::NodeRegistered: {

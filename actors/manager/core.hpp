@@ -65,6 +65,8 @@ struct Options {
   Epoch begun = {};
   // That the managers of the cell have on the bus, all the same.
   std::string managers_principal = "reeved";
+  // Where answers to it come, as reply subjects begin.
+  std::string managers_inbox = "_INBOX.reeved.";
 };
 
 // Where an older copy of the log was put in place, so many sessions may have
@@ -290,6 +292,7 @@ class Core {
     Time seen;
     bool known = false;       // heard since the start
     bool lost = false;        // and its nodes with it
+    bool stranger = false;    // no member any more: it is not heard
     bool listed = false;      // a list that answers `boot` was made
     Sequence lost_at;         // the newest loss of a node, or of what ran there
     std::uint64_t heard = 0;  // the newest heartbeat, as it is named
@@ -376,6 +379,9 @@ class Core {
                            std::string_view principal, Time now);
   std::optional<cluster::Rejection> check_asker(
       const schema::Command& command, std::string_view principal) const;
+  std::optional<cluster::Rejection> check_member(
+      std::string_view principal, std::string_view reply_to) const;
+  void set_stranger(std::string_view principal, bool stranger);
   bool is_reconciled(const schema::RegisterNodes& command) const;
   std::optional<cluster::Rejection> catch_up(
       const schema::RegisterNodes& command, const Origin& origin);

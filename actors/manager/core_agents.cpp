@@ -202,6 +202,7 @@ void Core::on_heartbeat(std::string_view agent, Time now, const Beat& beat) {
   const auto found = agents_.find(agent);
   if (found == agents_.end()) return;
   Agent& known = found->second;
+  if (known.stranger) return;
   const std::uint64_t gap_ns = std::min(
       now_.value - std::min(known.seen, now_).value, options_.heartbeat_ns_max);
   known.late_ns -= known.late_ns / late_fades_in;
@@ -242,6 +243,15 @@ std::uint64_t Core::silence_of(const Agent& agent) const {
 void Core::hear(std::string_view agent) {
   const auto found = agents_.find(agent);
   if (found != agents_.end()) found->second.seen = now_;
+}
+
+// A heartbeat does not tell whose daemon sent it: its agent is judged by its
+// commands, one of which comes each minute.
+void Core::set_stranger(std::string_view principal, bool stranger) {
+  const auto agent = cluster::agent_of(principal);
+  if (!agent) return;
+  if (const auto found = agents_.find(*agent); found != agents_.end())
+    found->second.stranger = stranger;
 }
 
 bool Core::has_lost_node(std::string_view agent) const {

@@ -97,6 +97,14 @@ std::optional<ForScheduler> Core::answer_or_ask(const schema::Query& query,
     return std::nullopt;
   }
   using schema::QueryBody;
+  const bool for_admins = query.body_type() == QueryBody::IdentitiesQuery ||
+                          query.body_type() == QueryBody::HandOverQuery;
+  // One that follows may not have heard yet who joined.
+  if (for_admins && started_)
+    if (const auto no = check_member(principal, reply_to)) {
+      reply_read(reply_to, writer.failed(no->text));
+      return std::nullopt;
+    }
   switch (query.body_type()) {
     case QueryBody::StatusQuery: reply_read(reply_to, status_answer()); break;
     case QueryBody::SessionsQuery:

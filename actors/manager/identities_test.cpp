@@ -52,6 +52,63 @@ struct Fixture : Harness {
   }
 };
 
+// Each has a bus server, which may not know yet who was removed.
+struct ThreeManagers : Harness {
+  static Options options() {
+    Options three;
+    three.managers = {{"m0", "h0"}, {"m1", "h1"}, {"m2", "h2"}};
+    return three;
+  }
+  ThreeManagers() : Harness(options()) { commit(); }
+
+  // A node of an agent that joined and was removed.
+  void removed_agent() {
+    create_token({});
+    join_by_token({});
+    commit();
+    join({.name = "n1"});
+    remove_identity("agent-n1");
+    commit();
+  }
+  // It goes on.
+  void beats(int seconds) {
+    for (int i = 0; i < seconds; ++i) {
+      core->on_heartbeat("n1", now);
+      tick(second_ns);
+    }
+    commit();
+  }
+  bool is_lost(const char* node) const {
+    return core->state().node(node)->lost;
+  }
+  // By an agent whose answer comes to that inbox.
+  void register_at(std::string_view agent, const std::string& reply_to) {
+    Builder builder;
+    const schema::Id128 id = next_id();
+    const auto body = build_register(builder, agent, {5, 6},
+                                     {{.name = std::string(agent)}}, false);
+    core->on_command(command_of(builder, id, body),
+                     "agent-" + std::string(agent), reply_to, now);
+    commit();
+  }
+  std::string rule_at(const std::string& reply_to) {
+    const auto* reply = schema::verified<schema::Reply>(replies.at(reply_to));
+    return reply->rejection() ? reply->rejection()->rule()->str() : "accepted";
+  }
+  void make_admin(const char* name) {
+    Builder builder;
+    const schema::Id128 id = next_id();
+    const auto spec = schema::CreateAccountSpecDirect(
+        builder, schema::AccountKind::user, name, nullptr, 1000, INT32_MAX,
+        nullptr, nullptr, 1042, true);
+    core->on_command(
+        command_of(builder, id, schema::CreateSetAccount(builder, spec)),
+        "root", text_of(id), now);
+    commit();
+    BOOST_REQUIRE_EQUAL(verdict(id), "accepted");
+  }
+};
+
 const schema::IdentitiesAnswer& answer_of(const schema::Answer* answer) {
   BOOST_REQUIRE(answer && answer->body_as_IdentitiesAnswer());
   return *answer->body_as_IdentitiesAnswer();
@@ -295,6 +352,105 @@ BOOST_AUTO_TEST_CASE(one_is_removed_while_those_heard_are_a_majority) {
   BOOST_CHECK_EQUAL(cell.verdict(removed), "accepted");
   BOOST_CHECK_EQUAL(
       cluster::managers_of(cell.core->state().identities()).size(), 2u);
+}
+
+BOOST_AUTO_TEST_CASE(a_removed_agent_is_neither_obeyed_nor_heard) {
+  ThreeManagers cell;
+  cell.removed_agent();
+  const auto registered = cell.register_nodes("n1", {{.name = "n1"}}, true);
+  const auto reported = cell.report("n1", 1, {});
+  const auto tried = cell.quarantine("n1", "0", "agent-n1");
+  cell.commit();
+  for (const auto& id : {registered, reported, tried})
+    BOOST_CHECK_EQUAL(cell.verdict(id), "forbidden not_a_member");
+  cell.beats(12);
+  BOOST_CHECK(cell.is_lost("n1"));
+  // Leaving is a way out, and says the same.
+  const auto left = cell.leave("agent-n1");
+  // By a new token it comes back.
+  cell.create_token({});
+  cell.join_by_token({.token = 2});
+  cell.commit();
+  BOOST_CHECK_EQUAL(cell.verdict(left), "not_found identity_unknown");
+  cell.join({.name = "n1"});
+  cell.beats(12);
+  BOOST_CHECK(!cell.is_lost("n1"));
+}
+
+BOOST_AUTO_TEST_CASE(a_removed_agent_is_silent_though_it_asks_for_nothing) {
+  ThreeManagers cell;
+  cell.removed_agent();
+  cell.beats(12);
+  BOOST_CHECK(cell.is_lost("n1"));
+}
+
+BOOST_AUTO_TEST_CASE(another_leader_knows_a_removed_agent_by_its_commands) {
+  ThreeManagers cell;
+  cell.removed_agent();
+  cell.restart();
+  cell.beats(12);
+  BOOST_CHECK(!cell.is_lost("n1"));
+  cell.register_nodes("n1", {{.name = "n1"}}, true);
+  cell.beats(12);
+  BOOST_CHECK(cell.is_lost("n1"));
+}
+
+BOOST_AUTO_TEST_CASE(agents_of_the_managers_hosts_need_not_join) {
+  ThreeManagers cell;
+  // By the name of its manager, or as the settings of that one name it.
+  cell.register_at("m1", "m1");
+  cell.register_at("rack", "_INBOX.reeved.1");
+  cell.register_at("stray", "_INBOX.agent-stray.1");
+  const auto simulated = cell.register_nodes(
+      "sim", {{.name = "s0", .agent = "sim", .simulated = true}}, true, "root");
+  const auto heard = cell.register_nodes("sim", {});
+  cell.commit();
+  BOOST_CHECK_EQUAL(cell.rule_at("m1"), "accepted");
+  BOOST_CHECK_EQUAL(cell.rule_at("_INBOX.reeved.1"), "accepted");
+  BOOST_CHECK_EQUAL(cell.rule_at("_INBOX.agent-stray.1"), "not_a_member");
+  BOOST_CHECK_EQUAL(cell.verdict(simulated), "accepted");
+  BOOST_CHECK_EQUAL(cell.verdict(heard), "accepted");
+}
+
+BOOST_AUTO_TEST_CASE(a_removed_admin_is_none_any_more) {
+  ThreeManagers cell;
+  cell.make_admin("ann");
+  cell.create_token({.role = cluster::IdentityRole::user, .name = "ann"});
+  cell.join_by_token({.name = "ann"});
+  cell.commit();
+  cell.asks_as = "ann";
+  const auto ask = [&] {
+    return cell.ask<schema::IdentitiesQuery>(
+        [](Builder& b) { return schema::CreateIdentitiesQuery(b); });
+  };
+  const auto made = cell.create_token({}, "ann");
+  cell.commit();
+  BOOST_CHECK_EQUAL(cell.verdict(made), "accepted token 2");
+  answer_of(ask());
+  cell.remove_identity("ann");
+  cell.commit();
+  const auto refused = cell.create_token({}, "ann");
+  cell.commit();
+  BOOST_CHECK_EQUAL(cell.verdict(refused), "forbidden not_a_member");
+  const auto* listed = ask();
+  BOOST_REQUIRE(listed && listed->error());
+  BOOST_CHECK(listed->error()->str().starts_with("ann is no member"));
+}
+
+BOOST_AUTO_TEST_CASE(daemons_of_managers_are_no_members_and_tell_of_logs) {
+  ThreeManagers cell;
+  Builder builder;
+  const schema::Id128 id = cell.next_id();
+  cell.core->on_command(
+      command_of(
+          builder, id,
+          schema::CreateReportHealing(
+              builder,
+              schema::CreateHealingSpecDirect(
+                  builder, "m1", schema::HealingKind::suffix_set_aside, 5, 6))),
+      "reeved", text_of(id), cell.now);
+  cell.commit();
+  BOOST_CHECK_EQUAL(cell.verdict(id), "accepted");
 }
 
 // ---- what admins see

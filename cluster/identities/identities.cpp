@@ -65,6 +65,11 @@ std::optional<std::uint64_t> token_of(std::string_view principal) {
   return id;
 }
 
+std::optional<std::string_view> agent_of(std::string_view principal) {
+  if (!principal.starts_with(agent_prefix)) return std::nullopt;
+  return principal.substr(agent_prefix.size());
+}
+
 bool is_reserved_principal(std::string_view name) {
   return name == "reeved" || name.starts_with(agent_prefix) ||
          name.starts_with(manager_prefix) || name.starts_with(token_prefix);

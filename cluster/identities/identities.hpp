@@ -75,6 +75,8 @@ std::string principal_of(IdentityRole role, std::string_view name);
 std::string token_principal(std::uint64_t token);
 // The number in the principal of a token; nothing for any other principal.
 std::optional<std::uint64_t> token_of(std::string_view principal);
+// The name in the principal of an agent; nothing for any other principal.
+std::optional<std::string_view> agent_of(std::string_view principal);
 // Whether the bus gives such a name to others than users: no user has it.
 bool is_reserved_principal(std::string_view name);
 

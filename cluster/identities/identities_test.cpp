@@ -98,6 +98,13 @@ BOOST_AUTO_TEST_CASE(only_the_principal_of_a_token_has_its_number) {
     BOOST_TEST(!token_of(other).has_value(), other);
 }
 
+BOOST_AUTO_TEST_CASE(only_the_principal_of_an_agent_has_its_name) {
+  BOOST_TEST(agent_of("agent-n1").value_or("") == "n1");
+  BOOST_TEST(agent_of("agent-agent-1").value_or("") == "agent-1");
+  for (const char* other : {"manager-n1", "agent", "n1", "Agent-n1", ""})
+    BOOST_TEST(!agent_of(other).has_value(), other);
+}
+
 BOOST_AUTO_TEST_CASE(no_user_has_a_name_that_the_bus_gives_to_others) {
   for (const char* name :
        {"reeved", "agent-n1", "agent-", "manager-m", "token-x"})

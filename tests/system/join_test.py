@@ -287,7 +287,8 @@ class JoinTest(HeadCase):
         forged = changed(self.token("--role", "agent"),
                          seed=fields_of(foreign)["seed"])
         self.refused(third, forged, "does not know the key",
-                     "ask an admin of main for a new one (reeve token create)")
+                     "ask an admin of main for a new token (reeve token",
+                     "in an empty directory")
         # It was no fault of the host's.
         third.reeve("join", foreign, "--name", "third")
         wait_until("it is there", lambda: "third" in other.reeve("nodes").out)

@@ -35,6 +35,14 @@ class ManagersTest(ManagersCase):
         long = leader.submit("--", "sleep", "600")
         task = leader.await_state(long, "running")["tasks"][0]["pid"]
         rest = self.others(leader)
+        wait_until("all are heard", lambda: sorted(
+            one["state"] for one in self.states(leader).values()) ==
+            ["following", "following", "leading"])
+        # Two by one name would each keep a log as the other one.
+        for host in self.all:
+            again = leader.reeve("token", "create", "--role", "manager",
+                                 "--name", host.name, code=3)
+            self.assertIn(f"reeve members remove {host.name}", again.err)
         with Submitting(rest) as work:
             wait_until("some are acknowledged",
                        lambda: len(work.acknowledged) > 5)
@@ -253,6 +261,7 @@ class ManagersTest(ManagersCase):
         refused = leader.reeve("submit", "--", "true", code=None)
         self.assertNotEqual(0, refused.code)
         self.assertIn("majority", refused.err)
+        self.assertIn("start them", refused.err)
         self.assertEqual("succeeded", leader.show(done)["state"])
         for host in self.others(leader):
             host.up()

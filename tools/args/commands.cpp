@@ -421,7 +421,7 @@ constexpr std::string_view bench_examples[] = {"reeve bench",
 constexpr std::string_view completion_examples[] = {
     "reeve completion bash > /etc/bash_completion.d/reeve"};
 constexpr std::string_view config_examples[] = {
-    "reeve config check /etc/reeve/reeved.toml"};
+    "reeve config check /var/lib/reeve/cell.toml"};
 
 constexpr std::string_view sessions = "Sessions";
 constexpr std::string_view cluster = "The cluster";

@@ -234,6 +234,8 @@ Status CellDaemon::start_core(cluster::State state) {
   manager_options.managers = options_.config.manager.members;
   manager_options.managers_principal =
       server_->credentials(bus::Role::daemon).principal;
+  manager_options.managers_inbox =
+      bus::inbox_prefix(manager_options.managers_principal) + ".";
   // What one alone keeps is sent to those that join later.
   if (!options_.config.manager.members.empty())
     manager_options.batch_bytes_max = cluster::shared_commit_bytes_max;

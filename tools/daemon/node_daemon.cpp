@@ -25,9 +25,13 @@ constexpr bus::RetryOptions reach_waits{100ms, 5'000ms};
 // Each of the servers, whether it knows the key.
 constexpr auto ask_timeout = 2s;
 
-std::string expelled_text(const bus::Credentials& credentials) {
-  return fmt::format("the cell {} does not know {} any more: it was removed",
-                     credentials.cell, credentials.principal);
+std::string expelled_text(const bus::Credentials& credentials,
+                          const std::string& data) {
+  return fmt::format(
+      "the cell {} does not know {} any more: it was removed. To let this host "
+      "in again, run \"reeve leave --data {}\" here, empty that directory and "
+      "join by a new token (reeve token create --role agent)",
+      credentials.cell, credentials.principal, data);
 }
 
 class NodeDaemon : public Daemon {
@@ -113,7 +117,7 @@ Status NodeDaemon::open_bus() {
 
 // The keeper may run from before: the daemon was not there when it happened.
 Status NodeDaemon::expelled() {
-  const std::string text = expelled_text(credentials_);
+  const std::string text = expelled_text(credentials_, options_.data.string());
   agents_->end_keeper();
   options_.on_expelled(text);
   return fail(Errc::rejected, text);

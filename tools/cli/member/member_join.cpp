@@ -228,10 +228,8 @@ Status ask_to_join(const JoinToken& token, const JoinedHost& host,
   auto caller = Caller::connect(by_token);
   if (!caller && bus::is_unknown_key(caller.error(), by_token))
     return fail(Errc::rejected,
-                fmt::format("{}. A token is forgotten a week after it is over: "
-                            "ask an admin of {} for a new one (reeve token "
-                            "create)",
-                            caller.error().text, token.cell));
+                fmt::format("{}. A token is forgotten a week after it is over",
+                            caller.error().text));
   if (!caller) return tl::unexpected(caller.error());
   flatbuffers::FlatBufferBuilder builder(256);
   const string address =

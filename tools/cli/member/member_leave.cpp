@@ -32,6 +32,24 @@ Expected<Config::Role> joined_role(const Context& context) {
                           context.data.string()));
 }
 
+// Without its cell there is nobody to take the leave.
+Error with_way_out(const Error& error, const Context& context,
+                   const bus::Credentials& credentials, Config::Role role) {
+  if (error.code != Errc::unreachable) return error;
+  const string data = context.data.string();
+  return {error.code,
+          fmt::format("{}. Try again when the cell answers; if {} is gone for "
+                      "good, {}empty {}: no cell has to be told",
+                      error.text, credentials.cell,
+                      role == Config::Role::agent
+                          ? fmt::format("stop reeved here (\"systemctl disable "
+                                        "--now reeved\", or \"reeve down "
+                                        "--data {}\") and ",
+                                        data)
+                          : string(),
+                      data)};
+}
+
 }  // namespace
 
 Result command_leave(const Context& context, const Arguments& arguments) {
@@ -42,16 +60,19 @@ Result command_leave(const Context& context, const Arguments& arguments) {
   if (!credentials) return tl::unexpected(credentials.error());
   auto caller = Caller::connect(*credentials);
   // Whom the cell does not know has left it.
-  const bool unknown =
-      !caller && bus::is_unknown_key(caller.error(), *credentials);
-  if (!caller && !unknown) return tl::unexpected(caller.error());
+  bool unknown = !caller && bus::is_unknown_key(caller.error(), *credentials);
+  const auto refused = [&](const Error& error) {
+    return tl::unexpected(with_way_out(error, context, *credentials, *role));
+  };
+  if (!caller && !unknown) return refused(caller.error());
   if (caller) {
     flatbuffers::FlatBufferBuilder builder(64);
     const auto body = schema::CreateLeave(builder, arguments.has("--force"));
-    if (auto left =
-            caller->command(builder, schema::CommandBody::Leave, body.Union());
-        !left)
-      return tl::unexpected(left.error());
+    const auto left =
+        caller->command(builder, schema::CommandBody::Leave, body.Union());
+    // So says the cell where a bus server knows the key still.
+    unknown = !left && left.error().code == Errc::not_found;
+    if (!left && !unknown) return refused(left.error());
   }
   if (*role == Config::Role::agent)
     if (auto stopped = stop_node(context); !stopped)

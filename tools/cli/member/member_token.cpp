@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "bus/credentials.hpp"
 #include "bus/nkey.hpp"
@@ -213,19 +214,27 @@ Result create_further_token(
                   majority_sentence(managers.size() + 1)));
 }
 
+struct ManagersKnown {
+  std::vector<std::pair<string, string>> all;  // with their addresses
+  std::set<string> heard;  // by the one that answers, since it began
+};
+
 // Those that the cell knows; none: it does not answer, or one keeps it alone.
-std::vector<std::pair<string, string>> managers_known(Cell& cell) {
-  std::vector<std::pair<string, string>> out;
+ManagersKnown managers_known(Cell& cell) {
+  ManagersKnown out;
   const auto status = cell.status();
   if (!status || !(*status)->managers()) return out;
-  for (const auto* one : *(*status)->managers())
-    out.emplace_back(schema::text(one->name()), schema::text(one->address()));
+  for (const auto* one : *(*status)->managers()) {
+    string name(schema::text(one->name()));
+    if (one->heard()) out.heard.insert(name);
+    out.all.emplace_back(std::move(name), schema::text(one->address()));
+  }
   return out;
 }
 
 // Whoever joins finds the cell by any manager, the one that is asked first.
 void add_other_managers(std::vector<string>& urls, Cell& cell) {
-  for (const auto& [name, host] : managers_known(cell)) {
+  for (const auto& [name, host] : managers_known(cell).all) {
     const string url = bus::url_beside(urls.front(), host);
     if (std::find(urls.begin(), urls.end(), url) == urls.end() &&
         urls.size() < bus::credentials_urls_max)
@@ -253,19 +262,20 @@ Result create_manager_token(const Context& context, const Arguments& arguments,
     });
   };
   auto cell = Cell::connect(context);
-  auto known =
-      cell ? managers_known(**cell) : std::vector<std::pair<string, string>>();
-  if (has(first) && (known.empty() || has(known)))
+  const ManagersKnown known = cell ? managers_known(**cell) : ManagersKnown();
+  // Of two by one name each would keep a log as the other one.
+  const bool came = known.heard.contains(wanted.name);
+  if (has(first) && !came && (known.all.empty() || has(known.all)))
     return create_first_token(context, arguments, *config, wanted);
   if (!cell) return tl::unexpected(cell.error());
-  if (has(known))
+  if (has(known.all))
     return fail(Errc::rejected,
                 fmt::format("{0} is a manager of the cell: if its disk is "
                             "lost, take it out first (reeve members remove "
                             "{0})",
                             wanted.name));
   return create_further_token(context, arguments, *config, wanted, **cell,
-                              known.empty() ? first : known);
+                              known.all.empty() ? first : known.all);
 }
 
 }  // namespace
