@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Three managers on hosts of their own: how long the cell is without a leader
-after a cut link, a SIGSTOP and a kill -9, and how many commits per second the
-three keep, beside a bare stream on the same bus servers."""
+after a cut link, a SIGSTOP, a kill -9 of the daemon with its bus server and of
+the daemon alone, and how many commits per second the three keep, beside a bare
+stream on the same bus servers."""
 import json
 import os
 import signal
@@ -25,6 +26,15 @@ BARE_MESSAGES = 1000
 
 def kill(leader, after):
     leader.kill_daemon()
+    after()
+    leader.up()
+
+
+def host(leader, after):
+    """All that the leader's host had of the cell ends at once. One whose power
+    fails ends no connections either: to the others its link is cut."""
+    for pid in leader.daemon_pid(), leader.bus_pid():
+        os.kill(pid, signal.SIGKILL)
     after()
     leader.up()
 
@@ -110,6 +120,7 @@ def main():
         figures.report("commands kept by three managers", "1/s",
                        [one[1] for one in kept])
         for name, fault in (("a cut link", partition), ("SIGSTOP", pause),
+                            ("kill -9 of daemon and bus server", host),
                             ("kill -9", kill)):
             figures.report(f"takeover after {name}", "s",
                            [takeover_s(cell, fault)

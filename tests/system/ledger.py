@@ -6,6 +6,10 @@ import subprocess
 import cell as cells
 
 
+def credentials(cell):
+    return os.path.join(cell.data, "bus", "client.json")
+
+
 def start_client(cell, number, seconds, pause_ms=4):
     """The process and the path of its ledger."""
     path = os.path.join(cell.base, f"ledger-{number}")
@@ -14,7 +18,7 @@ def start_client(cell, number, seconds, pause_ms=4):
         return subprocess.Popen(
             [*cell.prefix,
              os.path.join(os.environ["REEVE_TESTS"], "ledger_client"),
-             os.path.join(cell.data, "bus", "client.json"), cell.work,
+             credentials(cell), cell.work,
              str(seconds), str(number), str(pause_ms)],
             stdout=out, stderr=errors, env=cell.environment()), path
 

@@ -1,8 +1,10 @@
 """Three managers of a cell: real processes in network namespaces, killed,
 stopped and cut off from one another, with a ledger of what was acknowledged."""
 import os
+import re
 import shutil
 import signal
+import subprocess
 import time
 
 import cell as cells
@@ -15,6 +17,7 @@ from manager_cell import SETTINGS, ManagersCase, Submitting
 TAKEOVER_S_MAX = 6 * cells.SLOWNESS
 # From the silence of a leader that lives.
 SILENT_S_MAX = 12 * cells.SLOWNESS
+GUIDE = os.path.join(os.environ["REEVE_SOURCE"], "docs", "disaster.md")
 
 
 class ManagersTest(ManagersCase):
@@ -78,6 +81,29 @@ class ManagersTest(ManagersCase):
             self.assertLess(gap, 3 * SILENT_S_MAX)
         leader.up()
         self.check_ledger(work.acknowledged)
+        self.await_equal_logs()
+
+    def test_the_guide_takes_the_data_of_all_bus_servers_away(self):
+        lines = re.search(r"(?m)(^    m3# .*\n)+?.*pkill.*\n",
+                          cells.read(GUIDE)).group()
+        lines = lines.replace("    m3# ", "")
+        before = self.leader().submit("--", "true")
+        buses = [host.bus_pid() for host in self.all]
+        for host in self.all:
+            # Typed: in its arguments, `pkill -f` would find the shell, too.
+            subprocess.run(["sh"], check=True, text=True, input=lines.replace(
+                "/var/lib/reeve", host.data))
+            self.assertFalse(os.path.exists(f"{host.data}/bus/lost"))
+        begun = time.monotonic()
+        for host, bus in zip(self.all, buses):
+            wait_until(f"the bus server of {host.name} is started anew",
+                       lambda: host.bus_pid() not in (0, bus) and
+                       os.path.isdir(f"{host.data}/bus/jetstream"))
+        after = wait_until("one is acknowledged again", lambda: self.all[0]
+                           .reeve("submit", "--", "true",
+                                  code=None).out.strip())
+        print(f"acknowledged again in {time.monotonic() - begun:.2f} s")
+        self.check_ledger([before, after])
         self.await_equal_logs()
 
     def test_a_stopped_leader_is_deposed(self):

@@ -142,7 +142,7 @@ class Checks:
             self.expect(count == 1, f"{key} (session, attempt, rank) started "
                                     f"{count} times in the log")
         excused = self.load.excused | self.load.may_start_again
-        for host in self.world.managers:
+        for host in [*self.world.managers, *self.world.desks]:
             for name in ("started", "marks"):
                 path = os.path.join(host.work, name)
                 marks = collections.Counter(read(path).splitlines())

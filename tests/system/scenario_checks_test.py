@@ -101,7 +101,7 @@ class ChecksTest(unittest.TestCase):
             submissions=self.submissions,
             ledgers=lambda: [Ledger(os.path.join(self.base, "ledger"))])
         scenario_checks.check(types.SimpleNamespace(
-            leader=lambda: host, managers=[host], load=load,
+            leader=lambda: host, managers=[host], desks=[], load=load,
             find=findings.append, options=types.SimpleNamespace(seconds=-1)))
         return findings
 

@@ -25,6 +25,8 @@ QUIET_S = (5.0, 9.0)
 # Between the data of one bus server and that of another: with most of them gone
 # no cell goes on by itself.
 DATA_BACK_S = 40.0
+# From one fault of a desk to the next of any desk.
+DESK_PAUSE_S = (4.0, 12.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -266,15 +268,23 @@ def kinds_for(managers, names=()):
                  os.path.exists(rig.FAULTS))}
 
 
+def kinds_for_desks(kinds):
+    """Of these, what can happen to a host without a daemon: to its link."""
+    return {name: kind for name, kind in kinds.items()
+            if kind.lane in ("link", "packets")}
+
+
 class Planner:
     def __init__(self, seed, seconds, managers, agents, names=()):
         self.rng = random.Random(f"plan {seed}")
         self.seconds, self.managers, self.agents = seconds, managers, agents
+        self.names = names
         self.kinds = kinds_for(len(managers), names)
         self.busy = {}  # (host, lane) -> until when
         self.now = 1.0
         self.faults = []
         self.data_lost = {}  # host -> when, of its bus server
+        self.still = []  # (from, until) when nothing happens beside it
 
     def plan(self):
         while self.now < self.seconds:
@@ -289,6 +299,7 @@ class Planner:
         if kind.alone or not kind.begin:
             self.now = max([self.now, *self.busy.values()])
         if not kind.begin:
+            self.still.append((self.now, self.now + lasts))
             self.now += lasts
             return
         host = self.rng.choice({"any": self.managers + self.agents,
@@ -310,15 +321,55 @@ class Planner:
             self.faults.append(Fault(self.now, until, name, host, peer, seed))
             self.busy[host, kind.lane] = until
             if kind.alone:
+                self.still.append((self.now, until))
                 self.now = until
             if kind.once:
                 del self.kinds[name]
         self.now += self.rng.uniform(*PAUSE_S)
 
 
-def plan(seed, seconds, managers, agents, names=()):
+class DeskPlanner:
+    """Draws for itself: a seed does to all other hosts what it does where there
+    are no desks."""
+
+    def __init__(self, planner, seed, desks):
+        self.rng = random.Random(f"desks {seed}")
+        self.seconds, self.managers = planner.seconds, planner.managers
+        self.still, self.desks = planner.still, desks
+        self.kinds = kinds_for_desks(kinds_for(len(self.managers),
+                                               planner.names))
+
+    def plan(self):
+        busy, faults, now = {}, [], 1.0
+        while self.kinds and now < self.seconds:
+            names = list(self.kinds)
+            name = self.rng.choices(
+                names, [self.kinds[one].weight for one in names])[0]
+            lasts = self.rng.uniform(*self.kinds[name].seconds)
+            host = self.rng.choice(self.desks)
+            peer = self.rng.choice(self.managers)
+            fault_seed = self.rng.randrange(1 << 32)
+            lane = host, self.kinds[name].lane
+            until = self.end_of(now, now + lasts)
+            if busy.get(lane, 0) <= now < until:
+                faults.append(Fault(now, until, name, host, peer, fault_seed))
+                busy[lane] = until
+            now += self.rng.uniform(*DESK_PAUSE_S)
+        return faults
+
+    def end_of(self, begin, end):
+        """Not later than what needs quiet begins."""
+        return min([end, self.seconds, *(
+            first for first, last in self.still if last > begin)])
+
+
+def plan(seed, seconds, managers, agents, names=(), desks=()):
     """The faults of `seconds`, by their begins."""
-    return Planner(seed, seconds, managers, agents, names).plan()
+    planner = Planner(seed, seconds, managers, agents, names)
+    faults = planner.plan()
+    if desks:
+        faults += DeskPlanner(planner, seed, desks).plan()
+    return sorted(faults, key=lambda fault: fault.at)
 
 
 def steps(faults):

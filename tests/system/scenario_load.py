@@ -32,6 +32,7 @@ class Submission:
     session: str = ""  # once it is acknowledged
     refused: bool = False
     cancelled: bool = False  # acknowledged
+    by: str = ""  # the host where it was submitted
 
 
 class Load:
@@ -57,8 +58,13 @@ class Load:
             self.threads[-1].start()
 
     def caller(self, number):
-        """Each at another manager, where there are several."""
-        return self.world.managers[number % len(self.world.managers)]
+        """Each at another desk, where there are some."""
+        hosts = self.world.desks or self.world.managers
+        return hosts[number % len(hosts)]
+
+    def submitter(self, number):
+        """The first is the owner at a manager, who may cancel all."""
+        return self.world.managers[0] if number == 0 else self.caller(number)
 
     def end(self, seconds):
         """No new work. Returns what went wrong, as sentences."""
@@ -112,7 +118,7 @@ class Load:
             return Submission(name, long), [
                 *words, "--gpus", rng.choice(("0.25", "0.5", "1", "3")),
                 "--sim-duration", rng.choice(("10ms", "1s", "4s"))]
-        node = rng.choice([host.name for host in self.world.hosts.all])
+        node = rng.choice([host.name for host in self.world.nodes()])
         if rng.random() < 0.25:
             words += ["--tasks", "2", "--nodes", "2"]
         else:
@@ -126,6 +132,7 @@ class Load:
             *words, "--", "sh", "-c", TASK.format(seconds=seconds)]
 
     def submit(self, one, words, number):
+        one.by = self.submitter(number).name
         with self.lock:
             self.submissions[one.name] = one
         done = self.call(number, "submit", *words)
@@ -137,8 +144,10 @@ class Load:
             one.refused = done.code in REFUSED
 
     def cancel_one(self, rng, number):
+        host = self.submitter(number)
         with self.lock:
-            known = [one for one in self.submissions.values() if one.session]
+            known = [one for one in self.submissions.values() if one.session
+                     and (host not in self.world.desks or one.by == host.name)]
         if not known:
             return
         one = rng.choice(known)
@@ -149,8 +158,8 @@ class Load:
     def call(self, number, *words):
         """None where no answer came in time."""
         try:
-            return self.caller(number).reeve(*words, code=None,
-                                             seconds=SUBMIT_S_MAX)
+            return self.submitter(number).reeve(*words, code=None,
+                                                seconds=SUBMIT_S_MAX)
         except subprocess.TimeoutExpired:
             return None
 

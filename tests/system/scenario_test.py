@@ -8,24 +8,37 @@ import os
 import unittest
 
 import scenarios
-from scenario_faults import DATA_BACK_S, KINDS, kinds_for, plan, steps
+from scenario_faults import (DATA_BACK_S, KINDS, kinds_for, kinds_for_desks,
+                             plan, steps)
 
 SEED = int(os.environ.get("REEVE_SEED", "1"))
 SECONDS = 60
 AGENTS = 4
 MANAGERS = ["m1", "m2", "m3"]
 NODES = ["n1", "n2"]
+DESKS = ["d1", "d2"]
 
 
 class PlanTest(unittest.TestCase):
     def plans(self, count=60):
-        return [plan(seed, SECONDS, MANAGERS, NODES) for seed in range(count)]
+        return [plan(seed, SECONDS, MANAGERS, NODES, desks=DESKS)
+                for seed in range(count)]
 
     def test_a_seed_gives_one_plan_and_another_another(self):
         self.assertEqual(plan(5, SECONDS, MANAGERS, NODES),
                          plan(5, SECONDS, MANAGERS, NODES))
         self.assertNotEqual(plan(5, SECONDS, MANAGERS, NODES),
                             plan(6, SECONDS, MANAGERS, NODES))
+
+    def test_desks_change_nothing_for_others_and_lose_links_alone(self):
+        drawn = set()
+        for seed, faults in enumerate(self.plans()):
+            self.assertEqual(
+                plan(seed, SECONDS, MANAGERS, NODES),
+                [one for one in faults if one.host not in DESKS])
+            drawn |= {one.kind for one in faults if one.host in DESKS}
+        self.assertEqual(set(kinds_for_desks(KINDS)) & set(
+            kinds_for(len(MANAGERS))), drawn)
 
     def test_every_fault_that_can_happen_here_does(self):
         drawn = {one.kind for faults in self.plans() for one in faults}

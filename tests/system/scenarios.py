@@ -36,6 +36,7 @@ for variable, default in DEFAULTS.items():
 # pylint: disable=wrong-import-position
 import cell as cells
 import hosts as rig
+import ledger
 import scenario_checks as checks
 import scenario_faults as faults
 from cell import wait_until
@@ -43,6 +44,9 @@ from scenario_load import Load
 
 MANAGERS = (1, 3, 5)
 AGENTS_MAX = 8
+# Of users, where there are several managers: the owner's credentials name the
+# bus server of the own host alone, a user's name those of all.
+DESKS = 2
 SIMULATED_NODES = 2
 WATCH_S = 1.0
 DISK_MIB_MIN = 256
@@ -104,7 +108,7 @@ class World:
         self.options, self.say = options, say
         self.seed = options.seed
         self.hosts = rig.Hosts()
-        self.managers, self.agents = [], []
+        self.managers, self.agents, self.desks = [], [], []
         self.by_name = {}
         self.findings = []
         self.stopped = {}  # processes that stand still, by fault
@@ -120,10 +124,15 @@ class World:
     def count_packets(self, counts):
         self.packets.update(counts)
 
-    def add(self, name, settings=""):
-        # Longer runs write more.
-        disk = DISK_MIB_MIN + int(self.options.seconds)
-        host = self.hosts.add(name, settings, disk_mib=disk)
+    def nodes(self):
+        """The hosts with a daemon."""
+        return [*self.managers, *self.agents]
+
+    def add(self, name, settings="", disk_mib=None):
+        if disk_mib is None:
+            # Longer runs write more.
+            disk_mib = DISK_MIB_MIN + int(self.options.seconds)
+        host = self.hosts.add(name, settings, disk_mib=disk_mib)
         host.daemon = None
         self.by_name[name] = host
         return host
@@ -158,6 +167,9 @@ class World:
         head.up("--sim-nodes", str(SIMULATED_NODES))
         for number in range(1, self.options.agents + 1):
             self.agents.append(self.join(f"n{number}", "agent"))
+        if count > 1:
+            self.desks = [self.add_desk(number)
+                          for number in range(1, DESKS + 1)]
         self.await_none("not up, with nothing gone wrong yet", self.not_up)
 
     def join(self, name, role, variables=None):
@@ -172,6 +184,22 @@ class World:
                       encoding="utf-8") as file:
                 file.write(LOG)
         self.start(host)
+        return host
+
+    def add_desk(self, number):
+        """A host of a user, who tries the managers in an order of its own."""
+        host = self.add(f"d{number}", disk_mib=0)
+        host.empty()
+        first = self.managers[number % len(self.managers)]
+        # As root, as who runs this: none else may look into its directories.
+        first.reeve("user", "set", host.name, "--uid", str(os.getuid()))
+        host.reeve("join", first.reeve(
+            "token", "create", "--role", "user", "--name",
+            host.name).out.strip())
+        urls = json.loads(cells.read(ledger.credentials(host)))["urls"]
+        wanted = {f"tls://{one.address}:4222" for one in self.managers}
+        if set(urls) != wanted or first.address not in urls[0]:
+            raise AssertionError(f"{host.name} was given {urls}")
         return host
 
     def leader(self):
@@ -195,8 +223,7 @@ class World:
             return done
         states = {node["name"]: node["state"] for node in done.json()["nodes"]}
         return {host.name: states.get(host.name, "unknown")
-                for host in [*self.managers, *self.agents]
-                if states.get(host.name) != "up"}
+                for host in self.nodes() if states.get(host.name) != "up"}
 
     def start(self, host, **environment):
         host.daemon = host.start_daemon(**environment)
@@ -225,8 +252,9 @@ class World:
     def trouble(self):
         names = [host.name for host in self.managers]
         agents = [host.name for host in self.agents]
+        desks = [host.name for host in self.desks]
         plan = faults.plan(self.seed, self.options.seconds, names, agents,
-                           self.options.only)
+                           self.options.only, desks)
         begun = time.monotonic()
         for when, begins, fault in faults.steps(plan):
             time.sleep(max(0, begun + when - time.monotonic()))
@@ -240,7 +268,7 @@ class World:
     def settle(self):
         """All is healed. Waits until it is quiet."""
         begun = time.monotonic()
-        for host in self.hosts.all:
+        for host in self.nodes():
             self.note_end(host)
             self.revive(host)
         self.say("all is healed")
