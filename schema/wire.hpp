@@ -17,11 +17,16 @@ namespace reeve::schema {
 
 using Bytes = std::span<const std::byte>;
 
-// The bus carries no message above this (nats-server: max_payload).
+// The bus carries no message above this (nats-server: max_payload, by its own
+// default, too): several managers put each commit into a stream of theirs as
+// one message, and what one decision may write is measured by it.
 inline constexpr std::size_t message_bytes_max = 1 << 20;
 // Room for a submission with more text than it may have, so that the rule of
 // that bound is what answers.
 inline constexpr std::size_t command_bytes_max = 512 << 10;
+// Who joins or leaves, a quarantine, a verdict: what tokens send, and agents
+// but for their nodes and facts.
+inline constexpr std::size_t short_command_bytes_max = 16 << 10;
 inline constexpr std::size_t event_bytes_max = 512 << 10;
 inline constexpr std::size_t query_bytes_max = 64 << 10;
 inline constexpr std::size_t snapshot_bytes_max = std::size_t{2} << 30;
@@ -55,6 +60,9 @@ REEVE_WIRE(LogRead, "RVL1", query_bytes_max)
 REEVE_WIRE(LogChunk, "RVK1", message_bytes_max)
 REEVE_WIRE(StateSnapshot, "RVS1", snapshot_bytes_max)
 #undef REEVE_WIRE
+
+// Of a command of one kind.
+std::size_t command_bytes_max_of(CommandBody kind);
 
 // Depth and table bounds hold the verifier's own cost within the message's.
 inline constexpr unsigned verify_depth_max = 32;

@@ -106,6 +106,18 @@ BOOST_AUTO_TEST_CASE(what_is_one_byte_past_its_bound_is_not_even_looked_at) {
              nullptr);
 }
 
+BOOST_AUTO_TEST_CASE(
+    what_tokens_and_agents_say_in_short_has_a_bound_of_its_own) {
+  for (const CommandBody kind :
+       {CommandBody::Join, CommandBody::Leave, CommandBody::QuarantineDevice,
+        CommandBody::ReportTest})
+    BOOST_TEST(command_bytes_max_of(kind) == short_command_bytes_max);
+  for (const CommandBody kind :
+       {CommandBody::SubmitSession, CommandBody::RegisterNodes,
+        CommandBody::ReportFacts})
+    BOOST_TEST(command_bytes_max_of(kind) == command_bytes_max);
+}
+
 BOOST_AUTO_TEST_CASE(a_query_of_just_its_bound_is_taken) {
   for (std::size_t filling = query_bytes_max - 256;; ++filling) {
     flatbuffers::FlatBufferBuilder builder;
