@@ -8,6 +8,7 @@
 #include "actors/system/messages.hpp"
 #include "actors/system/traced.hpp"
 #include "bus/retry.hpp"
+#include "bus/subject.hpp"
 #include "bus/verified.hpp"
 
 namespace reeve::tools {
@@ -37,17 +38,28 @@ std::optional<std::string> asker(const Ingress& ingress,
   return std::nullopt;
 }
 
-void refuse_busy(const Ingress& ingress, const schema::Command& command,
-                 const bus::Message& message, std::uint64_t depth,
-                 std::uint64_t bound) {
-  cluster::Rejection busy{
-      cluster::RejectCode::try_again, bus::unread_rule,
-      fmt::format("{} messages wait for the manager and the bound is {}: try "
-                  "again",
-                  depth, bound),
-      bound, depth};
+void refuse(const Ingress& ingress, const schema::Command& command,
+            const bus::Message& message, const cluster::Rejection& why) {
+  if (ingress.leads && !ingress.leads()) return;
   (void)ingress.answers.publish(message.reply,
-                                manager::encode_rejection(*command.id(), busy));
+                                manager::encode_rejection(*command.id(), why));
+}
+
+cluster::Rejection busy(std::uint64_t depth, std::uint64_t bound) {
+  return {cluster::RejectCode::try_again, bus::unread_rule,
+          fmt::format("{} messages wait for the manager and the bound is {}: "
+                      "try again",
+                      depth, bound),
+          bound, depth};
+}
+
+cluster::Rejection too_long(const schema::Command& command, std::size_t bytes,
+                            std::size_t bound) {
+  return {cluster::RejectCode::over_limit, "short_command_bytes_max",
+          fmt::format("{} has at most {} bytes, and this one has {}: shorten "
+                      "its texts",
+                      bus::command_kind(command), bound, bytes),
+          bound, bytes};
 }
 
 void on_command(const Ingress& ingress, const schema::Command& command,
@@ -58,14 +70,16 @@ void on_command(const Ingress& ingress, const schema::Command& command,
                            "its answer would go to a foreign inbox");
     return;
   }
+  const std::size_t bytes = message.data.size();
+  const std::size_t bytes_max = command_bytes_max_of(command.body_type());
+  if (bytes > bytes_max)
+    return refuse(ingress, command, message,
+                  too_long(command, bytes, bytes_max));
   const std::uint64_t depth = waiting(ingress.manager);
   const std::uint64_t bound =
       unread_max(command.body_type(), ingress.mailbox_messages_max);
-  if (depth > bound) {
-    if (!ingress.leads || ingress.leads())
-      refuse_busy(ingress, command, message, depth, bound);
-    return;
-  }
+  if (depth > bound)
+    return refuse(ingress, command, message, busy(depth, bound));
   caf::anon_send(
       ingress.manager,
       FromBus{FromBus::Kind::command, std::move(*principal), message.hold()});
@@ -127,6 +141,16 @@ void on_stat(const Ingress& ingress, const bus::Message& message) {
 }
 
 }  // namespace
+
+std::size_t command_bytes_max_of(schema::CommandBody kind) {
+  switch (kind) {
+    case schema::CommandBody::Join:
+    case schema::CommandBody::Leave:
+    case schema::CommandBody::QuarantineDevice:
+    case schema::CommandBody::ReportTest: return short_command_bytes_max;
+    default: return schema::command_bytes_max;
+  }
+}
 
 std::uint64_t unread_max(schema::CommandBody kind,
                          std::uint64_t mailbox_messages_max) {

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <caf/actor.hpp>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 
@@ -33,6 +34,13 @@ struct Ingress {
   // sure, who is not taken is told nothing: another may have taken it before.
   std::function<bool()> leads = nullptr;
 };
+
+// Who joins or leaves, a quarantine, a verdict: what tokens send, and agents
+// but for their nodes and facts.
+inline constexpr std::size_t short_command_bytes_max = 16 << 10;
+
+// Of a command of one kind. A longer one is refused.
+std::size_t command_bytes_max_of(schema::CommandBody kind);
 
 // Facts and cancels free what others wait for: they are taken until this many
 // times as much waits.

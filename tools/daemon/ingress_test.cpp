@@ -53,6 +53,17 @@ bus::Buffer command_of(std::uint64_t id, CommandBody kind) {
       builder, schema::CreateCommand(builder, &id128, kind, body)));
 }
 
+bus::Buffer join_of(std::uint64_t id, std::size_t name_bytes) {
+  flatbuffers::FlatBufferBuilder builder;
+  const schema::Id128 id128(1, id);
+  const std::string name(name_bytes, 'n');
+  const auto body =
+      schema::CreateJoinDirect(builder, name.c_str(), "U", nullptr);
+  return bus::Buffer::copy(schema::finish(
+      builder,
+      schema::CreateCommand(builder, &id128, CommandBody::Join, body.Union())));
+}
+
 bus::Buffer stats_of(const char* agent, const char* node) {
   flatbuffers::FlatBufferBuilder builder;
   const std::vector<flatbuffers::Offset<schema::DeviceStats>> none;
@@ -185,6 +196,39 @@ BOOST_AUTO_TEST_CASE(cancels_get_through_where_submissions_do_not) {
   BOOST_TEST(behind.refused_of(100, CommandBody::CancelSession,
                                "cancel_session",
                                bound) == 100 - (bound - mailbox_messages_max));
+}
+
+BOOST_AUTO_TEST_CASE(what_is_said_in_short_has_a_bound_of_its_own) {
+  for (const CommandBody kind :
+       {CommandBody::Join, CommandBody::Leave, CommandBody::QuarantineDevice,
+        CommandBody::ReportTest})
+    BOOST_TEST(command_bytes_max_of(kind) == short_command_bytes_max);
+  for (const CommandBody kind :
+       {CommandBody::SubmitSession, CommandBody::RegisterNodes,
+        CommandBody::ReportFacts})
+    BOOST_TEST(command_bytes_max_of(kind) == schema::command_bytes_max);
+}
+
+BOOST_AUTO_TEST_CASE(a_join_over_its_bound_does_not_reach_the_manager) {
+  BehindManager behind;
+  const std::string subject = behind.cell.subjects.command("local", "join");
+  const std::size_t around = join_of(1, 1'024).size() - 1'024;
+  const auto at = join_of(1, short_command_bytes_max - around);
+  const auto past = join_of(2, short_command_bytes_max - around + 8);
+  BOOST_REQUIRE(at.size() == short_command_bytes_max);
+  BOOST_REQUIRE(past.size() > short_command_bytes_max);
+  const auto before = behind.enqueued();
+  BOOST_REQUIRE(behind.user->publish_request(subject, "_INBOX.local.none", at)
+                    .has_value());
+  const auto answer = behind.user->request(subject, past, patience);
+  BOOST_REQUIRE_MESSAGE(answer, (answer ? std::string() : answer.error().text));
+  const auto* reply = schema::verified<schema::Reply>(*answer);
+  BOOST_REQUIRE(reply != nullptr);
+  BOOST_REQUIRE(reply->rejection() != nullptr);
+  BOOST_TEST((reply->rejection()->code() == schema::RejectCode::over_limit));
+  BOOST_TEST(schema::text(reply->rejection()->rule()) ==
+             "short_command_bytes_max");
+  BOOST_TEST(behind.enqueued() == before + 1);
 }
 
 BOOST_AUTO_TEST_CASE(figures_and_heartbeats_are_told_apart_on_one_subject) {
