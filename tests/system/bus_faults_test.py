@@ -40,7 +40,7 @@ class HostileMessagesTest(CellTest):
                 return before
 
     def expect_quarantined(self, count):
-        wait_until(f"{count} more are in quarantine, "
+        wait_until(lambda: f"{count} more are in quarantine, "
                    f"{self.quarantined() - self.before} are",
                    lambda: self.quarantined() >= self.before + count)
         self.assertEqual(self.before + count, self.quarantined())

@@ -18,16 +18,20 @@ PATIENCE_S = 120 * SLOWNESS
 SANITIZERS = ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS")
 
 
-def wait_until(what, condition, seconds=PATIENCE_S, pause=0.05):
-    """The first true value of condition(); fails, saying what never came."""
-    end = time.monotonic() + seconds
+def wait_until(what, condition, seconds=PATIENCE_S, pause=None):
+    """The first true value of condition(); fails, saying what (or what())
+    never came. Most looks start a program: without a `pause`, the longer it
+    takes, the fewer."""
+    begun = time.monotonic()
     while True:
         value = condition()
         if value:
             return value
-        if time.monotonic() > end:
-            raise AssertionError(f"not within {seconds} s: {what}")
-        time.sleep(pause)
+        waited = time.monotonic() - begun
+        if waited > seconds:
+            raise AssertionError(f"not within {seconds} s: "
+                                 f"{what() if callable(what) else what}")
+        time.sleep(pause or min(max(0.05, waited / 10), 0.5))
 
 
 def read(path, default=""):
@@ -199,7 +203,7 @@ class Cell:
         def reached():
             shown = self.show(session)
             return shown if shown["state"] in states else None
-        return wait_until(f"{session} is {' or '.join(states)}; "
+        return wait_until(lambda: f"{session} is {' or '.join(states)}; "
                           f"{self.show(session)}", reached)
 
     def start_daemon(self, **environment):

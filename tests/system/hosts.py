@@ -20,9 +20,9 @@ FAULTS = os.path.join(os.environ["REEVE_TESTS"], "packet_faults")
 MARK = 0x52
 
 
-def ip(*words, check=True):
+def ip(*words, check=True, lines=None):
     return subprocess.run(["ip", *words], check=check, capture_output=True,
-                          text=True)
+                          text=True, input=lines)
 
 
 def why_not():
@@ -85,10 +85,10 @@ class Host(Cell):
 
     def cut(self):
         """Nothing comes in or goes out."""
-        self.hosts.in_hub("ip", "link", "set", self.veth, "down")
+        self.hosts.in_hub("link", "set", self.veth, "down")
 
     def heal(self):
-        self.hosts.in_hub("ip", "link", "set", self.veth, "up")
+        self.hosts.in_hub("link", "set", self.veth, "up")
 
     def deafen(self, to=""):
         """What others send does not come in: one way is cut. `to`: of one
@@ -173,21 +173,19 @@ class Hosts:
         self.hub = f"{self.prefix}hub"
         self.all = []
         ip("netns", "add", self.hub)
-        self.in_hub("ip", "link", "add", "br0", "type", "bridge")
-        self.in_hub("ip", "link", "set", "br0", "up")
+        self.in_hub("link", "add", "br0", "type", "bridge")
+        self.in_hub("link", "set", "br0", "up")
 
     def in_hub(self, *words):
-        ip("netns", "exec", self.hub, *words)
+        ip("-n", self.hub, *words)
 
     def attach(self, host):
         ip("netns", "add", host.space)
         ip("link", "add", "eth0", "netns", host.space, "type", "veth", "peer",
            "name", host.veth, "netns", self.hub)
-        self.in_hub("ip", "link", "set", host.veth, "master", "br0", "up")
-        inside = ["netns", "exec", host.space, "ip"]
-        ip(*inside, "link", "set", "lo", "up")
-        ip(*inside, "addr", "add", f"{host.address}/24", "dev", "eth0")
-        ip(*inside, "link", "set", "eth0", "up")
+        self.in_hub("link", "set", host.veth, "master", "br0", "up")
+        ip("-n", host.space, "-batch", "-", lines="link set lo up\n"
+           f"addr add {host.address}/24 dev eth0\nlink set eth0 up\n")
 
     def add(self, name, settings="", disk_mib=0):
         """`disk_mib`: of a small disk of its own for its data."""

@@ -89,7 +89,9 @@ class JoinTest(HeadCase):
                 for _ in range(60)]
 
         def states():
-            return {self.head.show(one)["state"] for one in some}
+            shown = {one["session_id"]: one["state"] for one in self.head.reeve(
+                "ps", "--all", "--json").json()["sessions"]}
+            return {shown[one] for one in some}
         wait_until("one waits", lambda: "placed" in states() and
                    not {"starting", "running"} & states())
         time.sleep(6)  # the launches come again

@@ -81,7 +81,7 @@ class Checks:
                 "log", "cat", "--json", "--log", host.data,
                 seconds=PATIENCE_S).out.encode()).hexdigest()
                 for host in self.world.managers}
-        wait_until(f"the managers' logs are equal, they are {logs()}",
+        wait_until(lambda: f"the managers' logs are equal, they are {logs()}",
                    lambda: len(set(logs().values())) == 1, pause=1)
 
     def answers_hold(self):
