@@ -6,6 +6,8 @@
 #include <boost/json.hpp>
 #include <optional>
 
+#include "bus/jetstream.hpp"
+
 namespace reeve::bus {
 namespace {
 
@@ -41,6 +43,16 @@ void add_id(const json::object* server, std::vector<std::string>& out) {
   if (id != nullptr && !id->empty()) out.emplace_back(id->data(), id->size());
 }
 
+Expected<json::object> ask_leader(Connection& system,
+                                  std::chrono::milliseconds timeout) {
+  const auto answer =
+      ask(system, "$SYS.REQ.SERVER.PING.JSZ", {{"leader_only", true}}, timeout);
+  if (!answer) return tl::unexpected(answer.error());
+  const json::object* cluster =
+      object_in(object_in(&*answer, "data"), "meta_cluster");
+  return cluster ? *cluster : json::object();
+}
+
 }  // namespace
 
 // As the server does it.
@@ -59,15 +71,11 @@ std::string server_id(std::string_view name) {
 
 Expected<std::vector<std::string>> stream_servers(
     Connection& system, std::chrono::milliseconds timeout) {
-  const auto answer =
-      ask(system, "$SYS.REQ.SERVER.PING.JSZ", {{"leader_only", true}}, timeout);
-  if (!answer) return tl::unexpected(answer.error());
-  const json::object* cluster =
-      object_in(object_in(&*answer, "data"), "meta_cluster");
+  const auto cluster = ask_leader(system, timeout);
+  if (!cluster) return tl::unexpected(cluster.error());
   std::vector<std::string> ids;
-  add_id(cluster, ids);
-  const json::value* others =
-      cluster ? cluster->if_contains("replicas") : nullptr;
+  add_id(&*cluster, ids);
+  const json::value* others = cluster->if_contains("replicas");
   if (others != nullptr && others->is_array())
     for (const json::value& one : others->get_array())
       add_id(one.if_object(), ids);
@@ -75,6 +83,16 @@ Expected<std::vector<std::string>> stream_servers(
     return fail(Errc::damaged,
                 "the bus servers do not tell which of them keep streams");
   return ids;
+}
+
+Status lead_servers_elsewhere(Connection& system, std::string_view name,
+                              std::chrono::milliseconds timeout) {
+  const auto cluster = ask_leader(system, timeout);
+  if (!cluster) return tl::unexpected(cluster.error());
+  if (!may_lead_elsewhere(*cluster, name)) return {};
+  const auto done = ask(system, "$JS.API.META.LEADER.STEPDOWN", {}, timeout);
+  if (!done) return tl::unexpected(done.error());
+  return {};
 }
 
 Status forget_stream_server(Connection& system, std::string_view id,

@@ -21,6 +21,10 @@ std::string server_id(std::string_view name);
 Expected<std::vector<std::string>> stream_servers(
     Connection& system, std::chrono::milliseconds timeout);
 
+// Has them led by another than the one of this name, where that costs nothing.
+Status lead_servers_elsewhere(Connection& system, std::string_view name,
+                              std::chrono::milliseconds timeout);
+
 // That one is none of them any more; what it kept of streams is kept by another
 // that is there or, where there is none, by the next that comes.
 Status forget_stream_server(Connection& system, std::string_view id,

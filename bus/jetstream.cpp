@@ -86,6 +86,21 @@ std::uint64_t number_of(const json::object& object, const char* key) {
   return error ? 0 : number;
 }
 
+bool may_lead_elsewhere(const json::object& cluster, std::string_view server) {
+  if (text_of(cluster, "leader") != server) return false;
+  const json::value* replicas = cluster.if_contains("replicas");
+  if (replicas == nullptr || !replicas->is_array()) return false;
+  const auto truth = [](const json::object& of, const char* key) {
+    const json::value* found = of.if_contains(key);
+    return found != nullptr && found->is_bool() && found->get_bool();
+  };
+  return std::ranges::count_if(
+             replicas->get_array(), [&](const json::value& one) {
+               return one.is_object() && truth(one.get_object(), "current") &&
+                      !truth(one.get_object(), "offline");
+             }) >= 2;
+}
+
 std::string StoredMessage::header(std::string_view name) const {
   const std::string start = fmt::format("\r\n{}:", name);
   const std::size_t at = headers.find(start);
@@ -176,6 +191,20 @@ Answer<JetStream::Bounds> JetStream::bounds(const std::string& stream,
         {Errc::damaged, fmt::format("stream {} has no state", stream)}));
   return Bounds{number_of(state->get_object(), "first_seq"),
                 number_of(state->get_object(), "last_seq")};
+}
+
+Status JetStream::lead_elsewhere(const std::string& stream,
+                                 std::string_view server,
+                                 Milliseconds timeout) {
+  const auto info = request("STREAM.INFO." + stream, {}, timeout);
+  if (!info) return tl::unexpected(info.error().error);
+  const json::value* cluster = info->if_contains("cluster");
+  if (cluster == nullptr || !cluster->is_object() ||
+      !may_lead_elsewhere(cluster->get_object(), server))
+    return {};
+  const auto done = request("STREAM.LEADER.STEPDOWN." + stream, {}, timeout);
+  if (!done) return tl::unexpected(done.error().error);
+  return {};
 }
 
 Status JetStream::ensure_stream(const json::object& wanted, bool grow,

@@ -37,6 +37,12 @@ using Answer = tl::expected<T, Refusal>;
 // A whole number of an answer; 0 if it has none there.
 std::uint64_t number_of(const boost::json::object& object, const char* key);
 
+// `cluster`: who keeps a stream, or the list of them, as its server tells.
+// Whether `server` leads it and two others have all that it has, so that one of
+// them can lead in its place, and fail then, too.
+bool may_lead_elsewhere(const boost::json::object& cluster,
+                        std::string_view server);
+
 // One header of a message.
 struct Header {
   std::string name;
@@ -115,6 +121,10 @@ class JetStream {
   // empty, as `wanted` has it. What is to be told of the refusal.
   Error remake_if_lost(const Refusal& refusal,
                        const boost::json::object& wanted, Milliseconds timeout);
+
+  // Has another server lead the stream where `server` does, and need not.
+  Status lead_elsewhere(const std::string& stream, std::string_view server,
+                        Milliseconds timeout);
 
   // Publishes; answers come to the inbox's subject of `token`. Success means
   // buffered.

@@ -94,6 +94,10 @@ Expected<LeaseState> Lease::read() {
   return LeaseState{(*last)->sequence, parse_lease_holder((*last)->data)};
 }
 
+Status Lease::lead_elsewhere(std::string_view server) {
+  return jetstream_->lead_elsewhere(stream_, server, options_.request_timeout);
+}
+
 // Servers that lost what was last written still count on from it.
 Expected<LeaseState> Lease::nobody() {
   const auto bounds = jetstream_->bounds(stream_, options_.request_timeout);

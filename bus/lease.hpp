@@ -75,6 +75,8 @@ class Lease {
   // As the bucket's leader has it. A bucket that its servers lost is made anew
   // after some tries (JetStream::remake_if_lost): the lease was never written.
   Expected<LeaseState> read();
+  // As Stream has it.
+  Status lead_elsewhere(std::string_view server);
   // Writes `holder` if the lease still has `revision`: to take it, to renew it
   // and to hand it over. Held, too, when the same words are there already: an
   // acknowledgement was lost.

@@ -148,4 +148,9 @@ Expected<std::uint64_t> Stream::find(std::uint64_t log_sequence) {
   return answer;
 }
 
+Status Stream::lead_elsewhere(std::string_view server) {
+  return impl_->jetstream->lead_elsewhere(impl_->name, server,
+                                          impl_->options.request_timeout);
+}
+
 }  // namespace reeve::bus

@@ -119,6 +119,10 @@ class Stream {
   // it; one behind the last message if there is none.
   Expected<std::uint64_t> find(std::uint64_t log_sequence);
 
+  // Has it led by another bus server than this one, where that costs nothing:
+  // where a manager's host fails, none has to be chosen first.
+  Status lead_elsewhere(std::string_view server);
+
   // The leader. The next record is to stand right behind `stream_sequence`,
   // and each one behind the one before. Forgets a record under way. `log`: the
   // id that goes with each record.

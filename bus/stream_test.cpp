@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include <atomic>
+#include <boost/json.hpp>
 #include <boost/test/data/monomorphic.hpp>
 #include <boost/test/data/test_case.hpp>
 #include <boost/test/unit_test.hpp>
@@ -246,6 +247,60 @@ BOOST_AUTO_TEST_CASE(
   leader.store_all(1, 3, 3);
   BOOST_TEST(ids_of(leader.read_to_end()) == ids(1, 1, 3),
              boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(another_server_leads_where_two_others_have_all) {
+  JetStreamServers servers(3);
+  Member leader(servers);
+  leader.lead();
+  leader.store_all(1, 1, 5);
+  const auto name_of = [](int server) { return fmt::format("n{}", server); };
+  int before = -1;
+  BOOST_REQUIRE(eventually([&] {
+    before = servers.leader_of(stream_name);
+    return before >= 0 && servers.whole(stream_name);
+  }));
+  // Who leads otherwise goes on.
+  BOOST_REQUIRE(
+      leader.stream->lead_elsewhere(name_of((before + 1) % 3)).has_value());
+  BOOST_TEST(servers.leader_of(stream_name) == before);
+  BOOST_REQUIRE(leader.stream->lead_elsewhere(name_of(before)).has_value());
+  int after = -1;
+  BOOST_REQUIRE(eventually([&] {
+    after = servers.leader_of(stream_name);
+    return after >= 0 && after != before;
+  }));
+  leader.store_all(1, 6, 8);
+  // With one of them away, both that are left are needed anyway.
+  servers.kill(before);
+  BOOST_REQUIRE(eventually([&] { return !servers.whole(stream_name); }));
+  BOOST_REQUIRE(eventually([&] {
+    return leader.stream->lead_elsewhere(name_of(after)).has_value();
+  }));
+  BOOST_TEST(servers.leader_of(stream_name) == after);
+  leader.store_all(1, 9, 9);
+}
+
+BOOST_AUTO_TEST_CASE(what_is_no_cluster_is_led_by_nobody_who_may_change) {
+  const auto may = [](const char* text) {
+    return may_lead_elsewhere(boost::json::parse(text).as_object(), "n1");
+  };
+  const std::string two = R"({"current":true},{"current":true,"lag":3})";
+  const auto led_by = [&](const char* leader, const std::string& others) {
+    return may(
+        fmt::format(R"({{"leader":"{}","replicas":[{}]}})", leader, others)
+            .c_str());
+  };
+  BOOST_TEST(led_by("n1", two));
+  BOOST_TEST(!led_by("n2", two));
+  BOOST_TEST(!led_by("n1", R"({"current":true},{"current":false})"));
+  BOOST_TEST(
+      !led_by("n1", R"({"current":true},{"current":true,"offline":true})"));
+  BOOST_TEST(led_by("n1", two + R"(,{"current":false,"offline":true})"));
+  for (const char* none :
+       {"{}", R"({"leader":"n1"})", R"({"leader":"n1","replicas":{}})",
+        R"({"leader":1,"replicas":[{"current":1},7]})"})
+    BOOST_TEST(!may(none), none);
 }
 
 BOOST_AUTO_TEST_CASE(what_may_not_be_sent_waits_until_it_may) {

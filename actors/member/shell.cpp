@@ -176,12 +176,15 @@ void MemberRunner::Impl::tend_servers(Time now) {
   if (now < upkeep_due || upkeep_busy.exchange(true)) return;
   upkeep_due = Time{now.value + upkeep_ns};
   std::vector<string> servers;
-  for (const auto& one : managers)
+  string own;
+  for (const auto& one : managers) {
     servers.push_back(cluster::bus_server_of(one.name, one.token));
+    if (one.name == options.name) own = servers.back();
+  }
   const int wanted =
       member::replicas_of(std::min(core.keeping_up(now), managers.size()));
-  upkeep_jobs.add([this, wanted, servers = std::move(servers)] {
-    keep_servers(wanted, servers);
+  upkeep_jobs.add([this, wanted, servers = std::move(servers), own] {
+    keep_servers(wanted, servers, own);
     upkeep_busy = false;
   });
 }

@@ -50,6 +50,8 @@ struct MemberRunner::Impl {
   ~Impl() {
     lease.reset();
     stream.reset();
+    kept_lease.reset();
+    kept_stream.reset();
     options.connection.reset();
   }
 
@@ -96,9 +98,11 @@ struct MemberRunner::Impl {
   bool open_lease();
 
   // ---- the thread of the upkeep
-  void keep_servers(int wanted, const std::vector<std::string>& servers);
+  void keep_servers(int wanted, const std::vector<std::string>& servers,
+                    const std::string& own);
   Status copy_to(int wanted);
   Status forget_others(const std::vector<std::string>& servers);
+  Status lead_elsewhere(const std::string& own);
 
   // ---- the stream's thread
   bool open_stream();
@@ -130,8 +134,11 @@ struct MemberRunner::Impl {
   std::atomic<bool> upkeep_busy{false};
   Jobs upkeep_jobs;
   std::unique_ptr<bus::Connection> system;  // of the upkeep's thread
-  int copies = 0;                           // that the servers were told last
-  std::set<std::string> strangers;          // that were there last
+  // Of the upkeep's thread; there once they have as many copies as they can.
+  std::unique_ptr<bus::Stream> kept_stream;
+  std::unique_ptr<bus::Lease> kept_lease;
+  int copies = 0;                   // that the servers were told last
+  std::set<std::string> strangers;  // that were there last
   std::string upkeep_complaint;
 
   std::mutex core_mutex;      // guards *options.core until it leads

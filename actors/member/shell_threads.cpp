@@ -37,9 +37,11 @@ void MemberRunner::Impl::run_upkeep() {
 }
 
 void MemberRunner::Impl::keep_servers(int wanted,
-                                      const std::vector<string>& servers) {
+                                      const std::vector<string>& servers,
+                                      const string& own) {
   Status done = copy_to(wanted);
   if (done) done = forget_others(servers);
+  if (done) done = lead_elsewhere(own);
   if (done) {
     upkeep_complaint.clear();
   } else if (std::exchange(upkeep_complaint, done.error().text) !=
@@ -56,16 +58,17 @@ Status MemberRunner::Impl::copy_to(int wanted) {
   of_stream.replicas = wanted;
   of_stream.request_timeout = upkeep_timeout;
   of_stream.open_timeout = {};
-  const auto grown =
-      bus::Stream::open(*options.connection, options.cell, of_stream);
+  auto grown = bus::Stream::open(*options.connection, options.cell, of_stream);
   if (!grown) return tl::unexpected(grown.error());
   bus::LeaseOptions of_lease;
   of_lease.replicas = wanted;
   of_lease.request_timeout = upkeep_timeout;
   of_lease.open_timeout = {};
-  const auto lease_grown =
+  auto lease_grown =
       bus::Lease::open(*options.connection, options.cell, of_lease);
   if (!lease_grown) return tl::unexpected(lease_grown.error());
+  kept_stream = std::move(*grown);
+  kept_lease = std::move(*lease_grown);
   copies = wanted;
   spdlog::info("each commit is kept by {} bus servers or more", wanted);
   return {};
@@ -96,6 +99,16 @@ Status MemberRunner::Impl::forget_others(const std::vector<string>& servers) {
     spdlog::warn("bus server {}, of no manager any more, is taken out", id);
   }
   return {};
+}
+
+// A host that fails takes its manager and its bus server along. Where that one
+// leads, the others choose another first, in 4 to 9 s: so another does, and who
+// takes over finds it there.
+Status MemberRunner::Impl::lead_elsewhere(const string& own) {
+  if (!kept_stream || !kept_lease) return {};
+  if (auto done = kept_stream->lead_elsewhere(own); !done) return done;
+  if (auto done = kept_lease->lead_elsewhere(own); !done) return done;
+  return bus::lead_servers_elsewhere(*system, own, upkeep_timeout);
 }
 
 // ---- the lease's thread
