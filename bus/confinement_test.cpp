@@ -50,12 +50,14 @@ bool is_full_root() {
   return ::geteuid() == 0 && (set_of(::getpid(), "CapEff") & wanted) == wanted;
 }
 
+boost::test_tools::assertion_result has_full_root(ut::test_unit_id) {
+  boost::test_tools::assertion_result result(is_full_root());
+  if (!result) result.message() << "needs root with its capabilities";
+  return result;
+}
+
 ut::decorator::precondition needs_root() {
-  return ut::decorator::precondition([](ut::test_unit_id) {
-    boost::test_tools::assertion_result result(is_full_root());
-    if (!result) result.message() << "needs root with its capabilities";
-    return result;
-  });
+  return ut::decorator::precondition(has_full_root);
 }
 
 void give_away(const fs::path& file) {
