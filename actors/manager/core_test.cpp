@@ -468,9 +468,11 @@ BOOST_AUTO_TEST_CASE(the_list_answers_the_boot_that_asked) {
 
 BOOST_AUTO_TEST_CASE(the_list_tells_where_the_managers_are) {
   const auto told = [](Harness& cell) {
-    cell.register_nodes("n0", {{.name = "n0"}});
+    cell.register_nodes("m1", {{.name = "m1"}});
     cell.commit();
+    BOOST_REQUIRE(!cell.sent.empty());
     const auto* list = cell.sent.back().order().body_as_ReconcileOrder();
+    BOOST_REQUIRE(list);
     std::string hosts;
     for (const auto* host : *list->managers()) hosts += host->str() + " ";
     return hosts;

@@ -39,7 +39,8 @@ class ManagersTest(ManagersCase):
         task = leader.await_state(long, "running")["tasks"][0]["pid"]
         rest = self.others(leader)
         wait_until("all are heard", lambda: sorted(
-            one.get("state", "") for one in self.states(leader).values()) ==
+            one["state"] for one in self.states(leader).values()
+            if "state" in one) ==
             ["following", "following", "leading"])
         # Two by one name would each keep a log as the other one.
         for host in self.all:
