@@ -40,8 +40,10 @@ void MemberRunner::Impl::keep_servers(int wanted,
                                       const std::vector<string>& servers,
                                       const string& own) {
   Status done = copy_to(wanted);
-  if (done) done = forget_others(servers);
   if (done) done = lead_elsewhere(own);
+  // Who leads the servers is chosen last after a failure.
+  if (done) done = forget_others(servers);
+  if (done) done = bus::lead_servers_elsewhere(*system, own, upkeep_timeout);
   if (done) {
     upkeep_complaint.clear();
   } else if (std::exchange(upkeep_complaint, done.error().text) !=
@@ -107,8 +109,7 @@ Status MemberRunner::Impl::forget_others(const std::vector<string>& servers) {
 Status MemberRunner::Impl::lead_elsewhere(const string& own) {
   if (!kept_stream || !kept_lease) return {};
   if (auto done = kept_stream->lead_elsewhere(own); !done) return done;
-  if (auto done = kept_lease->lead_elsewhere(own); !done) return done;
-  return bus::lead_servers_elsewhere(*system, own, upkeep_timeout);
+  return kept_lease->lead_elsewhere(own);
 }
 
 // ---- the lease's thread

@@ -22,6 +22,9 @@ from manager_cell import Managers, Submitting  # noqa: E402
 # What was acknowledged within this after a fault was on its way before.
 ON_ITS_WAY_S = 0.3
 BARE_MESSAGES = 1000
+# From all following to the next fault: a new leader sees to it every two
+# seconds that other bus servers lead than its own.
+AT_REST_S = 5
 
 
 def kill(leader, after):
@@ -72,6 +75,7 @@ def takeover_s(cell, fault):
         fault(leader, after)
     wait_until("it follows", lambda: cell.states(cell.leader(rest)).get(
         leader.name, {}).get("state") == "following")
+    time.sleep(AT_REST_S)
     return found[0]
 
 
