@@ -90,9 +90,13 @@ Status lead_servers_elsewhere(Connection& system, std::string_view name,
   const auto cluster = ask_leader(system, timeout);
   if (!cluster) return tl::unexpected(cluster.error());
   if (!may_lead_elsewhere(*cluster, name)) return {};
-  const auto done = ask(system, "$JS.API.META.LEADER.STEPDOWN", {}, timeout);
-  if (!done) return tl::unexpected(done.error());
-  return {};
+  const auto answer = ask(system, "$JS.API.META.LEADER.STEPDOWN", {}, timeout);
+  if (!answer) return tl::unexpected(answer.error());
+  const json::object* refused = object_in(&*answer, "error");
+  if (refused == nullptr) return {};
+  return fail(Errc::rejected,
+              fmt::format("bus server {} goes on to lead them: {}", name,
+                          json::serialize(*refused)));
 }
 
 Status forget_stream_server(Connection& system, std::string_view id,

@@ -49,14 +49,24 @@ bool take_urls(const json::object& object, std::vector<std::string>& to) {
   return true;
 }
 
-// What is no url beside those that are there is left out.
+// What is no url beside those that are there is left out. Of a server that is
+// not told any more its token may say what no other does, but it comes last.
 void add_servers(std::vector<std::string>& urls, const std::string& told) {
+  std::vector<std::string> servers;
   std::istringstream lines(told);
   for (std::string url; std::getline(lines, url);)
-    if (urls.size() < credentials_urls_max && valid_url(url) &&
-        is_tls(url) == is_tls(urls.front()) &&
-        std::find(urls.begin(), urls.end(), url) == urls.end())
-      urls.push_back(url);
+    if (valid_url(url) && is_tls(url) == is_tls(urls.front()))
+      servers.push_back(url);
+  if (servers.empty()) return;
+  const auto is_in = [](const std::vector<std::string>& list) {
+    return [&list](const std::string& url) {
+      return std::find(list.begin(), list.end(), url) != list.end();
+    };
+  };
+  auto end = std::stable_partition(urls.begin(), urls.end(), is_in(servers));
+  for (const std::string& url : servers)
+    if (urls.size() < credentials_urls_max && !is_in(urls)(url))
+      end = std::next(urls.insert(end, url));
 }
 
 }  // namespace

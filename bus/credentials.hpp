@@ -48,9 +48,9 @@ Expected<Credentials> parse_credentials(std::string_view text);
 Status save_credentials(const std::filesystem::path& file,
                         const Credentials& credentials);
 
-// The urls are those of the file, then those that remember_servers added.
-// Errc::not_found without the file, Errc::damaged when it does not parse,
-// Errc::rejected when others may read it.
+// The urls are those of the file and those that remember_servers added; where
+// it was told of some, the others come last. Errc::not_found without the file,
+// Errc::damaged when it does not parse, Errc::rejected when others may read it.
 Expected<Credentials> load_credentials(const std::filesystem::path& file);
 
 // Keeps beside the credentials that the cell's servers are on these hosts, in

@@ -60,6 +60,8 @@ void Core::flush_reconciles() {
   std::vector<std::string> managers;
   for (const auto& one : cluster::managers_of(state_.identities()))
     managers.push_back(one.address);
+  // Of one the agent knows what it needs, maybe by another address.
+  if (managers.size() == 1) managers.clear();
   for (const std::string& agent : std::exchange(reconciles_, {})) {
     std::vector<schema::TaskRef> started;
     std::vector<schema::TaskRef> unstarted;

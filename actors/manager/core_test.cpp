@@ -479,6 +479,9 @@ BOOST_AUTO_TEST_CASE(the_list_tells_where_the_managers_are) {
   };
   BOOST_CHECK_EQUAL(told(*this), "");  // one keeps the log alone
   Options options;
+  options.managers = {{"m1", "10.0.0.1"}};
+  Harness one(options);
+  BOOST_CHECK_EQUAL(told(one), "");
   options.managers = {{"m1", "10.0.0.1"}, {"m2", "m2.lab"}};
   Harness several(options);
   BOOST_CHECK_EQUAL(told(several), "10.0.0.1 m2.lab ");

@@ -173,6 +173,8 @@ bool MemberRunner::Impl::is_expelled() {
 // What follows from the log is looked at again and again: a leader that ended
 // in the middle leaves the rest to the next.
 void MemberRunner::Impl::tend_servers(Time now) {
+  // First come the commands that waited for a leader.
+  if (upkeep_due == Time{}) upkeep_due = Time{now.value + upkeep_ns};
   if (now < upkeep_due || upkeep_busy.exchange(true)) return;
   upkeep_due = Time{now.value + upkeep_ns};
   std::vector<string> servers;

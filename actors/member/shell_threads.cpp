@@ -40,15 +40,18 @@ void MemberRunner::Impl::keep_servers(int wanted,
                                       const std::vector<string>& servers,
                                       const string& own) {
   Status done = copy_to(wanted);
-  if (done) done = lead_elsewhere(own);
-  // Who leads the servers is chosen last after a failure.
-  if (done) done = forget_others(servers);
-  if (done) done = bus::lead_servers_elsewhere(*system, own, upkeep_timeout);
+  if (done) {
+    const Status led = lead_elsewhere(own);
+    // Who leads the servers is chosen last after a failure.
+    done = forget_others(servers);
+    if (done) done = bus::lead_servers_elsewhere(*system, own, upkeep_timeout);
+    if (done) done = led;
+  }
   if (done) {
     upkeep_complaint.clear();
   } else if (std::exchange(upkeep_complaint, done.error().text) !=
              done.error().text) {
-    spdlog::warn("the bus servers are not those of the managers yet: {}",
+    spdlog::warn("the bus servers are not as they should be yet: {}",
                  done.error().text);
   }
 }

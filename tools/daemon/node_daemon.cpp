@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <atomic>
 #include <caf/actor_system.hpp>
 
 #include "bus/backoff.hpp"
@@ -55,6 +56,7 @@ class NodeDaemon : public Daemon {
   std::unique_ptr<store::Owner> owner_;
   bus::Credentials credentials_;
   std::vector<std::string> managers_;  // as they were told last
+  std::atomic<bool> ending_{false};    // and not to begin anew
   std::unique_ptr<bus::Quarantine> quarantine_;
   NewestStats stats_;
   // Connections end before what their handlers use.
@@ -171,7 +173,7 @@ void NodeDaemon::learn_managers(const std::vector<std::string>& hosts) {
     return;
   }
   managers_ = hosts;
-  if (*news)
+  if (*news && !ending_)
     options_.start_anew(fmt::format("the cell's managers are on {} now",
                                     fmt::join(hosts, ", ")));
 }
@@ -201,15 +203,18 @@ Status NodeDaemon::begin() {
 
 // The cell learns from their ends, or from the silence.
 void NodeDaemon::stop_tasks() {
+  ending_ = true;
   options_.on_stopped();
 }
 
 void NodeDaemon::kill_tasks() {
+  ending_ = true;
   if (agents_ && agents_->kill_keeper())
     spdlog::warn("the keeper was killed with all that it ran");
 }
 
 void NodeDaemon::finish(Leave leave) {
+  ending_ = true;
   metrics_.reset();
   links_.close_requests();
   if (system_) {
