@@ -54,9 +54,9 @@ BOOST_AUTO_TEST_CASE(servers_that_were_told_are_tried_too) {
   };
   // But for what is the same of all.
   const auto hosts = [&] {
+    const auto loaded = load_credentials(file).value();
     std::string text;
-    for (const auto& url : load_credentials(file).value().urls)
-      text += address_of(url).host + " ";
+    for (const auto& url : loaded.urls) text += address_of(url).host + " ";
     return text;
   };
   BOOST_TEST(!remember({"n1.lab", "10.0.0.1"}));
