@@ -171,8 +171,11 @@ struct Counters {
   std::uint64_t queries = 0;
 };
 
-// How often an agent with tasks is told that it is heard.
-inline constexpr std::uint64_t heard_order_ns = 3 * second_ns;
+// How often an agent with tasks is told that it is heard. It takes twice as
+// long while a clock that was set back is waited for, and must be well below
+// the shortest time that a task may be cut off for.
+inline constexpr std::uint64_t heard_order_ns = second_ns * 3 / 2;
+static_assert(3 * 2 * heard_order_ns < cluster::cut_off_ns_min);
 
 // What a heartbeat says of its agent.
 struct Beat {

@@ -385,7 +385,7 @@ BOOST_AUTO_TEST_CASE(an_agent_with_tasks_is_told_which_heartbeat_was_heard) {
       BOOST_REQUIRE(message && message->body_as_HeardOrder());
       told.push_back(message->heard());
     }
-  BOOST_CHECK((told == std::vector<std::uint64_t>{500, 503, 506, 509}));
+  BOOST_CHECK((told == std::vector<std::uint64_t>{500, 502, 504, 506, 508}));
 }
 
 // An agent would obey nobody else any more.
