@@ -21,7 +21,7 @@ std::string server_id(std::string_view name);
 Expected<std::vector<std::string>> stream_servers(
     Connection& system, std::chrono::milliseconds timeout);
 
-// Has them led by another than the one of this name, where that costs nothing.
+// Has them led by another than the one of this name, where two others could.
 Status lead_servers_elsewhere(Connection& system, std::string_view name,
                               std::chrono::milliseconds timeout);
 

@@ -119,8 +119,8 @@ class Stream {
   // it; one behind the last message if there is none.
   Expected<std::uint64_t> find(std::uint64_t log_sequence);
 
-  // Has it led by another bus server than this one, where that costs nothing:
-  // where a manager's host fails, none has to be chosen first.
+  // Has it led by another bus server than this one, where two others have all
+  // of it: where this one's host fails, none has to be chosen first.
   Status lead_elsewhere(std::string_view server);
 
   // The leader. The next record is to stand right behind `stream_sequence`,
