@@ -182,8 +182,8 @@ void DaemonProcess::publish(End to, Packet::Kind kind,
 
 void DaemonProcess::on_committed(std::uint64_t sequence, bool open,
                                  const std::string& why) {
-  room_ = open;
-  reads_wait_ = reads_wait_ && open;
+  room_ = open && why.empty();
+  reads_wait_ = reads_wait_ && room_;
   core_.set_admission(open);
   core_.set_no_room(why);
   core_.committed(Sequence{sequence});

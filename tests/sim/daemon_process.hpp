@@ -79,7 +79,7 @@ class DaemonProcess : public Process {
   bool deposed_ = false;
   std::uint64_t in_flight_ = 0;
   bool pump_waits_ = false;
-  bool room_ = true;        // on the disk, as the manager was told
+  bool room_ = true;        // for commits, as the manager was told
   bool reads_wait_ = true;  // for the commit: all since there was room
   Batch held_;
   std::string no_room_;

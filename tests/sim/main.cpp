@@ -190,11 +190,11 @@ int main(int count, char** words) {
   Totals totals;
   std::string why;
   for (const std::uint64_t seed : arguments->seeds)
-    if (why.empty()) why = run_seed(seed, arguments->trace, totals);
+    if (!settles(why)) why = run_seed(seed, arguments->trace, totals);
   if (arguments->minutes) {
     fmt::print("seeds from {} on\n", arguments->from);
     for (std::uint64_t seed = arguments->from;
-         why.empty() && seconds() < *arguments->minutes * 60; ++seed)
+         !settles(why) && seconds() < *arguments->minutes * 60; ++seed)
       why = run_seed(seed, arguments->trace, totals);
   }
   print_report(totals, seconds());

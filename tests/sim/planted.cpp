@@ -53,6 +53,11 @@ Saboteur* planted_saboteur() {
   return saboteur ? &*saboteur : nullptr;
 }
 
+bool settles(const std::string& why) {
+  return !why.empty() &&
+         (!chosen_bug || why.find(chosen_bug->words) != why.npos);
+}
+
 // It has to be found, by the sentence that speaks of it; but for what the
 // manager refuses: nothing comes of that.
 int verdict_of(const std::string& why) {
@@ -65,8 +70,7 @@ int verdict_of(const std::string& why) {
     fmt::print("never refused:{}\n", missing.empty() ? " -" : missing);
     return 1;
   }
-  const bool found =
-      !why.empty() && (!chosen_bug || why.find(chosen_bug->words) != why.npos);
+  const bool found = settles(why);
   fmt::print("the planted bug was {}\n", found ? "found"
                                          : why.empty()
                                              ? "NOT FOUND"
@@ -90,6 +94,10 @@ bool is_of_use(std::uint64_t) {
 }
 
 void plant_bug(Cell&) {}
+
+bool settles(const std::string& why) {
+  return !why.empty();
+}
 
 int verdict_of(const std::string& why) {
   return why.empty() ? 0 : 1;

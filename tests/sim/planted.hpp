@@ -16,6 +16,9 @@ bool choose_plant(const std::string& name);
 bool is_of_use(std::uint64_t seed);
 // Into a cell that is about to run.
 void plant_bug(Cell& cell);
+// Whether a run that ended so leaves nothing to ask further seeds: a planted
+// bug may show by another sentence first than the one that is to be found.
+bool settles(const std::string& why);
 // The exit code of a run; `why` it failed, empty: it did not.
 int verdict_of(const std::string& why);
 
