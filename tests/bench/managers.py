@@ -87,6 +87,17 @@ def stream(leader, *words):
         check=True, capture_output=True, text=True).stdout)
 
 
+def commits_alone(cell, commands):
+    """Commits of one command each, one after the other, per second, and so many
+    messages of their size to a bare stream."""
+    leader = cell.leader()
+    before = stream(leader, "count")
+    ours = stream(leader, "submit", commands)["per_second"]
+    now = stream(leader, "count")
+    size = (now["bytes"] - before["bytes"]) // commands
+    return ours, stream(leader, "publish", commands, size)["per_second"]
+
+
 def commits(cell, sessions):
     """(commits, commands) per second and those of a bare stream."""
     leader = cell.leader()
@@ -123,6 +134,14 @@ def main():
                        [one[0] / one[2] for one in kept])
         figures.report("commands kept by three managers", "1/s",
                        [one[1] for one in kept])
+        alone = [commits_alone(cell, BARE_MESSAGES)
+                 for _ in range(given.loads)]
+        bare = [one[1] for one in alone]
+        figures.report("commits of one command", "1/s",
+                       [one[0] for one in alone],
+                       ("bare stream", sorted(bare)[len(bare) // 2]))
+        figures.report("commits of one command, of bare", "ratio",
+                       [one[0] / one[1] for one in alone])
         for name, fault in (("a cut link", partition), ("SIGSTOP", pause),
                             ("kill -9 of daemon and bus server", host),
                             ("kill -9", kill)):

@@ -3,9 +3,11 @@
 //
 // usage: stream_bench CREDENTIALS count          messages and bytes of the log
 //        stream_bench CREDENTIALS publish COUNT BYTES
+//        stream_bench CREDENTIALS submit COUNT
 //
 // Publishes one message after the other, each when the one before is
-// acknowledged, as commits are. The answer is a line of JSON.
+// acknowledged, as commits are; or submits one session so after the other, that
+// waits. The answer is a line of JSON.
 #include <fmt/format.h>
 
 #include <boost/json.hpp>
@@ -17,10 +19,13 @@
 #include <string_view>
 #include <vector>
 
+#include "bus/client.hpp"
 #include "bus/connection.hpp"
 #include "bus/credentials.hpp"
 #include "bus/jetstream.hpp"
 #include "bus/subject.hpp"
+#include "cluster/spec.hpp"
+#include "schema/wire.hpp"
 
 namespace {
 
@@ -54,6 +59,12 @@ void count(bus::JetStream& jetstream, const bus::Credentials& who) {
              bus::number_of(state, "messages"), bus::number_of(state, "bytes"));
 }
 
+void print_rate(std::size_t count, Clock::time_point begun) {
+  const std::chrono::duration<double> took = Clock::now() - begun;
+  fmt::print("{{\"per_second\": {:.1f}}}\n",
+             static_cast<double>(count) / took.count());
+}
+
 void publish(bus::JetStream& jetstream, const bus::Credentials& who,
              std::size_t messages, std::size_t bytes) {
   json::object config =
@@ -73,10 +84,37 @@ void publish(bus::JetStream& jetstream, const bus::Credentials& who,
     const auto stored = jetstream.stored(token, Clock::now() + timeout);
     if (!stored) stop(stored.error().error.text);
   }
-  const std::chrono::duration<double> took = Clock::now() - begun;
+  print_rate(messages, begun);
   (void)jetstream.request(fmt::format("STREAM.DELETE.{}", bare), {}, timeout);
-  fmt::print("{{\"per_second\": {:.1f}}}\n",
-             static_cast<double>(messages) / took.count());
+}
+
+// Each is kept before the next one is sent: one commit, one command.
+void submit(bus::Connection& connection, const bus::Credentials& who,
+            std::size_t commands) {
+  bus::Client client(connection, bus::Subjects(who.cell), who.principal);
+  cluster::Spec spec;
+  spec.user = who.principal;
+  spec.project = spec.group = "default";
+  spec.cpu_milli = 100;
+  spec.simulated = true;
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  spec.not_before_at =
+      static_cast<std::uint64_t>(std::chrono::nanoseconds(now + 1h).count());
+  const auto run = static_cast<std::uint64_t>(now.count());
+  const auto begun = Clock::now();
+  for (std::size_t i = 0; i < commands; ++i) {
+    flatbuffers::FlatBufferBuilder builder(1024);
+    const auto body = schema::CreateSubmitSession(
+        builder, cluster::build_spec(builder, spec));
+    const schema::Id128 id(run, i);
+    const auto root = schema::CreateCommand(
+        builder, &id, schema::CommandBody::SubmitSession, body.Union());
+    const auto done = client.command(schema::finish(builder, root), timeout);
+    if (!done) stop(done.error().text);
+    if (const auto* no = schema::verified<schema::Reply>(*done)->rejection())
+      stop(std::string(schema::text(no->text())));
+  }
+  print_rate(commands, begun);
 }
 
 std::size_t number(std::string_view text) {
@@ -94,8 +132,11 @@ int main(int argc, char** argv) {
   const std::vector<std::string_view> words(argv + 1, argv + argc);
   const bool counts = words.size() == 2 && words[1] == "count";
   const bool publishes = words.size() == 4 && words[1] == "publish";
-  if (!counts && !publishes)
-    stop("usage: stream_bench CREDENTIALS count | publish COUNT BYTES");
+  const bool submits = words.size() == 3 && words[1] == "submit";
+  if (!counts && !publishes && !submits)
+    stop(
+        "usage: stream_bench CREDENTIALS count | publish COUNT BYTES | "
+        "submit COUNT");
   const auto who = bus::load_credentials(words[0]);
   if (!who) stop(who.error().text);
   bus::ConnectionOptions options;
@@ -108,6 +149,8 @@ int main(int argc, char** argv) {
   if (!jetstream) stop(jetstream.error().text);
   if (counts)
     count(**jetstream, *who);
+  else if (submits)
+    submit(**connection, *who, number(words[2]));
   else
     publish(**jetstream, *who, number(words[2]), number(words[3]));
 }
