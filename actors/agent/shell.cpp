@@ -26,6 +26,7 @@
 #include "bus/connection.hpp"
 #include "bus/verified.hpp"
 #include "cluster/check.hpp"
+#include "cluster/identities/identities.hpp"
 #include "schema/wire.hpp"
 
 namespace reeve::agent {
@@ -69,8 +70,6 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reeve::agent::Wake)
 
 namespace reeve::agent {
 namespace {
-
-constexpr std::string_view principal_prefix = "agent-";
 
 Time wall_clock() {
   return Time{static_cast<std::uint64_t>(
@@ -186,7 +185,8 @@ class AgentShell : public actors::TracedActor {
       : TracedActor(config),
         options_(std::move(options)),
         door_(std::move(door)),
-        principal_(principal_of(options_.agent)),
+        principal_(cluster::principal_of(cluster::IdentityRole::agent,
+                                         options_.agent)),
         reports_to_(std::move(reports_to)),
         registrations_to_(std::move(registrations_to)),
         core_(core_options(options_)) {}
@@ -482,21 +482,13 @@ Status listen(const ShellOptions& options, const std::shared_ptr<Door>& door) {
 
 }  // namespace
 
-std::string principal_of(std::string_view agent) {
-  return fmt::format("{}{}", principal_prefix, agent);
-}
-
-std::string_view agent_of(std::string_view principal) {
-  if (!principal.starts_with(principal_prefix)) return {};
-  return principal.substr(principal_prefix.size());
-}
-
 Expected<caf::actor> spawn_agent(caf::actor_system& system,
                                  ShellOptions options) {
   REEVE_CHECK(options.connection && options.live && options.quarantine,
               "an agent needs a bus and a quarantine");
   auto door = std::make_shared<Door>();
-  const std::string principal = principal_of(options.agent);
+  const std::string principal =
+      cluster::principal_of(cluster::IdentityRole::agent, options.agent);
   const auto open = [&](const char* kind) {
     return options.connection->open_reply(
         options.subjects.command(principal, kind), replies_to(door, principal));

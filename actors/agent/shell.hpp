@@ -69,11 +69,6 @@ struct ShellOptions {
   std::function<void(const std::vector<std::string>&)> on_managers;
 };
 
-// Whom the agent's commands come from.
-std::string principal_of(std::string_view agent);
-// The agent whose principal it is; empty when it is none's.
-std::string_view agent_of(std::string_view principal);
-
 // Runs until it is sent an exit; its tasks stay. `unreachable` or `rejected`
 // when the bus does not let it listen.
 Expected<caf::actor> spawn_agent(caf::actor_system& system,

@@ -72,7 +72,8 @@ class Node {
        bus::Quarantine& quarantine)
       : credentials_(std::move(credentials)) {
     tools::AgentsOptions how;
-    how.config.agent.name = agent::agent_of(credentials_.principal);
+    how.config.agent.name =
+        cluster::agent_of(credentials_.principal).value_or("");
     how.config.agent.cpu_milli = given.cpus * 1000;
     how.config.agent.memory_bytes = given.memory_bytes;
     how.data = given.data / how.config.agent.name;
@@ -188,8 +189,10 @@ Expected<Nodes> join_all(const Given& given, bus::Quarantine& quarantine) {
       return tl::unexpected(joined.error());
     nodes.push_back(std::make_unique<Node>(
         given,
-        bus::Credentials{token->urls, agent::principal_of(name), key.seed,
-                         token->cell, token->ca},
+        bus::Credentials{
+            token->urls,
+            cluster::principal_of(cluster::IdentityRole::agent, name), key.seed,
+            token->cell, token->ca},
         quarantine));
   }
   return nodes;

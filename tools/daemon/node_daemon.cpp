@@ -11,6 +11,7 @@
 #include "bus/credentials.hpp"
 #include "bus/quarantine.hpp"
 #include "bus/removal.hpp"
+#include "cluster/identities/identities.hpp"
 #include "store/owner.hpp"
 #include "tools/daemon/actor_config.hpp"
 #include "tools/daemon/agents.hpp"
@@ -80,13 +81,14 @@ Status NodeDaemon::read_credentials() {
   if (!loaded) return tl::unexpected(loaded.error());
   credentials_ = std::move(*loaded);
   std::string& name = options_.config.agent.name;
-  if (!name.empty() && agent::principal_of(name) != credentials_.principal)
+  if (!name.empty() && cluster::principal_of(cluster::IdentityRole::agent,
+                                             name) != credentials_.principal)
     return fail(Errc::usage,
                 fmt::format("the settings name this node '{}', and it joined "
                             "as '{}': take agent.name out of the settings, or "
                             "leave the cell and join again",
                             name, credentials_.principal));
-  name = std::string(agent::agent_of(credentials_.principal));
+  name = cluster::agent_of(credentials_.principal).value_or("");
   return {};
 }
 
