@@ -171,6 +171,10 @@ void Core::on_command(const schema::Command& command,
   if (!started_) return;
   now_ = clock_.at(now);
   ++counters_.commands;
+  // They come again, here or to whoever leads by then.
+  if (waits_for_others() &&
+      command.body_type() == schema::CommandBody::ReportFacts)
+    return;
   if (const auto known = state_.answered(*command.id());
       known && !planted(Plant::repeat_executed)) {
     ++counters_.repeats;
@@ -701,7 +705,9 @@ void Core::on_due(const Session& session, Time now) {
 
 void Core::on_tick(Time now) {
   now_ = std::max(now_, clock_.at(now));
-  if (!started_) return;
+  // What time brings is decided by whoever leads: one whose links are cut would
+  // show sessions as lost that run on.
+  if (!started_ || waits_for_others()) return;
   while (!timers_.empty() && timers_.front().due <= now_) {
     std::pop_heap(timers_.begin(), timers_.end(), std::greater<>{});
     const Timer timer = timers_.back();

@@ -361,6 +361,7 @@ class Core {
                                       std::string_view principal,
                                       std::string_view reply_to);
   AnswerWriter answer_writer() const;
+  std::uint64_t behind_ns() const;
   void hand_over(const schema::HandOverQuery& query, std::string_view principal,
                  std::string_view reply_to);
   void link_dependencies(const Session& session);
@@ -420,6 +421,11 @@ class Core {
   void refuse_gated();
   bool refuse_without_room(const schema::Command& command,
                            std::string_view reply_to);
+  std::string why_alone() const;
+  // Another may lead, and what is decided here may be set aside.
+  bool may_lead_no_more() const { return alone_ || !leads_for_sure_; }
+  // One that ends decides what its end needs.
+  bool waits_for_others() const { return may_lead_no_more() && !stopping_; }
 
   State state_;
   Options options_;
@@ -439,6 +445,7 @@ class Core {
   std::map<std::string, std::uint64_t, std::less<>> outside_counters_;
   std::string no_room_;  // nothing can be kept, and why; empty: it can
   bool alone_ = false;   // for want of other managers
+  Time settled_at_;  // when all that is decided was durable, for the last time
   bool leads_for_sure_ = true;
   bool stopping_ = false;
   int daemon_pid_ = 0;

@@ -53,13 +53,13 @@ std::optional<Rejection> Core::catch_up(const schema::RegisterNodes& command,
   if (command.newest_epoch() <= epoch && command.newest_session() <= session)
     return std::nullopt;
   // Whoever they follow now may be why.
-  if (alone_ || !leads_for_sure_)
+  if (may_lead_no_more())
     return Rejection{
         schema::RejectCode::try_again, "managers_away",
         fmt::format("agent {} knows of epoch {}, this log ends at epoch {}, "
                     "and {}",
                     schema::text(command.agent()), command.newest_epoch(),
-                    epoch, alone_ ? no_room_ : "another manager may lead"),
+                    epoch, alone_ ? why_alone() : "another manager may lead"),
         0, 0};
   const auto knows = fmt::format(
       "agent {} knows of epoch {} and session s-{}, this log ends "

@@ -1,4 +1,6 @@
 // What leaves the core: gated by its commit, refused where there is no room.
+#include <fmt/format.h>
+
 #include "actors/manager/core.hpp"
 #include "actors/manager/messages.hpp"
 #include "cluster/check.hpp"
@@ -30,8 +32,18 @@ void Core::set_no_room(std::string_view why) {
 
 void Core::set_alone(std::string_view why) {
   no_room_ = why;
-  alone_ = true;
+  alone_ = !why.empty();
   if (!no_room_.empty()) refuse_gated();
+}
+
+std::string Core::why_alone() const {
+  std::string missing;
+  for (const ManagerSeen& one : membership_.managers)
+    if (one.name != manager_ &&
+        (!one.heard || one.silent_ns > manager_silent_ns_max))
+      missing += (missing.empty() ? "" : ", ") + one.name;
+  return missing.empty() ? no_room_
+                         : fmt::format("{} (not heard: {})", no_room_, missing);
 }
 
 // What is decided takes effect with its commit, whenever that can be. Orders
@@ -48,7 +60,7 @@ void Core::refuse_gated() {
     waiting->bytes = encode_rejection(
         *answer->command_id(),
         alone_ ? Rejection{schema::RejectCode::try_again, schema::not_kept_rule,
-                           "it is decided, but not kept: " + no_room_ +
+                           "it is decided, but not kept: " + why_alone() +
                                ". It takes effect when they answer, unless "
                                "another leads by then",
                            0, 0}
@@ -71,11 +83,11 @@ bool Core::refuse_without_room(const schema::Command& command,
     return false;
   ++counters_.rejections;
   // Alone it cannot know whether another leads by now, who heard it, too.
-  const bool unsure = alone_ || !leads_for_sure_;
+  const bool unsure = may_lead_no_more();
   auto answer = encode_rejection(
       *command.id(),
       unsure ? Rejection{schema::RejectCode::try_again, schema::not_kept_rule,
-                         "nothing was changed here: " + no_room_ +
+                         "nothing was changed here: " + why_alone() +
                              ". If another leads by now, it may have done it",
                          0, 0}
              : Rejection{schema::RejectCode::no_space, "no_room",
@@ -120,6 +132,7 @@ Batch Core::take_batch() {
 
 void Core::committed(Sequence sequence) {
   durable_ = std::max(durable_, sequence);
+  if (durable_ >= state_.last_sequence()) settled_at_ = now_;
   tell_identities();
   while (!gated_.empty() && gated_.front().after <= durable_) {
     effects_.push_back(std::move(gated_.front().effect));

@@ -70,7 +70,7 @@ std::vector<std::byte> Core::status_answer() const {
   return writer.finish(schema::CreateStatusAnswer(
       builder, cell, daemon_pid_, bus_pid_, state_.epoch().value, nodes,
       nodes_up, admission_.open, state_list, counter_list, membership_.role,
-      leader, membership_.behind_ns, manager_list));
+      leader, behind_ns(), manager_list));
 }
 
 std::optional<ForScheduler> Core::on_query(const schema::Query& query,
@@ -110,9 +110,16 @@ std::optional<ForScheduler> Core::answer_or_ask(const schema::Query& query,
     case QueryBody::SessionsQuery:
       reply_read(reply_to, writer.sessions(*query.body_as_SessionsQuery()));
       break;
-    case QueryBody::SessionQuery:
-      reply_read(reply_to, writer.session(*query.body_as_SessionQuery()));
+    case QueryBody::SessionQuery: {
+      const auto& asked = *query.body_as_SessionQuery();
+      const Session* session = state_.session(SessionId{asked.session()});
+      // Who waits for its end acts on it: it is not told before it counts.
+      if (alone_ && session && session->last_seq > durable_)
+        reply(reply_to, writer.session(asked));
+      else
+        reply_read(reply_to, writer.session(asked));
       break;
+    }
     case QueryBody::NodesQuery:
       reply_read(reply_to, writer.nodes(*query.body_as_NodesQuery()));
       break;
@@ -169,9 +176,15 @@ std::optional<ForScheduler> Core::answer_or_ask(const schema::Query& query,
   return std::nullopt;
 }
 
+// Alone it knows of the cell what was so before.
+std::uint64_t Core::behind_ns() const {
+  if (!started_ || !alone_) return membership_.behind_ns;
+  return now_.value - std::min(now_, settled_at_).value;
+}
+
 AnswerWriter Core::answer_writer() const {
-  if (started_) return AnswerWriter(state_);
-  return AnswerWriter(state_, manager_, membership_.behind_ns);
+  if (started_ && !alone_) return AnswerWriter(state_);
+  return AnswerWriter(state_, manager_, behind_ns());
 }
 
 void Core::hand_over(const schema::HandOverQuery& query,

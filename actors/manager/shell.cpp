@@ -91,6 +91,7 @@ class ManagerShell : public TracedActor {
           core_->set_counter("log_reads_dropped",
                              options_.log_reads->dropped());
           core_->set_deaf(!options_.answers->connected());
+          core_->set_leads(leads_for_sure());
           if (!handing_over_) core_->on_tick(wall_time());
           tell_schedulers(TimeIs{core_->now()});
           pump();

@@ -83,6 +83,7 @@ void Core::on_lease_read(const LeaseRead& read, Time now) {
     return;
   }
   if (!lease_known_ || read.revision != lease_.revision) {
+    if (read.lease.holder != lease_.lease.holder) hears_ = false;
     lease_known_ = true;
     changed_ = now;
     unheard_.clear();
@@ -123,7 +124,7 @@ std::string Core::why_free(Time now) const {
     return fmt::format("{} hands over to {}", lease.holder, name_);
   if (lease.holder == name_ && lease.next.empty())
     return fmt::format("{} led the cell when its process ended", name_);
-  if (gone_)
+  if (gone_ && nobody_hears_it(now))
     return fmt::format("the process of {}, which led in epoch {}, is gone",
                        lease.holder, lease.epoch.value);
   if (since(changed_, now) >= silent_ns_max)
@@ -134,14 +135,27 @@ std::string Core::why_free(Time now) const {
   return {};
 }
 
+// A link that is down between two hosts leaves the others between them.
+bool Core::nobody_hears_it(Time now) const {
+  bool asked = false;
+  for (const auto& [member, beat] : living(now)) {
+    if (member == lease_.lease.holder) continue;
+    if (beat.hears_leader) return false;
+    asked = true;
+  }
+  return asked || since(changed_, now) >= unrenewed_ns_max;
+}
+
 void Core::on_ping_heard(std::string_view member) {
   if (member != lease_.lease.holder) return;
   unheard_.clear();
   gone_ = false;
+  hears_ = true;
 }
 
 void Core::on_ping_unheard(std::string_view member, Time now) {
   if (role_ != Role::following || member != lease_.lease.holder) return;
+  hears_ = false;
   std::erase_if(unheard_,
                 [&](Time at) { return since(at, now) > unheard_ns_max; });
   unheard_.push_back(now);
@@ -514,7 +528,11 @@ bool Core::on_beat(std::string_view member, const Beat& beat, Time now) {
   if (member == name_ || (managers_ && !managers_->contains(member)))
     return false;
   if (const auto known = heard_.find(member); known != heard_.end()) {
+    // All whom it was waited for say now that they do not hear it either.
+    const bool heard = gone_ && known->second.beat.hears_leader;
     known->second = {beat, now};
+    if (heard && !beat.hears_leader && role_ == Role::following)
+      read_lease(now);
     return true;
   }
   if (heard_.size() >= members_max)

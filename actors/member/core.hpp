@@ -36,10 +36,13 @@ inline constexpr std::uint64_t renew_ns = second_ns;
 // A lease that was not renewed for so long is free.
 inline constexpr std::uint64_t silent_ns_max = 5 * second_ns;
 // And so is one whose holder's process is gone: so many pings of it in a row
-// found nobody who answers, the last within so long of the first.
+// found nobody who answers, the last within so long of the first. That may be
+// for want of a link between two hosts alone: no other manager may hear it, or,
+// where none is there to say so, it was not renewed for so long.
 inline constexpr std::uint32_t unheard_pings_max = 3;
 inline constexpr std::uint64_t unheard_ns_max = second_ns;
 inline constexpr std::uint64_t ping_ns = second_ns / 4;
+inline constexpr std::uint64_t unrenewed_ns_max = 2 * renew_ns;
 // A member whose beat is older does not count as living.
 inline constexpr std::uint64_t beat_ns_max = 5 * second_ns;
 // Whoever has listened for less does not know yet who has which log.
@@ -124,6 +127,8 @@ struct Beat {
   Position head;
   cluster::Program program = {};
   bool lacks_room = false;
+  bool hears_leader =
+      false;  // it follows, and who leads answered its last ping
 };
 
 // ---- effects. Those about the lease are carried out one after another.
@@ -251,7 +256,11 @@ class Core {
   // when bus servers lose what another has put there.
   Time extends_until() const;
   // What a beat of this one says.
-  Beat beat() const { return {role_, log_, program_, room_ != Room::enough}; }
+  Beat beat() const {
+    return {role_, log_, program_, room_ != Room::enough, hears_leader()};
+  }
+  // The others are told at once when it does not any more.
+  bool hears_leader() const { return role_ == Role::following && hears_; }
 
  private:
   // Of a candidate.
@@ -274,6 +283,7 @@ class Core {
   void see(const LeaseRead& read);
   void consider(Time now);
   std::string why_free(Time now) const;
+  bool nobody_hears_it(Time now) const;
   void stand(const std::string& why, Time now);
   void follow();
   // Who knows of more than the log here has; without `who` the reason is not
@@ -346,6 +356,7 @@ class Core {
   Time ping_due_;
   std::vector<Time> unheard_;  // pings in a row that found nobody
   bool gone_ = false;          // the holder's process
+  bool hears_ = false;         // it answered the last ping
 
   std::map<std::string, Heard, std::less<>> heard_;
   struct Witness {

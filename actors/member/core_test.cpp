@@ -172,6 +172,7 @@ BOOST_AUTO_TEST_CASE(who_has_not_listened_yet_does_not_lead) {
 BOOST_FIXTURE_TEST_CASE(a_process_that_is_gone_frees_its_lease_at_once,
                         Second) {
   lease(50, "m1", 7);
+  core.on_beat("m3", {Role::following, at(7, 100)}, now);
   for (std::uint32_t i = 1; i < unheard_pings_max; ++i) {
     core.on_ping_unheard("m1", now);
     pass(ping_ns);
@@ -189,6 +190,56 @@ BOOST_FIXTURE_TEST_CASE(a_process_that_is_gone_frees_its_lease_at_once,
   BOOST_TEST(tick(300 * ms / gone_jitter_parts - 1).find("stream") ==
              std::string::npos);
   BOOST_TEST(tick(1).find("read stream") != std::string::npos);
+}
+
+// The link between the two hosts is down, and it leads on.
+BOOST_FIXTURE_TEST_CASE(a_process_that_another_manager_hears_is_not_gone,
+                        Second) {
+  const auto ping = [&] {
+    for (std::uint32_t i = 0; i < unheard_pings_max; ++i)
+      core.on_ping_unheard("m1", now);
+    lease(50, "m1", 7);
+  };
+  Beat third{Role::following, at(7, 100), {}, false, true};
+  lease(50, "m1", 7);
+  core.on_beat("m3", third, now);
+  ping();
+  BOOST_TEST((role() == Role::following));
+  pass(unrenewed_ns_max);
+  core.on_beat("m3", third, now);
+  ping();
+  BOOST_TEST((role() == Role::following));
+  effects();
+  // That one finds nobody, too, and says so.
+  third.hears_leader = false;
+  core.on_beat("m3", third, now);
+  BOOST_TEST(effects() == "read lease");
+  lease(50, "m1", 7);
+  BOOST_TEST((role() == Role::candidate));
+}
+
+BOOST_FIXTURE_TEST_CASE(with_nobody_to_ask_it_is_gone_when_it_did_not_renew,
+                        Second) {
+  lease(50, "m1", 7);
+  for (std::uint32_t i = 0; i < unheard_pings_max; ++i)
+    core.on_ping_unheard("m1", now);
+  lease(50, "m1", 7);
+  BOOST_TEST((role() == Role::following));
+  pass(unrenewed_ns_max);
+  lease(50, "m1", 7);
+  BOOST_TEST((role() == Role::candidate));
+}
+
+BOOST_FIXTURE_TEST_CASE(who_follows_says_whether_it_hears_who_leads, Second) {
+  lease(50, "m1", 7);
+  BOOST_TEST(!core.hears_leader());
+  core.on_ping_heard("m1");
+  BOOST_TEST(core.beat().hears_leader);
+  core.on_ping_unheard("m1", now);
+  BOOST_TEST(!core.hears_leader());
+  core.on_ping_heard("m1");
+  lease(51, "m3", 8);
+  BOOST_TEST(!core.hears_leader());
 }
 
 BOOST_FIXTURE_TEST_CASE(a_lease_renewed_since_the_pings_is_held, Second) {

@@ -116,7 +116,7 @@ void MemberRunner::Impl::run() {
       std::visit([this](const auto& one) { perform(one); }, effect);
     }
     if (leaving && now >= leave_due) std::exchange(leaving, nullptr)();
-    if (now >= beat_due) {
+    if (now >= beat_due || (told_hears_leader && !core.hears_leader())) {
       beat_due = Time{now.value + second_ns};
       tell_others(now);
     }
@@ -269,7 +269,9 @@ void MemberRunner::Impl::tell_others(Time now) {
       builder, options.name.c_str(),
       static_cast<std::uint8_t>(role_of(own.role)), own.head.epoch.value,
       own.head.sequence.value, first_word(head.hash),
-      own.program.version.c_str(), &own.program.protocol, own.lacks_room);
+      own.program.version.c_str(), &own.program.protocol, own.lacks_room,
+      own.hears_leader);
+  told_hears_leader = own.hears_leader;
   (void)options.connection->publish(
       options.subjects->member(options.name, "beat"),
       schema::finish(builder, beat));
@@ -289,7 +291,8 @@ void MemberRunner::Impl::hear(const schema::MemberBeat& beat) {
       {Epoch{beat.epoch()}, Sequence{beat.sequence()}},
       {cluster::valid_version(version) ? version : string(),
        cluster::protocol_of(beat.protocol())},
-      beat.lacks_room()};
+      beat.lacks_room(),
+      beat.hears_leader()};
   if (!core.on_beat(name, said, now)) return;
   if (said.role != member::Role::leading || core.log() < said.head) return;
   current_at = now;

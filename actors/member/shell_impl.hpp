@@ -159,6 +159,7 @@ struct MemberRunner::Impl {
   std::optional<std::string> report_reply;  // of those that were sent last
   std::vector<cluster::Healing> untold;     // before `lead_wanted` is set
   Time beat_due;
+  bool told_hears_leader = false;
   Time current_at;  // when the log was last seen to be as long as the leader's
 
   std::atomic<bool> stop{false};

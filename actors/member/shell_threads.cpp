@@ -234,6 +234,11 @@ void MemberRunner::Impl::read_to_end(member::LogCopy& copy) {
 }
 
 bool MemberRunner::Impl::lead(member::LogCopy& copy, Epoch epoch) {
+  // Another one led meanwhile, in an epoch as new, and its log was copied.
+  if (position_of(options.log->head()).epoch >= epoch) {
+    inputs.add([this] { core.on_stream_moved(monotonic()); });
+    return false;
+  }
   using Led = member::LogCopy::Led;
   using Tail = member::LogCopy::Tail;
   const auto done = copy.lead(

@@ -99,9 +99,16 @@ class Host(Cell):
         """What it sends does not leave. `to`: to one receiver alone."""
         self.bar("OUTPUT", "-o", "eth0", *(["-d", to] if to else []))
 
-    def bar(self, chain, *which):
-        self.iptables("-I", chain, *which, "-j", "DROP")
-        self.barred.append([chain, *which, "-j", "DROP"])
+    def refuse(self, other):
+        """No connection between the two, nor one that was there: each learns it
+        at once."""
+        for one, to in ((self, other), (other, self)):
+            one.bar("OUTPUT", "-d", to.address, "-p", "tcp",
+                    target=("REJECT", "--reject-with", "tcp-reset"))
+
+    def bar(self, chain, *which, target=("DROP",)):
+        self.iptables("-I", chain, *which, "-j", *target)
+        self.barred.append([chain, *which, "-j", *target])
 
     def open_again(self):
         while self.barred:

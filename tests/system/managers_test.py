@@ -17,6 +17,10 @@ from manager_cell import SETTINGS, ManagersCase, Submitting
 TAKEOVER_S_MAX = 6 * cells.SLOWNESS
 # From the silence of a leader that lives.
 SILENT_S_MAX = 12 * cells.SLOWNESS
+# After which a silent node is lost.
+NODE_LOST_S = 12
+# A cut that outlives what the servers have patience for.
+LASTING_S = 30 * cells.SLOWNESS
 GUIDE = os.path.join(os.environ["REEVE_SOURCE"], "docs", "disaster.md")
 
 
@@ -135,6 +139,8 @@ class ManagersTest(ManagersCase):
         rest = self.others(leader)
         before = leader.submit("--", "true")
         leader.await_state(before, "succeeded")
+        far = leader.submit("--on-node", rest[0].name, "--", "sleep", "600")
+        leader.await_state(far, "running")
         leader.cut()
         # It decides this one, keeps it here, and nobody else has it.
         refused = leader.reeve("submit", "--", "true", code=5)
@@ -148,6 +154,12 @@ class ManagersTest(ManagersCase):
         print(f"takeover after the cut: {time.monotonic() - begun:.2f} s "
               "after the first refusal")
         mine = rest[0].submit("--", "true")
+        # Whom it does not hear it does not give up.
+        time.sleep(NODE_LOST_S)
+        shown = leader.reeve("show", far, "--json")
+        self.assertEqual("running", shown.json()["state"])
+        self.assertIn(" ago", shown.err)
+        rest[0].reeve("cancel", far)
         leader.heal()
         wait_until("the cut one follows", lambda: self.states(
             rest[0])[leader.name]["state"] == "following")
@@ -289,12 +301,37 @@ class ManagersTest(ManagersCase):
         self.assertNotEqual(0, refused.code)
         self.assertIn("majority", refused.err)
         self.assertIn("start them", refused.err)
+        self.assertIn(self.others(leader)[0].name, refused.err)
         self.assertEqual("succeeded", leader.show(done)["state"])
         for host in self.others(leader):
             host.up()
         again = wait_until("commands are taken again", lambda: leader.reeve(
             "submit", "--", "true", code=None).out.strip())
         leader.await_state(again, "succeeded")
+        self.await_equal_logs()
+
+    def test_a_lasting_cut_between_two_managers_is_lived_with(self):
+        leader = self.leader()
+        other, third = self.others(leader)
+        before = leader.status()["epoch"]
+        leader.refuse(other)
+        with Submitting([third]) as work:
+            time.sleep(LASTING_S)
+            leaders = {self.leader(of=[third]).name}
+            epoch = third.status()["epoch"]
+            time.sleep(LASTING_S)
+            leaders.add(self.leader(of=[third]).name)
+            stable = third.status()["epoch"]
+        print(f"epochs {before}, {epoch}, {stable}; {leader.name} and "
+              f"{other.name} parted; leaders {leaders}; "
+              f"{len(work.acknowledged)} acknowledged")
+        # Whoever cannot reach the servers that lead the stream leads no more.
+        self.assertLessEqual(epoch - before, 2)
+        self.assertEqual(epoch, stable)
+        self.assertGreater(work.times[-1], time.monotonic() - LASTING_S)
+        for host in (leader, other):
+            host.open_again()
+        self.check_ledger(work.acknowledged)
         self.await_equal_logs()
 
     def test_an_older_copy_of_a_log_catches_up(self):

@@ -26,6 +26,10 @@ std::string manager_state(const schema::ManagerView& manager) {
   return schema::EnumNameManagerRole(manager.role());
 }
 
+bool is_missing(const schema::ManagerView& manager) {
+  return !manager.heard() || manager.silent_ns() > silent_ns;
+}
+
 std::string majority_sentence(std::size_t managers) {
   const std::size_t needed = cluster::majority_of(managers);
   std::string text = fmt::format(

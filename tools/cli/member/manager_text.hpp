@@ -10,6 +10,8 @@ namespace reeve::tools {
 
 // "leading", "following", "silent for 12 s", "not heard".
 std::string manager_state(const schema::ManagerView& manager);
+// It was never heard by who tells it, or is silent.
+bool is_missing(const schema::ManagerView& manager);
 
 // "2 of 3 managers are needed for each commit, so 1 may fail", and of an even
 // number what would be better.
