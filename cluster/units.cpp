@@ -259,6 +259,14 @@ Expected<std::uint64_t> parse_bytes(string_view text) {
   return bytes;
 }
 
+Expected<std::uint64_t> parse_memory(string_view text) {
+  const auto bytes = parse_bytes(text);
+  if (!bytes || *bytes >= memory_bytes_min) return bytes;
+  return fail(Errc::usage,
+              fmt::format("\"{}\" is less than 1 MiB; for mebibytes write {}M",
+                          text, text));
+}
+
 namespace {
 
 tl::unexpected<Error> too_long(string_view text) {
@@ -322,6 +330,19 @@ Expected<std::uint64_t> parse_time(string_view text, const TimeFrame& frame) {
   return at;
 }
 
+namespace {
+
+// A number with more digits than fit.
+bool overlong(string_view text) {
+  std::uint64_t unused = 0;
+  const char* end = text.data() + text.size();
+  const auto taken = std::from_chars(text.data(), end, unused);
+  return taken.ec == std::errc::result_out_of_range &&
+         (taken.ptr == end || *taken.ptr == '.');
+}
+
+}  // namespace
+
 Expected<std::uint64_t> parse_count(string_view text, string_view what,
                                     std::uint64_t least, std::uint64_t most) {
   const string_view trim = trimmed(text);
@@ -330,7 +351,7 @@ Expected<std::uint64_t> parse_count(string_view text, string_view what,
   const auto taken = std::from_chars(trim.data(), end, value);
   const bool number = taken.ec == std::errc{} && taken.ptr == end;
   if (number && value >= least && value <= most) return value;
-  if (most == UINT64_MAX)
+  if (most == UINT64_MAX && !overlong(trim))
     return fail(Errc::usage, fmt::format("\"{}\" is no {}: a whole number "
                                          "of at least {} is expected",
                                          text, what, least));
@@ -355,16 +376,17 @@ Expected<std::int64_t> parse_integer(string_view text, string_view what,
 Expected<std::uint64_t> parse_milli_sum(string_view text, string_view what,
                                         std::uint64_t most) {
   string_view rest = trimmed(text);
+  const bool too_large = overlong(rest);
   Decimal number;
   const bool good = take_decimal(rest, number) && rest.empty() &&
                     number.nano % 1'000'000 == 0;
-  if (!good)
+  if (!good && !too_large)
     return fail(Errc::usage,
                 fmt::format("\"{}\" is no {}: a number with at most three "
                             "decimals is expected, for example 2 or 0.25",
                             text, what));
   std::uint64_t milli = 0;
-  if (scaled(number, 1000, milli) && milli <= most) return milli;
+  if (good && scaled(number, 1000, milli) && milli <= most) return milli;
   return fail(Errc::usage,
               fmt::format("\"{}\" is no {}: at most {} is expected", text, what,
                           format_milli(most)));

@@ -15,6 +15,10 @@ namespace reeve {
 // 1024, with or without "i" and "B"; a number alone is bytes.
 Expected<std::uint64_t> parse_bytes(std::string_view text);
 
+// Memory of a task or a node: less than this is a slip, "512" for "512M".
+inline constexpr std::uint64_t memory_bytes_min = 1 << 20;
+Expected<std::uint64_t> parse_memory(std::string_view text);
+
 // "90s", "1h30m", "2d", "250ms", "1.5h", "01:30:00", "2-12:00:00":
 // nanoseconds. A number without a unit is refused, "0" is not.
 Expected<std::uint64_t> parse_duration(std::string_view text);

@@ -53,6 +53,13 @@ BOOST_AUTO_TEST_CASE(a_size_that_does_not_parse_shows_one_that_does) {
   BOOST_TEST(names(parse_bytes("99999999999999999999"), "is no size"));
 }
 
+BOOST_AUTO_TEST_CASE(memory_of_less_than_a_mebibyte_is_a_slip) {
+  BOOST_TEST(parse_memory("1M").value() == memory_bytes_min);
+  BOOST_TEST(names(parse_memory("1048575"), "less than 1 MiB"));
+  BOOST_TEST(names(parse_memory("12"), "write 12M"));
+  BOOST_TEST(names(parse_memory("4X"), "is no size"));
+}
+
 BOOST_AUTO_TEST_CASE(durations_add_up_their_parts) {
   const struct {
     const char* text;
@@ -136,6 +143,8 @@ BOOST_AUTO_TEST_CASE(counts_name_their_bounds) {
   BOOST_TEST(names(parse_count("0", "task count", 1, 10), "from 1 to 10"));
   BOOST_TEST(names(parse_count("11", "task count", 1, 10), "task count"));
   BOOST_TEST(names(parse_count("1x", "limit"), "is no limit"));
+  BOOST_TEST(names(parse_count("99999999999999999999", "limit", 1),
+                   "from 1 to 18446744073709551615"));
   BOOST_TEST(parse_integer("-3", "priority", -10, 10).value() == -3);
   BOOST_TEST(names(parse_integer("11", "priority", -10, 10), "-10 to 10"));
 }
@@ -147,6 +156,9 @@ BOOST_AUTO_TEST_CASE(thousandths_are_exact_or_refused) {
   BOOST_TEST(names(parse_milli("0.1255", "GPU share"), "three"));
   BOOST_TEST(names(parse_milli("9999999", "GPU share"), "GPU share"));
   BOOST_TEST(names(parse_milli("a", "GPU share"), "0.25"));
+  for (const char* text : {"99999999999999999999", "99999999999999999999.5"})
+    BOOST_TEST(names(parse_milli(text, "share"), "at most 4294967.295"));
+  BOOST_TEST(names(parse_milli("99999999999999999999x", "share"), "0.25"));
   BOOST_TEST(parse_milli("4294967.295", "share").value() == UINT32_MAX);
   BOOST_TEST(names(parse_milli("4294967.296", "share"), "at most 4294967.295"));
 }

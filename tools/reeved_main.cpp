@@ -192,12 +192,14 @@ int main(int argc, char** argv) {
   std::string data;
   std::string config_file;
   std::uint32_t port = 0;
-  app.add_option("--data", data, "directory of the cell")->required();
+  app.add_option("--data", data, "directory of the cell (required)");
   app.add_option("--port", port, "port of the bus on loopback; 0: any free");
   app.add_option("--config", config_file, "settings; default DATA/cell.toml");
   app.set_version_flag("--version", "reeved " + this_program().version);
   try {
     app.parse(argc, argv);
+    // Not CLI11's own look at it, which comes before that at unknown options.
+    if (data.empty()) throw CLI::RequiredError("--data");
   } catch (const CLI::ParseError& error) {
     const int code = app.exit(error);
     return code == 0 ? 0 : 2;

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
+#include <set>
 
 #include "cluster/types.hpp"
 #include "cluster/units.hpp"
@@ -11,6 +13,8 @@
 namespace reeve::cluster {
 
 namespace {
+
+constexpr std::size_t models_told_max = 8;
 
 bool allows(const Request& request, const std::string& model) {
   const auto& models = request.gpu_models;
@@ -70,6 +74,19 @@ std::string where(const Request& request) {
 
 using Shapes = std::vector<const Shape*>;
 
+// The models there are, in order; of many the first ones.
+std::string models_of(const Shapes& shapes) {
+  std::set<std::string> models;
+  for (const auto* shape : shapes)
+    for (const auto& gpus : shape->gpus) models.insert(gpus.model);
+  const std::size_t told = std::min(models.size(), models_told_max);
+  const auto end = std::next(models.begin(), static_cast<long>(told));
+  std::string out = fmt::format("{}", fmt::join(models.begin(), end, ", "));
+  if (told < models.size())
+    out += fmt::format(" and {} more", models.size() - told);
+  return out;
+}
+
 // The largest number of devices that serve the request on one node.
 std::optional<std::string> gpus_lacking(const Shapes& shapes,
                                         const Request& request) {
@@ -105,8 +122,9 @@ std::optional<std::string> gpus_lacking(const Shapes& shapes,
         counted(request.gpus, "GPU"), queue_name(request), other);
   }
   if (memory_max == 0) {
-    return fmt::format("needs GPUs of model {}; {} has none",
-                       listed(request.gpu_models), queue_name(request));
+    return fmt::format("needs GPUs of model {}; {} has none, it has {}",
+                       listed(request.gpu_models), queue_name(request),
+                       models_of(shapes));
   }
   if (request.gpu_memory_bytes > memory_max) {
     return fmt::format("needs {} of memory on a GPU; the largest GPU {}has {}",

@@ -79,7 +79,7 @@ BOOST_AUTO_TEST_CASE(what_never_fits_is_said_with_the_largest_there_is) {
       {{.gpus = 5, .gpu_models = {"t4"}},
        "needs 5 GPUs in a task; the largest node of group default has 4 (T4)"},
       {{.gpus = 1, .gpu_models = {"h100"}},
-       "needs GPUs of model h100; group default has none"},
+       "needs GPUs of model h100; group default has none, it has A100, T4"},
       {{.gpus = 1, .gpu_milli = 500, .gpu_memory_bytes = 81 * gib},
        "needs 81.0 GiB of memory on a GPU; the largest GPU has 80.0 GiB"},
       {{.cpu_milli = 100000, .gpus = 1},
@@ -101,6 +101,17 @@ BOOST_AUTO_TEST_CASE(what_never_fits_is_said_with_the_largest_there_is) {
        "no simulated node in group default: nothing could run it"},
   };
   for (const auto& [session, text] : rows) BOOST_TEST(verdict(session) == text);
+}
+
+BOOST_AUTO_TEST_CASE(of_many_models_the_first_are_told) {
+  Shape node{"default", false, 64000, 256 * gib, {}, 1};
+  for (int number = 10; number < 21; ++number)
+    node.gpus.push_back({"G" + std::to_string(number), 1, gib});
+  const auto text =
+      impossible({node}, request({.gpus = 1, .gpu_models = {"h100"}}));
+  BOOST_TEST(text.value_or("") ==
+             "needs GPUs of model h100; group default has none, it has G10, "
+             "G11, G12, G13, G14, G15, G16, G17 and 3 more");
 }
 
 BOOST_AUTO_TEST_CASE(mig_instances_are_given_to_those_who_name_their_model) {

@@ -99,6 +99,16 @@ class BenchCell(cells.Cell):
     def head_events(self):
         return self.status()["head_seq"]
 
+    def stats(self, first=1):
+        """Of the log, from this event on."""
+        return self.reeve("log", "stats", "--from", str(first),
+                          "--json").json()
+
+    def events_per_commit(self, first):
+        """The size of the groups that the load made, from this event on."""
+        stats = self.stats(first)
+        return stats["events"] / stats["commits"]
+
 
 def timed_ms(call):
     begun = time.perf_counter()

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """The Alibaba openb trace through a fresh cell, as fast as it is accepted:
-durable placements per second, and the time from submit to placed. With --nodes
-and --requests that many, by copies of its rows, in place of its own.
+durable placements per second, the time from submit to placed, and the events of
+one commit meanwhile. With --nodes and --requests that many, by copies of its
+rows, in place of its own.
 The files are looked for in $REEVE_OPENB, or ../shared/data/openb."""
 import json
 import os
@@ -36,6 +37,7 @@ def one_run(nodes, requests):
         nodes_file = copies(NODES, folder, nodes) if nodes else NODES
         pods_file = copies(PODS, folder, requests) if requests else PODS
         cell.up()
+        head = cell.head_events()
         before = {part: sum(figures.cpu_ms(pid))
                   for part, pid in cell.pids.items()}
         done = cell.reeve("trace", "run", pods_file, "--nodes", nodes_file,
@@ -46,6 +48,10 @@ def one_run(nodes, requests):
         summary["cpu_ms"] = {
             part: (sum(figures.cpu_ms(pid)) - before[part])
             / summary["placed"] for part, pid in cell.pids.items()}
+        # Nodes are declared first, thousands in one commit.
+        declared = cell.stats()["kinds"]["node_registered"]["events"]
+        summary["events_per_commit"] = cell.events_per_commit(
+            head + declared + 1)
         return summary
 
 
@@ -58,6 +64,8 @@ def main():
     for part in runs[0]["cpu_ms"]:
         figures.report(f"{name}_cpu_per_session_{part.replace(' ', '_')}", "ms",
                        [run["cpu_ms"][part] for run in runs])
+    figures.report(f"{name}_events_per_commit", "events",
+                   [run["events_per_commit"] for run in runs])
     for key in ("p50", "p99"):
         figures.report(f"{name}_submit_to_placed_{key}", "ms",
                        [run["submit_to_placed_ms"][key] for run in runs])

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Sessions of true on one node, from submit to the end of the last, with the
-CPU of each part; in turns with the same count of plain processes."""
+CPU of each part and the events of one commit; in turns with the same count of
+plain processes."""
 import datetime
 import os
 import statistics
@@ -72,7 +73,8 @@ def last_end_s(cell, count):
 
 
 def one_run(count):
-    """Sessions per second, and CPU in ms per session by part."""
+    """Sessions per second, CPU in ms per session by part, and the events of
+    one commit."""
     with figures.BenchCell("[agent]\ncpus = 64\n") as cell:
         cell.up()
         for _ in range(WARM_UP):
@@ -80,27 +82,32 @@ def one_run(count):
         path = os.path.join(cell.base, "sessions.jsonl")
         with open(path, "w", encoding="utf-8") as file:
             file.write('{"command":["true"]}\n' * count)
+        first = cell.head_events() + 1
         cpu = Cpu(cell)
         begun = time.time()
         cell.reeve("submit", "--quiet", "--file", path)
         await_end(cell, count + WARM_UP)
         parts = cpu.since()
         wall = last_end_s(cell, count + WARM_UP) - begun
-        return count / wall, {part: ms / count for part, ms in parts.items()}
+        return (count / wall,
+                {part: ms / count for part, ms in parts.items()},
+                cell.events_per_commit(first))
 
 
 def main():
     given = figures.arguments(__doc__, runs=3, sessions=2000)
-    rates, plains, parts = [], [], []
+    rates, plains, parts, groups = [], [], [], []
     for _ in range(given.runs):
         plains.append(plain(given.sessions))
-        rate, cpu = one_run(given.sessions)
+        rate, cpu, group = one_run(given.sessions)
         rates.append(rate)
         parts.append(cpu)
+        groups.append(group)
     spawned = ("plain spawn-and-wait", statistics.median(plains))
     for part in parts[0]:
         figures.report(f"cpu_per_session_{part.replace(' ', '_')}", "ms",
                        [cpu[part] for cpu in parts])
+    figures.report("throughput_events_per_commit", "events", groups)
     figures.report("plain_spawn_and_wait", "1/s", plains)
     figures.report("throughput_of_plain", "ratio",
                    [rate / of for rate, of in zip(rates, plains)])

@@ -68,6 +68,30 @@ class WrongUsageTest(CellTest):
                 self.refused(4, *command, "s-99999", says=["s-99999"])
         self.refused(2, "show", "nonsense", says=["nonsense"])
 
+    def test_a_node_without_a_name_is_wrong_usage(self):
+        self.refused(2, "node", "show", "", says=["name of a node"])
+
+    def test_the_daemon_names_the_option_it_does_not_know(self):
+        for words, says in ((["--foo"], "--foo"), ([], "--data")):
+            done = subprocess.run([os.path.join(BIN, "reeved"), *words],
+                                  capture_output=True, text=True, check=False,
+                                  timeout=cells.PATIENCE_S)
+            self.assertEqual(2, done.returncode)
+            self.assertIn(says, done.stderr)
+
+    def test_a_part_of_the_log_that_is_not_there_is_said(self):
+        head = str(self.head)
+        self.refused(2, "log", "cat", "--from", "3", "--to", "2",
+                     says=['"3" is later than "2"'])
+        self.refused(2, "log", "cat", "--from", "now", "--to", "-1h")
+        for command in (["events"], ["log", "cat"]):
+            with self.subTest(command=command):
+                self.refused(0, *command, "--from", "999999",
+                             says=["999999", "ends at " + head])
+                done = self.refused(0, *command, "--from", "999999", "--quiet")
+                self.assertEqual("", done.err)
+        self.refused(4, "state", "--at", "999999", says=["ends at " + head])
+
     def test_an_unknown_node_is_not_found(self):
         self.refused(4, "node", "show", "nowhere", says=["nowhere"])
         self.refused(4, "node", "drain", "nowhere", says=["nowhere"])

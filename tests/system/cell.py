@@ -142,7 +142,7 @@ class Cell:
         options = {name: f"{os.environ[name]}:log_path={self.base}/report"
                    for name in SANITIZERS if name in os.environ}
         return {**os.environ, **options, "REEVE_DATA": self.data,
-                "NO_COLOR": "1", **self.variables}
+                "NO_COLOR": "1", "COLUMNS": "", **self.variables}
 
     def reports(self):
         """What sanitizers had to say, by program and process."""

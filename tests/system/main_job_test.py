@@ -304,6 +304,8 @@ class MainJobTest(CellTest):
         self.assertGreaterEqual(stats["head_seq"], head)
         self.assertEqual(stats["events"], sum(
             kind["events"] for kind in stats["kinds"].values()))
+        self.assertGreater(stats["commits"], 0)
+        self.assertLess(stats["commits"], stats["events"])
         proved = self.cell.reeve("log", "verify", "--json").json()
         self.assertTrue(proved["ok"])
         filtered = self.cell.reeve("log", "cat", "--json", "--filter",

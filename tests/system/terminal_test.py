@@ -1,5 +1,6 @@
 """What a person's terminal gets: no line is wider than it, at any width, and
-a reader that goes away early is no error, long work says how far it is."""
+a reader that goes away early is no error, long work says how far it is. Where
+there is no terminal, lines are whole."""
 import fcntl
 import json
 import os
@@ -38,15 +39,19 @@ class TerminalTest(CellTest):
         cls.waiting = cls.cell.submit("--name", long_name, "--gpus", "8",
                                       "--sim-duration", "1h")
 
-    def at_terminal(self, width, *arguments):
-        """What the program writes to a terminal of that width."""
+    def at_terminal(self, width, *arguments, codes=(0, 1), stream="stdout",
+                    **variables):
+        """What the program writes to a terminal of that width; the other
+        stream goes elsewhere."""
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ,
                     struct.pack("HHHH", 24, width, 0, 0))
         child = subprocess.Popen(
             [os.path.join(BIN, "reeve"), *arguments], cwd=self.cell.work,
-            env={**self.cell.environment(), "NO_COLOR": "", "TERM": "xterm"},
-            stdin=subprocess.DEVNULL, stdout=theirs, stderr=subprocess.PIPE)
+            env={**self.cell.environment(), "NO_COLOR": "", "TERM": "xterm",
+                 **variables}, stdin=subprocess.DEVNULL,
+            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE,
+               stream: theirs})
         os.close(theirs)
         pieces = []
         while True:
@@ -58,9 +63,9 @@ class TerminalTest(CellTest):
                 break
             pieces.append(piece)
         os.close(ours)
-        _, err = child.communicate(timeout=cells.PATIENCE_S)
+        rest = child.communicate(timeout=cells.PATIENCE_S)
         text = b"".join(pieces).decode().replace("\r\n", "\n")
-        self.assertIn(child.returncode, (0, 1), err)
+        self.assertIn(child.returncode, codes, (text, rest))
         return COLOUR.sub("", text)
 
     def test_no_line_is_wider_than_the_terminal(self):
@@ -69,14 +74,49 @@ class TerminalTest(CellTest):
             self.done], ["show", self.held], ["history", self.done],
             ["why", self.waiting], ["why", self.done], ["node", "show",
             "sim-0000"], ["log", "stats"], ["log", "cat"], ["state"],
-            ["replay"], ["doctor"], ["bench"])
+            ["replay"], ["doctor"], ["bench"], ["diff", "1", "now"], ["help"],
+            ["help", "submit"], ["help", "node"], ["node", "drain", "-h"])
         for width in WIDTHS:
             for command in commands:
                 with self.subTest(width=width, command=command):
-                    text = self.at_terminal(width, *command)
-                    self.assertTrue(text.strip())
-                    for line in text.splitlines():
-                        self.assertLessEqual(len(line), width, text)
+                    self.fits(width, self.at_terminal(width, *command))
+
+    def fits(self, width, text):
+        self.assertTrue(text.strip())
+        for line in text.splitlines():
+            self.assertLessEqual(len(line), width, text)
+
+    def test_an_error_is_wrapped_at_a_terminal_alone(self):
+        wrong = "submit", "--gpus", "1.5", "--", "true"
+        whole = self.cell.reeve(*wrong, code=2).err
+        self.assertEqual(1, whole.count("\n"))
+        self.assertGreater(len(whole), max(WIDTHS))
+        for width in WIDTHS:
+            text = self.at_terminal(width, *wrong, codes=(2,), stream="stderr")
+            self.fits(width, text)
+            self.assertEqual(whole.split(), text.split())
+        # A program reads this one, wherever it goes.
+        text = self.at_terminal(40, *wrong, "--json", codes=(2,),
+                                stream="stderr")
+        self.assertEqual("usage", json.loads(text)["error"]["code"])
+
+    def test_columns_is_the_width_of_terminal_and_pipe(self):
+        for command in (["ps", "--all"], ["help"], ["log", "cat"]):
+            with self.subTest(command=command):
+                self.fits(40, self.at_terminal(80, *command, COLUMNS="40"))
+                whole = self.cell.reeve(*command).out
+                narrow = self.piped(*command, COLUMNS="40")
+                self.fits(40, narrow)
+                self.assertNotEqual(whole, narrow)
+        whole = self.piped("help")
+        for wrong in ("", "0", "-1", "wide"):
+            self.assertEqual(whole, self.piped("help", COLUMNS=wrong))
+
+    def piped(self, *arguments, **variables):
+        return subprocess.run(
+            [os.path.join(BIN, "reeve"), *arguments], check=True,
+            env={**self.cell.environment(), **variables},
+            capture_output=True, text=True, timeout=cells.PATIENCE_S).stdout
 
     def test_the_most_important_columns_stay(self):
         for width in WIDTHS:
@@ -180,11 +220,6 @@ class TerminalTest(CellTest):
             until=r"replaying \d+ events, 1",
             go_on=lambda: open(gate, "w", encoding="utf-8").close())
         self.assertTrue(json.loads(out)["digest_equal"])
-
-    def test_help_fits_80_columns(self):
-        for topic in ([], ["submit"], ["events"], ["node", "drain"]):
-            for line in self.at_terminal(80, *topic, "--help").splitlines():
-                self.assertLessEqual(len(line), 80)
 
     def test_a_pipe_keeps_whole_lines(self):
         self.assertIn("a-session-with-quite-a-long-name-for-what-it-does",

@@ -89,11 +89,18 @@ class Parser {
     return {};
   }
 
-  Invocation topic() {
+  // Common options may stand beside its words, and change nothing.
+  Expected<Invocation> topic() {
     out_.kind = Invocation::Kind::help;
-    for (++at_; at_ < words_.size(); ++at_) {
+    ++at_;
+    while (at_ < words_.size()) {
+      if (words_[at_].starts_with('-')) {
+        if (auto taken = take_option(common_, {}, ""); !taken)
+          return tl::unexpected(taken.error());
+        continue;
+      }
       if (!out_.topic.empty()) out_.topic += ' ';
-      out_.topic += words_[at_];
+      out_.topic += words_[at_++];
     }
     return std::move(out_);
   }

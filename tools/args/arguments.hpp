@@ -78,9 +78,10 @@ Expected<Invocation> parse_arguments(std::span<const CommandSpec> commands,
                                      std::span<const OptionSpec> common,
                                      std::span<const std::string> words);
 
+// No line is wider than `width` (0: as wide as it comes).
 std::string help_text(std::span<const CommandSpec> commands,
                       std::span<const OptionSpec> common,
-                      std::string_view topic);
+                      std::string_view topic, std::size_t width = 0);
 
 const CommandSpec* find_command(std::span<const CommandSpec> commands,
                                 std::string_view path);

@@ -2,6 +2,7 @@
 
 #include <boost/test/unit_test.hpp>
 #include <set>
+#include <sstream>
 
 #include "tools/args/commands.hpp"
 #include "tools/args/completion.hpp"
@@ -81,6 +82,11 @@ BOOST_AUTO_TEST_CASE(help_is_found_for_all_one_and_a_family) {
   BOOST_TEST(parse({"run", "--help"})->topic == "run");
   BOOST_TEST(parse({"help", "node", "drain"})->topic == "node drain");
   BOOST_TEST(parse({"node", "--help"})->topic == "node");
+  BOOST_TEST(parse({"help", "--json"})->topic.empty());
+  BOOST_TEST(
+      parse({"help", "--json", "node", "-q", "drain", "--data", "/d"})->topic ==
+      "node drain");
+  BOOST_TEST(contains(refusal({"help", "--foo"}), "no option --foo"));
   const auto text = [](std::string_view topic) {
     return help_text(all_commands(), common_options(), topic);
   };
@@ -94,6 +100,18 @@ BOOST_AUTO_TEST_CASE(help_is_found_for_all_one_and_a_family) {
       if (topic != path) BOOST_TEST(contains(text(topic), line), path);
   }
   BOOST_TEST(text("xyzzy").empty());
+}
+
+BOOST_AUTO_TEST_CASE(no_line_of_help_is_wider_than_the_terminal) {
+  std::vector<std::string_view> topics = {"", "node"};
+  for (const auto& command : all_commands()) topics.push_back(command.path);
+  for (const std::size_t width : {20u, 40u, 60u, 80u})
+    for (const auto topic : topics) {
+      std::istringstream lines(
+          help_text(all_commands(), common_options(), topic, width));
+      for (std::string line; std::getline(lines, line);)
+        BOOST_TEST(line.size() <= width, topic << ": " << line);
+    }
 }
 
 BOOST_AUTO_TEST_CASE(no_option_stands_twice_in_a_command) {

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
@@ -24,6 +25,8 @@ using std::string_view;
 constexpr std::size_t gap = 2;
 constexpr std::size_t cut_width_min = 6;
 constexpr int yields_max = 9;
+constexpr std::size_t columns_max = 10'000;
+constexpr std::size_t error_indent = 2;
 
 bool continuation(char c) {
   return (static_cast<unsigned char>(c) & 0xC0) == 0x80;
@@ -68,6 +71,21 @@ void write_all(int file, string_view text) {
   }
 }
 
+// By the environment; 0 when it says none.
+std::size_t told_width() {
+  const char* columns = std::getenv("COLUMNS");
+  return columns == nullptr ? 0 : columns_of(columns);
+}
+
+// Of the terminal that errors go to; 0: it is none, a log has whole lines.
+std::size_t error_width() {
+  if (::isatty(STDERR_FILENO) != 1) return 0;
+  if (const std::size_t told = told_width()) return told;
+  winsize size{};
+  const bool known = ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0;
+  return known ? size.ws_col : 0;
+}
+
 std::uint64_t monotonic_ns() {
   timespec now{};
   ::clock_gettime(CLOCK_MONOTONIC, &now);
@@ -80,6 +98,7 @@ std::uint64_t monotonic_ns() {
 Terminal Terminal::of_process() {
   Terminal out;
   out.is_terminal = ::isatty(STDOUT_FILENO) == 1;
+  out.width = told_width();
   if (!out.is_terminal) return out;
   const char* no_colour = std::getenv("NO_COLOR");
   const char* term = std::getenv("TERM");
@@ -87,10 +106,18 @@ Terminal Terminal::of_process() {
                term != nullptr && string_view(term) != "dumb";
   winsize size{};
   if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) {
-    out.width = size.ws_col;
+    if (out.width == 0) out.width = size.ws_col;
     out.height = size.ws_row;
   }
   return out;
+}
+
+std::size_t columns_of(string_view text) {
+  std::size_t width = 0;
+  const char* end = text.data() + text.size();
+  const auto taken = std::from_chars(text.data(), end, width);
+  const bool good = taken.ec == std::errc{} && taken.ptr == end;
+  return good && width <= columns_max ? width : 0;
 }
 
 string toned(string_view text, Tone tone, bool colour) {
@@ -349,7 +376,8 @@ int report(const Error& error, bool json) {
     inner.text("code", code_name(error.code)).text("text", error.text);
     say(JsonObject().raw("error", inner.done()).done());
   } else {
-    say(fmt::format("reeve: {}", error.text));
+    say(wrapped(fmt::format("reeve: {}", error.text), error_width(),
+                error_indent));
   }
   return exit_code(error.code);
 }

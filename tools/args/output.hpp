@@ -13,7 +13,7 @@
 namespace reeve::tools {
 
 // What the output goes to. `of_process` looks at standard output; NO_COLOR
-// and TERM=dumb turn colours off.
+// and TERM=dumb turn colours off, COLUMNS is the width of terminal and pipe.
 struct Terminal {
   bool is_terminal = false;
   bool colour = false;
@@ -104,8 +104,12 @@ void print(std::string_view text);
 // To standard error, with a line end.
 void say(std::string_view text);
 
-// The error as one line for people, and as {"error": {"code", "text"}} on
-// standard error with --json. Returns the exit code.
+// "123" as a width; 0 for what is none.
+std::size_t columns_of(std::string_view text);
+
+// The error for people, one line that only a terminal has wrapped, and as
+// {"error": {"code", "text"}} on standard error with --json. Returns the exit
+// code.
 int report(const Error& error, bool json);
 
 std::string_view code_name(Errc code);

@@ -92,6 +92,13 @@ BOOST_AUTO_TEST_CASE(a_long_line_goes_on_below_at_a_space) {
              "          'sleep 3'\n");
 }
 
+BOOST_AUTO_TEST_CASE(columns_that_are_no_width_say_nothing) {
+  BOOST_TEST(columns_of("40") == 40u);
+  BOOST_TEST(columns_of("10000") == 10'000u);
+  for (const char* text : {"", "0", "-1", "wide", "80x", "10001", "1e3"})
+    BOOST_TEST(columns_of(text) == 0u, text);
+}
+
 BOOST_AUTO_TEST_CASE(letters_of_several_bytes_count_as_one) {
   Table table({{"A", Table::Align::left, 1}, {"B"}});
   table.add({"äöü", "x"});

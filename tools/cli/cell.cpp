@@ -155,6 +155,12 @@ Expected<std::unique_ptr<Cell>> Cell::connect_once(
   const auto credentials = bus::load_credentials(file);
   if (!credentials && credentials.error().code == Errc::not_found)
     return not_running(context, "it has never been started here");
+  std::error_code unread;
+  if (!credentials && std::filesystem::exists(context.data, unread) &&
+      !std::filesystem::is_directory(context.data, unread))
+    return fail(Errc::usage,
+                fmt::format("{} is no directory, and so no cell's data",
+                            context.data.string()));
   if (!credentials && credentials.error().code == Errc::io)
     return fail(Errc::io,
                 fmt::format("the cell of {} is not open to this user: {}; it "

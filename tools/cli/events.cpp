@@ -53,13 +53,17 @@ Expected<std::uint64_t> first_event_from(Cell& cell, std::uint64_t time_at) {
   return low;
 }
 
+bool is_sequence(std::string_view text) {
+  return !text.empty() &&
+         text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
 // "100" is a sequence, all else a time. Nothing means the default.
 Expected<std::uint64_t> start_of(Cell& cell, const Arguments& arguments,
                                  std::uint64_t otherwise) {
   const auto text = arguments.find("--from");
   if (!text) return otherwise;
-  if (!text->empty() &&
-      text->find_first_not_of("0123456789") == std::string_view::npos) {
+  if (is_sequence(*text)) {
     const auto sequence = parse_count(*text, "sequence");
     if (!sequence)
       return fail(Errc::usage,
@@ -172,6 +176,9 @@ Result command_events(const Context& context, const Arguments& arguments) {
         return !interrupted;
       });
   if (!read) return tl::unexpected(read.error());
+  if (*from > *read && is_sequence(arguments.text("--from")) && !context.quiet)
+    say(fmt::format("reeve: there is no event {} yet: the log ends at {}",
+                    *from, *read));
   return interrupted ? 128 + SIGINT : 0;
 }
 

@@ -18,8 +18,9 @@ bool asks_json(const std::vector<std::string>& words) {
   return false;
 }
 
-int help(const std::string& topic) {
-  const std::string text = help_text(all_commands(), common_options(), topic);
+int help(const std::string& topic, bool json) {
+  const std::string text = help_text(all_commands(), common_options(), topic,
+                                     Terminal::of_process().width);
   if (text.empty()) {
     std::vector<std::string_view> known;
     for (const auto& command : all_commands()) known.push_back(command.path);
@@ -29,7 +30,7 @@ int help(const std::string& topic) {
          fmt::format(
              "there is no command \"{}\"{} (see \"reeve --help\")", topic,
              near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near))},
-        false);
+        json);
   }
   print(text);
   return 0;
@@ -38,6 +39,11 @@ int help(const std::string& topic) {
 Result dispatch(const Arguments& arguments) {
   const auto context = make_context(arguments);
   if (!context) return tl::unexpected(context.error());
+  // What a session wrote is no text of ours, nor is it always text.
+  if (context->json && arguments.command->path == "logs")
+    return fail(Errc::usage,
+                "logs prints what the session wrote, byte by byte: leave out "
+                "--json");
   if (arguments.command->log_tool)
     return tl::unexpected(run_log_tool(*context));
   return find_handler(arguments.command->path)(*context, arguments);
@@ -49,7 +55,7 @@ int run(const std::vector<std::string>& words) {
       parse_arguments(all_commands(), common_options(), words);
   if (!invocation) return report(invocation.error(), json);
   switch (invocation->kind) {
-    case Invocation::Kind::help: return help(invocation->topic);
+    case Invocation::Kind::help: return help(invocation->topic, json);
     case Invocation::Kind::version:
       print(fmt::format("reeve {}\n", this_program().version));
       return 0;

@@ -401,7 +401,7 @@ const Key keys[] = {
      }},
     {"agent.memory", "Memory offered; all of the host without.", "\"16G\"",
      [](Config& c, const string& t) {
-       return take(c.agent.memory_bytes, parse_bytes(t));
+       return take(c.agent.memory_bytes, parse_memory(t));
      },
      [](const Config& c) { return sized(c.agent.memory_bytes); }},
     {"agent.runtime_dir",

@@ -190,6 +190,7 @@ BOOST_AUTO_TEST_CASE(an_unknown_key_is_refused_with_the_nearest) {
 BOOST_AUTO_TEST_CASE(a_bad_value_names_its_key_and_line) {
   BOOST_TEST(contains(refusal("\nport = 70000\n"), "f.toml:2: port: "));
   BOOST_TEST(contains(refusal("[agent]\nmemory = \"4X\"\n"), "agent.memory"));
+  BOOST_TEST(contains(refusal("[agent]\nmemory = \"5\"\n"), "write 5M"));
   BOOST_TEST(contains(refusal("[agent]\ncpus = 0\n"), "more than 0"));
   BOOST_TEST(contains(refusal("data = \"relative\"\n"), "absolute path"));
   BOOST_TEST(contains(refusal("[agent]\ngpu_mps_dir = \"mps\"\n"),

@@ -14,6 +14,7 @@ using cluster::State;
 using std::string;
 
 constexpr std::size_t print_bytes = 64 << 10;
+constexpr std::size_t change_indent = 4;
 
 string change_json(const Change& change) {
   JsonObject fields;
@@ -81,7 +82,8 @@ string sums_json(const State& a, const State& b, const DiffSums& sums) {
       .done();
 }
 
-string sums_text(const State& a, const State& b, const DiffSums& sums) {
+string sums_text(const Context& context, const State& a, const State& b,
+                 const DiffSums& sums) {
   Sheet sheet;
   for (const auto& [title, state] : {std::pair{"from", &a}, {"to", &b}})
     sheet.add(title, fmt::format("event {}, {}", state->last_sequence().value,
@@ -93,7 +95,7 @@ string sums_text(const State& a, const State& b, const DiffSums& sums) {
                             sums.forgotten);
   sheet.add("sessions", sessions);
   sheet.add("changes", fmt::format("{}", sums.changes));
-  return sheet.text();
+  return sheet.text(context.terminal);
 }
 
 }  // namespace
@@ -119,14 +121,17 @@ Result log_diff(const Context& context, const Arguments& arguments) {
   const bool silent = arguments.has("--summary");
   const DiffSums sums = diff_states(**a, **b, [&](const Change& change) {
     if (silent) return;
-    out += (context.json ? change_json(change) : change_text(change)) + '\n';
+    out += context.json ? change_json(change)
+                        : wrapped(change_text(change), context.terminal.width,
+                                  change_indent);
+    out += '\n';
     if (out.size() < print_bytes) return;
     print(out);
     out.clear();
   });
   if (!context.json && !out.empty()) out += '\n';
   out += context.json ? sums_json(**a, **b, sums) + '\n'
-                      : sums_text(**a, **b, sums);
+                      : sums_text(context, **a, **b, sums);
   print(out);
   return 0;
 }

@@ -39,6 +39,7 @@ Expected<Selection> select(const Context& context, const Arguments& arguments) {
       log_range(*out.log, arguments.find("--from"), arguments.find("--to"));
   if (!range) return tl::unexpected(range.error());
   out.range = *range;
+  tell_end(context, *out.log, arguments.find("--from"));
   return out;
 }
 
@@ -77,6 +78,7 @@ struct KindStats {
 struct LogStats {
   std::map<string, KindStats, std::less<>> kinds;
   KindStats all;
+  std::uint64_t commits = 0;
   std::uint64_t first_at = 0;
   std::uint64_t last_at = 0;
 
@@ -112,6 +114,7 @@ string stats_json(const LogStats& stats, const store::Head& head) {
       .number("epoch", head.epoch)
       .number("events", stats.all.events)
       .number("bytes", stats.all.bytes)
+      .number("commits", stats.commits)
       .time("first_at", stats.first_at)
       .time("last_at", stats.last_at)
       .real("events_per_s", stats.events_per_s())
@@ -150,13 +153,14 @@ Result log_stats(const Context& context, const Arguments& arguments) {
   LogStats stats;
   Meter meter(context.quiet, "reading", selection->range.from,
               selection->range.to);
-  const auto read = each_event(*selection->log, selection->range, Trust::verify,
-                               [&](const schema::Event& event, Bytes bytes) {
-                                 if (selection->filter.passes(event))
-                                   stats.add(event, bytes.size());
-                                 meter.at(event.seq());
-                                 return true;
-                               });
+  const auto read = each_event(
+      *selection->log, selection->range, Trust::verify,
+      [&](const schema::Event& event, Bytes bytes) {
+        if (selection->filter.passes(event)) stats.add(event, bytes.size());
+        meter.at(event.seq());
+        return true;
+      },
+      [&] { ++stats.commits; });
   meter.done();
   if (!read) return tl::unexpected(read.error());
   const auto head = selection->log->head();

@@ -107,11 +107,28 @@ Expected<LogRange> log_range(store::LogReader& log,
                   fmt::format("there is no event {}: the log ends at {}",
                               out.to, head));
   }
+  // Two moments between the same two events are one more apart.
+  const bool numbers = from && to && is_number(*from) && is_number(*to);
+  if (from && to && out.from > out.to + (numbers ? 0 : 1))
+    return fail(Errc::usage,
+                fmt::format("\"{}\" is later than \"{}\": there is "
+                            "nothing from the one to the other",
+                            *from, *to));
   return out;
 }
 
+void tell_end(const Context& context, const store::LogReader& log,
+              std::optional<string_view> from) {
+  if (context.quiet || !from || !is_number(*from)) return;
+  const auto first = parse_count(*from, "sequence");
+  if (first && *first > log.head().sequence)
+    say(fmt::format("reeve: there is no event {} yet: the log ends at {}",
+                    *first, log.head().sequence));
+}
+
 Status each_event(const store::LogReader& log, LogRange range, Trust trust,
-                  const EventVisit& visit) {
+                  const EventVisit& visit,
+                  const std::function<void()>& on_commit) {
   if (range.to < range.from) return {};
   Status status;
   const auto one = [&](std::span<const std::byte> bytes,
@@ -130,6 +147,7 @@ Status each_event(const store::LogReader& log, LogRange range, Trust trust,
   };
   auto scanned =
       log.scan(range.from, range.to, [&](const store::Record& record) {
+        if (on_commit) on_commit();
         store::EventCursor cursor(record.events);
         std::uint64_t sequence = record.first_sequence;
         while (const auto bytes = cursor.next()) {

@@ -28,10 +28,16 @@ struct LogRange {
 };
 
 // "100" is a sequence, all else a time: `from` becomes the first event at or
-// after it, `to` the last at or before it. Without them: all.
+// after it, `to` the last at or before it. Without them: all. Errc::usage for
+// one that ends before it begins.
 Expected<LogRange> log_range(store::LogReader& log,
                              std::optional<std::string_view> from,
                              std::optional<std::string_view> to);
+
+// Says where the log ends to who named a sequence after that: there is nothing
+// to print.
+void tell_end(const Context& context, const store::LogReader& log,
+              std::optional<std::string_view> from);
 
 enum class Trust {
   verify,  // each event is checked as if it came from outside
@@ -39,10 +45,12 @@ enum class Trust {
 };
 
 // Calls visit(event, bytes) for the events of the range in order until it
-// says false. `bytes` has the size prefix.
+// says false, and on_commit() before the first of each commit, however many of
+// them are in the range. `bytes` has the size prefix.
 using EventVisit =
     std::function<bool(const schema::Event&, std::span<const std::byte>)>;
 Status each_event(const store::LogReader& log, LogRange range, Trust trust,
-                  const EventVisit& visit);
+                  const EventVisit& visit,
+                  const std::function<void()>& on_commit = {});
 
 }  // namespace reeve::tools

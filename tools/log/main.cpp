@@ -63,7 +63,8 @@ int run(const std::vector<std::string>& words) {
       parse_arguments(all_commands(), common_options(), words);
   if (!invocation) return report(invocation.error(), json);
   if (invocation->kind != Invocation::Kind::run) {
-    print(help_text(all_commands(), common_options(), invocation->topic));
+    print(help_text(all_commands(), common_options(), invocation->topic,
+                    Terminal::of_process().width));
     return 0;
   }
   const auto result = dispatch(invocation->arguments);

@@ -310,6 +310,8 @@ Shown show_node(const Context& context, const Arguments& arguments,
                 const Answers& answers) {
   flatbuffers::FlatBufferBuilder builder(128);
   const string& name = arguments.words[0];
+  // The question without a name is one for all nodes.
+  if (name.empty()) return fail(Errc::usage, "the name of a node is expected");
   const auto body = schema::CreateNodesQueryDirect(builder, name.c_str(), 0, 1);
   const auto answer =
       answers.ask(builder, schema::QueryBody::NodesQuery, body.Union());

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "cluster/constraint.hpp"
+#include "cluster/limits.hpp"
 #include "cluster/session_id.hpp"
 #include "cluster/types.hpp"
 
@@ -32,13 +33,23 @@ void put(Pairs& pairs, string_view key, string_view value) {
   pairs.emplace_back(key, value);
 }
 
+// Any that an environment can have, but what nobody means: a blank is a slip in
+// the quotes.
+bool is_variable(string_view name) {
+  return !name.empty() && std::none_of(name.begin(), name.end(), [](char c) {
+    return static_cast<unsigned char>(c) <= ' ' || c == 0x7F;
+  });
+}
+
 // "K=V"; "K" alone takes the caller's value.
 Status add_env(Submission& out, string_view text, const Surroundings& here) {
   const std::size_t equals = text.find('=');
   const string_view key = text.substr(0, equals);
-  if (key.empty())
+  if (!is_variable(key))
     return fail(Errc::usage,
-                fmt::format("\"{}\" is no variable; write KEY=VALUE", text));
+                fmt::format("\"{}\" is no variable; write KEY=VALUE, KEY "
+                            "without blanks",
+                            text));
   if (equals != string_view::npos) {
     put(out.env, key, text.substr(equals + 1));
     return {};
@@ -97,9 +108,9 @@ Status set_gpus(Submission& out, string_view text) {
                             number, *milli / milli_per_device,
                             *milli / milli_per_device + 1));
   const std::uint32_t count = share ? 1 : *milli / milli_per_device;
-  if (count > gpus_per_task_max)
+  if (count > cluster::gpus_per_task_max)
     return fail(Errc::usage, fmt::format("{} GPUs for one task; at most {}",
-                                         count, gpus_per_task_max));
+                                         count, cluster::gpus_per_task_max));
   out.gpus = *milli == 0 ? 0 : count;
   out.gpu_milli = share && *milli != 0 ? *milli : milli_per_device;
   out.gpu_models.clear();
@@ -111,18 +122,6 @@ Status set_gpus(Submission& out, string_view text) {
     if (end > 0) out.gpu_models.emplace_back(models.substr(0, end));
     models.remove_prefix(std::min(end + 1, models.size()));
   }
-  return {};
-}
-
-Status set_memory(std::uint64_t& out, string_view text) {
-  const auto bytes = parse_bytes(text);
-  if (!bytes) return tl::unexpected(bytes.error());
-  if (*bytes < memory_bytes_min)
-    return fail(Errc::usage,
-                fmt::format("\"{}\" is less than 1 MiB; for mebibytes write "
-                            "{}M",
-                            text, text));
-  out = *bytes;
   return {};
 }
 
@@ -222,13 +221,15 @@ Status set_one(Submission& s, string_view key, string_view value,
                const Surroundings& here) {
   if (key == "name") return set_text(s.name, value);
   if (key == "cpus") return set_cpus(s, value);
-  if (key == "mem") return set_memory(s.memory_bytes, value);
+  if (key == "mem") return take(s.memory_bytes, parse_memory(value));
   if (key == "gpus") return set_gpus(s, value);
-  if (key == "gpu-mem") return set_memory(s.gpu_memory_bytes, value);
+  if (key == "gpu-mem") return take(s.gpu_memory_bytes, parse_memory(value));
   if (key == "tasks")
-    return take(s.tasks, parse_count(value, "number of tasks", 1, tasks_max));
+    return take(s.tasks, parse_count(value, "number of tasks", 1,
+                                     cluster::tasks_per_session_max));
   if (key == "nodes")
-    return take(s.nodes, parse_count(value, "number of nodes", 1, tasks_max));
+    return take(s.nodes, parse_count(value, "number of nodes", 1,
+                                     cluster::tasks_per_session_max));
   if (key == "time") {
     auto good = take(s.time_limit_ns, parse_duration(value));
     if (good && s.time_limit_ns == 0)

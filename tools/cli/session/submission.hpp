@@ -16,12 +16,8 @@
 
 namespace reeve::tools {
 
-inline constexpr std::uint32_t tasks_max = 65'536;
-inline constexpr std::uint32_t gpus_per_task_max = 1'024;
 inline constexpr std::int32_t priority_limit = 1'000'000;
 inline constexpr std::uint32_t requeue_limit = 1'000;
-// Less memory than this is a slip: "512" for "512M".
-inline constexpr std::uint64_t memory_bytes_min = 1 << 20;
 
 // "A-B%MAX"; max 0: all at once.
 struct ArrayWish {
