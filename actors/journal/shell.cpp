@@ -151,9 +151,13 @@ class Committer : public TracedActor {
     return false;
   }
 
+  void set_alone(bool alone) {
+    if (std::exchange(alone_, alone) != alone) options_.on_alone(alone);
+  }
+
   void hold(std::string why, bool alone) {
     no_room_ = std::move(why);
-    alone_ = alone;
+    set_alone(alone);
     send(manager_, committed());
   }
 
@@ -166,7 +170,7 @@ class Committer : public TracedActor {
   void kept_by_all() {
     if (!no_room_.empty()) spdlog::info("commits are kept again");
     no_room_.clear();
-    alone_ = false;
+    set_alone(false);
     const auto batch = std::exchange(under_way_, std::nullopt)->batch;
     const std::uint64_t last = batch->first.value + batch->count - 1;
     options_.shared->store(last);

@@ -41,6 +41,9 @@ struct JournalOptions {
   // Of several managers: told when a commit waits for room on the disk here,
   // and when commits are kept again.
   std::function<void(bool room)> on_room;
+  // The same when one waits for the servers of the stream for so long that
+  // whoever asks is told.
+  std::function<void(bool alone)> on_alone;
   std::string majority;  // "a majority of m1, m2 and m3": for messages
 };
 

@@ -681,12 +681,16 @@ void Core::check_room(Time now) {
       best = &one;
   }
   if (!best) return;
-  say(fmt::format("the disk below the log of {} is full, and {} has room",
-                  name_, best->first));
+  say(room_ == Room::unreachable
+          ? fmt::format("{} does not reach the bus servers that lead the "
+                        "stream, and {} may",
+                        name_, best->first)
+          : fmt::format("the disk below the log of {} is full, and {} has room",
+                        name_, best->first));
   begin_hand_over(best->first, now);
   // What is under way cannot be finished here. Where the stream has it, the
   // next leader goes on from there.
-  if (room_ != Room::none) return;
+  if (room_ != Room::none && room_ != Room::unreachable) return;
   hand_over_->drained = true;
   renew(now);
 }

@@ -65,7 +65,8 @@ inline constexpr std::uint64_t hand_over_ns_max = 10 * second_ns;
 // it. Below silent_ns_max: the others wait meanwhile.
 inline constexpr std::uint64_t named_renew_ns = 3 * second_ns;
 // A leader hands over that has had too little room for its log for so long,
-// while another one has room.
+// while another one has room; or that does not reach the servers of the stream
+// for as long, where another one may: a link between two hosts is down.
 inline constexpr std::uint64_t no_room_ns_max = 5 * second_ns;
 // After a hand-over that was not taken, so much later.
 inline constexpr std::uint64_t room_again_ns = 60 * second_ns;
@@ -98,11 +99,13 @@ int replicas_of(std::size_t managers);
 enum class Role { following, candidate, refusing, leading, deposed };
 std::string_view text_of(Role role);
 
-// On the disk below the log of this one.
+// For commits: on the disk below the log of this one, and with the servers that
+// keep the stream.
 enum class Room {
   enough,
-  scarce,  // new work is not admitted
-  none     // a commit waits for it
+  scarce,      // new work is not admitted
+  none,        // a commit waits for the disk
+  unreachable  // one waits for the servers, while the lease may be renewed
 };
 
 // What is in the bucket under its key. `epoch` grows with every taking: it is

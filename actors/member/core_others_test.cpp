@@ -282,6 +282,19 @@ BOOST_FIXTURE_TEST_CASE(what_waits_for_room_is_not_waited_for, Full) {
   BOOST_TEST(lease(54, "m3", 9) == "step down: m2 handed over to m3");
 }
 
+// It renews its lease, and keeps nothing: the link to the servers that lead the
+// stream is down.
+BOOST_FIXTURE_TEST_CASE(who_does_not_reach_the_stream_hands_over, Full) {
+  fill(Room::unreachable);
+  beat_of("m3", at(8, 101), false);
+  tick(0);
+  written(52);
+  BOOST_TEST(tick(1) == "end admission; write 52: m2 8 10101 m3");
+  BOOST_TEST(said ==
+             "m2 does not reach the bus servers that lead the stream, and m3 "
+             "may; m2 hands over to m3");
+}
+
 // Nobody is served meanwhile.
 BOOST_FIXTURE_TEST_CASE(who_does_not_take_it_is_not_asked_again_and_again,
                         Full) {

@@ -259,6 +259,7 @@ void MemberRunner::Impl::perform(const member::StepDown& step) {
 
 void MemberRunner::Impl::tell_others(Time now) {
   core.on_room(commit_waits                    ? member::Room::none
+               : commit_alone                  ? member::Room::unreachable
                : options.log->admission_open() ? member::Room::enough
                                                : member::Room::scarce,
                now);
@@ -488,6 +489,11 @@ bool MemberRunner::leads() const {
 
 void MemberRunner::set_room(bool room) {
   impl_->inputs.add([impl = impl_.get(), room] { impl->commit_waits = !room; });
+}
+
+void MemberRunner::set_alone(bool alone) {
+  impl_->inputs.add(
+      [impl = impl_.get(), alone] { impl->commit_alone = alone; });
 }
 
 void MemberRunner::drained() {

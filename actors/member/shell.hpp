@@ -117,6 +117,8 @@ class MemberRunner {
   void fenced(const bus::StreamOutcome& outcome);
   // The journal: whether there is room for what is to be kept.
   void set_room(bool room);
+  // And whether it waits for the servers of the stream, for long.
+  void set_alone(bool alone);
   // The manager: all is kept and answered, up to this event.
   void drained();
   // The managers that the log has now; none: as it was.

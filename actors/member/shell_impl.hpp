@@ -144,6 +144,8 @@ struct MemberRunner::Impl {
   std::mutex core_mutex;      // guards *options.core until it leads
   bool leads = false;         // the core's thread alone
   bool commit_waits = false;  // for room; the core's thread alone
+  bool commit_alone =
+      false;  // for the servers of the stream, for long; so is it
   std::atomic<bool> following_done{false};  // it leads
   std::atomic<std::uint64_t> answers_until{0};
   std::atomic<std::uint64_t> leads_until{0};

@@ -354,6 +354,7 @@ void CellDaemon::spawn_actors(const actors::Lead& lead) {
     member_->fenced(outcome);
   };
   journal_options.on_room = [this](bool room) { member_->set_room(room); };
+  journal_options.on_alone = [this](bool alone) { member_->set_alone(alone); };
   journal_ = actors::spawn_journal(*system_, journal_options, manager_);
 }
 
