@@ -6,6 +6,7 @@
 
 #include "cluster/accounts/quota.hpp"
 #include "cluster/event_filter.hpp"
+#include "cluster/printable.hpp"
 #include "cluster/session_id.hpp"
 #include "cluster/units.hpp"
 #include "schema/json.hpp"
@@ -343,7 +344,7 @@ string event_line(const Event& event, std::int64_t utc_offset_s) {
   return fmt::format("{:>8}  {}.{:03}  {:<17}  {}{}\n", event.seq(),
                      format_time(event.time_at(), utc_offset_s),
                      event.time_at() / 1'000'000 % 1'000, kind_of(event),
-                     event_sentence(event), cause);
+                     printable(event_sentence(event)), cause);
 }
 
 }  // namespace reeve::tools

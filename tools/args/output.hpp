@@ -101,7 +101,8 @@ std::string json_array(const std::vector<std::string>& items);
 // Writes all of it to standard output; a reader that went away (EPIPE) ends
 // the process quietly, any other failure is told.
 void print(std::string_view text);
-// To standard error, with a line end.
+// To standard error, with a line end. Lines may be many; any other control
+// character is a space.
 void say(std::string_view text);
 
 // The error as one line for people, and as {"error": {"code", "text"}} on

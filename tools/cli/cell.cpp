@@ -14,6 +14,7 @@
 #include "bus/credentials.hpp"
 #include "bus/quarantine.hpp"
 #include "cluster/check.hpp"
+#include "cluster/printable.hpp"
 #include "cluster/session_id.hpp"
 #include "cluster/units.hpp"
 #include "tools/cli/cell/daemon.hpp"
@@ -120,7 +121,7 @@ schema::Id128 random_id() {
 }
 
 Error rejection_error(const schema::Rejection& rejection) {
-  const std::string text(schema::text(rejection.text()));
+  const std::string text = printable(schema::text(rejection.text()));
   if (schema::text(rejection.rule()) == schema::not_kept_rule)
     return {Errc::unreachable, text};
   switch (rejection.code()) {
@@ -205,7 +206,7 @@ Expected<Held<schema::Answer>> Cell::ask(
   }
   if (answer->error() != nullptr)
     return fail(answer->not_found() ? Errc::not_found : Errc::rejected,
-                answer->error()->str());
+                printable(answer->error()->string_view()));
   if (answer->body() == nullptr)
     return fail(Errc::internal, "the cell's answer is empty");
   return Held<schema::Answer>(std::move(*buffer), answer, answer->seq());

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "bus/client.hpp"
+#include "cluster/printable.hpp"
 #include "cluster/session_id.hpp"
 #include "tools/cli/cell.hpp"
 #include "tools/cli/interrupts.hpp"
@@ -70,7 +71,7 @@ Status read_output(Cell& cell, std::string_view agent, SessionId session,
     if (!buffer) return tl::unexpected(buffer.error());
     const auto* chunk = schema::verified<schema::OutputChunk>(*buffer);
     if (chunk->error() != nullptr)
-      return fail(Errc::not_found, chunk->error()->str());
+      return fail(Errc::not_found, printable(chunk->error()->string_view()));
     Piece piece = piece_of(*chunk);
     piece.key = key;
     piece.attempt = streams.attempt();
