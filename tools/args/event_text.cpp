@@ -11,6 +11,7 @@
 #include "cluster/units.hpp"
 #include "schema/json.hpp"
 #include "schema/wire.hpp"
+#include "tools/args/exit_code.hpp"
 
 namespace reeve::tools {
 namespace {
@@ -83,13 +84,16 @@ string exited(const schema::TaskExited& body) {
   string out =
       fmt::format("{} task {}", session_name(body.session()), body.rank());
   const auto* facts = body.facts();
-  if (facts == nullptr)
+  const auto code =
+      facts ? task_exit_code(body.reason(), facts->exit_code(), facts->signal())
+            : std::nullopt;
+  if (facts == nullptr || (!code && facts->signal() == 0))
     return with_detail(out + ' ' + EnumNameEndReason(body.reason()),
                        body.detail());
   if (facts->signal() != 0)
     out += fmt::format(" signal {}", facts->signal());
   else
-    out += fmt::format(" exit code {}", facts->exit_code());
+    out += fmt::format(" exit code {}", *code);
   if (body.reason() != schema::EndReason::exited)
     out += fmt::format(" ({})", EnumNameEndReason(body.reason()));
   if (facts->ended_at() >= facts->started_at() && facts->started_at() != 0)
@@ -115,8 +119,9 @@ string ended(const schema::SessionEnded& body) {
                            EnumNameSessionState(body.state()));
   if (body.signal() != 0)
     out += fmt::format(", signal {}", body.signal());
-  else
-    out += fmt::format(", exit code {}", body.exit_code());
+  else if (const auto code =
+               session_exit_code(body.state(), body.exit_code(), body.signal()))
+    out += fmt::format(", exit code {}", *code);
   if (body.reason() != schema::EndReason::exited)
     out += fmt::format(" ({})", EnumNameEndReason(body.reason()));
   return with_detail(out, body.detail());

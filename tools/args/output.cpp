@@ -290,6 +290,10 @@ JsonObject& JsonObject::integer(string_view name, std::int64_t value) {
   return raw(name, fmt::format("{}", value));
 }
 
+JsonObject& JsonObject::integer(string_view name, std::optional<int> value) {
+  return raw(name, value ? fmt::format("{}", *value) : "null");
+}
+
 JsonObject& JsonObject::real(string_view name, double value) {
   return raw(name, fmt::format("{:.3f}", value));
 }
