@@ -315,3 +315,6 @@ Result command_run(const Context& context, const Arguments& arguments) {
 }
 
 }  // namespace reeve::tools
+  const string note = note_of(**outcome);
+  if (!note.empty() && !context.quiet)
+    say(fmt::format("reeve: {}: {}", to_text(session), note));

@@ -155,7 +155,7 @@ int tell_ends(const Context& context, const Waiter& waiter) {
                 .done() +
             '\n');
     } else if (!context.quiet) {
-      const std::string why = explain(outcome);
+      const std::string why = explain(outcome) + note_of(outcome);
       say(fmt::format("{} {}{}{}", to_text(id), state, why.empty() ? "" : ": ",
                       why));
     }
