@@ -5,6 +5,7 @@
 
 #include "cluster/decide.hpp"
 #include "cluster/decide_internal.hpp"
+#include "cluster/printable.hpp"
 #include "cluster/rejecting.hpp"
 #include "cluster/units.hpp"
 
@@ -97,6 +98,11 @@ Check check_bounds(const Spec& spec, Time now) {
   };
   for (const Check& check : checks)
     if (check) return check;
+  if (const auto at = find_control(spec.name); at != std::string_view::npos)
+    return reject(RejectCode::malformed, "name_control",
+                  fmt::format("the name has a control character, at byte {}: "
+                              "it would spoil each line that shows it",
+                              at + 1));
   if (spec.cut_off_ns != 0 && spec.cut_off_ns < cut_off_ns_min)
     return reject(RejectCode::malformed, "cut_off_ns_min",
                   fmt::format("its tasks may be cut off for {}: it is found "

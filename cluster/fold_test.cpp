@@ -208,6 +208,24 @@ BOOST_AUTO_TEST_CASE(what_contradicts_the_state_is_refused) {
         node == 0 ? "no such device" : "no such node");
 }
 
+BOOST_AUTO_TEST_CASE(a_name_that_would_be_refused_now_is_replayed) {
+  Cell cell;
+  constexpr std::string_view name = "old\nname";
+  const SessionId id = cell.state.next_session();
+  const auto good =
+      apply_body(cell, EventBody::SessionSubmitted, [&](Builder& builder) {
+        Spec spec = one_task();
+        spec.name = name;
+        spec.project = "default";
+        spec.group = default_group;
+        return schema::CreateSessionSubmitted(builder, id.value,
+                                              build_spec(builder, spec))
+            .Union();
+      });
+  BOOST_REQUIRE(good);
+  BOOST_CHECK(cell.state.spec(*cell.state.session(id)).name == name);
+}
+
 BOOST_AUTO_TEST_CASE(sessions_and_nodes_get_their_numbers_in_turn) {
   refused(apply_body(*this, EventBody::SessionSubmitted,
                      [](Builder& b) {

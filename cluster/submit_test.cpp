@@ -165,6 +165,15 @@ BOOST_AUTO_TEST_CASE(a_session_needs_a_command_unless_it_is_simulated) {
   accepts([](Spec& spec) { spec.argv = {}, spec.simulated = true; });
 }
 
+BOOST_AUTO_TEST_CASE(a_name_has_no_control_characters) {
+  for (const char* name : {"train #2", "", "\xC3\xA4 \xE2\x80\xA6", "\xC2\xA0"})
+    accepts([&](Spec& spec) { spec.name = name; });
+  for (const char* name :
+       {"a\nb", "\033[2J", "tab\t", "\x7F", "\xC2\x9B", "\x9B"})
+    refuses("malformed name_control 0 0",
+            [&](Spec& spec) { spec.name = name; });
+}
+
 BOOST_AUTO_TEST_CASE(names_must_be_known) {
   refuses("not_found group_unknown 0 0",
           [](Spec& spec) { spec.group = "fast"; });

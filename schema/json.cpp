@@ -83,7 +83,7 @@ bool may_be_null(const fb::TypeTable* type) {
 // 64-bit number reads.
 class Writer {
  public:
-  explicit Writer(std::string& out) : out_(out) {}
+  Writer(std::string& out, IsNull is_null) : out_(out), is_null_(is_null) {}
 
   void object(const void* data, const fb::TypeTable* type) {
     out_ += '{';
@@ -115,6 +115,11 @@ class Writer {
                                        ? type->type_refs[code.sequence_ref]()
                                        : nullptr;
       const std::string_view name = type->names[i];
+      if (is_null_ && is_null_(data, type, name)) {
+        key(name, first);
+        out_ += "null";
+        continue;
+      }
       field(type, name, code, base, value, previous, child, first);
       previous = value;
     }
@@ -250,6 +255,7 @@ class Writer {
   }
 
   std::string& out_;
+  const IsNull is_null_;
 };
 
 template <class Table>
@@ -307,8 +313,8 @@ std::string hex(const Id128& id) {
 }
 
 void append_json(std::string& out, const void* table,
-                 const flatbuffers::TypeTable* type) {
-  Writer(out).object(table, type);
+                 const flatbuffers::TypeTable* type, IsNull is_null) {
+  Writer(out, is_null).object(table, type);
 }
 
 std::string snake_case(std::string_view name) {

@@ -22,9 +22,14 @@ std::string rfc3339(std::uint64_t time_at);
 
 std::string hex(const Id128& id);
 
+// Of a table in the document: whether what its number `field` tells is nothing,
+// which reads null.
+using IsNull = bool (*)(const void* table, const flatbuffers::TypeTable* type,
+                        std::string_view field);
+
 // `table` points to verified data of the type that `type` describes.
 void append_json(std::string& out, const void* table,
-                 const flatbuffers::TypeTable* type);
+                 const flatbuffers::TypeTable* type, IsNull is_null = nullptr);
 
 std::string to_json(const Event& event);
 std::string to_json(const SessionView& view);

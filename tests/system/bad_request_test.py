@@ -117,6 +117,11 @@ class WrongUsageTest(CellTest):
         self.refused(4, "token", "create", "--role", "user", "--name",
                      "nobody-here", says=["reeve user set nobody-here"])
 
+    def test_a_name_that_would_spoil_a_line_is_refused(self):
+        for name in ("two\nlines", "\033[2J", "\x9b31m"):
+            self.refused(3, "submit", "--name", name, "--", "true",
+                         says=["control character"])
+
     def test_an_unknown_group_or_project_names_those_there_are(self):
         self.refused(4, "submit", "--group", "gold", "--", "true",
                      says=["gold", "default"])

@@ -32,7 +32,45 @@ class MainJobTest(CellTest):
         self.cell.reeve("wait", one, code=128 + signal.SIGSEGV)
         shown = self.cell.show(one)
         self.assertEqual(signal.SIGSEGV, shown["signal"])
+        self.assertIsNone(shown["exit_code"])
         self.assertEqual("failed", shown["state"])
+
+    def test_an_exit_code_is_there_only_where_a_command_gave_one(self):
+        waits = self.cell.submit("--not-before", "+1h", "--", "true")
+        self.assertIsNone(self.cell.show(waits)["exit_code"])
+        self.cell.reeve("cancel", waits)
+        fails = self.cell.submit("--", "no-such-program")
+        good = self.cell.submit("--", "true")
+        done = self.cell.reeve("wait", "--json", waits, fails, good, code=130)
+        self.assertEqual([None, None, 0],
+                         [one["exit_code"] for one in done.lines()])
+        self.assertIsNone(self.cell.show(fails)["tasks"][0]["exit_code"])
+        for one in (waits, fails):
+            self.assertNotIn("exit code", self.cell.reeve("history", one).out)
+        self.assertIn("exit code 0", self.cell.reeve("history", good).out)
+
+    def test_standard_input_that_a_session_does_not_get_is_told(self):
+        def run(given, *options):
+            read_end, write_end = os.pipe()
+            os.write(write_end, given)
+            os.close(write_end)
+            with os.fdopen(read_end) as stdin:
+                child = self.cell.start("run", *options, "--", "cat",
+                                        stdin=stdin)
+            done = self.cell.finish(child)
+            self.assertEqual(("", 0), (done.out, done.code), done)
+            return done.err
+        self.assertIn("standard input does not reach", run(b"hello\n"))
+        self.assertEqual("", run(b"hello\n", "--quiet"))
+        self.assertEqual("", run(b""))
+        with open(__file__, encoding="utf-8") as stdin:
+            done = self.cell.finish(self.cell.start("run", "--", "cat",
+                                                    stdin=stdin))
+        self.assertIn("standard input does not reach", done.err)
+
+    def test_run_of_a_simulated_session_misses_no_output(self):
+        done = self.cell.reeve("run", "--sim-duration", "10ms")
+        self.assertEqual(("", ""), (done.out, done.err))
 
     def test_a_command_that_is_not_there_is_127(self):
         done = self.cell.reeve("run", "--", "no-such-program", code=127)
@@ -129,6 +167,18 @@ class MainJobTest(CellTest):
         self.assertGreater(peak, 32 << 20)
         self.assertLessEqual(peak, 64 << 20)
         self.assertIn("memory limit", self.cell.reeve("why", one).out)
+
+    def test_children_killed_by_the_limit_are_told_of_a_good_exit(self):
+        command = ("--mem", "64M", "--", "sh", "-c", "tail /dev/zero; exit 0")
+        said = "killed at the memory limit"
+        done = self.cell.reeve("run", *command, code=None)
+        # Control groups of version 2 end the whole task.
+        self.assertIn(done.code, (0, 128 + signal.SIGKILL))
+        self.assertIn(said, done.err)
+        one = self.cell.submit(*command)
+        for _ in ("follows it", "finds it ended"):
+            self.assertIn(said, self.cell.reeve("wait", one,
+                                                code=done.code).err)
 
     def test_a_time_limit_ends_the_session(self):
         one = self.cell.submit("--time", "1s", "--", "sleep", "3600")

@@ -71,7 +71,8 @@ constexpr auto submit_options = [] {
 constexpr std::string_view run_examples[] = {
     "reeve run -- hostname",
     "reeve run --cpus 4 --mem 8G --gpus 1 -- python3 train.py",
-    "reeve run --time 10m --env SEED=7 -- sh -c 'echo $SEED'"};
+    "reeve run --time 10m --env SEED=7 -- sh -c 'echo $SEED'",
+    "reeve run -- sh -c 'wc -l < words.txt'"};
 constexpr Option cancel_options[] = {
     {"--array", "", "all of the array whose first session it is"}};
 constexpr std::string_view cancel_examples[] = {"reeve cancel s-12 s-13",
@@ -462,8 +463,9 @@ constexpr CommandSpec commands[] = {
      1,
      1},
 
-    {"run", sessions, "-- CMD...", "run a command, with its output here",
-     session, run_examples, 0, 0, Complete::command, true},
+    {"run", sessions, "-- CMD...",
+     "run a command, with its output here and no input", session, run_examples,
+     0, 0, Complete::command, true},
     {"submit", sessions, "-- CMD...", "queue a command, print the session id",
      submit_options, submit_examples, 0, 0, Complete::command, true},
     {"ps", sessions, "", "list sessions", ps_options, ps_examples},

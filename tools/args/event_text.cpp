@@ -6,10 +6,12 @@
 
 #include "cluster/accounts/quota.hpp"
 #include "cluster/event_filter.hpp"
+#include "cluster/printable.hpp"
 #include "cluster/session_id.hpp"
 #include "cluster/units.hpp"
 #include "schema/json.hpp"
 #include "schema/wire.hpp"
+#include "tools/args/exit_code.hpp"
 
 namespace reeve::tools {
 namespace {
@@ -82,13 +84,16 @@ string exited(const schema::TaskExited& body) {
   string out =
       fmt::format("{} task {}", session_name(body.session()), body.rank());
   const auto* facts = body.facts();
-  if (facts == nullptr)
+  const auto code =
+      facts ? task_exit_code(body.reason(), facts->exit_code(), facts->signal())
+            : std::nullopt;
+  if (facts == nullptr || (!code && facts->signal() == 0))
     return with_detail(out + ' ' + EnumNameEndReason(body.reason()),
                        body.detail());
   if (facts->signal() != 0)
     out += fmt::format(" signal {}", facts->signal());
   else
-    out += fmt::format(" exit code {}", facts->exit_code());
+    out += fmt::format(" exit code {}", *code);
   if (body.reason() != schema::EndReason::exited)
     out += fmt::format(" ({})", EnumNameEndReason(body.reason()));
   if (facts->ended_at() >= facts->started_at() && facts->started_at() != 0)
@@ -114,8 +119,9 @@ string ended(const schema::SessionEnded& body) {
                            EnumNameSessionState(body.state()));
   if (body.signal() != 0)
     out += fmt::format(", signal {}", body.signal());
-  else
-    out += fmt::format(", exit code {}", body.exit_code());
+  else if (const auto code =
+               session_exit_code(body.state(), body.exit_code(), body.signal()))
+    out += fmt::format(", exit code {}", *code);
   if (body.reason() != schema::EndReason::exited)
     out += fmt::format(" ({})", EnumNameEndReason(body.reason()));
   return with_detail(out, body.detail());
@@ -343,7 +349,7 @@ string event_line(const Event& event, std::int64_t utc_offset_s) {
   return fmt::format("{:>8}  {}.{:03}  {:<17}  {}{}\n", event.seq(),
                      format_time(event.time_at(), utc_offset_s),
                      event.time_at() / 1'000'000 % 1'000, kind_of(event),
-                     event_sentence(event), cause);
+                     printable(event_sentence(event)), cause);
 }
 
 }  // namespace reeve::tools

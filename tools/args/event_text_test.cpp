@@ -65,6 +65,56 @@ BOOST_AUTO_TEST_CASE(what_may_not_start_yet_tells_until_when) {
              "1970-01-01T02:00:00.000000000Z");
 }
 
+BOOST_AUTO_TEST_CASE(an_end_tells_a_code_where_a_command_exited_with_one) {
+  using schema::EndReason;
+  using schema::SessionState;
+  const auto ended = [](SessionState state, EndReason reason, int code,
+                        int signal) {
+    return sentence<schema::SessionEnded>([=](Builder& b) {
+      return schema::CreateSessionEndedDirect(b, 3, 1, state, reason, code,
+                                              signal);
+    });
+  };
+  BOOST_TEST(ended(SessionState::succeeded, EndReason::exited, 0, 0) ==
+             "s-3 succeeded, exit code 0");
+  BOOST_TEST(ended(SessionState::failed, EndReason::exited, 7, 0) ==
+             "s-3 failed, exit code 7");
+  BOOST_TEST(ended(SessionState::failed, EndReason::time_limit, 7, 0) ==
+             "s-3 failed, exit code 7 (time_limit)");
+  BOOST_TEST(ended(SessionState::failed, EndReason::signalled, 139, 11) ==
+             "s-3 failed, signal 11 (signalled)");
+  BOOST_TEST(ended(SessionState::failed, EndReason::start_failed, 0, 0) ==
+             "s-3 failed (start_failed)");
+  BOOST_TEST(ended(SessionState::cancelled, EndReason::cancelled, 0, 0) ==
+             "s-3 cancelled (cancelled)");
+  const auto exited = [](EndReason reason, int code, int signal) {
+    return sentence<schema::TaskExited>([=](Builder& b) {
+      const schema::ExitFacts facts(0, 0, 0, 0, code, signal);
+      return schema::CreateTaskExitedDirect(b, 3, 1, 2, reason, &facts, "why");
+    });
+  };
+  BOOST_TEST(exited(EndReason::exited, 0, 0) == "s-3 task 2 exit code 0: why");
+  BOOST_TEST(exited(EndReason::memory_limit, 137, 9) ==
+             "s-3 task 2 signal 9 (memory_limit): why");
+  BOOST_TEST(exited(EndReason::start_failed, 0, 0) ==
+             "s-3 task 2 start_failed: why");
+}
+
+BOOST_AUTO_TEST_CASE(a_line_of_an_event_is_one_line_whatever_it_tells) {
+  Builder builder;
+  const auto body = schema::CreateNodeDrainedDirect(
+      builder, 4, "new disk\n      18  \033[31mforged");
+  builder.Finish(schema::CreateEventDirect(
+      builder, 7, second_ns, 1, 0, nullptr, "root",
+      schema::EventBodyTraits<schema::NodeDrained>::enum_value, body.Union()));
+  BOOST_TEST(
+      event_line(
+          *flatbuffers::GetRoot<schema::Event>(builder.GetBufferPointer()),
+          0) ==
+      "       7  1970-01-01 00:00:01.000  node_drained       node 4: new "
+      "disk       18   [31mforged\n");
+}
+
 BOOST_AUTO_TEST_CASE(a_drain_tells_its_deadline) {
   const auto drained = [](const char* reason, std::uint64_t deadline_at) {
     return sentence<schema::NodeDrained>([=](Builder& b) {

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "cluster/check.hpp"
+#include "cluster/printable.hpp"
 #include "schema/json.hpp"
 
 namespace reeve::tools {
@@ -35,13 +36,6 @@ bool continuation(char c) {
 std::size_t code_points(string_view text) {
   return static_cast<std::size_t>(std::count_if(
       text.begin(), text.end(), [](char c) { return !continuation(c); }));
-}
-
-// Control characters would move the cursor or colour the rest.
-string printable(string text) {
-  for (char& c : text)
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = ' ';
-  return text;
 }
 
 string fitted(string_view text, std::size_t width) {
@@ -144,7 +138,7 @@ void Table::add(std::vector<string> cells) {
                           cells.size(), columns_.size()));
   Row row;
   for (auto& cell : cells) {
-    row.cells.push_back(cell.empty() ? "-" : printable(std::move(cell)));
+    row.cells.push_back(cell.empty() ? "-" : printable(cell));
     row.tones.push_back(Tone::plain);
   }
   rows_.push_back(std::move(row));
@@ -289,7 +283,7 @@ string wrapped(string_view text, std::size_t width, std::size_t indent) {
 }
 
 void Sheet::add(string_view title, string value) {
-  if (!value.empty()) lines_.emplace_back(title, printable(std::move(value)));
+  if (!value.empty()) lines_.emplace_back(title, printable(value));
 }
 
 string Sheet::text(const Terminal& terminal) const {
@@ -323,6 +317,10 @@ JsonObject& JsonObject::integer(string_view name, std::int64_t value) {
   return raw(name, fmt::format("{}", value));
 }
 
+JsonObject& JsonObject::integer(string_view name, std::optional<int> value) {
+  return raw(name, value ? fmt::format("{}", *value) : "null");
+}
+
 JsonObject& JsonObject::real(string_view name, double value) {
   return raw(name, fmt::format("{:.3f}", value));
 }
@@ -351,7 +349,13 @@ void print(string_view text) {
 }
 
 void say(string_view text) {
-  write_all(STDERR_FILENO, fmt::format("{}\n", text));
+  string out;
+  for (std::size_t end = 0; end != string_view::npos;) {
+    end = text.find('\n');
+    out += printable(text.substr(0, end)) + '\n';
+    if (end != string_view::npos) text.remove_prefix(end + 1);
+  }
+  write_all(STDERR_FILENO, out);
 }
 
 string_view code_name(Errc code) {

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -85,6 +86,8 @@ class JsonObject {
   JsonObject& text(std::string_view key, std::string_view value);
   JsonObject& number(std::string_view key, std::uint64_t value);
   JsonObject& integer(std::string_view key, std::int64_t value);
+  // null without a value.
+  JsonObject& integer(std::string_view key, std::optional<int> value);
   JsonObject& real(std::string_view key, double value);
   JsonObject& truth(std::string_view key, bool value);
   JsonObject& time(std::string_view key, std::uint64_t time_at);
@@ -101,7 +104,8 @@ std::string json_array(const std::vector<std::string>& items);
 // Writes all of it to standard output; a reader that went away (EPIPE) ends
 // the process quietly, any other failure is told.
 void print(std::string_view text);
-// To standard error, with a line end.
+// To standard error, with a line end. Lines may be many; any other control
+// character is a space.
 void say(std::string_view text);
 
 // "123" as a width; 0 for what is none.

@@ -124,9 +124,11 @@ BOOST_AUTO_TEST_CASE(colours_are_only_used_where_asked) {
 BOOST_AUTO_TEST_CASE(json_is_built_field_by_field) {
   JsonObject object;
   object.text("a", "x\"y").number("b", 7).integer("c", -1).truth("d", true);
+  object.integer("g", std::optional(3)).integer("h", std::nullopt);
   object.time("e", 0).raw("f", json_array({"1", "2"}));
   BOOST_TEST(object.done() ==
-             "{\"a\":\"x\\\"y\",\"b\":7,\"c\":-1,\"d\":true,\"e\":null,"
+             "{\"a\":\"x\\\"y\",\"b\":7,\"c\":-1,\"d\":true,"
+             "\"g\":3,\"h\":null,\"e\":null,"
              "\"f\":[1,2]}");
   BOOST_TEST(JsonObject().done() == "{}");
 }

@@ -14,7 +14,8 @@
 #include "bus/credentials.hpp"
 #include "bus/quarantine.hpp"
 #include "cluster/check.hpp"
-#include "cluster/identities/identities.hpp"
+#include "cluster/identities/managers.hpp"
+#include "cluster/printable.hpp"
 #include "cluster/session_id.hpp"
 #include "cluster/units.hpp"
 #include "tools/cli/cell/daemon.hpp"
@@ -124,7 +125,7 @@ schema::Id128 random_id() {
 }
 
 Error rejection_error(const schema::Rejection& rejection) {
-  const std::string text(schema::text(rejection.text()));
+  const std::string text = printable(schema::text(rejection.text()));
   if (schema::text(rejection.rule()) == schema::not_kept_rule)
     return {Errc::unreachable, text};
   switch (rejection.code()) {
@@ -215,7 +216,7 @@ Expected<Held<schema::Answer>> Cell::ask(
   }
   if (answer->error() != nullptr)
     return fail(answer->not_found() ? Errc::not_found : Errc::rejected,
-                answer->error()->str());
+                printable(answer->error()->string_view()));
   if (answer->body() == nullptr)
     return fail(Errc::internal, "the cell's answer is empty");
   return Held<schema::Answer>(std::move(*buffer), answer, answer->seq());

@@ -1,6 +1,7 @@
 // diff: what changed between two moments.
 #include <fmt/format.h>
 
+#include "cluster/printable.hpp"
 #include "cluster/units.hpp"
 #include "tools/log/handlers.hpp"
 #include "tools/log/log_range.hpp"
@@ -36,7 +37,7 @@ string value_text(const FieldChange& field, const string& value) {
   const auto count = parse_count(value, "value");
   if (count && field.name.ends_with("_bytes")) return format_bytes(*count);
   if (count && field.name.ends_with("_milli")) return format_milli(*count);
-  return value;
+  return printable(value);
 }
 
 // "used_memory_bytes" -> "used memory".

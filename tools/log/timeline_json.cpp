@@ -1,5 +1,6 @@
 // The timeline as lines of JSON.
 #include "cluster/session_id.hpp"
+#include "tools/args/exit_code.hpp"
 #include "tools/log/timeline_view.hpp"
 
 namespace reeve::tools {
@@ -46,7 +47,8 @@ string timeline_json(const TimelineView& view) {
                .truth("ended", one.ended)
                .text("state", state_name(run))
                .text("reason", schema::EnumNameEndReason(run.reason))
-               .integer("exit_code", run.exit_code)
+               .integer("exit_code",
+                        session_exit_code(run.state, run.exit_code, run.signal))
                .integer("signal", run.signal)
                .number("cpu_milli", one.cpu_milli)
                .number("memory_bytes", one.memory_bytes)

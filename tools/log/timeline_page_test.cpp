@@ -60,6 +60,7 @@ BOOST_AUTO_TEST_CASE(json_has_a_line_for_each_allocation_and_span) {
   BOOST_TEST((allocations[0].at("exit_code") == 3));
   BOOST_TEST((allocations[0].at("ended") == true));
   BOOST_TEST((allocations[1].at("state") == "running"));
+  BOOST_TEST(allocations[1].at("exit_code").is_null());
   BOOST_TEST((allocations[1].at("ended") == false));
   BOOST_TEST((allocations[1].at("devices").at(0).at("gpu_milli") == 250));
 }

@@ -127,7 +127,7 @@ class Facts {
     const parts = [over ? state : `${state} at the end of this picture`];
     const signal = model.run_signal[run];
     if (signal > 0) parts.push(`signal ${signal}`);
-    else if (over && reason === "exited")
+    else if (over && reason === "exited" && state !== "requeued")
       parts.push(`exit code ${model.run_exit_code[run]}`);
     if (reason !== "none" && reason !== "exited" && reason !== state)
       parts.push(reason.replaceAll("_", " "));

@@ -50,6 +50,16 @@ BOOST_AUTO_TEST_CASE(a_memory_hog_is_killed_by_its_limit_and_told_so) {
   BOOST_CHECK_LT(after.facts.peak_memory_bytes, limit / 2);
 }
 
+BOOST_AUTO_TEST_CASE(children_killed_by_the_limit_are_told_of_a_good_exit) {
+  if (limits_name(client(), "memory limits are not enforced")) return;
+  auto spec = script("tail /dev/zero; exit 0");
+  spec.memory_bytes = 64u << 20;
+  const auto facts = run(spec).facts;
+  // Control groups of version 2 end the whole task.
+  BOOST_CHECK_EQUAL(facts.memory_killed, facts.exit_code != 0);
+  BOOST_CHECK_NE(facts.detail.find("67108864"), std::string::npos);
+}
+
 BOOST_AUTO_TEST_CASE(a_fork_bomb_is_held_by_its_limit) {
   if (limits_name(client(), "number of processes")) {
     BOOST_TEST_MESSAGE("this host gives no limits of processes");

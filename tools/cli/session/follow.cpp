@@ -5,6 +5,7 @@
 #include <map>
 
 #include "bus/client.hpp"
+#include "cluster/printable.hpp"
 #include "cluster/session_id.hpp"
 #include "tools/cli/cell.hpp"
 #include "tools/cli/interrupts.hpp"
@@ -70,7 +71,7 @@ Status read_output(Cell& cell, std::string_view agent, SessionId session,
     if (!buffer) return tl::unexpected(buffer.error());
     const auto* chunk = schema::verified<schema::OutputChunk>(*buffer);
     if (chunk->error() != nullptr)
-      return fail(Errc::not_found, chunk->error()->str());
+      return fail(Errc::not_found, printable(chunk->error()->string_view()));
     Piece piece = piece_of(*chunk);
     piece.key = key;
     piece.attempt = streams.attempt();
@@ -110,7 +111,8 @@ Status Follower::subscribe() {
 }
 
 bool Follower::wanted(StreamKey key) const {
-  return options_.output && (!options_.only || *options_.only == key);
+  return options_.output && !simulated_ &&
+         (!options_.only || *options_.only == key);
 }
 
 std::vector<StreamKey> Follower::streams_of(std::uint32_t rank) const {
@@ -141,6 +143,7 @@ Status Follower::look(bool catch_up_too) {
   }
   if (told_silence_) say("reeve: the cell answers again");
   told_silence_ = false;
+  simulated_ = (*view)->simulated();
   tasks_ = (*view)->tasks_wanted();
   if (!writer_) writer_.emplace(tasks_ > 1 && !options_.only);
   streams_.begin_attempt((*view)->attempt());
@@ -154,7 +157,7 @@ Status Follower::look(bool catch_up_too) {
 // Reads what was written before we listened, or was lost on the way. An agent
 // that is silent for one stream is not asked for the others.
 Status Follower::catch_up(const schema::SessionView& view) {
-  if (view.tasks() == nullptr || !options_.output) return {};
+  if (view.tasks() == nullptr || !options_.output || simulated_) return {};
   std::map<std::string_view, Error> silent;
   for (const auto* task : *view.tasks()) {
     if (task->started_at() == 0 || task->agent() == nullptr) continue;

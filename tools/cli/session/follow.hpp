@@ -89,6 +89,7 @@ class Follower {
   std::shared_ptr<LiveInbox> inbox_;
   OutputStreams streams_;
   std::optional<OutputWriter> writer_;
+  bool simulated_ = false;  // its tasks have no output
   std::uint32_t tasks_ = 1;
   std::uint32_t attempt_ = 0;        // of `agents_`
   std::vector<std::string> agents_;  // that run the tasks, by rank

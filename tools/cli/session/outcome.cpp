@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <string.h>
 
+#include "cluster/printable.hpp"
+
 namespace reeve::tools {
 namespace {
 
@@ -70,8 +72,12 @@ std::string explain(const Outcome& outcome) {
                : fmt::format("was ended by signal {}", outcome.signal);
   }
   if (!out.empty() && !outcome.detail.empty())
-    out += fmt::format(": {}", outcome.detail);
+    out += fmt::format(": {}", printable(outcome.detail));
   return out;
+}
+
+std::string note_of(const Outcome& outcome) {
+  return explain(outcome).empty() ? printable(outcome.detail) : std::string();
 }
 
 }  // namespace reeve::tools

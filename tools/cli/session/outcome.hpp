@@ -30,4 +30,8 @@ int exit_code_of(const Outcome& outcome);
 // "was killed by its memory limit: ..."; empty after an ordinary exit.
 std::string explain(const Outcome& outcome);
 
+// What is to be known of an ordinary exit all the same, as that a child of the
+// command was killed; empty after any other.
+std::string note_of(const Outcome& outcome);
+
 }  // namespace reeve::tools

@@ -2,6 +2,8 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include "tools/args/exit_code.hpp"
+
 namespace reeve::tools {
 namespace {
 
@@ -53,6 +55,46 @@ BOOST_AUTO_TEST_CASE(an_unusual_end_is_explained) {
              "was ended by SIGSEGV");
   BOOST_TEST(explain({SessionState::failed, EndReason::exited, 3, 0, ""}) ==
              "");
+}
+
+BOOST_AUTO_TEST_CASE(what_else_is_known_of_an_ordinary_exit_is_its_note) {
+  const std::string killed = "1 process(es) killed at the memory limit";
+  BOOST_TEST(note_of({SessionState::succeeded, EndReason::exited, 0, 0,
+                      killed}) == killed);
+  BOOST_TEST(note_of({SessionState::succeeded, EndReason::exited, 0, 0, ""}) ==
+             "");
+  BOOST_TEST(note_of({SessionState::failed, EndReason::memory_limit, 0, 9,
+                      killed}) == "");
+}
+
+BOOST_AUTO_TEST_CASE(a_detail_stays_in_its_line) {
+  BOOST_TEST(explain({SessionState::failed, EndReason::start_failed, 0, 0,
+                      "exec \033[2J\nx"}) ==
+             "could not be started: exec  [2J x");
+}
+
+BOOST_AUTO_TEST_CASE(a_session_has_an_exit_code_where_its_command_gave_one) {
+  const struct {
+    SessionState state;
+    int exit_code, signal;
+    std::optional<int> wanted;
+  } cases[] = {
+      {SessionState::pending, 0, 0, {}},   {SessionState::running, 0, 0, {}},
+      {SessionState::succeeded, 0, 0, 0},  {SessionState::failed, 3, 0, 3},
+      {SessionState::failed, 0, 0, {}},    {SessionState::failed, 137, 9, {}},
+      {SessionState::cancelled, 0, 0, {}}, {SessionState::cancelled, 3, 0, 3},
+      {SessionState::lost, 0, 0, {}}};
+  for (const auto& c : cases)
+    BOOST_TEST((session_exit_code(c.state, c.exit_code, c.signal) == c.wanted));
+}
+
+BOOST_AUTO_TEST_CASE(a_task_has_an_exit_code_where_its_command_gave_one) {
+  BOOST_TEST((task_exit_code(EndReason::none, 0, 0) == std::nullopt));
+  BOOST_TEST((task_exit_code(EndReason::exited, 0, 0) == 0));
+  BOOST_TEST((task_exit_code(EndReason::memory_limit, 1, 0) == 1));
+  BOOST_TEST((task_exit_code(EndReason::signalled, 139, 11) == std::nullopt));
+  BOOST_TEST((task_exit_code(EndReason::start_failed, 0, 0) == std::nullopt));
+  BOOST_TEST((task_exit_code(EndReason::node_lost, 0, 0) == std::nullopt));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

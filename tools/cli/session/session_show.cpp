@@ -4,6 +4,7 @@
 #include "cluster/session_id.hpp"
 #include "cluster/units.hpp"
 #include "schema/wire.hpp"
+#include "tools/args/exit_code.hpp"
 #include "tools/cli/answers.hpp"
 #include "tools/cli/session/outcome.hpp"
 #include "tools/cli/session/session_text.hpp"
@@ -129,9 +130,11 @@ Table task_table(const schema::SessionView& view) {
   for (const auto* task : *view.tasks()) {
     const string state(schema::text(task->state()));
     string exit;
-    if (task->ended_at() != 0 && task->started_at() != 0)
-      exit = task->signal() != 0 ? fmt::format("signal {}", task->signal())
-                                 : fmt::format("{}", task->exit_code());
+    if (task->signal() != 0)
+      exit = fmt::format("signal {}", task->signal());
+    else if (const auto code = task_exit_code(task->reason(), task->exit_code(),
+                                              task->signal()))
+      exit = fmt::format("{}", *code);
     table.add({fmt::format("{}", task->rank()), state,
                string(schema::text(task->node())),
                task->pid() > 0 ? fmt::format("{}", task->pid()) : string(),

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <pwd.h>
 #include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -214,6 +216,20 @@ Result submit_file(const Context& context, const Arguments& arguments,
   return print_answers(context, *answers);
 }
 
+// Whether somebody sends what no session gets to read. A pipe that a script
+// has open, with nothing in it, is no reason for a word.
+bool standard_input_waits() {
+  struct stat file {};
+  if (::fstat(STDIN_FILENO, &file) != 0) return false;
+  if (S_ISREG(file.st_mode)) {
+    const off_t at = ::lseek(STDIN_FILENO, 0, SEEK_CUR);
+    return at >= 0 && at < file.st_size;
+  }
+  int bytes = 0;
+  return S_ISFIFO(file.st_mode) &&
+         ::ioctl(STDIN_FILENO, FIONREAD, &bytes) == 0 && bytes > 0;
+}
+
 // A first signal cancels the session, a second one leaves it.
 class Canceller {
  public:
@@ -300,6 +316,10 @@ Result command_run(const Context& context, const Arguments& arguments) {
   if (!reply) return tl::unexpected(reply.error());
   const SessionId session{(*reply)->session()};
   if (context.json) say(submitted_json(**reply));
+  // Only now: who sends it may have begun when we did.
+  if (!context.json && !context.quiet && standard_input_waits())
+    say("reeve: standard input does not reach the session; what waits there is "
+        "left unread");
   Canceller canceller(**cell, session);
   Follower follower(**cell, interrupts, session, {});
   const auto outcome = follower.follow(std::ref(canceller));
@@ -311,6 +331,9 @@ Result command_run(const Context& context, const Arguments& arguments) {
   const string why = explain(**outcome);
   if (!why.empty() && !context.quiet)
     say(fmt::format("reeve: {} {}", to_text(session), why));
+  const string note = note_of(**outcome);
+  if (!note.empty() && !context.quiet)
+    say(fmt::format("reeve: {}: {}", to_text(session), note));
   leave(exit_code_of(**outcome));
 }
 

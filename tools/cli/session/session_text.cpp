@@ -7,6 +7,7 @@
 #include "cluster/session_id.hpp"
 #include "cluster/units.hpp"
 #include "schema/json.hpp"
+#include "tools/args/exit_code.hpp"
 
 namespace reeve::tools {
 namespace {
@@ -31,12 +32,26 @@ string quoted(string_view word) {
   return out + "'";
 }
 
+bool lacks_exit_code(const void* table, const flatbuffers::TypeTable* type,
+                     string_view field) {
+  if (field != "exit_code") return false;
+  if (type == schema::SessionViewTypeTable()) {
+    const auto& view = *static_cast<const schema::SessionView*>(table);
+    return !session_exit_code(view.state(), view.exit_code(), view.signal());
+  }
+  if (type != schema::TaskViewTypeTable()) return false;
+  const auto& task = *static_cast<const schema::TaskView*>(table);
+  return !task_exit_code(task.reason(), task.exit_code(), task.signal());
+}
+
 }  // namespace
 
 string session_json(const schema::SessionView& view) {
+  string keys;
+  schema::append_json(keys, &view, schema::SessionViewTypeTable(),
+                      lacks_exit_code);
   string out = fmt::format("{{\"session_id\":\"{}\",{}",
-                           to_text(SessionId{view.session()}),
-                           schema::to_json(view).substr(1));
+                           to_text(SessionId{view.session()}), keys.substr(1));
   // Scripts rely on this key; a list that is absent on the wire is empty.
   if (view.tasks() == nullptr) {
     out.pop_back();

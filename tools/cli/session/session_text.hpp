@@ -8,7 +8,8 @@
 
 namespace reeve::tools {
 
-// The keys of schema::SessionView, with `session_id` in front.
+// The keys of schema::SessionView, with `session_id` in front. `exit_code` is
+// null where there is none (see exit_code.hpp).
 std::string session_json(const schema::SessionView& view);
 
 // "4 CPUs, 8 GiB, 2 GPUs (A100)"

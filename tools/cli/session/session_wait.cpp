@@ -11,6 +11,7 @@
 #include "bus/ordered_events.hpp"
 #include "cluster/session_id.hpp"
 #include "cluster/units.hpp"
+#include "tools/args/exit_code.hpp"
 #include "tools/cli/cell.hpp"
 #include "tools/cli/handlers.hpp"
 #include "tools/cli/interrupts.hpp"
@@ -147,12 +148,14 @@ int tell_ends(const Context& context, const Waiter& waiter) {
                 .text("session_id", to_text(id))
                 .text("state", state)
                 .text("reason", EnumNameEndReason(outcome.reason))
-                .integer("exit_code", outcome.exit_code)
+                .integer("exit_code",
+                         session_exit_code(outcome.state, outcome.exit_code,
+                                           outcome.signal))
                 .integer("signal", outcome.signal)
                 .done() +
             '\n');
     } else if (!context.quiet) {
-      const std::string why = explain(outcome);
+      const std::string why = explain(outcome) + note_of(outcome);
       say(fmt::format("{} {}{}{}", to_text(id), state, why.empty() ? "" : ": ",
                       why));
     }

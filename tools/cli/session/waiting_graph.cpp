@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "cluster/printable.hpp"
 #include "cluster/session_id.hpp"
 
 namespace reeve::tools {
@@ -46,7 +47,7 @@ string WaitingGraph::line(std::uint64_t id) const {
   string out = to_text(SessionId{id});
   const auto found = sessions_.find(id);
   if (found == sessions_.end()) return out;
-  if (!found->second.name.empty()) out += " " + found->second.name;
+  if (!found->second.name.empty()) out += " " + printable(found->second.name);
   return out + fmt::format(" ({})", EnumNameSessionState(found->second.state));
 }
 

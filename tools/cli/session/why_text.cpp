@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "cluster/printable.hpp"
 #include "cluster/session_id.hpp"
 #include "cluster/units.hpp"
 #include "schema/wire.hpp"
@@ -85,12 +86,12 @@ std::string makes_room_text(const schema::DryRunAnswer& run,
 std::string why_text(const schema::WhyAnswer& why, const Terminal& terminal) {
   std::string out;
   if (why.summary() != nullptr)
-    out += fmt::format("{}\n", why.summary()->str());
+    out += printable(why.summary()->string_view()) + '\n';
   if (why.reasons() != nullptr)
     for (const auto* reason : *why.reasons())
-      out += fmt::format(
-          "{:>6} node{} {}\n", reason->nodes(),
-          reason->nodes() == 1 ? ": " : "s:", reason->reason()->str());
+      out += fmt::format("{:>6} node{} {}\n", reason->nodes(),
+                         reason->nodes() == 1 ? ": " : "s:",
+                         printable(reason->reason()->string_view()));
   Sheet sheet;
   const std::string lacks = text(why.nearest_lacks());
   if (const std::string nearest = text(why.nearest_node()); !nearest.empty())
@@ -113,7 +114,8 @@ std::string why_text(const schema::WhyAnswer& why, const Terminal& terminal) {
 std::string dry_run_text(const schema::DryRunAnswer& run,
                          const Terminal& terminal, std::uint64_t now_at) {
   if (const std::string no = text(run.rejection()); !no.empty())
-    return fmt::format("it would be refused: {} ({})\n", no, text(run.rule()));
+    return fmt::format("it would be refused: {} ({})\n", printable(no),
+                       text(run.rule()));
   const bool several = run.sessions() > 1;
   const std::uint32_t waiting = run.sessions() - run.starting();
   std::string out;

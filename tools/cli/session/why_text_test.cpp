@@ -32,6 +32,15 @@ std::string text(const Run& run) {
 
 BOOST_AUTO_TEST_SUITE(why_texts)
 
+BOOST_AUTO_TEST_CASE(a_sentence_of_the_cell_stays_in_its_line) {
+  flatbuffers::FlatBufferBuilder builder;
+  builder.Finish(schema::CreateWhyAnswerDirect(
+      builder, 0, schema::SessionState::failed, "ended (\033[2J\nforged)"));
+  BOOST_TEST(why_text(*flatbuffers::GetRoot<schema::WhyAnswer>(
+                          builder.GetBufferPointer()),
+                      {}) == "ended ( [2J forged)\n");
+}
+
 BOOST_AUTO_TEST_CASE(a_dry_run_tells_where_it_would_start) {
   BOOST_TEST(text({.nodes = {"a"}, .starting = 1}) ==
              "it would start at once on a\n");
