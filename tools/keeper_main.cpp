@@ -11,6 +11,7 @@
 #include <string>
 
 #include "actors/agent/keeper/server.hpp"
+#include "tools/standard_files.hpp"
 
 namespace {
 
@@ -80,6 +81,7 @@ int serve_here(const ServerConfig& config, int ready_fd) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  reeve::tools::open_standard_files(reeve::tools::ClosedOutput::is_lost);
   Options options;
   if (!parse(argc, argv, options)) return 2;
   options.config.daemon_pid = ::getppid();

@@ -25,6 +25,7 @@
 #include "tools/config/config.hpp"
 #include "tools/daemon/daemon.hpp"
 #include "tools/program.hpp"
+#include "tools/standard_files.hpp"
 
 namespace {
 
@@ -188,6 +189,7 @@ int run(DaemonOptions options, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  open_standard_files(ClosedOutput::is_lost);
   CLI::App app{"The node daemon of a Reeve cell. `reeve up` starts it."};
   std::string data;
   std::string config_file;

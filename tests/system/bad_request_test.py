@@ -2,6 +2,7 @@
 code that says its kind, and changes nothing."""
 import json
 import os
+import socket
 import subprocess
 import sys
 
@@ -236,6 +237,32 @@ class ConfigTest(CellTest):
             # One that just dropped out would have left its name there.
             self.assertEqual("", cells.read(
                 os.path.join(other.data, "log", "owner"), "missing"))
+        finally:
+            left = other.stop()
+            other.remove()
+        self.assertEqual([], left)
+
+    def test_a_failed_start_tells_of_this_start_alone(self):
+        other = Cell()
+        try:
+            other.up()
+            other.reeve("down")
+            with socket.socket() as taken:
+                taken.bind(("127.0.0.1", 0))
+                taken.listen()
+                port = str(taken.getsockname()[1])
+                done = other.up("--port", port, code=None)
+                here = other.reeve("up", "--port", port, code=None)
+            self.assertNotEqual(0, done.code)
+            # The run before served and ended.
+            self.assertNotIn("serving", done.err)
+            self.assertNotIn("info ended", done.err)
+            self.assertIn("its last words, from", done.err)
+            self.assertIn("in use", done.err)
+            # One that ends with the command has said it there already.
+            self.assertEqual(done.code, here.code)
+            self.assertIn("its last words are above", here.err)
+            self.assertEqual(1, here.err.count("in use"), here.err)
         finally:
             left = other.stop()
             other.remove()

@@ -301,7 +301,8 @@ class OrdinaryUserTest(unittest.TestCase):
         self.cell.remove()
 
     def test_sessions_run_and_what_cannot_be_had_is_said(self):
-        self.cell.up()
+        told = self.cell.up().err.splitlines()
+        self.assertNotIn("not started as root", self.cell.up().err)
         done = self.cell.reeve("run", "--", "sh", "-c",
                                "id -u; touch here; exit 4", code=4)
         uid = self.cell.identity.get("user", os.geteuid())
@@ -323,6 +324,10 @@ class OrdinaryUserTest(unittest.TestCase):
         nodes = self.cell.reeve("nodes", "--json").json()["nodes"]
         shown = self.cell.reeve("node", "show", nodes[0]["name"]).out
         self.assertIn("not started as root", shown)
+        # All that is found there, whoever starts the cell is told at once.
+        self.assertEqual([f"reeve: {one}" for one in nodes[0]["limits"]],
+                         told[:-1])
+        self.assertIn("is up", told[-1])
 
 
 if __name__ == "__main__":

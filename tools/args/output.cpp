@@ -57,9 +57,7 @@ void write_all(int file, string_view text) {
       ::raise(SIGPIPE);
       ::_exit(141);
     } else if (errno != EINTR && errno != EAGAIN) {
-      if (file != STDERR_FILENO)
-        say(fmt::format("reeve: cannot write the output: {}",
-                        std::strerror(errno)));
+      if (file != STDERR_FILENO) say("reeve: " + output_problem(errno));
       ::_exit(1);
     }
   }
@@ -342,6 +340,12 @@ JsonObject& JsonObject::raw(string_view name, string_view json) {
 
 string json_array(const std::vector<string>& items) {
   return fmt::format("[{}]", fmt::join(items, ","));
+}
+
+string output_problem(int code) {
+  return fmt::format(
+      "cannot write the output: {}",
+      code == EBADF ? "standard output is closed" : std::strerror(code));
 }
 
 void print(string_view text) {

@@ -101,6 +101,9 @@ class JsonObject {
 
 std::string json_array(const std::vector<std::string>& items);
 
+// A failed write of it, by its errno. One that was closed before the start
+// refuses all (tools/standard_files.hpp).
+std::string output_problem(int code);
 // Writes all of it to standard output; a reader that went away (EPIPE) ends
 // the process quietly, any other failure is told.
 void print(std::string_view text);

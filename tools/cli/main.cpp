@@ -6,6 +6,7 @@
 #include "tools/cli/handlers.hpp"
 #include "tools/cli/log_tool.hpp"
 #include "tools/program.hpp"
+#include "tools/standard_files.hpp"
 
 namespace reeve::tools {
 namespace {
@@ -69,6 +70,7 @@ int run(const std::vector<std::string>& words) {
 }  // namespace reeve::tools
 
 int main(int argc, char** argv) {
+  reeve::tools::open_standard_files(reeve::tools::ClosedOutput::is_an_error);
   reeve::tools::set_process_arguments(argv);
   return reeve::tools::run({argv + 1, argv + argc});
 }

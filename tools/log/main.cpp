@@ -7,6 +7,7 @@
 #include "store/advice.hpp"
 #include "tools/args/commands.hpp"
 #include "tools/log/handlers.hpp"
+#include "tools/standard_files.hpp"
 
 namespace reeve::tools {
 namespace {
@@ -75,6 +76,7 @@ int run(const std::vector<std::string>& words) {
 }  // namespace reeve::tools
 
 int main(int argc, char** argv) {
+  reeve::tools::open_standard_files(reeve::tools::ClosedOutput::is_an_error);
   // Nothing that is left needs an orderly end, and taking apart what a log
   // folds to takes as long as a look at it.
   reeve::tools::leave(reeve::tools::run({argv + 1, argv + argc}));

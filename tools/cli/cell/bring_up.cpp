@@ -74,7 +74,7 @@ std::optional<Error> end_of(const Context& context, pid_t daemon) {
 }  // namespace
 
 Status wait_ready(const Context& context, const Config& config, pid_t daemon,
-                  Interrupts& interrupts) {
+                  WordsFrom words, Interrupts& interrupts) {
   string waits;
   Progress progress(context.quiet);
   const std::uint64_t begun = monotonic_ns();
@@ -93,11 +93,10 @@ Status wait_ready(const Context& context, const Config& config, pid_t daemon,
     }
     if (const auto end = end_of(context, daemon)) {
       progress.clear();
-      return fail(end->code,
-                  fmt::format("the daemon ended {}; its last words, from {}:"
-                              "\n{}",
-                              end->text, daemon_log_file(context.data).string(),
-                              log_tail(daemon_log_file(context.data))));
+      return fail(
+          end->code,
+          fmt::format("the daemon ended {}{}", end->text,
+                      last_words(daemon_log_file(context.data), words)));
     }
     const std::uint64_t waited = monotonic_ns() - begun;
     if (waited > up_timeout_ns)
@@ -116,9 +115,10 @@ Status wait_ready(const Context& context, const Config& config, pid_t daemon,
 
 Expected<pid_t> bring_up(const Context& context, const DaemonStart& start,
                          const Config& config, Interrupts& interrupts) {
+  const auto words = words_from(start);
   const auto child = start_daemon(start);
   if (!child) return child;
-  auto good = wait_ready(context, config, *child, interrupts);
+  auto good = wait_ready(context, config, *child, words, interrupts);
   if (good) return child;
   if (good.error().code == Errc::busy && !config.manager.members.empty() &&
       has_begun(context, *child)) {

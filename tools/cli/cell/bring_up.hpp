@@ -12,9 +12,10 @@ namespace reeve::tools {
 
 // Waits until `daemon` serves: a cell answers, a node has reached its cell, of
 // several managers one leads. The daemon is left as it is, after an interrupt,
-// too: it may be one that was found and has tasks.
+// too: it may be one that was found and has tasks. Of one that ends it tells
+// the words from there on.
 Status wait_ready(const Context& context, const Config& config, pid_t daemon,
-                  Interrupts& interrupts);
+                  WordsFrom words, Interrupts& interrupts);
 
 // The daemon that `start` describes, once it serves. One that does not, or is
 // not waited for after an interrupt, is ended.

@@ -66,38 +66,47 @@ Status prepare_data(const fs::path& data) {
   return bus::write_private_file(cell_file(data), cell_file_text);
 }
 
-// Nothing: the node is there. Else what the cell says of it.
-std::optional<string> absence_of(Cell& cell, const string& node) {
+// What the cell knows of the node, or what it says instead.
+Expected<Held<schema::Answer>> ask_node(Cell& cell, const string& node) {
   flatbuffers::FlatBufferBuilder builder(128);
   const auto body = schema::CreateNodesQueryDirect(builder, node.c_str(), 0, 1);
-  const auto answer =
-      cell.ask(builder, schema::QueryBody::NodesQuery, body.Union());
-  if (answer) return std::nullopt;
-  return answer.error().text;
+  return cell.ask(builder, schema::QueryBody::NodesQuery, body.Union());
+}
+
+// Without root a session may ask for what nothing holds it to. Who starts the
+// cell is told; root finds what is unusual with `node show`.
+void tell_limits(const schema::Answer& answer) {
+  const auto* nodes = answer.body_as_NodesAnswer();
+  if (::geteuid() == 0 || nodes == nullptr || nodes->nodes() == nullptr) return;
+  for (const auto* node : *nodes->nodes())
+    if (node->limits() != nullptr)
+      for (const auto* limit : *node->limits()) say("reeve: " + limit->str());
 }
 
 // Whoever submits right after `up` finds the node there. One that was removed
 // does not come.
 Status wait_joined(const Context& context, const Config& config,
-                   Interrupts& interrupts) {
+                   WordsFrom words, Interrupts& interrupts) {
   char host[256] = {};
   ::gethostname(host, sizeof host - 1);
   const string node = config.agent.name.empty() ? host : config.agent.name;
   auto cell = Cell::connect(context);
   if (!config.agent.enabled || !cell) return {};
   const std::uint64_t begun = monotonic_ns();
-  std::optional<string> absence;
-  while ((absence = absence_of(**cell, node)) &&
-         absence->find("was removed") == string::npos &&
-         monotonic_ns() - begun < join_timeout_ns)
+  auto known = ask_node(**cell, node);
+  while (!known && known.error().text.find("was removed") == string::npos &&
+         monotonic_ns() - begun < join_timeout_ns) {
     if (interrupts.wait(join_pause_ms) != 0)
       return fail(Errc::io, "interrupted before this host joined the cell");
-  if (absence && !context.quiet)
-    say(
-        fmt::format("reeve: this host has not joined the cell: {}; the "
-                    "daemon's last words, from {}:\n{}",
-                    *absence, daemon_log_file(context.data).string(),
-                    log_tail(daemon_log_file(context.data))));
+    known = ask_node(**cell, node);
+  }
+  if (context.quiet) return {};
+  if (known)
+    tell_limits(**known);
+  else
+    say(fmt::format(
+        "reeve: this host has not joined the cell: {}. Its daemon is up{}",
+        known.error().text, last_words(daemon_log_file(context.data), words)));
   return {};
 }
 
@@ -218,19 +227,20 @@ Result command_up(const Context& context, const Arguments& arguments) {
       return tl::unexpected(good.error());
   const auto role = config ? config->role : Config::Role::cell;
   if (daemon) {
-    auto good =
-        wait_ready(context, config.value_or(Config{}), daemon->pid, interrupts);
+    auto good = wait_ready(context, config.value_or(Config{}), daemon->pid,
+                           WordsFrom{0}, interrupts);
     if (good) good = add_sim_nodes(context, nodes);
     if (!good) return tl::unexpected(good.error());
     tell_passed_over(context, arguments);
     return tell_up(context, role, daemon->pid,
                    nodes.empty() ? Came::found : Came::found_and_changed);
   }
+  const auto words = words_from(*start);
   const auto child = bring_up(context, *start, *config, interrupts);
   if (!child) return tl::unexpected(child.error());
   auto good = add_sim_nodes(context, nodes);
   if (good && role == Config::Role::cell)
-    good = wait_joined(context, *config, interrupts);
+    good = wait_joined(context, *config, words, interrupts);
   if (!good) {
     ::kill(*child, SIGTERM);
     return tl::unexpected(good.error());

@@ -78,6 +78,24 @@ std::uint64_t process_start_ticks(pid_t pid) {
   ::_exit(ignored < 0 ? 126 : 127);
 }
 
+// Someone may have cut the file off since.
+string log_tail(const fs::path& file, std::uintmax_t from) {
+  std::ifstream in(file, std::ios::binary | std::ios::ate);
+  if (!in) return {};
+  const std::streamoff size = in.tellg();
+  auto begin = static_cast<std::streamoff>(from);
+  if (begin > size) begin = 0;
+  in.seekg(std::max(begin, size - tail_bytes));
+  std::vector<string> lines;
+  for (string line; std::getline(in, line);) lines.push_back(line);
+  string out;
+  const std::size_t first =
+      lines.size() > tail_lines ? lines.size() - tail_lines : 0;
+  for (std::size_t i = first; i < lines.size(); ++i)
+    out += fmt::format("  {}\n", lines[i]);
+  return out;
+}
+
 }  // namespace
 
 fs::path daemon_pid_file(const fs::path& data) {
@@ -146,19 +164,18 @@ Expected<pid_t> start_daemon(const DaemonStart& start) {
   return pid;
 }
 
-string log_tail(const fs::path& file) {
-  std::ifstream in(file, std::ios::binary | std::ios::ate);
-  if (!in) return {};
-  const std::streamoff size = in.tellg();
-  in.seekg(std::max<std::streamoff>(0, size - tail_bytes));
-  std::vector<string> lines;
-  for (string line; std::getline(in, line);) lines.push_back(line);
-  string out;
-  const std::size_t first =
-      lines.size() > tail_lines ? lines.size() - tail_lines : 0;
-  for (std::size_t i = first; i < lines.size(); ++i)
-    out += fmt::format("  {}\n", lines[i]);
-  return out;
+WordsFrom words_from(const DaemonStart& start) {
+  if (!start.detach) return std::nullopt;
+  std::error_code none;
+  const auto bytes = fs::file_size(start.log, none);
+  return none ? 0 : bytes;
+}
+
+string last_words(const fs::path& log, WordsFrom from) {
+  if (!from) return "; its last words are above";
+  const string tail = log_tail(log, *from);
+  if (tail.empty()) return fmt::format("; it said nothing in {}", log.string());
+  return fmt::format("; its last words, from {}:\n{}", log.string(), tail);
 }
 
 Status stop_daemon(const DaemonPid& daemon, std::uint64_t timeout_ns) {

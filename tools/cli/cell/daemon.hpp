@@ -50,10 +50,16 @@ struct DaemonStart {
   std::filesystem::path log;
 };
 
+// Where the words of one start begin in the log; nothing: they go where ours
+// go. Asked before it is started.
+using WordsFrom = std::optional<std::uintmax_t>;
+WordsFrom words_from(const DaemonStart& start);
+
 Expected<pid_t> start_daemon(const DaemonStart& start);
 
-// The last lines of a log file, for a person who wonders.
-std::string log_tail(const std::filesystem::path& file);
+// The last lines of the log since `from`, for a person who wonders, as the end
+// of a sentence.
+std::string last_words(const std::filesystem::path& log, WordsFrom from);
 
 // SIGTERM, and waits for its end. Errc::busy when it takes longer.
 Status stop_daemon(const DaemonPid& daemon, std::uint64_t timeout_ns);

@@ -3,8 +3,8 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 
+#include "tools/args/output.hpp"
 #include "tools/cli/session/follow.hpp"
 
 namespace reeve::tools {
@@ -24,8 +24,7 @@ Status write_to(int file, std::string_view data) {
     } else if (errno == EPIPE) {
       return fail(Errc::io, std::string(reader_is_gone));
     } else if (errno != EINTR) {
-      return fail(Errc::io, fmt::format("cannot write the output: {}",
-                                        std::strerror(errno)));
+      return fail(Errc::io, output_problem(errno));
     }
   }
   return {};
