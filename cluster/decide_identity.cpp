@@ -85,12 +85,19 @@ Check name_taken(std::string_view what, std::string_view name) {
                             what, name));
 }
 
+// Those of managers' hosts are there for good.
+Check check_local_agent(const State& state, std::string_view name,
+                        const LocalNames& local) {
+  const auto& own = local.agents;
+  if (std::find(own.begin(), own.end(), name) != own.end() ||
+      find_manager(state.identities(), name))
+    return name_taken("agent", name);
+  return std::nullopt;
+}
+
 Check check_agent(const State& state, std::string_view name,
                   const LocalNames& local) {
-  const auto& own = local.agents;
-  if (std::find(own.begin(), own.end(), name) != own.end())
-    return name_taken("agent", name);
-  if (find_manager(state.identities(), name)) return name_taken("agent", name);
+  if (auto no = check_local_agent(state, name, local)) return no;
   if (state.barred_node(name)) return unknown_node(state, name);
   const Node* node = state.node(name);
   // One that is lost, and whose agent is no member any more, may come back.
@@ -178,13 +185,16 @@ bool is_same_join(const Identity* known, const Token& token,
 }
 
 Check check_create(const State& state, const schema::CreateToken& command,
-                   Time now) {
+                   const LocalNames& local, Time now) {
   if (auto no = check_role(command.role())) return no;
   const std::string_view name = text(command.name());
   if (!name.empty())
     if (auto no = check_name(name)) return no;
   if (!name.empty() && command.role() == IdentityRole::user)
     if (auto no = check_user(state, name)) return no;
+  // What else is in the way of a node's name may be gone when it joins.
+  if (command.role() == IdentityRole::agent)
+    if (auto no = check_local_agent(state, name, local)) return no;
   if (auto no = check_key(state, text(command.public_key()))) return no;
   const std::uint64_t lasts_ns = command.expires_ns();
   if (auto no = bound_time("token_ns_max", "the time until it expires",
@@ -280,8 +290,9 @@ Check check_principal(const State& state, std::string_view principal,
 
 Decision decide_create_token(const State& state,
                              const schema::CreateToken& command,
-                             const Origin& origin, EventWriter& writer) {
-  if (auto no = check_create(state, command, origin.now))
+                             const LocalNames& local, const Origin& origin,
+                             EventWriter& writer) {
+  if (auto no = check_create(state, command, local, origin.now))
     return tl::unexpected(std::move(*no));
   writer.begin(origin);
   auto& builder = writer.builder();

@@ -105,6 +105,16 @@ BOOST_AUTO_TEST_CASE(a_token_for_a_user_needs_the_user) {
   BOOST_TEST(verdict(create_token(options)) == "accepted");
 }
 
+BOOST_AUTO_TEST_CASE(a_token_for_an_agent_of_a_managers_host_is_not_made) {
+  const auto refused = create_token({.name = "sim"});
+  BOOST_TEST(verdict(refused) == "wrong_state identity_taken 0 0");
+  BOOST_TEST(contains(said(refused), "choose another name"));
+  BOOST_TEST(state.identities().tokens().empty());
+  // A node that is there may be gone when its token is used.
+  add({.name = "n0"});
+  BOOST_TEST(verdict(create_token({.name = "n0"})) == "accepted");
+}
+
 BOOST_AUTO_TEST_CASE(no_two_have_one_key) {
   TokenOptions options;
   options.key = key_of("k");

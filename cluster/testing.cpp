@@ -96,7 +96,7 @@ Decision Cell::create_token(const TokenOptions& token,
       *root(builder, schema::CreateCreateTokenDirect(
                          builder, token.role, key.c_str(), token.expires_ns,
                          token.uses, token.name.c_str())),
-      origin(principal), writer);
+      local, origin(principal), writer);
   settle();
   return decision;
 }

@@ -255,6 +255,15 @@ class JoinTest(HeadCase):
         self.head.reeve("token", "revoke", str(number))
         done = second.reeve("join", revoked.out.strip(), "--name", "n2", code=3)
         self.assertIn("revoked", done.err)
+        # Nobody else may come as the head's own node.
+        done = self.head.reeve("token", "create", "--role", "agent", "--name",
+                               "head", code=3)
+        self.assertIn("choose another name", done.err)
+        done = self.head.reeve("token", "revoke", "x", code=2)
+        self.assertIn('"x" is no number of a token', done.err)
+        done = self.head.reeve("token", "create", "--role", "agent", "--uses",
+                               "0", code=2)
+        self.assertIn("from 1 to 10000", done.err)
         # A name that is taken.
         done = second.reeve("join", self.token("--role", "agent"), "--name",
                             "n1", code=3)
