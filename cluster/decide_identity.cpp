@@ -178,6 +178,18 @@ Check check_token(const Token& token, std::string_view name, Time now) {
   return std::nullopt;
 }
 
+// Who asks as something else has a token that was changed. It is not used up:
+// what its host would be is not what the cell would have of it.
+Check check_told_role(const Token& token, const schema::Join& command) {
+  const char* role = schema::EnumNameIdentityRole(token.role);
+  if (!command.role() || text(command.role()) == role) return std::nullopt;
+  return reject(
+      RejectCode::wrong_state, "token_role",
+      fmt::format("token {} is for one more {}, and its text says something "
+                  "else: it was changed; {}",
+                  token.id, role, another(token)));
+}
+
 bool is_same_join(const Identity* known, const Token& token,
                   const schema::Join& command) {
   return known && known->token == token.id &&
@@ -358,6 +370,8 @@ Decision decide_join(const State& state, const schema::Join& command,
                fmt::format("token {} is not known, or was over long ago: ask "
                            "an admin for a new one (reeve token create)",
                            *id)));
+  if (auto no = check_told_role(*token, command))
+    return tl::unexpected(std::move(*no));
   const std::string_view name = text(command.name());
   const std::string principal = principal_of(token->role, name);
   if (is_same_join(state.identities().find(principal), *token, command))

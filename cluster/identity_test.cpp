@@ -208,6 +208,16 @@ BOOST_AUTO_TEST_CASE(a_token_that_lets_nobody_in_says_why) {
   refused({.token = 5, .name = "n5"}, "token_expired", "token 5 expired at");
 }
 
+BOOST_AUTO_TEST_CASE(a_token_whose_text_was_changed_lets_nobody_in) {
+  create_token();
+  const auto refused = join({.name = "bob", .role = "user"});
+  BOOST_TEST(verdict(refused) == "wrong_state token_role 0 0");
+  BOOST_TEST(contains(said(refused), "token 1 is for one more agent"));
+  BOOST_TEST(contains(said(refused), "reeve token create --role agent"));
+  BOOST_TEST(token(1).used == 0u);
+  BOOST_TEST(verdict(join({.role = "agent"})) == "accepted");
+}
+
 BOOST_AUTO_TEST_CASE(a_token_of_several_uses_lets_so_many_in) {
   create_token({.uses = 2});
   BOOST_TEST(verdict(join({.name = "a"})) == "accepted");

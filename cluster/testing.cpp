@@ -119,7 +119,7 @@ Decision Cell::join(const JoinOptions& options) {
       state,
       *root(builder,
             schema::CreateJoinDirect(builder, options.name.c_str(), key.c_str(),
-                                     options.address.c_str())),
+                                     options.address.c_str(), options.role)),
       local, origin(principal), writer);
   settle();
   return decision;

@@ -300,6 +300,16 @@ class JoinTest(HeadCase):
         self.refused(third, forged, "does not know the key",
                      "ask an admin of main for a new token (reeve token",
                      "in an empty directory")
+        # Its number or role is another, and it is not used up by that.
+        token = self.token("--role", "agent")
+        self.refused(third, changed(token, id=77),
+                     "does not take this for token 77", "was changed",
+                     "reeve token create")
+        self.refused(third, changed(token, role="user"),
+                     "is for one more agent", "was changed")
+        self.assertEqual([0], [one["used"] for one in self.head.reeve(
+            "token", "list", "--json").json()
+            if one["token"] == fields_of(token)["id"]])
         # It was no fault of the host's.
         third.reeve("join", foreign, "--name", "third")
         wait_until("it is there", lambda: "third" in other.reeve("nodes").out)

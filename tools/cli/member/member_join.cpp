@@ -234,9 +234,23 @@ Status ask_to_join(const JoinToken& token, const JoinedHost& host,
   flatbuffers::FlatBufferBuilder builder(256);
   const string address =
       host.joined_by != 0 ? host.members.back().second : string();
-  const auto body = schema::CreateJoinDirect(builder, host.name.c_str(),
-                                             key->c_str(), address.c_str());
-  return caller->command(builder, schema::CommandBody::Join, body.Union());
+  const auto body = schema::CreateJoinDirect(
+      builder, host.name.c_str(), key->c_str(), address.c_str(),
+      schema::EnumNameIdentityRole(token.role));
+  auto joined =
+      caller->command(builder, schema::CommandBody::Join, body.Union());
+  // A key may speak in the name of its own token alone.
+  const auto subject =
+      bus::Subjects(token.cell).command(by_token.principal, "join");
+  if (!joined && bus::is_forbidden(joined.error(), subject))
+    return fail(
+        Errc::rejected,
+        fmt::format("the bus at {} does not take this for token {}: it is none "
+                    "of the cell {}, or was changed, revoked or used up. Ask "
+                    "an admin of {} for a new one (reeve token create)",
+                    fmt::join(token.urls, ", "), token.id, token.cell,
+                    token.cell));
+  return joined;
 }
 
 // By the key of the cell's certificates its bus server is one of the cell's.
