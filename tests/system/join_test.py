@@ -223,6 +223,22 @@ class JoinTest(HeadCase):
         self.assertIn("only root and admins", refused.err)
         self.assertEqual(2, desk.reeve("up", code=2).code)
 
+    def test_a_host_that_cannot_answer_says_who_can(self):
+        node = self.join("n1")
+        for words in (["status"], ["nodes"], ["members"],
+                      ["token", "create", "--role", "agent"]):
+            done = node.reeve(*words, code=2)
+            self.assertIn("this host is a node of the cell main", done.err)
+            self.assertIn("reeve token create --role user", done.err)
+        self.head.reeve("user", "set", "ann", "--uid", "12345")
+        desk = self.hosts.add("desk")
+        desk.empty()
+        desk.reeve("join", self.token("--role", "user", "--name", "ann"))
+        self.head.reeve("down")
+        done = desk.reeve("status", code=5)
+        self.assertIn("look whether its managers run", done.err)
+        self.assertNotIn("reeve up", done.err)
+
     def test_the_bus_lets_a_host_in_once_it_has_joined(self):
         self.head.reeve("user", "set", "ann", "--uid", "12345")
         desk = self.hosts.add("desk")
