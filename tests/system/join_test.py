@@ -299,6 +299,18 @@ class JoinTest(HeadCase):
             self.assertIn(words, done.err)
         self.assertFalse(os.path.exists(os.path.join(host.data, "cell.toml")))
 
+    def test_a_join_that_found_nobody_is_done_again_by_another_token(self):
+        node = self.hosts.add("n1")
+        node.empty()
+        token = self.token("--role", "agent")
+        nobody = f"tls://{rig.NETWORK}.77:4222"
+        done = node.reeve("join", changed(token, urls=[nobody]), "--name",
+                          "n1", code=5)
+        self.assertIn(nobody, done.err)
+        self.assertIn("bus.advertise", done.err)
+        node.reeve("join", token, "--name", "n1")
+        self.await_node("n1")
+
     def test_what_another_cell_made_is_refused(self):
         other = self.hosts.add("other", HEAD.replace(
             f"{rig.NETWORK}.1", f"{rig.NETWORK}.2"))

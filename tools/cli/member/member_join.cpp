@@ -200,22 +200,34 @@ Status prepare(const Context& context, Config::Role role) {
 }
 
 // Kept before the cell is asked: an answer that is lost costs nothing, the same
-// key asks again.
+// key asks again. Where the cell is another token may know better.
 Expected<bus::Credentials> own_credentials(const fs::path& file,
                                            const JoinToken& token,
                                            const string& principal) {
-  auto kept = bus::load_credentials(file);
-  if (kept && kept->principal == principal && kept->cell == token.cell)
-    return kept;
+  const auto kept = bus::load_credentials(file);
+  const bool again =
+      kept && kept->principal == principal && kept->cell == token.cell;
   bus::Credentials made;
   made.urls = token.urls;
   made.principal = principal;
-  made.seed = bus::make_user_key().seed;
+  made.seed = again ? kept->seed : bus::make_user_key().seed;
   made.cell = token.cell;
   made.ca = token.ca;
+  if (again && *kept == made) return made;
   if (auto saved = bus::save_credentials(file, made); !saved)
     return tl::unexpected(saved.error());
   return made;
+}
+
+// A token tells where its cell was when it was made.
+Error with_places(const Error& error, const JoinToken& token) {
+  if (error.code != Errc::unreachable) return error;
+  return {error.code,
+          fmt::format("{}. Look whether this host reaches what the token names "
+                      "({}); where that is no address of the cell's for "
+                      "others, set bus.advertise on its manager's host, start "
+                      "that anew, and make another token",
+                      error.text, fmt::join(token.urls, ", "))};
 }
 
 Status ask_to_join(const JoinToken& token, const JoinedHost& host,
@@ -230,7 +242,7 @@ Status ask_to_join(const JoinToken& token, const JoinedHost& host,
     return fail(Errc::rejected,
                 fmt::format("{}. A token is forgotten a week after it is over",
                             caller.error().text));
-  if (!caller) return tl::unexpected(caller.error());
+  if (!caller) return tl::unexpected(with_places(caller.error(), token));
   flatbuffers::FlatBufferBuilder builder(256);
   const string address =
       host.joined_by != 0 ? host.members.back().second : string();
