@@ -67,10 +67,7 @@ Expected<std::string> Pipeline::State::open(std::uint64_t ticket,
 void Pipeline::State::on_message(std::uint64_t ticket, const Message& message) {
   if (message.delivery == Delivery::no_responders) return;
   if (message.delivery == Delivery::forbidden)
-    return finish(ticket,
-                  fail(Errc::rejected,
-                       fmt::format("these credentials may not publish on {}",
-                                   message.subject)));
+    return finish(ticket, tl::unexpected(forbidden(message.subject)));
   const auto* reply = schema::verified<schema::Reply>(message.data);
   if (reply == nullptr || reply->command_id() == nullptr) return;
   {

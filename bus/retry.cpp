@@ -75,9 +75,7 @@ class Request {
           std::min(deadline_, Clock::now() + backoff.next(random_jitter()));
       while (auto message = take_until(due)) {
         if (message->delivery == Delivery::forbidden)
-          return fail(
-              Errc::rejected,
-              fmt::format("these credentials may not publish on {}", subject_));
+          return tl::unexpected(forbidden(subject_));
         if (message->delivery == Delivery::no_responders) {
           why = "nobody listens there";
         } else if (acceptable(message->data, sent)) {
@@ -130,6 +128,16 @@ class Request {
 bool speaks_for_all(const schema::Reply& reply, int sendings) {
   return sendings <= 1 || reply.rejection() == nullptr ||
          schema::text(reply.rejection()->rule()) != unread_rule;
+}
+
+Error forbidden(std::string_view subject) {
+  return {Errc::rejected,
+          fmt::format("these credentials may not publish on {}", subject)};
+}
+
+bool is_forbidden(const Error& error, std::string_view subject) {
+  const Error expected = forbidden(subject);
+  return error.code == expected.code && error.text == expected.text;
 }
 
 Expected<Buffer> request_until_answered(

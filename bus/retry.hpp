@@ -32,6 +32,11 @@ using GivenUp = bool (*)();
 // may be on its way.
 inline constexpr std::chrono::milliseconds given_up_wait{500};
 
+// What comes of a request whose subject the server forbids the sender.
+Error forbidden(std::string_view subject);
+// The manager rejects, too, and then says why.
+bool is_forbidden(const Error& error, std::string_view subject);
+
 // Blocks. Errc::unreachable after `timeout`, or when it is given up,
 // Errc::rejected at once when the server forbids the subject. Answers that
 // `acceptable(bytes, sendings so far)` refuses are ignored.

@@ -145,7 +145,8 @@ std::optional<Rejection> check_principal(
 // admins, which the caller checks.
 Decision decide_create_token(const State& state,
                              const schema::CreateToken& command,
-                             const Origin& origin, EventWriter& writer);
+                             const LocalNames& local, const Origin& origin,
+                             EventWriter& writer);
 Decision decide_revoke_token(const State& state,
                              const schema::RevokeToken& command,
                              const Origin& origin, EventWriter& writer);

@@ -85,12 +85,19 @@ Check name_taken(std::string_view what, std::string_view name) {
                             what, name));
 }
 
+// Those of managers' hosts are there for good.
+Check check_local_agent(const State& state, std::string_view name,
+                        const LocalNames& local) {
+  const auto& own = local.agents;
+  if (std::find(own.begin(), own.end(), name) != own.end() ||
+      find_manager(state.identities(), name))
+    return name_taken("agent", name);
+  return std::nullopt;
+}
+
 Check check_agent(const State& state, std::string_view name,
                   const LocalNames& local) {
-  const auto& own = local.agents;
-  if (std::find(own.begin(), own.end(), name) != own.end())
-    return name_taken("agent", name);
-  if (find_manager(state.identities(), name)) return name_taken("agent", name);
+  if (auto no = check_local_agent(state, name, local)) return no;
   if (state.barred_node(name)) return unknown_node(state, name);
   const Node* node = state.node(name);
   // One that is lost, and whose agent is no member any more, may come back.
@@ -171,6 +178,18 @@ Check check_token(const Token& token, std::string_view name, Time now) {
   return std::nullopt;
 }
 
+// Who asks as something else has a token that was changed. It is not used up:
+// what its host would be is not what the cell would have of it.
+Check check_told_role(const Token& token, const schema::Join& command) {
+  const char* role = schema::EnumNameIdentityRole(token.role);
+  if (!command.role() || text(command.role()) == role) return std::nullopt;
+  return reject(
+      RejectCode::wrong_state, "token_role",
+      fmt::format("token {} is for one more {}, and its text says something "
+                  "else: it was changed; {}",
+                  token.id, role, another(token)));
+}
+
 bool is_same_join(const Identity* known, const Token& token,
                   const schema::Join& command) {
   return known && known->token == token.id &&
@@ -178,13 +197,16 @@ bool is_same_join(const Identity* known, const Token& token,
 }
 
 Check check_create(const State& state, const schema::CreateToken& command,
-                   Time now) {
+                   const LocalNames& local, Time now) {
   if (auto no = check_role(command.role())) return no;
   const std::string_view name = text(command.name());
   if (!name.empty())
     if (auto no = check_name(name)) return no;
   if (!name.empty() && command.role() == IdentityRole::user)
     if (auto no = check_user(state, name)) return no;
+  // What else is in the way of a node's name may be gone when it joins.
+  if (command.role() == IdentityRole::agent)
+    if (auto no = check_local_agent(state, name, local)) return no;
   if (auto no = check_key(state, text(command.public_key()))) return no;
   const std::uint64_t lasts_ns = command.expires_ns();
   if (auto no = bound_time("token_ns_max", "the time until it expires",
@@ -280,8 +302,9 @@ Check check_principal(const State& state, std::string_view principal,
 
 Decision decide_create_token(const State& state,
                              const schema::CreateToken& command,
-                             const Origin& origin, EventWriter& writer) {
-  if (auto no = check_create(state, command, origin.now))
+                             const LocalNames& local, const Origin& origin,
+                             EventWriter& writer) {
+  if (auto no = check_create(state, command, local, origin.now))
     return tl::unexpected(std::move(*no));
   writer.begin(origin);
   auto& builder = writer.builder();
@@ -347,6 +370,8 @@ Decision decide_join(const State& state, const schema::Join& command,
                fmt::format("token {} is not known, or was over long ago: ask "
                            "an admin for a new one (reeve token create)",
                            *id)));
+  if (auto no = check_told_role(*token, command))
+    return tl::unexpected(std::move(*no));
   const std::string_view name = text(command.name());
   const std::string principal = principal_of(token->role, name);
   if (is_same_join(state.identities().find(principal), *token, command))

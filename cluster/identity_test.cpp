@@ -105,6 +105,16 @@ BOOST_AUTO_TEST_CASE(a_token_for_a_user_needs_the_user) {
   BOOST_TEST(verdict(create_token(options)) == "accepted");
 }
 
+BOOST_AUTO_TEST_CASE(a_token_for_an_agent_of_a_managers_host_is_not_made) {
+  const auto refused = create_token({.name = "sim"});
+  BOOST_TEST(verdict(refused) == "wrong_state identity_taken 0 0");
+  BOOST_TEST(contains(said(refused), "choose another name"));
+  BOOST_TEST(state.identities().tokens().empty());
+  // A node that is there may be gone when its token is used.
+  add({.name = "n0"});
+  BOOST_TEST(verdict(create_token({.name = "n0"})) == "accepted");
+}
+
 BOOST_AUTO_TEST_CASE(no_two_have_one_key) {
   TokenOptions options;
   options.key = key_of("k");
@@ -196,6 +206,16 @@ BOOST_AUTO_TEST_CASE(a_token_that_lets_nobody_in_says_why) {
   create_token({.name = "n5"});
   pass(3600 * second_ns);
   refused({.token = 5, .name = "n5"}, "token_expired", "token 5 expired at");
+}
+
+BOOST_AUTO_TEST_CASE(a_token_whose_text_was_changed_lets_nobody_in) {
+  create_token();
+  const auto refused = join({.name = "bob", .role = "user"});
+  BOOST_TEST(verdict(refused) == "wrong_state token_role 0 0");
+  BOOST_TEST(contains(said(refused), "token 1 is for one more agent"));
+  BOOST_TEST(contains(said(refused), "reeve token create --role agent"));
+  BOOST_TEST(token(1).used == 0u);
+  BOOST_TEST(verdict(join({.role = "agent"})) == "accepted");
 }
 
 BOOST_AUTO_TEST_CASE(a_token_of_several_uses_lets_so_many_in) {

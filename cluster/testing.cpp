@@ -96,7 +96,7 @@ Decision Cell::create_token(const TokenOptions& token,
       *root(builder, schema::CreateCreateTokenDirect(
                          builder, token.role, key.c_str(), token.expires_ns,
                          token.uses, token.name.c_str())),
-      origin(principal), writer);
+      local, origin(principal), writer);
   settle();
   return decision;
 }
@@ -119,7 +119,7 @@ Decision Cell::join(const JoinOptions& options) {
       state,
       *root(builder,
             schema::CreateJoinDirect(builder, options.name.c_str(), key.c_str(),
-                                     options.address.c_str())),
+                                     options.address.c_str(), options.role)),
       local, origin(principal), writer);
   settle();
   return decision;

@@ -64,6 +64,7 @@ struct JoinOptions {
   std::string name = "n1";
   std::string key{};  // empty: that of the name
   std::string address{};
+  const char* role = nullptr;  // null: it is not told
 };
 
 // A public key that belongs to the word.

@@ -393,7 +393,8 @@ Decision Core::decide(const schema::Command& command,
     case CommandBody::CreateToken:
       if (auto no = owner_only()) return tl::unexpected(*no);
       return cluster::decide_create_token(
-          state_, *command.body_as_CreateToken(), asked, writer_);
+          state_, *command.body_as_CreateToken(),
+          {manager_, options_.local_agents}, asked, writer_);
     case CommandBody::RevokeToken:
       if (auto no = owner_only()) return tl::unexpected(*no);
       return cluster::decide_revoke_token(

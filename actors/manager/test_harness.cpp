@@ -339,7 +339,7 @@ schema::Id128 Harness::join_by_token(
   core->on_command(command_of(builder, id,
                               schema::CreateJoinDirect(
                                   builder, options.name.c_str(), key.c_str(),
-                                  options.address.c_str())),
+                                  options.address.c_str(), options.role)),
                    cluster::token_principal(options.token), text_of(id), now);
   return id;
 }

@@ -223,6 +223,22 @@ class JoinTest(HeadCase):
         self.assertIn("only root and admins", refused.err)
         self.assertEqual(2, desk.reeve("up", code=2).code)
 
+    def test_a_host_that_cannot_answer_says_who_can(self):
+        node = self.join("n1")
+        for words in (["status"], ["nodes"], ["members"],
+                      ["token", "create", "--role", "agent"]):
+            done = node.reeve(*words, code=2)
+            self.assertIn("this host is a node of the cell main", done.err)
+            self.assertIn("reeve token create --role user", done.err)
+        self.head.reeve("user", "set", "ann", "--uid", "12345")
+        desk = self.hosts.add("desk")
+        desk.empty()
+        desk.reeve("join", self.token("--role", "user", "--name", "ann"))
+        self.head.reeve("down")
+        done = desk.reeve("status", code=5)
+        self.assertIn("look whether its managers run", done.err)
+        self.assertNotIn("reeve up", done.err)
+
     def test_the_bus_lets_a_host_in_once_it_has_joined(self):
         self.head.reeve("user", "set", "ann", "--uid", "12345")
         desk = self.hosts.add("desk")
@@ -255,6 +271,15 @@ class JoinTest(HeadCase):
         self.head.reeve("token", "revoke", str(number))
         done = second.reeve("join", revoked.out.strip(), "--name", "n2", code=3)
         self.assertIn("revoked", done.err)
+        # Nobody else may come as the head's own node.
+        done = self.head.reeve("token", "create", "--role", "agent", "--name",
+                               "head", code=3)
+        self.assertIn("choose another name", done.err)
+        done = self.head.reeve("token", "revoke", "x", code=2)
+        self.assertIn('"x" is no number of a token', done.err)
+        done = self.head.reeve("token", "create", "--role", "agent", "--uses",
+                               "0", code=2)
+        self.assertIn("from 1 to 10000", done.err)
         # A name that is taken.
         done = second.reeve("join", self.token("--role", "agent"), "--name",
                             "n1", code=3)
@@ -274,6 +299,18 @@ class JoinTest(HeadCase):
             self.assertIn(words, done.err)
         self.assertFalse(os.path.exists(os.path.join(host.data, "cell.toml")))
 
+    def test_a_join_that_found_nobody_is_done_again_by_another_token(self):
+        node = self.hosts.add("n1")
+        node.empty()
+        token = self.token("--role", "agent")
+        nobody = f"tls://{rig.NETWORK}.77:4222"
+        done = node.reeve("join", changed(token, urls=[nobody]), "--name",
+                          "n1", code=5)
+        self.assertIn(nobody, done.err)
+        self.assertIn("bus.advertise", done.err)
+        node.reeve("join", token, "--name", "n1")
+        self.await_node("n1")
+
     def test_what_another_cell_made_is_refused(self):
         other = self.hosts.add("other", HEAD.replace(
             f"{rig.NETWORK}.1", f"{rig.NETWORK}.2"))
@@ -291,6 +328,16 @@ class JoinTest(HeadCase):
         self.refused(third, forged, "does not know the key",
                      "ask an admin of main for a new token (reeve token",
                      "in an empty directory")
+        # Its number or role is another, and it is not used up by that.
+        token = self.token("--role", "agent")
+        self.refused(third, changed(token, id=77),
+                     "does not take this for token 77", "was changed",
+                     "reeve token create")
+        self.refused(third, changed(token, role="user"),
+                     "is for one more agent", "was changed")
+        self.assertEqual([0], [one["used"] for one in self.head.reeve(
+            "token", "list", "--json").json()
+            if one["token"] == fields_of(token)["id"]])
         # It was no fault of the host's.
         third.reeve("join", foreign, "--name", "third")
         wait_until("it is there", lambda: "third" in other.reeve("nodes").out)

@@ -21,6 +21,7 @@
 #include "tools/cli/cell/daemon.hpp"
 #include "tools/cli/interrupts.hpp"
 #include "tools/cli/member/manager_text.hpp"
+#include "tools/config/config.hpp"
 #include "tools/program.hpp"
 
 namespace reeve::tools {
@@ -55,8 +56,25 @@ void spare_tls() {
       nullptr);
 }
 
+// Its daemon is no cell's: another host's is asked.
+tl::unexpected<Error> only_a_node(const Config& config) {
+  return fail(Errc::usage,
+              fmt::format("this host is a node of the cell {}: ask from a "
+                          "manager's host, or from a desk that joined as a "
+                          "user (reeve token create --role user there)",
+                          config.cell));
+}
+
 tl::unexpected<Error> not_running(const Context& context,
                                   const std::string& why) {
+  // A desk starts nothing.
+  const auto config = load_config(cell_file(context.data));
+  if (config && config->role == Config::Role::user)
+    return fail(Errc::unreachable,
+                fmt::format("the cell {} cannot be reached: {}; look whether "
+                            "its managers run (reeve status on their hosts) "
+                            "and whether this host reaches them",
+                            config->cell, why));
   return fail(Errc::unreachable,
               fmt::format("the cell of {} cannot be reached: {}; start it with "
                           "\"reeve up --data {}\", or name another with --data",
@@ -154,8 +172,12 @@ Expected<std::unique_ptr<Cell>> Cell::connect_once(
     const Context& context, std::function<void(bus::State)> on_state) {
   const auto file = bus::client_credentials_path(context.data);
   const auto credentials = bus::load_credentials(file);
-  if (!credentials && credentials.error().code == Errc::not_found)
+  if (!credentials && credentials.error().code == Errc::not_found) {
+    const auto config = load_config(cell_file(context.data));
+    if (config && config->role == Config::Role::agent)
+      return only_a_node(*config);
     return not_running(context, "it has never been started here");
+  }
   std::error_code unread;
   if (!credentials && std::filesystem::exists(context.data, unread) &&
       !std::filesystem::is_directory(context.data, unread))

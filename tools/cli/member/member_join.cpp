@@ -200,22 +200,34 @@ Status prepare(const Context& context, Config::Role role) {
 }
 
 // Kept before the cell is asked: an answer that is lost costs nothing, the same
-// key asks again.
+// key asks again. Where the cell is another token may know better.
 Expected<bus::Credentials> own_credentials(const fs::path& file,
                                            const JoinToken& token,
                                            const string& principal) {
-  auto kept = bus::load_credentials(file);
-  if (kept && kept->principal == principal && kept->cell == token.cell)
-    return kept;
+  const auto kept = bus::load_credentials(file);
+  const bool again =
+      kept && kept->principal == principal && kept->cell == token.cell;
   bus::Credentials made;
   made.urls = token.urls;
   made.principal = principal;
-  made.seed = bus::make_user_key().seed;
+  made.seed = again ? kept->seed : bus::make_user_key().seed;
   made.cell = token.cell;
   made.ca = token.ca;
+  if (again && *kept == made) return made;
   if (auto saved = bus::save_credentials(file, made); !saved)
     return tl::unexpected(saved.error());
   return made;
+}
+
+// A token tells where its cell was when it was made.
+Error with_places(const Error& error, const JoinToken& token) {
+  if (error.code != Errc::unreachable) return error;
+  return {error.code,
+          fmt::format("{}. Look whether this host reaches what the token names "
+                      "({}); where that is no address of the cell's for "
+                      "others, set bus.advertise on its manager's host, start "
+                      "that anew, and make another token",
+                      error.text, fmt::join(token.urls, ", "))};
 }
 
 Status ask_to_join(const JoinToken& token, const JoinedHost& host,
@@ -230,13 +242,27 @@ Status ask_to_join(const JoinToken& token, const JoinedHost& host,
     return fail(Errc::rejected,
                 fmt::format("{}. A token is forgotten a week after it is over",
                             caller.error().text));
-  if (!caller) return tl::unexpected(caller.error());
+  if (!caller) return tl::unexpected(with_places(caller.error(), token));
   flatbuffers::FlatBufferBuilder builder(256);
   const string address =
       host.joined_by != 0 ? host.members.back().second : string();
-  const auto body = schema::CreateJoinDirect(builder, host.name.c_str(),
-                                             key->c_str(), address.c_str());
-  return caller->command(builder, schema::CommandBody::Join, body.Union());
+  const auto body = schema::CreateJoinDirect(
+      builder, host.name.c_str(), key->c_str(), address.c_str(),
+      schema::EnumNameIdentityRole(token.role));
+  auto joined =
+      caller->command(builder, schema::CommandBody::Join, body.Union());
+  // A key may speak in the name of its own token alone.
+  const auto subject =
+      bus::Subjects(token.cell).command(by_token.principal, "join");
+  if (!joined && bus::is_forbidden(joined.error(), subject))
+    return fail(
+        Errc::rejected,
+        fmt::format("the bus at {} does not take this for token {}: it is none "
+                    "of the cell {}, or was changed, revoked or used up. Ask "
+                    "an admin of {} for a new one (reeve token create)",
+                    fmt::join(token.urls, ", "), token.id, token.cell,
+                    token.cell));
+  return joined;
 }
 
 // By the key of the cell's certificates its bus server is one of the cell's.

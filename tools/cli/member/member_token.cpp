@@ -8,6 +8,7 @@
 #include "bus/nkey.hpp"
 #include "bus/private_file.hpp"
 #include "cluster/identities/identities.hpp"
+#include "cluster/limits.hpp"
 #include "cluster/units.hpp"
 #include "schema/json.hpp"
 #include "tools/cli/cell.hpp"
@@ -51,8 +52,10 @@ Expected<Wanted> wanted_of(const Arguments& arguments) {
     wanted.ttl_ns = *ttl;
   }
   if (const auto text = arguments.find("--uses")) {
-    const auto uses = parse_count(*text, "--uses", 1, UINT32_MAX);
-    if (!uses) return tl::unexpected(uses.error());
+    const auto uses =
+        parse_count(*text, "number of uses", 1, cluster::token_uses_max);
+    if (!uses)
+      return fail(Errc::usage, fmt::format("--uses: {}", uses.error().text));
     wanted.uses = static_cast<std::uint32_t>(*uses);
   }
   return wanted;
@@ -87,7 +90,7 @@ Expected<std::uint64_t> parse_token_number(std::string_view word) {
                 "name the token by its number (reeve token list), not by its "
                 "text, which is a secret");
   if (word.starts_with(prefix)) word.remove_prefix(prefix.size());
-  return parse_count(word, "the token", 1);
+  return parse_count(word, "number of a token", 1);
 }
 
 Status each_token(
