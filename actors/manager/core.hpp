@@ -368,6 +368,7 @@ class Core {
   void doubt_reserving(const cluster::ReservationChange& change);
   void end_unreserved(Time now);
   std::vector<std::byte> status_answer() const;
+  std::string_view leader_told() const;  // empty: nobody
   std::uint32_t sessions_of(const schema::Command& command,
                             SessionId first) const;
   std::vector<std::byte> accepted_answer(

@@ -54,8 +54,8 @@ std::vector<std::byte> Core::status_answer() const {
   const auto state_list = builder.CreateVector(states);
   const auto counter_list = builder.CreateVector(counters);
   const auto cell = builder.CreateString(state_.cell());
-  const auto leader = builder.CreateString(
-      membership_.leader.empty() ? manager_ : membership_.leader);
+  const std::string_view leads = leader_told();
+  const auto leader = builder.CreateString(leads.data(), leads.size());
   std::vector<flatbuffers::Offset<schema::ManagerView>> managers;
   for (const ManagerSeen& one : membership_.managers) {
     const auto* healed = state_.healings().last_of(one.name);
@@ -73,18 +73,31 @@ std::vector<std::byte> Core::status_answer() const {
       leader, membership_.behind_ns, manager_list));
 }
 
+// One that takes over, or led just now, is not to name itself.
+std::string_view Core::leader_told() const {
+  if (membership_.role == schema::ManagerRole::leading)
+    return membership_.leader.empty() ? manager_ : membership_.leader;
+  if (membership_.leader == manager_) return {};
+  return membership_.leader;
+}
+
 std::optional<ForScheduler> Core::on_query(const schema::Query& query,
                                            std::string_view principal,
                                            std::string_view reply_to) {
   ++counters_.queries;
   auto question = answer_or_ask(query, principal, reply_to);
   if (started_ || !question) return question;
-  const std::string& leader = membership_.leader;
-  reply_read(reply_to,
-             answer_writer().failed(fmt::format(
-                 "this manager follows {}, which alone knows what waits for "
-                 "what: ask the leader",
-                 leader.empty() ? "the leader" : leader)));
+  const auto leader = leader_told();
+  reply_read(
+      reply_to,
+      answer_writer().failed(
+          leader.empty()
+              ? std::string("this manager does not lead, and knows of none "
+                            "that does, which alone knows what waits for "
+                            "what: ask again when one leads")
+              : fmt::format("this manager follows {}, which alone knows what "
+                            "waits for what: ask the leader",
+                            leader)));
   return std::nullopt;
 }
 
@@ -192,8 +205,11 @@ void Core::hand_over(const schema::HandOverQuery& query,
 
 void Core::answer_hand_over(const Expected<std::string>& to,
                             std::string_view reply_to) {
-  reply_read(reply_to, to ? answer_writer().handed_over(*to)
-                          : answer_writer().failed(to.error().text));
+  AnswerWriter writer = answer_writer();
+  if (to) return reply_read(reply_to, writer.handed_over(*to));
+  const Error& no = to.error();
+  reply_read(reply_to, no.code == Errc::not_found ? writer.not_found(no.text)
+                                                  : writer.failed(no.text));
 }
 
 // Decided as if it were submitted, and the events thrown away.
