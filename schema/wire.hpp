@@ -30,6 +30,9 @@ inline constexpr std::size_t snapshot_bytes_max = std::size_t{2} << 30;
 // take effect later, so it is neither done nor refused.
 inline constexpr const char* not_kept_rule = "not_kept";
 
+// Of an answer's `behind_ns`: it cannot be told.
+inline constexpr std::uint64_t unknown_ns = ~std::uint64_t{0};
+
 template <class Table>
 struct Wire;
 

@@ -70,7 +70,7 @@ std::vector<std::byte> Core::status_answer() const {
   return writer.finish(schema::CreateStatusAnswer(
       builder, cell, daemon_pid_, bus_pid_, state_.epoch().value, nodes,
       nodes_up, admission_.open, state_list, counter_list, membership_.role,
-      leader, membership_.behind_ns, manager_list));
+      leader, membership_.behind_ns, manager_list, membership_.leader_unheard));
 }
 
 // One that takes over, or led just now, is not to name itself.
@@ -184,7 +184,8 @@ std::optional<ForScheduler> Core::answer_or_ask(const schema::Query& query,
 
 AnswerWriter Core::answer_writer() const {
   if (started_) return AnswerWriter(state_);
-  return AnswerWriter(state_, manager_, membership_.behind_ns);
+  return AnswerWriter(state_, manager_, membership_.behind_ns,
+                      membership_.leader_unheard);
 }
 
 void Core::hand_over(const schema::HandOverQuery& query,

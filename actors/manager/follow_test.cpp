@@ -109,17 +109,19 @@ BOOST_FIXTURE_TEST_CASE(a_follower_answers_questions_and_says_how_old,
   const auto id = submit(one_task());
   hear();
   follower.set_membership(
-      {schema::ManagerRole::following, "m0", 1'500, {}, {}});
+      {schema::ManagerRole::following, "m0", 1'500, {}, {}, true});
   const auto* answer = ask_follower<schema::StatusQuery>(
       [](Builder& b) { return schema::CreateStatusQuery(b); });
   BOOST_REQUIRE(answer);
   BOOST_TEST(answer->seq() == core->decided().value);
+  BOOST_TEST(answer->leader_unheard());
   const auto* status = answer->body_as_StatusAnswer();
   BOOST_TEST(status->cell()->str() == "cell");
   BOOST_TEST(status->nodes_up() == 1u);
   BOOST_TEST((status->role() == schema::ManagerRole::following));
   BOOST_TEST(status->leader()->str() == "m0");
   BOOST_TEST(status->behind_ns() == 1'500u);
+  BOOST_TEST(status->leader_unheard());
   const std::uint64_t session = session_of(id);
   const auto* seen = ask_follower<schema::SessionQuery>([&](Builder& b) {
                        return schema::CreateSessionQuery(b, session);
@@ -136,6 +138,7 @@ BOOST_FIXTURE_TEST_CASE(a_leader_says_that_it_leads, Followed) {
   BOOST_TEST((status->role() == schema::ManagerRole::leading));
   BOOST_TEST(status->leader()->str() == "m0");
   BOOST_TEST(status->behind_ns() == 0u);
+  BOOST_TEST(!status->leader_unheard());
 }
 
 BOOST_FIXTURE_TEST_CASE(what_the_schedulers_know_only_the_leader_tells,
