@@ -92,10 +92,12 @@ struct ManagerSeen {
 struct Membership {
   schema::ManagerRole role = schema::ManagerRole::leading;
   std::string leader;  // as far as it knows; empty: itself
-  // Since it last heard of the cell's log; 0 where it leads.
+  // Since it last heard of the cell's log; 0 where it leads. Before it heard
+  // any leader since its last event, or schema::unknown_ns.
   std::uint64_t behind_ns = 0;
   std::vector<ManagerSeen> managers;  // all of the cell; of one alone: none
   std::string name;                   // its own, until it leads
+  bool leader_unheard = false;        // since its start
 };
 
 // An answer to a command or query, to the reply subject that came with it.
@@ -369,6 +371,7 @@ class Core {
   void doubt_reserving(const cluster::ReservationChange& change);
   void end_unreserved(Time now);
   std::vector<std::byte> status_answer() const;
+  std::string_view leader_told() const;  // empty: nobody
   std::uint32_t sessions_of(const schema::Command& command,
                             SessionId first) const;
   std::vector<std::byte> accepted_answer(

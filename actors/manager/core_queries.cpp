@@ -54,8 +54,8 @@ std::vector<std::byte> Core::status_answer() const {
   const auto state_list = builder.CreateVector(states);
   const auto counter_list = builder.CreateVector(counters);
   const auto cell = builder.CreateString(state_.cell());
-  const auto leader = builder.CreateString(
-      membership_.leader.empty() ? manager_ : membership_.leader);
+  const std::string_view leads = leader_told();
+  const auto leader = builder.CreateString(leads.data(), leads.size());
   std::vector<flatbuffers::Offset<schema::ManagerView>> managers;
   for (const ManagerSeen& one : membership_.managers) {
     const auto* healed = state_.healings().last_of(one.name);
@@ -70,7 +70,15 @@ std::vector<std::byte> Core::status_answer() const {
   return writer.finish(schema::CreateStatusAnswer(
       builder, cell, daemon_pid_, bus_pid_, state_.epoch().value, nodes,
       nodes_up, admission_.open, state_list, counter_list, membership_.role,
-      leader, behind_ns(), manager_list));
+      leader, behind_ns(), manager_list, membership_.leader_unheard));
+}
+
+// One that takes over, or led just now, is not to name itself.
+std::string_view Core::leader_told() const {
+  if (membership_.role == schema::ManagerRole::leading)
+    return membership_.leader.empty() ? manager_ : membership_.leader;
+  if (membership_.leader == manager_) return {};
+  return membership_.leader;
 }
 
 std::optional<ForScheduler> Core::on_query(const schema::Query& query,
@@ -79,12 +87,17 @@ std::optional<ForScheduler> Core::on_query(const schema::Query& query,
   ++counters_.queries;
   auto question = answer_or_ask(query, principal, reply_to);
   if (started_ || !question) return question;
-  const std::string& leader = membership_.leader;
-  reply_read(reply_to,
-             answer_writer().failed(fmt::format(
-                 "this manager follows {}, which alone knows what waits for "
-                 "what: ask the leader",
-                 leader.empty() ? "the leader" : leader)));
+  const auto leader = leader_told();
+  reply_read(
+      reply_to,
+      answer_writer().failed(
+          leader.empty()
+              ? std::string("this manager does not lead, and knows of none "
+                            "that does, which alone knows what waits for "
+                            "what: ask again when one leads")
+              : fmt::format("this manager follows {}, which alone knows what "
+                            "waits for what: ask the leader",
+                            leader)));
   return std::nullopt;
 }
 
@@ -184,7 +197,8 @@ std::uint64_t Core::behind_ns() const {
 
 AnswerWriter Core::answer_writer() const {
   if (started_ && !alone_) return AnswerWriter(state_);
-  return AnswerWriter(state_, manager_, behind_ns());
+  return AnswerWriter(state_, manager_, behind_ns(),
+                      membership_.leader_unheard);
 }
 
 void Core::hand_over(const schema::HandOverQuery& query,
@@ -205,8 +219,11 @@ void Core::hand_over(const schema::HandOverQuery& query,
 
 void Core::answer_hand_over(const Expected<std::string>& to,
                             std::string_view reply_to) {
-  reply_read(reply_to, to ? answer_writer().handed_over(*to)
-                          : answer_writer().failed(to.error().text));
+  AnswerWriter writer = answer_writer();
+  if (to) return reply_read(reply_to, writer.handed_over(*to));
+  const Error& no = to.error();
+  reply_read(reply_to, no.code == Errc::not_found ? writer.not_found(no.text)
+                                                  : writer.failed(no.text));
 }
 
 // Decided as if it were submitted, and the events thrown away.

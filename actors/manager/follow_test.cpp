@@ -109,17 +109,19 @@ BOOST_FIXTURE_TEST_CASE(a_follower_answers_questions_and_says_how_old,
   const auto id = submit(one_task());
   hear();
   follower.set_membership(
-      {schema::ManagerRole::following, "m0", 1'500, {}, {}});
+      {schema::ManagerRole::following, "m0", 1'500, {}, {}, true});
   const auto* answer = ask_follower<schema::StatusQuery>(
       [](Builder& b) { return schema::CreateStatusQuery(b); });
   BOOST_REQUIRE(answer);
   BOOST_TEST(answer->seq() == core->decided().value);
+  BOOST_TEST(answer->leader_unheard());
   const auto* status = answer->body_as_StatusAnswer();
   BOOST_TEST(status->cell()->str() == "cell");
   BOOST_TEST(status->nodes_up() == 1u);
   BOOST_TEST((status->role() == schema::ManagerRole::following));
   BOOST_TEST(status->leader()->str() == "m0");
   BOOST_TEST(status->behind_ns() == 1'500u);
+  BOOST_TEST(status->leader_unheard());
   const std::uint64_t session = session_of(id);
   const auto* seen = ask_follower<schema::SessionQuery>([&](Builder& b) {
                        return schema::CreateSessionQuery(b, session);
@@ -136,6 +138,7 @@ BOOST_FIXTURE_TEST_CASE(a_leader_says_that_it_leads, Followed) {
   BOOST_TEST((status->role() == schema::ManagerRole::leading));
   BOOST_TEST(status->leader()->str() == "m0");
   BOOST_TEST(status->behind_ns() == 0u);
+  BOOST_TEST(!status->leader_unheard());
 }
 
 BOOST_FIXTURE_TEST_CASE(what_the_schedulers_know_only_the_leader_tells,
@@ -150,6 +153,47 @@ BOOST_FIXTURE_TEST_CASE(what_the_schedulers_know_only_the_leader_tells,
   BOOST_TEST(schema::text(answer->error()) ==
              "this manager follows m0, which alone knows what waits for what: "
              "ask the leader");
+}
+
+// While it takes over, or once it led: its lease names it, and it does not
+// lead.
+BOOST_FIXTURE_TEST_CASE(one_that_does_not_lead_does_not_say_that_it_does,
+                        Followed) {
+  join({.name = "n0"});
+  const auto id = submit(one_task());
+  hear();
+  for (const char* leader : {"", "m2"}) {
+    follower.set_membership(
+        {schema::ManagerRole::candidate, leader, 0, {}, "m2"});
+    const auto* answer = ask_follower<schema::StatusQuery>(
+        [](Builder& b) { return schema::CreateStatusQuery(b); });
+    BOOST_REQUIRE(answer);
+    BOOST_TEST(answer->standing_by()->str() == "m2");
+    BOOST_TEST(schema::text(answer->body_as_StatusAnswer()->leader()) == "");
+    const auto* why = ask_follower<schema::WhyQuery>(
+        [&](Builder& b) { return schema::CreateWhyQuery(b, session_of(id)); });
+    BOOST_REQUIRE(why);
+    BOOST_TEST(schema::text(why->error()) ==
+               "this manager does not lead, and knows of none that does, which "
+               "alone knows what waits for what: ask again when one leads");
+  }
+}
+
+BOOST_FIXTURE_TEST_CASE(a_hand_over_to_nobody_is_told_as_not_found, Followed) {
+  hear();
+  const auto answer = [&](const Expected<std::string>& to) {
+    replies.erase("q");
+    core->answer_hand_over(to, "q");
+    collect();
+    return flatbuffers::GetRoot<schema::Answer>(replies.at("q").data());
+  };
+  const auto* none = answer(fail(Errc::not_found, "there is no manager m9"));
+  BOOST_TEST(none->not_found());
+  BOOST_TEST(none->error()->str() == "there is no manager m9");
+  const auto* no = answer(fail(Errc::rejected, "m2 is far behind"));
+  BOOST_TEST(!no->not_found());
+  BOOST_TEST(no->error()->str() == "m2 is far behind");
+  BOOST_TEST(answer("m2")->body_as_HandOverAnswer()->to()->str() == "m2");
 }
 
 BOOST_FIXTURE_TEST_CASE(a_command_to_a_follower_gets_no_answer, Followed) {

@@ -32,8 +32,11 @@ class AnswerWriter {
   explicit AnswerWriter(const cluster::State& state) : state_(state) {}
   // Of a manager that stands by: the answers say so.
   AnswerWriter(const cluster::State& state, std::string_view standing_by,
-               std::uint64_t behind_ns)
-      : state_(state), standing_by_(standing_by), behind_ns_(behind_ns) {}
+               std::uint64_t behind_ns, bool leader_unheard)
+      : state_(state),
+        standing_by_(standing_by),
+        behind_ns_(behind_ns),
+        leader_unheard_(leader_unheard) {}
 
   std::vector<std::byte> sessions(const schema::SessionsQuery& query);
   std::vector<std::byte> session(const schema::SessionQuery& query);
@@ -90,6 +93,7 @@ class AnswerWriter {
   const cluster::State& state_;
   const std::string standing_by_;
   const std::uint64_t behind_ns_ = 0;
+  const bool leader_unheard_ = false;
   Builder builder_;
 };
 

@@ -296,7 +296,7 @@ void MemberRunner::Impl::hear(const schema::MemberBeat& beat) {
       beat.hears_leader()};
   if (!core.on_beat(name, said, now)) return;
   if (said.role != member::Role::leading || core.log() < said.head) return;
-  current_at = now;
+  age.on_current(now);
   if (expelled || !is_expelled()) return;
   expelled = true;
   options.on_expelled(
@@ -323,12 +323,22 @@ void MemberRunner::Impl::hear_agent(const bus::Message& message) {
              witness_inputs_max);
 }
 
+// Of one that stands by.
+member::Age MemberRunner::Impl::state_age(Time now) {
+  const std::lock_guard lock(core_mutex);
+  return age.at(now, options.core->state().last_time(), wall_time());
+}
+
 manager::Membership MemberRunner::Impl::membership(Time now) {
   manager::Membership out;
   out.name = options.name;
   out.role = role_of(core.role());
   out.leader = leads ? options.name : core.leader();
-  out.behind_ns = leads ? 0 : now.value - current_at.value;
+  if (!leads) {
+    const member::Age old = state_age(now);
+    out.behind_ns = old.ns.value_or(schema::unknown_ns);
+    out.leader_unheard = old.of_log;
+  }
   for (const cluster::ManagerIdentity& known : managers) {
     manager::ManagerSeen& one = out.managers.emplace_back();
     one.name = known.name;
@@ -461,7 +471,6 @@ void MemberRunner::stop() {
 
 Status MemberRunner::start() {
   if (auto heard = impl_->subscribe(); !heard) return heard;
-  impl_->current_at = monotonic();
   impl_->tell_listed();
   impl_->threads.emplace_back([this] { impl_->run(); });
   impl_->threads.emplace_back([this] { impl_->run_lease(); });

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "actors/journal/core_recovery.hpp"
+#include "actors/member/age.hpp"
 #include "actors/member/copy.hpp"
 #include "actors/member/core.hpp"
 #include "actors/member/core_healings.hpp"
@@ -87,6 +88,7 @@ struct MemberRunner::Impl {
   void tell_others(Time now);
   void hear(const schema::MemberBeat& beat);
   void hear_agent(const bus::Message& message);
+  member::Age state_age(Time now);
   manager::Membership membership(Time now);
   void answer(const std::string& principal, const bus::Message& message);
   void tend_follower();
@@ -162,7 +164,7 @@ struct MemberRunner::Impl {
   std::vector<cluster::Healing> untold;     // before `lead_wanted` is set
   Time beat_due;
   bool told_hears_leader = false;
-  Time current_at;  // when the log was last seen to be as long as the leader's
+  member::StateAge age;
 
   std::atomic<bool> stop{false};
   std::mutex pause_mutex;

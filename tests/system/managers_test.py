@@ -248,6 +248,8 @@ class ManagersTest(ManagersCase):
     def test_leading_is_handed_over_and_no_command_is_refused(self):
         leader = self.leader()
         other = self.others(leader)[0]
+        nobody = leader.reeve("lead", "nosuch", code=4)
+        self.assertIn("there is no manager nosuch", nobody.err)
         with Submitting(self.all, pause=0.01) as work:
             for to in (other, leader, other):
                 wait_until("some are acknowledged",

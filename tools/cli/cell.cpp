@@ -17,7 +17,7 @@
 #include "cluster/identities/managers.hpp"
 #include "cluster/printable.hpp"
 #include "cluster/session_id.hpp"
-#include "cluster/units.hpp"
+#include "tools/cli/cell/answer_age.hpp"
 #include "tools/cli/cell/daemon.hpp"
 #include "tools/cli/interrupts.hpp"
 #include "tools/cli/member/manager_text.hpp"
@@ -230,11 +230,9 @@ Expected<Held<schema::Answer>> Cell::ask(
   const auto* answer = schema::verified<schema::Answer>(*buffer);
   if (answer->standing_by() != nullptr && !told_standing_by_) {
     told_standing_by_ = true;
-    say(fmt::format(
-        "reeve: no leader answers; {} does, which stands by: as of "
-        "{} ago",
-        answer->standing_by()->string_view(),
-        format_duration(answer->behind_ns() / second_ns * second_ns)));
+    say(fmt::format("reeve: no leader answers; {} does, which stands by: {}",
+                    answer->standing_by()->string_view(),
+                    answer_age(answer->behind_ns(), answer->leader_unheard())));
   }
   if (answer->error() != nullptr)
     return fail(answer->not_found() ? Errc::not_found : Errc::rejected,

@@ -1,8 +1,9 @@
 // status.
 #include <fmt/format.h>
 
-#include "cluster/units.hpp"
+#include "schema/wire.hpp"
 #include "tools/cli/cell.hpp"
+#include "tools/cli/cell/answer_age.hpp"
 #include "tools/cli/handlers.hpp"
 #include "tools/cli/member/manager_text.hpp"
 
@@ -35,6 +36,20 @@ string managers_json(const schema::StatusAnswer& status) {
   return json_array(list);
 }
 
+string behind_json(const schema::StatusAnswer& status) {
+  return status.behind_ns() == schema::unknown_ns
+             ? "null"
+             : std::to_string(status.behind_ns());
+}
+
+// What a manager that stands by says of who leads.
+string leader_text(const schema::StatusAnswer& status) {
+  const auto leader = schema::text(status.leader());
+  if (leader.empty()) return "it knows of none that leads";
+  return fmt::format("{} {}", leader,
+                     status.leader_unheard() ? "led last" : "leads");
+}
+
 string status_json(const Held<schema::StatusAnswer>& status) {
   return JsonObject()
       .text("cell", schema::text(status->cell()))
@@ -47,7 +62,8 @@ string status_json(const Held<schema::StatusAnswer>& status) {
       .truth("admission_open", status->admission_open())
       .text("role", EnumNameManagerRole(status->role()))
       .text("leader", string(schema::text(status->leader())))
-      .number("behind_ns", status->behind_ns())
+      .raw("behind_ns", behind_json(*status))
+      .truth("leader_unheard", status->leader_unheard())
       .raw("managers", managers_json(*status))
       .raw("sessions", sessions_json(*status))
       .raw("counters", counters_json(*status))
@@ -70,14 +86,13 @@ string status_text(const Context& context,
   }
   sheet.add("bus", fmt::format("pid {}", status->bus_pid()));
   sheet.add("log", counted(status.seq(), "event"));
-  if (status->role() != schema::ManagerRole::leading) {
-    const auto leader = schema::text(status->leader());
-    sheet.add("answered by",
-              fmt::format("a manager that is {}, {} behind; {} leads",
-                          EnumNameManagerRole(status->role()),
-                          format_duration(status->behind_ns()),
-                          leader.empty() ? "nobody" : leader));
-  }
+  if (status->role() != schema::ManagerRole::leading)
+    sheet.add(
+        "answered by",
+        fmt::format("a manager that does not lead ({}), {}; {}",
+                    EnumNameManagerRole(status->role()),
+                    answer_age(status->behind_ns(), status->leader_unheard()),
+                    leader_text(*status)));
   sheet.add("nodes",
             fmt::format("{}, {} up", status->nodes(), status->nodes_up()));
   if (!status->admission_open())
