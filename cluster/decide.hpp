@@ -38,6 +38,7 @@ using Decision = tl::expected<Accepted, Rejection>;
 // What the manager knows beside the state.
 struct Admission {
   bool open = true;  // the disk has room
+  std::string room;  // how much, for people; empty: nobody said
   std::uint64_t waiting_max = sessions_waiting_max;
   // Events of one decision, which are one commit.
   std::size_t commit_bytes_max = ~std::size_t{0};

@@ -266,10 +266,13 @@ Check check_reservation(const State& state, const Spec& spec, Time now) {
 Check check_room(const State& state, const Admission& admission,
                  std::uint64_t sessions) {
   if (!admission.open)
-    return reject(RejectCode::no_space, "disk_floor",
-                  "the manager's disk is below its floor of free space: "
-                  "nothing new is admitted until there is room; running "
-                  "sessions, cancel and queries go on");
+    return reject(
+        RejectCode::no_space, "disk_floor",
+        fmt::format("the manager's disk is below its floor of free "
+                    "space: {}{}nothing new is admitted until there "
+                    "is room; running sessions, cancel and queries "
+                    "go on",
+                    admission.room, admission.room.empty() ? "" : "; "));
   const std::uint64_t waiting = state.count(SessionState::pending);
   if (waiting + sessions > admission.waiting_max)
     return reject(

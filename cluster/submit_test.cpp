@@ -225,6 +225,10 @@ BOOST_AUTO_TEST_CASE(a_first_submission_makes_no_user_of_any_name) {
 BOOST_AUTO_TEST_CASE(nothing_new_is_admitted_without_room) {
   admission.open = false;
   refuses("no_space disk_floor 0 0", [](Spec&) {});
+  admission.room = "the disk under log has 1 MiB free";
+  const auto no = try_submit(one_task());
+  BOOST_CHECK(no.error().text.find("space: " + admission.room + "; nothing") !=
+              std::string::npos);
   admission.open = true;
   admission.waiting_max = 2;
   accepts([](Spec&) {});

@@ -168,6 +168,11 @@ void fill_above_the_floor(const fs::path& disk) {
   expect(fs::exists(disk / "log" / "ballast"), "the ballast is laid");
   take_space(disk / "filler", 8 * mib);
   while (log->admission_open()) fill(*log, 1, 100);
+  const std::string room = log->room();
+  expect(room.find((disk / "log").string() + " has ") != std::string::npos &&
+             room.find(" MiB free") != std::string::npos &&
+             room.find("(log.floor is 4 MiB)") != std::string::npos,
+         room);
   const std::uint64_t closed_at = log->head().sequence;
   std::optional<Error> refused;
   while (!refused) {
@@ -197,6 +202,8 @@ void lose_the_last_byte(const fs::path& disk) {
   take_all_but(disk / "filler", mib);
   expect(admission_becomes(*log, false), "admission closes");
   expect(!fs::exists(disk / "log" / "ballast"), "the ballast was given up");
+  expect(log->room().find("new sessions need 8 MiB") != std::string::npos,
+         log->room());
   take_all_but(disk / "more", 0);
   expect(fs::space(disk).available == 0, "not a byte is left");
   fill(*log, 1, 10);

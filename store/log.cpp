@@ -233,6 +233,10 @@ bool Log::admission_open() const {
   return core_->reserve.admission_open();
 }
 
+std::string Log::room() const {
+  return core_->reserve.room();
+}
+
 Expected<Log::Prepared> Log::prepare(std::uint64_t epoch, std::uint32_t count,
                                      std::span<const std::byte> events) {
   const Head before = core_->newest_prepared();

@@ -83,6 +83,8 @@ class Log {
   // False below the floor of free space: stop admitting commands. What
   // already runs may still be recorded from the reserve.
   bool admission_open() const;
+  // How much room there is, and how much new commands need, for people.
+  std::string room() const;
 
   // Durable on return. `sequence` is at most the head's. Then older ones are
   // thinned: see snapshots.hpp. Slow: call it beside the commits, not between

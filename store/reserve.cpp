@@ -10,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include "cluster/units.hpp"
 #include "store/file.hpp"
 
 namespace reeve::store {
@@ -62,6 +63,16 @@ bool Reserve::admission_open() {
   return admission_open_;
 }
 
+std::string Reserve::room() {
+  const std::lock_guard guard(mutex_);
+  // A ballast that was given up is to be laid again first.
+  const std::uint64_t needed = ballast_held_ ? floor_bytes_ : 2 * floor_bytes_;
+  return "the disk under " + ballast_.parent_path().string() + " has " +
+         format_bytes(seen_free_bytes_) + " free, and new sessions need " +
+         format_bytes(needed) + " (log.floor is " + format_bytes(floor_bytes_) +
+         ")";
+}
+
 Status Reserve::allow(std::uint64_t bytes) {
   const std::lock_guard guard(mutex_);
   std::uint64_t free_bytes = look();
@@ -72,9 +83,10 @@ Status Reserve::allow(std::uint64_t bytes) {
   if (!fits() && ballast_held_) {
     drop_ballast();
     admission_open_ = false;
-    free_bytes = this->free_bytes();
+    seen_free_bytes_ = free_bytes = this->free_bytes();
   }
-  if (!fits() && drop_reserve()) free_bytes = this->free_bytes();
+  if (!fits() && drop_reserve())
+    seen_free_bytes_ = free_bytes = this->free_bytes();
   if (fits()) return {};
   return fail(Errc::no_space,
               "the disk under " + ballast_.parent_path().string() + " has " +
@@ -94,6 +106,10 @@ std::uint64_t Reserve::free_bytes() {
 // Returns the free bytes beside ballast and reserve.
 std::uint64_t Reserve::look() {
   looked_at_ms_ = now_ms();
+  return seen_free_bytes_ = look_and_lay();
+}
+
+std::uint64_t Reserve::look_and_lay() {
   std::uint64_t free_bytes = this->free_bytes();
   if (free_bytes == std::numeric_limits<std::uint64_t>::max()) {
     admission_open_ = true;

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <mutex>
+#include <string>
 
 #include "cluster/error.hpp"
 
@@ -28,6 +29,8 @@ class Reserve {
 
   // Looks at the disk again at most every `look_interval_ms`.
   bool admission_open();
+  // How the disk stood at the last look, for people.
+  std::string room();
 
   // Errc::no_space, before anything is written, when `bytes` more would leave
   // less than `kept_bytes` even without ballast and reserve: the room the
@@ -41,6 +44,7 @@ class Reserve {
 
  private:
   std::uint64_t look();
+  std::uint64_t look_and_lay();
   std::uint64_t free_bytes();
   bool lay_ballast();
   void drop_ballast();
@@ -55,6 +59,7 @@ class Reserve {
   bool ballast_held_ = false;
   bool reserve_held_ = false;
   bool admission_open_ = false;
+  std::uint64_t seen_free_bytes_ = 0;
   std::int64_t looked_at_ms_ = 0;
 };
 

@@ -80,9 +80,22 @@ class Committer : public TracedActor {
   void on_exit() override { manager_ = nullptr; }
 
  private:
-  Committed committed() const {
-    return {known_to_all(options_), options_.log->admission_open(), no_room_,
-            alone_};
+  Committed committed() {
+    const bool open = options_.log->admission_open();
+    std::string room;
+    if (!open || !admits_) room = options_.log->room();
+    tell_admission(open, room);
+    return {known_to_all(options_), open, no_room_, alone_,
+            open ? std::string() : std::move(room)};
+  }
+
+  // Once at each change.
+  void tell_admission(bool open, const std::string& room) {
+    if (std::exchange(admits_, open) == open) return;
+    if (open)
+      spdlog::info("admission is open again: {}", room);
+    else
+      spdlog::warn("admission is closed: {}", room);
   }
 
   // ---- one commit of several managers: in the log here and in the stream,
@@ -242,6 +255,7 @@ class Committer : public TracedActor {
   std::shared_ptr<const manager::Batch> held_;  // waits for room
   std::string no_room_;                         // why, meanwhile
   bool alone_ = false;                          // for want of other managers
+  bool admits_ = true;                          // new sessions, as last told
   bool waits_for_room_ = false;                 // `under_way_`
   struct UnderWay {
     std::shared_ptr<const manager::Batch> batch;

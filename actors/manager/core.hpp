@@ -19,6 +19,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -251,8 +252,11 @@ class Core {
   std::size_t real_tasks() const;
   bool stopping() const { return stopping_; }
 
-  // The disk has room, or not.
-  void set_admission(bool open) { admission_.open = open; }
+  // The disk has room, or not; and how much, for people.
+  void set_admission(bool open, std::string room = {}) {
+    admission_.open = open;
+    admission_.room = std::move(room);
+  }
   // Why nothing can be kept; empty: it can. Meanwhile nobody waits: what is
   // asked for is refused, and whoever asked before is told how it stands.
   void set_no_room(std::string_view why);

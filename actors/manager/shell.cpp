@@ -42,7 +42,7 @@ class ManagerShell : public TracedActor {
           pump();
         },
         [this](const Committed& committed) {
-          core_->set_admission(committed.admission_open);
+          core_->set_admission(committed.admission_open, committed.room);
           if (committed.alone)
             core_->set_alone(committed.no_room);
           else

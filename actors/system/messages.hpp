@@ -35,6 +35,7 @@ struct Committed {
   bool admission_open = true;
   std::string no_room;  // why nothing can be kept; empty: it can
   bool alone = false;   // for want of other managers, not of disk space
+  std::string room;     // while admission is closed, for people
 };
 
 // What this manager is among those of the cell, as it is now.

@@ -68,7 +68,10 @@ class FullDiskTest(unittest.TestCase):
         self.fill(keep_bytes=FLOOR_MIB << 18)
         wait_until("admission is closed", lambda: not self.open_for_all())
         done = self.cell.reeve("submit", "--", "true", code=3)
-        self.assertIn("floor", done.err)
+        log = os.path.join(self.cell.data, "log")
+        self.assertRegex(" ".join(done.err.split()), rf"under {log} has "
+                         r"[\d.]+ MiB free, and new sessions need \d+ MiB "
+                         rf"\(log.floor is {FLOOR_MIB} MiB\)")
         self.assertIn("admission", self.cell.reeve("status").out)
 
         # Reading and cancelling go on.
@@ -108,6 +111,11 @@ class FullDiskTest(unittest.TestCase):
         self.cell.await_state(long_one, "cancelled")
 
         self.assertEqual(pid, self.cell.daemon_pid())
+        # The daemon's log has each change once.
+        words = cells.read(os.path.join(self.cell.data, "reeved.log"))
+        for change in ("closed", "open again"):
+            self.assertEqual(1, words.count(
+                f"admission is {change}: the disk under {log} has "), words)
         submitted = {f"s-{e['body']['session']}" for e in self.cell.reeve(
             "log", "cat", "--json", "--filter",
             "kind=session_submitted").lines()}

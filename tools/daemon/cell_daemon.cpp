@@ -299,7 +299,7 @@ void CellDaemon::spawn_actors(const actors::Lead& lead) {
                lead.stream ? Beginning::begun : Beginning::to_be_written);
   core_->set_counter("quarantined", quarantine_->count());
   core_->set_counter("log_reads_dropped", log_reads_.dropped());
-  core_->set_admission(log_->admission_open());
+  core_->set_admission(log_->admission_open(), log_->room());
 
   actors::ManagerOptions manager_options;
   manager_options.core = core_;
