@@ -129,6 +129,18 @@ class GrowthTest(ManagersCase):
         other.up()
         self.await_equal_logs()
 
+    def test_a_manager_has_the_name_of_its_token(self):
+        host = self.hosts.add("m2")
+        host.empty()
+        token = self.token("m2")
+        for option, value in (("--name", "zz"), ("--group", "default"),
+                              ("--label", "rack=r1")):
+            done = host.reeve("join", token, option, value, code=2)
+            self.assertIn(f"{option} is not for this token", done.err)
+        host.reeve("join", token, "--name", "m2")
+        self.all.append(host)
+        self.await_managers("m1", "m2")
+
     def join_as(self, name, role, *words):
         host = self.hosts.add(name)
         host.empty()

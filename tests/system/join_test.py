@@ -213,7 +213,12 @@ class JoinTest(HeadCase):
         self.head.reeve("user", "set", "ann", "--uid", "12345")
         desk = self.hosts.add("desk")
         desk.empty()
-        desk.reeve("join", self.token("--role", "user", "--name", "ann"))
+        token = self.token("--role", "user", "--name", "ann")
+        for option, value in (("--group", "default"), ("--label", "rack=r1"),
+                              ("--address", "desk")):
+            done = desk.reeve("join", token, option, value, code=2)
+            self.assertIn(f"{option} is not for this token", done.err)
+        desk.reeve("join", token)
         self.assertEqual("hello\n", desk.reeve("run", "--", "echo",
                                                "hello").out)
         sessions = desk.reeve("ps", "--all", "--json").json()[
@@ -222,6 +227,9 @@ class JoinTest(HeadCase):
         refused = desk.reeve("node", "drain", "head", code=3)
         self.assertIn("only root and admins", refused.err)
         self.assertEqual(2, desk.reeve("up", code=2).code)
+        done = desk.reeve("token", "create", "--role", "manager", "--name",
+                          "m2", code=2)
+        self.assertIn("on the host of a manager of main", done.err)
 
     def test_a_host_that_cannot_answer_says_who_can(self):
         node = self.join("n1")

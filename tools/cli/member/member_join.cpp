@@ -82,8 +82,37 @@ Status fill_in_manager(const JoinToken& token, const Arguments& arguments,
   return {};
 }
 
+// What the token or the role leaves no choice of.
+Status check_options(const JoinToken& token, const Arguments& arguments) {
+  const bool manager = token.role == schema::IdentityRole::manager;
+  const auto no = [&](const char* option, const string& why) {
+    return fail(Errc::usage,
+                fmt::format("{} is not for this token: {}", option, why));
+  };
+  if (manager && arguments.has("--name") &&
+      arguments.text("--name") != token.name)
+    return no("--name",
+              fmt::format("it is for the manager {} alone", token.name));
+  if (token.role != schema::IdentityRole::agent)
+    for (const char* option : {"--group", "--label"})
+      if (arguments.has(option))
+        return no(option,
+                  manager
+                      ? "set agent.group and [agent.labels] in cell.toml of "
+                        "the manager's host once it has joined"
+                      : "it is a user's, whose host is no node");
+  if (!arguments.has("--address")) return {};
+  if (!manager) return no("--address", "managers alone have one");
+  if (token.id == 0)
+    return no("--address",
+              "manager.members of the first manager's settings has it");
+  return {};
+}
+
 Expected<JoinedHost> host_of(const JoinToken& token,
                              const Arguments& arguments) {
+  if (auto good = check_options(token, arguments); !good)
+    return tl::unexpected(good.error());
   JoinedHost host;
   host.cell = token.cell;
   switch (token.role) {

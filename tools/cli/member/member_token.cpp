@@ -249,6 +249,12 @@ Result create_manager_token(const Context& context, const Arguments& arguments,
                             const Wanted& wanted) {
   const auto config = load_config(cell_file(context.data));
   if (!config) return tl::unexpected(config.error());
+  if (config->role != Config::Role::cell)
+    return fail(Errc::usage,
+                fmt::format("a token for a manager is made on the host of a "
+                            "manager of {}, by its owner: it holds the key of "
+                            "the cell's certificates, which is there alone",
+                            config->cell));
   const auto& first = config->manager.members;
   if (first.empty())
     return fail(
