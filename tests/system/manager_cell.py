@@ -55,6 +55,7 @@ class Managers:
     def __init__(self, *arguments):
         super().__init__(*arguments)
         self.hosts, self.all = None, []
+        self.tokens = {}  # of the managers that were to join, by name
 
     def form(self):
         """Three that begin as one cell."""
@@ -68,6 +69,7 @@ class Managers:
             host.empty()
             token = first.reeve("token", "create", "--role", "manager",
                                 "--name", host.name).out.strip()
+            self.tokens[host.name] = token
             children.append(host.start("join", token))
         for host, child in zip(self.all, children):
             done = host.finish(child)

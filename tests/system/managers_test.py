@@ -69,6 +69,38 @@ class ManagersTest(ManagersCase):
         self.check_ledger(work.acknowledged)
         self.await_equal_logs()
 
+    def test_nobody_joins_again_by_a_first_token(self):
+        leader = self.leader()
+        rest = self.others(leader)
+        # The disk of m2 is lost; its token is still there.
+        again = self.hosts.add("again")
+        again.empty()
+        refused = again.reeve("join", self.tokens["m2"], code=3)
+        self.assertIn("has begun since this token was made", refused.err)
+        self.assertIn("reeve members remove m2", refused.err)
+        self.assertFalse(os.path.exists(os.path.join(again.data, "cell.toml")))
+
+        def refuses(host):
+            for other in self.others(host):
+                refused = host.reeve("token", "create", "--role", "manager",
+                                     "--name", other.name, code=3)
+                self.assertIn(f"reeve members remove {other.name}", refused.err)
+        # One that has heard nobody since it began.
+        self.end_hard(*self.all)
+        children = [(leader, leader.start("up", "--detach"))]
+        wait_until("it answers", lambda: leader.reeve(
+            "status", code=None).code == 0)
+        refuses(leader)
+        children += [(host, host.start("up", "--detach")) for host in rest]
+        for host, child in children:
+            host.finish(child)
+        refuses(self.leader())
+        # Without its daemon nobody can tell.
+        rest[0].reeve("down")
+        refused = rest[0].reeve("token", "create", "--role", "manager",
+                                "--name", rest[1].name, code=5)
+        self.assertIn("was a manager before", refused.err)
+
     def test_a_leader_is_killed_with_its_bus_server(self):
         leader = self.leader()
         rest = self.others(leader)
@@ -350,6 +382,31 @@ class ManagersTest(ManagersCase):
         os.system(f"rm -r {other.data}/log; mv {old} {other.data}/log")
         other.up()
         self.await_equal_logs()
+
+
+class BeginningTest(ManagersCase):
+    def form(self):
+        """The first one alone."""
+        self.all = [self.hosts.add("m1", self.SETTINGS)]
+        self.child = self.all[0].start("up", "--detach")
+        wait_until("it has a bus", self.all[0].bus_pid)
+
+    def test_first_tokens_are_made_again_until_the_cell_begins(self):
+        first = self.all[0]
+        for _ in range(2):
+            done = first.reeve("token", "create", "--role", "manager",
+                               "--name", "m2")
+            self.assertTrue(done.out.startswith("reeve1:"), done)
+        # Nor once it has been started anew.
+        first.finish(self.child)
+        self.end_hard(first)
+        self.child = first.start("up", "--detach")
+        wait_until("its bus is there again",
+                   lambda: cells.is_running(first.bus_pid()))
+        done = first.reeve("token", "create", "--role", "manager", "--name",
+                           "m2")
+        self.assertTrue(done.out.startswith("reeve1:"), done)
+        first.finish(self.child)
 
 
 class FullDiskTest(ManagersCase):

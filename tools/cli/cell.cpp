@@ -190,27 +190,35 @@ Expected<std::unique_ptr<Cell>> Cell::connect_once(
                             "is for who started it",
                             context.data.string(), credentials.error().text));
   if (!credentials) return tl::unexpected(credentials.error());
-  bus::ConnectionOptions options;
-  options.credentials = *credentials;
-  options.name = "reeve";
-  options.low_latency = true;
-  options.on_state = std::move(on_state);
-  if (!bus::is_tls(credentials->urls.front())) spare_tls();
-  auto connection = bus::Connection::connect(options);
-  if (!connection && connection.error().code == Errc::unreachable)
-    return not_running(context, connection.error().text);
-  if (!connection) return tl::unexpected(connection.error());
-  std::unique_ptr<Cell> cell(new Cell);
-  cell->name_ = credentials->cell;
-  cell->quarantine_ = std::make_unique<bus::Quarantine>();
-  cell->connection_ = std::move(*connection);
-  cell->client_ = std::make_unique<bus::Client>(
-      *cell->connection_, bus::Subjects(credentials->cell),
-      credentials->principal, retry, interrupt_pending);
+  auto cell = connect_by(*credentials, std::move(on_state));
+  if (!cell && cell.error().code == Errc::unreachable)
+    return not_running(context, cell.error().text);
+  if (!cell) return cell;
   std::error_code ignored;
   // Without a log it is no manager's host, which has a server of its own.
   if (!std::filesystem::exists(context.data / "log", ignored))
-    learn_servers(file, *cell);
+    learn_servers(file, **cell);
+  return cell;
+}
+
+Expected<std::unique_ptr<Cell>> Cell::connect_by(
+    const bus::Credentials& credentials,
+    std::function<void(bus::State)> on_state) {
+  bus::ConnectionOptions options;
+  options.credentials = credentials;
+  options.name = "reeve";
+  options.low_latency = true;
+  options.on_state = std::move(on_state);
+  if (!bus::is_tls(credentials.urls.front())) spare_tls();
+  auto connection = bus::Connection::connect(options);
+  if (!connection) return tl::unexpected(connection.error());
+  std::unique_ptr<Cell> cell(new Cell);
+  cell->name_ = credentials.cell;
+  cell->quarantine_ = std::make_unique<bus::Quarantine>();
+  cell->connection_ = std::move(*connection);
+  cell->client_ = std::make_unique<bus::Client>(
+      *cell->connection_, bus::Subjects(credentials.cell),
+      credentials.principal, retry, interrupt_pending);
   return cell;
 }
 

@@ -57,6 +57,10 @@ class Cell {
   static Expected<std::unique_ptr<Cell>> connect(
       const Context& context,
       std::function<void(bus::State)> on_state = nullptr);
+  // By other credentials than the directory's; tried once.
+  static Expected<std::unique_ptr<Cell>> connect_by(
+      const bus::Credentials& credentials,
+      std::function<void(bus::State)> on_state = nullptr);
   ~Cell();
 
   // `body` is built in `builder`.

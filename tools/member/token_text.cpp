@@ -131,6 +131,17 @@ bool take_manager(const json::object& object, JoinToken& token) {
          !token.ca_key.empty() && !token.ca.empty();
 }
 
+// Absent in a token of an older program.
+bool take_ask(const json::object& object, JoinToken::Ask& to) {
+  const json::value* found = object.if_contains("ask");
+  if (found == nullptr) return true;
+  const json::object* ask = found->if_object();
+  return ask != nullptr && take(*ask, "url", to.url) &&
+         bus::valid_url(to.url) && take(*ask, "principal", to.principal) &&
+         bus::valid_name(to.principal) && take(*ask, "seed", to.seed) &&
+         cluster::parse_user_seed(to.seed);
+}
+
 }  // namespace
 
 std::string join_token_text(const JoinToken& token) {
@@ -151,6 +162,10 @@ std::string join_token_text(const JoinToken& token) {
     object["ca_key"] = token.ca_key;
     object["members"] = std::move(members);
     object["cluster_port"] = token.cluster_port;
+    if (!token.ask.url.empty())
+      object["ask"] = json::object{{"url", token.ask.url},
+                                   {"principal", token.ask.principal},
+                                   {"seed", token.ask.seed}};
   }
   return std::string(prefix) + encode(json::serialize(object));
 }
@@ -189,7 +204,11 @@ Expected<JoinToken> parse_join_token(std::string_view text) {
     if (!take(*object, "ca", token.ca) || !take_manager(*object, token))
       return refuse("it does not tell the managers of its cell and their key");
     std::string seed;
-    if (take(*object, "seed", seed) && seed.empty()) return token;
+    if (take(*object, "seed", seed) && seed.empty()) {
+      if (!take_ask(*object, token.ask))
+        return refuse("it does not tell whom to ask about its manager");
+      return token;
+    }
   }
   if (!take_id(*object, token.id)) return refuse("it has no number");
   if (!take(*object, "seed", token.seed) ||

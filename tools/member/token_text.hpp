@@ -31,11 +31,21 @@ struct JoinToken {
   std::string ca_key;
   std::vector<std::pair<std::string, std::string>> members;
   std::uint32_t cluster_port = 0;
+  // By which one that the settings name asks its maker's bus server whether the
+  // cell had it before; empty in a token of an older program.
+  struct Ask {
+    std::string url;
+    std::string principal;
+    std::string seed;
+
+    bool operator==(const Ask&) const = default;
+  };
   // The program that made it, as cluster::Program; one of protocol 1 does not
   // tell it.
   std::string version = {};
   std::uint32_t protocol = 1;
   std::uint32_t protocol_oldest = 1;
+  Ask ask = {};
 
   bool operator==(const JoinToken&) const = default;
 };

@@ -35,6 +35,7 @@ JoinToken a_managers_token() {
   token.ca_key = "-----BEGIN PRIVATE KEY-----\nMIIB\n";
   token.members = {{"m1", "10.0.0.1"}, {"m2", "10.0.0.2"}};
   token.cluster_port = 6222;
+  token.ask = {"tls://10.0.0.1:4222", "root", seed};
   return token;
 }
 
@@ -43,6 +44,7 @@ JoinToken a_joining_managers_token() {
   JoinToken token = a_managers_token();
   token.id = 9;
   token.seed = seed;
+  token.ask = {};
   return token;
 }
 
@@ -138,6 +140,22 @@ BOOST_AUTO_TEST_CASE(a_managers_token_without_the_cells_key_is_refused) {
     token.members.emplace_back("n" + std::to_string(i), "10.0.1.1");
   BOOST_TEST(contains(refusal(join_token_text(token)),
                       "does not tell the managers of its cell"));
+}
+
+BOOST_AUTO_TEST_CASE(a_first_managers_token_tells_whom_to_ask_or_nobody) {
+  JoinToken token = a_managers_token();
+  token.ask = {};
+  const auto back = parse_join_token(join_token_text(token));
+  BOOST_REQUIRE(back);
+  BOOST_TEST((*back == token));
+  const JoinToken::Ask good = a_managers_token().ask;
+  for (std::string JoinToken::Ask::*field :
+       {&JoinToken::Ask::url, &JoinToken::Ask::principal,
+        &JoinToken::Ask::seed}) {
+    token.ask = good;
+    token.ask.*field = "a b";
+    BOOST_TEST(contains(refusal(join_token_text(token)), "whom to ask"));
+  }
 }
 
 BOOST_AUTO_TEST_CASE(each_field_that_is_missing_or_wrong_is_named) {

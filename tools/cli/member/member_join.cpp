@@ -19,6 +19,7 @@
 #include "tools/cli/cell/daemon.hpp"
 #include "tools/cli/handlers.hpp"
 #include "tools/cli/member/host.hpp"
+#include "tools/cli/member/log_managers.hpp"
 #include "tools/member/token_text.hpp"
 #include "tools/program.hpp"
 
@@ -27,6 +28,10 @@ namespace {
 
 using std::string;
 namespace fs = std::filesystem;
+
+// For which the maker of a first manager's token is tried.
+constexpr std::uint64_t maker_timeout_ns = 10'000'000'000;
+constexpr int maker_pause_ms = 200;
 
 // "-": from standard input, so that it stays out of the shell's history.
 Expected<JoinToken> read_token(const string& word) {
@@ -294,6 +299,44 @@ Status ask_to_join(const JoinToken& token, const JoinedHost& host,
   return joined;
 }
 
+// A manager that was there before has lost its disk: by the old name its empty
+// bus server would count as the one that had the data.
+Status check_first_manager(const JoinToken& token, Interrupts& interrupts) {
+  // One of an older program does not tell whom to ask.
+  if (token.ask.url.empty()) return {};
+  const bus::Credentials by{{token.ask.url},
+                            token.ask.principal,
+                            token.ask.seed,
+                            token.cell,
+                            token.ca};
+  // Its bus server may be starting.
+  const std::uint64_t begun = monotonic_ns();
+  auto cell = Cell::connect_by(by);
+  while (!cell && cell.error().code == Errc::unreachable &&
+         monotonic_ns() - begun < maker_timeout_ns &&
+         interrupts.wait(maker_pause_ms) == 0)
+    cell = Cell::connect_by(by);
+  const auto known = cell ? log_managers(**cell)
+                          : Expected<LogManagers>(tl::unexpected(cell.error()));
+  if (!known)
+    return fail(known.error().code,
+                fmt::format("whether {} was a manager before is asked of the "
+                            "one that made this token, which has to run: {}",
+                            token.name, known.error().text));
+  if (known->named.empty()) return {};
+  return fail(
+      Errc::rejected,
+      fmt::format("the cell {1} has begun since this token was made: {2}make "
+                  "another on a manager's host (reeve token create --role "
+                  "manager --name {0})",
+                  token.name, token.cell,
+                  known->has(token.name)
+                      ? fmt::format("if the disk of {0} is lost, take it out "
+                                    "first (reeve members remove {0}), and ",
+                                    token.name)
+                      : string()));
+}
+
 // By the key of the cell's certificates its bus server is one of the cell's.
 Status become_manager(const Context& context, const JoinToken& token) {
   const fs::path bus = context.data / "bus";
@@ -355,9 +398,9 @@ Result command_join(const Context& context, const Arguments& arguments) {
   const string principal = cluster::principal_of(token->role, host->name);
   if (auto good = prepare(context, host->role); !good)
     return tl::unexpected(good.error());
-  // One of the first managers asks nobody.
+  // One of the first managers becomes no member: it is in the settings.
   auto joined = token->id == 0
-                    ? Status()
+                    ? check_first_manager(*token, interrupts)
                     : join_cell(context, *token, *host, principal, interrupts);
   if (joined && host->role == Config::Role::cell)
     joined = become_manager(context, *token);

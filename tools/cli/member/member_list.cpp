@@ -7,6 +7,7 @@
 #include "tools/cli/answers.hpp"
 #include "tools/cli/cell.hpp"
 #include "tools/cli/handlers.hpp"
+#include "tools/cli/member/log_managers.hpp"
 #include "tools/cli/member/manager_text.hpp"
 
 namespace reeve::tools {
@@ -21,27 +22,6 @@ struct NodeState {
 };
 // By the agent that runs them.
 using NodesByAgent = std::map<string, std::vector<NodeState>, std::less<>>;
-
-Status each_identity(
-    Cell& cell,
-    const std::function<void(const schema::IdentityRecord&)>& visit) {
-  string after;
-  for (;;) {
-    flatbuffers::FlatBufferBuilder builder(128);
-    const auto body =
-        schema::CreateIdentitiesQueryDirect(builder, false, after.c_str());
-    const auto answer =
-        cell.ask(builder, schema::QueryBody::IdentitiesQuery, body.Union());
-    if (!answer) return tl::unexpected(answer.error());
-    const auto* page = (*answer)->body_as_IdentitiesAnswer();
-    if (!page || !page->identities()) return {};
-    for (const auto* identity : *page->identities()) {
-      visit(*identity);
-      after = schema::text(identity->principal());
-    }
-    if (!page->more() || page->identities()->size() == 0) return {};
-  }
-}
 
 Expected<NodesByAgent> nodes_by_agent(Cell& cell) {
   NodesByAgent out;

@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
 
 #include "bus/credentials.hpp"
 #include "bus/nkey.hpp"
@@ -11,10 +10,13 @@
 #include "cluster/limits.hpp"
 #include "cluster/units.hpp"
 #include "schema/json.hpp"
+#include "store/head_mark.hpp"
+#include "store/layout.hpp"
 #include "tools/cli/cell.hpp"
 #include "tools/cli/cell/daemon.hpp"
 #include "tools/cli/handlers.hpp"
 #include "tools/cli/member/host.hpp"
+#include "tools/cli/member/log_managers.hpp"
 #include "tools/cli/member/manager_text.hpp"
 #include "tools/config/config.hpp"
 #include "tools/member/token_text.hpp"
@@ -171,7 +173,9 @@ Result tell_manager_token(const Context& context, const JoinToken& token,
 }
 
 // What makes a host one of the first managers is in files of each manager's:
-// the cell is not asked, so the second may join before there is a majority.
+// nothing is decided, so the second may join before there is a majority. By the
+// owner's key it asks here, when it joins, whether the cell has begun
+// meanwhile.
 Result create_first_token(const Context& context, const Arguments& arguments,
                           const Config& config, const Wanted& wanted) {
   if (arguments.has("--ttl") || arguments.has("--uses"))
@@ -182,6 +186,12 @@ Result create_first_token(const Context& context, const Arguments& arguments,
   auto token = manager_token(context, config, wanted);
   if (!token) return tl::unexpected(token.error());
   add_managers(*token, config, config.manager.members);
+  const auto own =
+      bus::load_credentials(bus::client_credentials_path(context.data));
+  if (!own) return tl::unexpected(own.error());
+  for (std::size_t i = 0; i < token->members.size(); ++i)
+    if (token->members[i].first == config.manager.name)
+      token->ask = {token->urls[i], own->principal, own->seed};
   return tell_manager_token(context, *token,
                             fmt::format("by this {} becomes a manager of {}",
                                         wanted.name, config.cell));
@@ -217,32 +227,38 @@ Result create_further_token(
                   majority_sentence(managers.size() + 1)));
 }
 
-struct ManagersKnown {
-  std::vector<std::pair<string, string>> all;  // with their addresses
-  std::set<string> heard;  // by the one that answers, since it began
-};
-
-// Those that the cell knows; none: it does not answer, or one keeps it alone.
-ManagersKnown managers_known(Cell& cell) {
-  ManagersKnown out;
-  const auto status = cell.status();
-  if (!status || !(*status)->managers()) return out;
-  for (const auto* one : *(*status)->managers()) {
-    string name(schema::text(one->name()));
-    if (one->heard()) out.heard.insert(name);
-    out.all.emplace_back(std::move(name), schema::text(one->address()));
-  }
-  return out;
-}
-
 // Whoever joins finds the cell by any manager, the one that is asked first.
 void add_other_managers(std::vector<string>& urls, Cell& cell) {
-  for (const auto& [name, host] : managers_known(cell).all) {
-    const string url = bus::url_beside(urls.front(), host);
+  const auto status = cell.status();
+  if (!status || !(*status)->managers()) return;
+  for (const auto* one : *(*status)->managers()) {
+    const string url =
+        bus::url_beside(urls.front(), string(schema::text(one->address())));
     if (std::find(urls.begin(), urls.end(), url) == urls.end() &&
         urls.size() < bus::credentials_urls_max)
       urls.push_back(url);
   }
+}
+
+// Whether this manager's log has an event, whoever answers.
+bool has_begun(const fs::path& data) {
+  const auto mark =
+      store::read_head_mark(store::Layout{data / "log"}.head_mark());
+  return mark ? mark->head.sequence != 0 : mark.error().code != Errc::not_found;
+}
+
+// One whose log names no managers may be asked by nobody yet, before it begins.
+Expected<LogManagers> managers_known(
+    const Context& context, const Expected<std::unique_ptr<Cell>>& cell,
+    const string& name) {
+  auto known = cell ? log_managers(**cell)
+                    : Expected<LogManagers>(tl::unexpected(cell.error()));
+  if (known) return known;
+  if (!has_begun(context.data)) return LogManagers();
+  return fail(known.error().code,
+              fmt::format("whether {} was a manager before is asked of the "
+                          "cell first: {}",
+                          name, known.error().text));
 }
 
 Result create_manager_token(const Context& context, const Arguments& arguments,
@@ -265,26 +281,31 @@ Result create_manager_token(const Context& context, const Arguments& arguments,
                     cell_file(context.data).string()));
   if (wanted.name.empty())
     return fail(Errc::usage, "name the new manager with --name");
-  const auto has = [&](const auto& managers) {
-    return std::any_of(managers.begin(), managers.end(), [&](const auto& one) {
-      return one.first == wanted.name;
-    });
-  };
   auto cell = Cell::connect(context);
-  const ManagersKnown known = cell ? managers_known(**cell) : ManagersKnown();
-  // Of two by one name each would keep a log as the other one.
-  const bool came = known.heard.contains(wanted.name);
-  if (has(first) && !came && (known.all.empty() || has(known.all)))
-    return create_first_token(context, arguments, *config, wanted);
-  if (!cell) return tl::unexpected(cell.error());
-  if (has(known.all))
+  const auto known = managers_known(context, cell, wanted.name);
+  if (!known) return tl::unexpected(known.error());
+  // An empty bus server by the name of one that had data counts as that one,
+  // and what the two of them had acknowledged may be lost.
+  if (known->has(wanted.name))
     return fail(Errc::rejected,
                 fmt::format("{0} is a manager of the cell: if its disk is "
                             "lost, take it out first (reeve members remove "
-                            "{0})",
+                            "{0}), and make its token then",
                             wanted.name));
+  // Of two by one name each would keep a log as the other one.
+  const bool is_first =
+      known->named.empty() &&
+      std::any_of(first.begin(), first.end(),
+                  [&](const auto& one) { return one.first == wanted.name; });
+  if (is_first && known->living.contains(wanted.name))
+    return fail(Errc::rejected,
+                fmt::format("{} runs already: end it there first (reeve down), "
+                            "or wait a few seconds if it is gone",
+                            wanted.name));
+  if (is_first) return create_first_token(context, arguments, *config, wanted);
+  if (!cell) return tl::unexpected(cell.error());
   return create_further_token(context, arguments, *config, wanted, **cell,
-                              known.all.empty() ? first : known.all);
+                              known->named.empty() ? first : known->named);
 }
 
 }  // namespace
