@@ -2,13 +2,9 @@
 
 #include <algorithm>
 
+#include "tools/cli/member/manager_text.hpp"
+
 namespace reeve::tools {
-namespace {
-
-// As a leader has it of the others.
-constexpr std::uint64_t silent_ns_max = 5 * second_ns;
-
-}  // namespace
 
 Status each_identity(
     Cell& cell,
@@ -44,8 +40,7 @@ Expected<LogManagers> log_managers(Cell& cell) {
   LogManagers out;
   if ((*status)->managers())
     for (const auto* one : *(*status)->managers())
-      if (one->heard() && one->silent_ns() <= silent_ns_max)
-        out.living.emplace(schema::text(one->name()));
+      if (!is_missing(*one)) out.living.emplace(schema::text(one->name()));
   // An empty log has no owner either, and nobody may ask it for more.
   if (status->seq() == 0) return out;
   const Status done =
