@@ -310,6 +310,38 @@ BOOST_AUTO_TEST_CASE(a_failed_sync_and_a_power_loss_lose_nothing_acknowledged) {
   check_each_failing_sync(true);
 }
 
+BOOST_AUTO_TEST_CASE(of_commits_that_are_written_as_one_all_are_there_or_none) {
+  for (const bool fails : {false, true}) {
+    const TemporaryDirectory root;
+    LogOptions options = small_log(root.path() / "log");
+    Faults faults;
+    const auto env = make_fault_env(faults);
+    std::uint64_t before = 0;
+    {
+      options.floor_bytes = 0;
+      options.env = env.get();
+      const auto log = must(Log::open(options));
+      before = fill(*log, 1).sequence;
+      std::vector<Log::Prepared> ready;
+      for (std::uint64_t i = 0; i < 5; ++i)
+        ready.push_back(
+            must(log->prepare(1, 2, make_events(before + 1 + 2 * i, 2))));
+      const std::uint64_t syncs = faults.syncs;
+      if (fails) faults.failing_sync = syncs + 1;
+      BOOST_TEST(log->commit(ready).has_value() == !fails);
+      BOOST_TEST(log->failed() == fails);
+      if (!fails) BOOST_TEST(faults.syncs == syncs + 1);
+      BOOST_TEST(log->head().sequence == (fails ? before : before + 10));
+    }
+    faults.lose_unsynced();
+    options.env = nullptr;
+    const auto log = must(Log::open(options));
+    const std::uint64_t head = log->head().sequence;
+    BOOST_TEST((head == before + 10 || (fails && head == before)), head);
+    BOOST_TEST(must(count_whole(*log->reader(), 1, ~0ull)) == head);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(below_the_floor_admission_closes_and_facts_still_fit) {
   on_small_disk("32m", fill_above_the_floor);
 }

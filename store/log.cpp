@@ -116,6 +116,8 @@ struct Log::Core {
   Expected<Prepared> lay_out(const Head& before, const Head& after,
                              const RecordHeader& header,
                              std::span<const std::byte> events);
+  Status allow(const Head& before, std::span<const Prepared> commits);
+  Status join(std::span<const Prepared> commits, rocksdb::WriteBatch& into);
   tl::unexpected<Error> fail_for_ever(Error error);
 
   Layout layout;
@@ -267,22 +269,56 @@ Expected<Log::Prepared> Log::prepare_record(const Record& record) {
                         record.events);
 }
 
+// They were prepared in this order, behind `before`, and there is room.
+Status Log::Core::allow(const Head& before, std::span<const Prepared> commits) {
+  Head last = before;
+  std::uint64_t bytes = 0;
+  for (const Prepared& commit : commits) {
+    const Prepared::Body& body = *commit.body_;
+    if (body.previous != last)
+      return fail(Errc::internal, "a commit prepared after event " +
+                                      std::to_string(body.previous.sequence) +
+                                      " came when the log stood at event " +
+                                      std::to_string(last.sequence));
+    last = body.head;
+    bytes += body.bytes;
+  }
+  return reserve.allow(bytes);
+}
+
+Status Log::Core::join(std::span<const Prepared> commits,
+                       rocksdb::WriteBatch& into) {
+  for (const Prepared& commit : commits) {
+    const RecordKey key = make_record_key(commit.first_sequence());
+    const rocksdb::Status put =
+        into.Put(database->log(), rocksdb::Slice(key.data(), key.size()),
+                 slice_of(commit.value()));
+    if (!put.ok()) return fail_status(put, "cannot lay out commits as one");
+  }
+  return {};
+}
+
 Expected<Head> Log::commit(const Prepared& prepared) {
-  REEVE_CHECK(prepared.body_ != nullptr, "a commit was moved away");
-  const Prepared::Body& body = *prepared.body_;
+  return commit(std::span(&prepared, 1));
+}
+
+Expected<Head> Log::commit(std::span<const Prepared> prepared) {
+  REEVE_CHECK(!prepared.empty(), "there is nothing to commit");
+  for (const Prepared& one : prepared)
+    REEVE_CHECK(one.body_ != nullptr, "a commit was moved away");
   const Head before = core_->head->get();
   if (core_->failed || core_->closed)
     return fail(Errc::io, core_->closed
                               ? "the log is closed"
                               : "the log failed earlier and takes no commits: "
                                 "restart this process");
-  Status allowed;
-  if (body.previous != before)
-    allowed = fail(Errc::internal, "a commit prepared after event " +
-                                       std::to_string(body.previous.sequence) +
-                                       " came when the log stood at event " +
-                                       std::to_string(before.sequence));
-  if (allowed) allowed = core_->reserve.allow(body.bytes);
+  Status allowed = core_->allow(before, prepared);
+  rocksdb::WriteBatch joined;
+  rocksdb::WriteBatch* batch = prepared.front().body_->batch.get();
+  if (allowed && prepared.size() > 1) {
+    allowed = core_->join(prepared, joined);
+    batch = &joined;
+  }
   if (!allowed) {
     const std::lock_guard guard(core_->mutex);
     core_->prepared_head = before;
@@ -290,17 +326,18 @@ Expected<Head> Log::commit(const Prepared& prepared) {
   }
   rocksdb::WriteOptions write;
   write.sync = true;
-  const rocksdb::Status status =
-      core_->database->db().Write(write, body.batch.get());
+  const rocksdb::Status status = core_->database->db().Write(write, batch);
   if (!status.ok())
     return core_->fail_for_ever(
         fail_status(status, "event " + std::to_string(before.sequence + 1) +
                                 " could not be committed")
             .value());
-  if (Status marked = core_->marks.committed(body.head); !marked)
-    return core_->fail_for_ever(marked.error());
-  core_->head->set(body.head);
-  return body.head;
+  for (const Prepared& one : prepared)
+    if (Status marked = core_->marks.committed(one.head()); !marked)
+      return core_->fail_for_ever(marked.error());
+  const Head& head = prepared.back().head();
+  core_->head->set(head);
+  return head;
 }
 
 Expected<Head> Log::append(std::uint64_t epoch, std::uint32_t count,

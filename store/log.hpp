@@ -75,6 +75,9 @@ class Log {
   // sequence, or not the hash that it must have there.
   Expected<Prepared> prepare_record(const Record& record);
   Expected<Head> commit(const Prepared& prepared);
+  // Several, one at least, in their order, by one write that is synced once:
+  // after a refusal or a crash there are all of them, or none.
+  Expected<Head> commit(std::span<const Prepared> prepared);
 
   // True for ever after a write of unknown outcome: stop the process, open
   // the log again and read what is there. Never retried here.

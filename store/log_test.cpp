@@ -289,6 +289,33 @@ BOOST_FIXTURE_TEST_CASE(records_of_another_copy_may_be_prepared_ahead,
   BOOST_TEST((second->head() == first->head()));
 }
 
+BOOST_FIXTURE_TEST_CASE(records_of_another_copy_may_be_committed_as_one,
+                        TwoCopies) {
+  std::vector<Log::Prepared> ready;
+  const auto prepare = [&] {
+    ready.clear();
+    must(first->reader()->scan(1, ~0ull, [&](const Record& record) {
+      ready.push_back(must(second->prepare_record(record)));
+      return true;
+    }));
+  };
+  prepare();
+  BOOST_REQUIRE_GT(ready.size(), 2u);
+  // One is left out: none is there, and all may be prepared again.
+  std::swap(ready[1], ready.back());
+  BOOST_TEST(!second->commit(ready));
+  BOOST_TEST(!second->failed());
+  BOOST_TEST((second->head() == Head{}));
+  prepare();
+  BOOST_TEST((must(second->commit(ready)) == first->head()));
+  BOOST_TEST((second->head() == first->head()));
+  const std::uint64_t last = first->head().sequence;
+  BOOST_TEST(must(count_whole(*second->reader(), 1, ~0ull)) == last);
+  // The log goes on behind the last of them.
+  BOOST_TEST(must(second->append(1, 1, make_events(last + 1, 1))).sequence ==
+             last + 1);
+}
+
 BOOST_FIXTURE_TEST_CASE(the_end_of_each_record_is_told, EmptyDirectory) {
   const auto log = open();
   fill(*log, 4, 3);

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
+#include <vector>
 
 #include "schema/wire.hpp"
 #include "store/log_id.hpp"
@@ -27,6 +29,19 @@ std::vector<std::byte> value_of(const store::RecordHeader& header,
   if (!events.empty())
     std::memcpy(value.data() + header.size(), events.data(), events.size());
   return value;
+}
+
+Status check_events(const store::Record& record) {
+  Status sound;
+  const Status walked =
+      store::for_each_event(record.events, [&](std::span<const std::byte> one) {
+        if (!schema::verified_event(one))
+          sound = fail(Errc::damaged,
+                       fmt::format("the record of event {} holds what is no "
+                                   "event of ours",
+                                   record.first_sequence));
+      });
+  return walked ? sound : walked;
 }
 
 }  // namespace
@@ -87,6 +102,7 @@ Status LogCopy::find_place() {
   if (!head) return tl::unexpected(head.error());
   const std::uint64_t own = log_.head().sequence;
   in_stream_ = 0;
+  fill_to_ = 0;
   shorter_since_.reset();
   if (!head->last) {
     // Others fetch what is here before they follow.
@@ -117,6 +133,7 @@ Status LogCopy::step(std::chrono::milliseconds timeout) {
   if (divergence_ || wanted_id_) return {};
   if (!placed_)
     if (auto found = find_place(); !found || divergence_) return found;
+  if (has_gap()) return fill();
   auto messages = stream_.fetch(timeout);
   if (!messages) {
     // What it no longer keeps, the leader has.
@@ -125,13 +142,13 @@ Status LogCopy::step(std::chrono::milliseconds timeout) {
   }
   for (const bus::StreamRecord& message : *messages) {
     const Status taken = take(message);
-    if (!taken) stream_.follow_after(message.stream_sequence - 1);
-    if (!taken || divergence_ || wanted_id_) return taken;
+    if (!taken || has_gap()) stream_.follow_after(message.stream_sequence - 1);
+    if (!taken || has_gap() || divergence_ || wanted_id_) return taken;
   }
   return {};
 }
 
-Status LogCopy::read_to_end() {
+Status LogCopy::read_to_end(const std::atomic<bool>* stop) {
   if (!placed_)
     if (auto found = find_place(); !found) return found;
   const auto head = stream_.head();
@@ -150,10 +167,18 @@ Status LogCopy::read_to_end() {
   auto came_at = std::chrono::steady_clock::now();
   while (!divergence_ && !wanted_id_ &&
          stream_.next_sequence() <= head->last_sequence) {
+    if (stop && *stop)
+      return fail(Errc::unreachable, "it ends before it has read the stream");
     const std::uint64_t next = stream_.next_sequence();
+    const bool filled = has_gap();
     if (auto stepped = step(fetch_wait); !stepped) return stepped;
+    if (has_gap())
+      return fail(Errc::unreachable,
+                  fmt::format("the events up to {} are copied from the leader "
+                              "first",
+                              fill_to_));
     const auto now = std::chrono::steady_clock::now();
-    if (stream_.next_sequence() != next) came_at = now;
+    if (filled || stream_.next_sequence() != next) came_at = now;
     if (now - came_at >= bus::shortened_wait)
       return fail(Errc::unreachable,
                   fmt::format("message {} of the stream did not come, and it "
@@ -175,12 +200,14 @@ Status LogCopy::take(const bus::StreamRecord& message) {
     wanted_id_ = *id;
     return {};
   }
-  if (record->first_sequence > log_.head().sequence + 1)
-    if (auto filled = fill(record->first_sequence - 1); !filled || divergence_)
+  if (record->first_sequence > log_.head().sequence + 1) {
+    fill_to_ = record->first_sequence - 1;
+    if (auto filled = fill(); !filled || divergence_ || has_gap())
       return filled;
+  }
   const Status done = record->first_sequence <= log_.head().sequence
                           ? compare(*record)
-                          : keep(*record);
+                          : keep(std::span(&*record, 1));
   if (done) in_stream_ = std::max(in_stream_, record->last_sequence());
   return done;
 }
@@ -207,29 +234,29 @@ Status LogCopy::compare(const store::Record& record) {
   return {};
 }
 
-Status LogCopy::keep(const store::Record& record) {
-  Status sound;
-  const Status walked =
-      store::for_each_event(record.events, [&](std::span<const std::byte> one) {
-        if (!schema::verified_event(one))
-          sound = fail(Errc::damaged,
-                       fmt::format("the record of event {} holds what is no "
-                                   "event of ours",
-                                   record.first_sequence));
-      });
-  if (!walked) return walked;
-  if (!sound) return sound;
-  const auto prepared = log_.prepare_record(record);
-  if (!prepared) return tl::unexpected(prepared.error());
-  if (auto kept = log_.commit(*prepared); !kept)
+// Those up to the first that cannot be kept, synced once.
+Status LogCopy::keep(std::span<const store::Record> records) {
+  std::vector<store::Log::Prepared> prepared;
+  Status fits;
+  for (const store::Record& record : records) {
+    fits = check_events(record);
+    if (!fits) break;
+    auto one = log_.prepare_record(record);
+    if (!one) fits = tl::unexpected(one.error());
+    if (!fits) break;
+    prepared.push_back(std::move(*one));
+  }
+  if (prepared.empty()) return fits;
+  if (auto kept = log_.commit(prepared); !kept)
     return tl::unexpected(kept.error());
   Status followed;
-  (void)store::for_each_event(record.events,
-                              [&](std::span<const std::byte> one) {
-                                if (followed)
-                                  followed = follow_(schema::event_of(one));
-                              });
-  return followed;
+  for (const store::Record& record : records.first(prepared.size()))
+    (void)store::for_each_event(record.events,
+                                [&](std::span<const std::byte> one) {
+                                  if (followed)
+                                    followed = follow_(schema::event_of(one));
+                                });
+  return followed ? fits : followed;
 }
 
 // The leader's records from the one that holds event `from` on, as a run whose
@@ -256,28 +283,27 @@ Expected<bus::Buffer> LogCopy::leaders_run(std::uint64_t from, std::uint64_t to,
       {reinterpret_cast<const std::byte*>(run->data()), run->size()});
 }
 
-// From the leader, up to event `to`, in whole records.
-Status LogCopy::fill(std::uint64_t to) {
-  while (log_.head().sequence < to) {
-    std::uint64_t first = 0;
-    const auto bytes = leaders_run(log_.head().sequence + 1, to, first);
-    if (!bytes) return tl::unexpected(bytes.error());
-    Status kept;
-    bool parted = false;
-    const Status walked = store::for_each_in_run(
-        first, *bytes,
-        [&](const store::Record& record, std::span<const std::byte>) {
-          const store::Head head = log_.head();
-          if (!kept || parted) return;
-          parted = record.first_sequence != head.sequence + 1 ||
-                   store::chain_hash(head.hash, record) != record.hash;
-          if (!parted) kept = keep(record);
-        });
-    if (!walked) return walked;
-    if (!kept) return kept;
-    if (parted) return find_parting(log_.head().sequence);
-  }
-  return {};
+// From the leader, towards event `fill_to_`, what it gives at once, in whole
+// records.
+Status LogCopy::fill() {
+  std::uint64_t first = 0;
+  store::Head head = log_.head();
+  const auto bytes = leaders_run(head.sequence + 1, fill_to_, first);
+  if (!bytes) return tl::unexpected(bytes.error());
+  std::vector<store::Record> records;
+  bool parted = false;
+  const Status walked = store::for_each_in_run(
+      first, *bytes,
+      [&](const store::Record& record, std::span<const std::byte>) {
+        parted = parted || record.first_sequence != head.sequence + 1 ||
+                 store::chain_hash(head.hash, record) != record.hash;
+        if (parted) return;
+        records.push_back(record);
+        head = store::head_of(record);
+      });
+  if (auto kept = keep(records); !kept) return kept;
+  if (!walked) return walked;
+  return parted ? find_parting(log_.head().sequence) : Status();
 }
 
 // The logs part at or before event `before`, and the stream does not have the
@@ -395,7 +421,8 @@ Expected<LogCopy::Leading> LogCopy::lead(const First& first,
   if (!done || done->outcome != Led::led) return done;
   const auto record = store::parse_record(batch.first.value, aligned);
   if (!record) return tl::unexpected(record.error());
-  if (auto kept = keep(*record); !kept) return tl::unexpected(kept.error());
+  if (auto kept = keep(std::span(&*record, 1)); !kept)
+    return tl::unexpected(kept.error());
   return done;
 }
 

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "actors/manager/core.hpp"
@@ -40,11 +41,16 @@ class LogCopy {
 
   // What the stream has next, as it comes, for at most `timeout`. After an
   // error it is asked for again. Nothing is followed after a divergence. One
-  // from before what the stream keeps is found in the leader's log.
+  // from before what the stream keeps is found in the leader's log. Of what the
+  // stream does not have, one answer of the leader's is taken at a time
+  // (journal::chunk_bytes_max), so that the caller sees how far it is.
   Status step(std::chrono::milliseconds timeout);
   // All that the stream has by now. Errc::unreachable when a part of it does
-  // not come for bus::shortened_wait.
-  Status read_to_end();
+  // not come for bus::shortened_wait, or when more is missing before it than
+  // one answer of the leader's, or after `stop`.
+  Status read_to_end(const std::atomic<bool>* stop = nullptr);
+  // Events are missing that the stream does not have.
+  bool has_gap() const { return log_.head().sequence < fill_to_; }
   const std::optional<Divergence>& divergence() const { return divergence_; }
   // The log here is empty, and a copy of this one is to be begun: nothing is
   // followed with the id that it has.
@@ -77,9 +83,9 @@ class LogCopy {
   Expected<Fit> fits(std::uint64_t stream_sequence);
   Expected<store::Record> record_of(const bus::StreamRecord& message) const;
   Status take(const bus::StreamRecord& message);
-  Status keep(const store::Record& record);
+  Status keep(std::span<const store::Record> records);
   Status compare(const store::Record& record);
-  Status fill(std::uint64_t to);
+  Status fill();
   Status find_parting(std::uint64_t before);
   Expected<bus::Buffer> leaders_run(std::uint64_t from, std::uint64_t to,
                                     std::uint64_t& first);
@@ -93,6 +99,7 @@ class LogCopy {
   Follow follow_;
   std::unique_ptr<store::LogReader> reader_;
   bool placed_ = false;
+  std::uint64_t fill_to_ = 0;  // up to this event the leader's log is copied
   // The last event that the stream is known to have, or to have had.
   std::uint64_t in_stream_ = 0;
   std::optional<std::chrono::steady_clock::time_point> shorter_since_;

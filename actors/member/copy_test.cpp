@@ -2,6 +2,7 @@
 #include "actors/member/copy.hpp"
 
 #include <boost/test/unit_test.hpp>
+#include <set>
 #include <thread>
 
 #include "actors/journal/core_reading.hpp"
@@ -71,14 +72,15 @@ struct Manager {
     };
     return must(copy->lead(first, stop)).outcome;
   }
-  // A commit that the stream does not get, of one event and `more`.
-  void keep_alone(std::uint64_t epoch, std::size_t more = 0) {
+  // A commit that the stream does not get, of one event and `more`; its bytes.
+  std::size_t keep_alone(std::uint64_t epoch, std::size_t more = 0) {
     cluster::Healing healing;
     healing.manager = name;
     const manager::Batch batch =
         beginning(epoch, std::vector<cluster::Healing>(more, healing));
     must(log->append(epoch, batch.count, batch.events));
     follow(batch.events);
+    return batch.events.size();
   }
 
   void lose_stream() {
@@ -409,6 +411,46 @@ BOOST_FIXTURE_TEST_CASE(what_the_stream_never_had_comes_from_the_leader, Cell) {
   BOOST_TEST((alone.error().code == Errc::unreachable));
   one.answer_log_reads();
   must(two.copy->read_to_end());
+  level(one, two);
+}
+
+// Whoever calls can end in between, and tell how far it is.
+BOOST_FIXTURE_TEST_CASE(a_long_history_comes_in_parts, Cell) {
+  std::uint64_t epoch = 0;
+  for (std::size_t bytes = 0; bytes < 3 * journal::chunk_bytes_max;)
+    bytes += one.keep_alone(++epoch, 200);
+  const std::uint64_t history = one.log->head().sequence;
+  must(one.copy->read_to_end());
+  BOOST_REQUIRE((one.lead(++epoch) == Led::led));
+  one.answer_log_reads();
+  Manager two{servers, second.path()};
+  // Nor does a candidate that reads the stream take all at once.
+  const Status long_read = two.copy->read_to_end();
+  BOOST_REQUIRE(!long_read);
+  BOOST_TEST((long_read.error().code == Errc::unreachable));
+  BOOST_TEST(two.copy->has_gap());
+  std::set<std::uint64_t> heads{two.log->head().sequence};
+  BOOST_TEST(*heads.begin() < history);
+  BOOST_REQUIRE(bus::testing::eventually([&] {
+    const bool stepped =
+        two.copy->step(std::chrono::milliseconds(50)).has_value();
+    heads.insert(two.log->head().sequence);
+    return stepped && two.log->head() == one.log->head();
+  }));
+  BOOST_TEST(heads.size() > 3u);
+  BOOST_TEST(!two.copy->has_gap());
+  level(one, two);
+}
+
+BOOST_FIXTURE_TEST_CASE(who_ends_reads_the_stream_no_further, Cell) {
+  must(one.copy->read_to_end());
+  BOOST_REQUIRE((one.lead(1) == Led::led));
+  Manager two{servers, second.path()};
+  two.stop = true;
+  BOOST_TEST(!two.copy->read_to_end(&two.stop));
+  BOOST_TEST(two.log->head().sequence == 0u);
+  two.stop = false;
+  must(two.copy->read_to_end(&two.stop));
   level(one, two);
 }
 

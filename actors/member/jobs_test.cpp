@@ -8,17 +8,38 @@ namespace {
 using std::chrono::milliseconds;
 
 BOOST_AUTO_TEST_CASE(questions_over_the_bound_are_not_kept) {
-  for (const std::size_t bound : {standby_queries_max, witness_inputs_max}) {
+  const auto bounded = [](std::size_t bound, auto add) {
     Jobs jobs;
     for (std::size_t i = 0; i < bound; ++i)
-      BOOST_REQUIRE(jobs.add([] {}, bound));
-    BOOST_TEST(!jobs.add([] {}, bound));
-    BOOST_TEST(jobs.add([] {}));  // what has no bound
+      BOOST_REQUIRE((jobs.*add)([] {}, bound));
+    BOOST_TEST(!(jobs.*add)([] {}, bound));
+    BOOST_TEST((jobs.*add)([] {}, SIZE_MAX));  // what has no bound
     BOOST_TEST(jobs.next(milliseconds(0)).has_value());
-    BOOST_TEST(!jobs.add([] {}, bound));
+    BOOST_TEST(!(jobs.*add)([] {}, bound));
     BOOST_TEST(jobs.next(milliseconds(0)).has_value());
-    BOOST_TEST(jobs.add([] {}, bound));
-  }
+    BOOST_TEST((jobs.*add)([] {}, bound));
+  };
+  bounded(witness_inputs_max, &Jobs::add);
+  bounded(standby_queries_max, &Jobs::add_last);
+}
+
+BOOST_AUTO_TEST_CASE(questions_wait_until_nothing_else_does) {
+  Jobs jobs;
+  std::string done;
+  const auto write = [&](char letter) {
+    return [&done, letter] { done += letter; };
+  };
+  for (std::size_t i = 0; i < standby_queries_max; ++i)
+    BOOST_REQUIRE(jobs.add_last(write('q'), standby_queries_max));
+  const auto next = [&] { (*jobs.next(milliseconds(0)))(); };
+  next();
+  // The lease says something: full as it is with questions, this is next.
+  BOOST_TEST(jobs.add(write('l'), standby_queries_max));
+  BOOST_TEST(jobs.add(write('m'), standby_queries_max));
+  next();
+  next();
+  next();
+  BOOST_TEST(done == "qlmq");
 }
 
 BOOST_AUTO_TEST_CASE(work_is_done_in_its_order) {

@@ -96,9 +96,10 @@ Status MemberRunner::Impl::subscribe() {
           if (!principal ||
               !bus::Subjects::may_answer(*principal, message.reply))
             return;
-          inputs.add([this, who = std::move(*principal),
-                      kept = message.hold()] { answer(who, kept); },
-                     standby_queries_max);
+          // Who leads is settled first: most questions come while nobody does.
+          inputs.add_last([this, who = std::move(*principal),
+                           kept = message.hold()] { answer(who, kept); },
+                          standby_queries_max);
         },
         one_answers);
   return status;

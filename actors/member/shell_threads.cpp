@@ -222,7 +222,7 @@ bool MemberRunner::Impl::perform_wanted(member::LogCopy& copy) {
 }
 
 void MemberRunner::Impl::read_to_end(member::LogCopy& copy) {
-  const Status read = copy.read_to_end();
+  const Status read = copy.read_to_end(&stop);
   if (!read) complain(read.error());
   inputs.add(
       [this, ok = read.has_value(), log = position_of(options.log->head())] {
