@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "actors/journal/entities.hpp"
+#include "actors/member/cell_stream.hpp"
 #include "actors/member/refusing_servers.hpp"
 #include "actors/member/shell_impl.hpp"
 #include "bus/cluster_servers.hpp"
@@ -144,14 +145,10 @@ void MemberRunner::Impl::complain(const Error& error) {
 }
 
 bool MemberRunner::Impl::open_stream() {
-  bus::StreamOptions how;
-  how.replicas = replicas;
-  how.grow = false;
-  how.open_timeout = open_wait;
-  how.may_send = [this] { return monotonic().value <= extends_until; };
   member::RefusingServers servers;
   for (bool told = false; !stop; told = true) {
-    auto opened = bus::Stream::open(*options.connection, options.cell, how);
+    auto opened = member::open_cell_stream(*options.connection, options.cell,
+                                           replicas, open_wait, extends_until);
     if (opened) {
       stream = std::move(*opened);
       return true;

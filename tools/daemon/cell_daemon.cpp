@@ -11,6 +11,7 @@
 #include <caf/send.hpp>
 #include <chrono>
 #include <mutex>
+#include <utility>
 
 #include "actors/agent/inventory.hpp"
 #include "actors/journal/shell.hpp"
@@ -112,8 +113,9 @@ class CellDaemon : public Daemon {
   bool several_ = false;  // see is_of_several
   // As its log had them at the start, then guarded by manager_mutex_.
   std::vector<cluster::ManagerIdentity> managers_;
-  // Of one alone that others may join.
+  // Of one alone that others may join. The manager tells it who does.
   std::unique_ptr<Growth> growth_;
+  std::string growth_complaint_;  // of its thread
 
   bool of_several() const { return several_; }
   bool may_grow() const {
@@ -128,7 +130,7 @@ class CellDaemon : public Daemon {
   Status open_bus();
   Status start_core(cluster::State state);
   void admit(const manager::SetBusIdentities& who);
-  void become_one_of_several();
+  bool become_one_of_several();
   void open_system();
   void spawn_actors(const actors::Lead& lead);
   Status stand_by();
@@ -264,12 +266,18 @@ void CellDaemon::admit(const manager::SetBusIdentities& who) {
 }
 
 // All goes on as after a crash: commands that were under way are sent again.
-void CellDaemon::become_one_of_several() {
-  if (auto noted = note_several(options_.data); !noted)
-    return spdlog::error("other managers joined, and {} goes on alone: {}",
-                         name(), noted.error().text);
+bool CellDaemon::become_one_of_several() {
+  if (auto noted = note_several(options_.data); !noted) {
+    if (std::exchange(growth_complaint_, noted.error().text) !=
+        noted.error().text)
+      spdlog::error(
+          "other managers joined, and {} goes on alone until it is noted: {}",
+          name(), noted.error().text);
+    return false;
+  }
   options_.start_anew(
       fmt::format("other managers joined: {} keeps the log with them", name()));
+  return true;
 }
 
 void CellDaemon::open_system() {
@@ -468,7 +476,7 @@ Status CellDaemon::serve_metrics() {
 }
 
 void CellDaemon::finish(Leave leave) {
-  growth_.reset();
+  if (growth_) growth_->end();
   if (member_) member_->stop();
   metrics_.reset();
   links_.close_requests();
@@ -488,6 +496,7 @@ void CellDaemon::finish(Leave leave) {
     system_->await_all_actors_done();
     system_.reset();
   }
+  growth_.reset();
   member_.reset();
   if (leave == Leave::nothing && agents_) agents_->end_keeper();
   links_.close();
@@ -524,7 +533,8 @@ Status CellDaemon::begin() {
   status = state ? open_bus() : tl::unexpected(state.error());
   if (status) status = start_core(std::move(*state));
   if (status && may_grow())
-    growth_ = std::make_unique<Growth>([this] { become_one_of_several(); });
+    growth_ =
+        std::make_unique<Growth>([this] { return become_one_of_several(); });
   if (status) {
     open_system();
     open_agents();

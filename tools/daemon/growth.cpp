@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <chrono>
 #include <string>
+#include <utility>
 
 namespace reeve::tools {
 namespace {
@@ -47,16 +48,23 @@ bool somebody_listens(const bus::Address& at) {
 
 }  // namespace
 
-Growth::Growth(std::function<void()> on_all_there)
-    : on_all_there_(std::move(on_all_there)), thread_([this] { run(); }) {}
+Growth::Growth(std::function<bool()> on_all_there,
+               std::chrono::milliseconds again)
+    : on_all_there_(std::move(on_all_there)),
+      again_(again),
+      thread_([this] { run(); }) {}
 
 Growth::~Growth() {
+  end();
+}
+
+void Growth::end() {
   {
     const std::lock_guard lock(mutex_);
     ended_ = true;
   }
   changed_.notify_all();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
 }
 
 void Growth::await(std::vector<bus::Address> others) {
@@ -86,7 +94,10 @@ void Growth::run() {
     if (there && std::equal(asked.begin(), asked.end(), others_.begin(),
                             others_.end(), same)) {
       lock.unlock();
-      return on_all_there_();
+      if (on_all_there_()) return;
+      lock.lock();
+      changed_.wait_for(lock, again_, [this] { return ended_; });
+      continue;
     }
     changed_.wait_for(lock, between_looks);
   }

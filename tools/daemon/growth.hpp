@@ -2,6 +2,7 @@
 // all of them are there.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <mutex>
@@ -14,21 +15,27 @@ namespace reeve::tools {
 
 class Growth {
  public:
-  // Called from a thread of its own, once.
-  explicit Growth(std::function<void()> on_all_there);
-  // Ends the thread.
+  // `on_all_there` is called from a thread of its own, and again, each time so
+  // much later, until it says that it is done.
+  explicit Growth(std::function<bool()> on_all_there,
+                  std::chrono::milliseconds again = std::chrono::seconds(5));
+  // Ends.
   ~Growth();
   Growth(const Growth&) = delete;
   Growth& operator=(const Growth&) = delete;
 
   // Where the others' bus servers listen for servers; empty: there are none.
-  // From any thread.
+  // From any thread, also after the end.
   void await(std::vector<bus::Address> others);
+
+  // Ends the thread: `on_all_there` is not called any more.
+  void end();
 
  private:
   void run();
 
-  const std::function<void()> on_all_there_;
+  const std::function<bool()> on_all_there_;
+  const std::chrono::milliseconds again_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<bus::Address> others_;
