@@ -14,6 +14,12 @@ MEMBERS = ", ".join(f'm{n} = "{rig.NETWORK}.{n}"' for n in (1, 2, 3))
 SETTINGS = f"[manager]\nname = \"m1\"\nmembers = {{{MEMBERS}}}\n"
 
 
+def await_bus(host):
+    """Until it can make tokens."""
+    wait_until(f"{host.name} has a bus", lambda: host.bus_pid() and
+               os.path.exists(os.path.join(host.data, "bus", "client.json")))
+
+
 class Submitting:
     """Submits without end through the given hosts, and keeps what was
     acknowledged and what was refused."""
@@ -64,7 +70,7 @@ class Managers:
         first = self.all[0]
         # Alone it waits; the others join by its tokens.
         children = [first.start("up", "--detach")]
-        wait_until("the first one has a bus", first.bus_pid)
+        await_bus(first)
         for host in self.all[1:]:
             host.empty()
             token = first.reeve("token", "create", "--role", "manager",

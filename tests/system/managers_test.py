@@ -10,7 +10,7 @@ import time
 import cell as cells
 import hosts as rig
 from hosts import wait_until
-from manager_cell import SETTINGS, ManagersCase, Submitting
+from manager_cell import SETTINGS, ManagersCase, Submitting, await_bus
 
 # From the end of a leader's process to the next one's first answer, on a busy
 # machine; tests/bench/managers.py measures it against the goals.
@@ -389,7 +389,7 @@ class BeginningTest(ManagersCase):
         """The first one alone."""
         self.all = [self.hosts.add("m1", self.SETTINGS)]
         self.child = self.all[0].start("up", "--detach")
-        wait_until("it has a bus", self.all[0].bus_pid)
+        await_bus(self.all[0])
 
     def test_first_tokens_are_made_again_until_the_cell_begins(self):
         first = self.all[0]

@@ -40,6 +40,7 @@ import ledger
 import scenario_checks as checks
 import scenario_faults as faults
 from cell import wait_until
+from manager_cell import await_bus
 from scenario_load import Load
 
 MANAGERS = (1, 3, 5)
@@ -150,8 +151,10 @@ class World:
         self.managers.append(head)
         self.start(head)
         # Of several the first one waits for the others.
-        wait_until("the first manager has a bus", lambda: head.bus_pid()
-                   if count > 1 else self.serves(head))
+        if count > 1:
+            await_bus(head)
+        else:
+            wait_until("the manager is up", lambda: self.serves(head))
         for number in range(2, count + 1):
             self.managers.append(self.join(f"m{number}", "manager", past))
         for host in self.managers:

@@ -188,6 +188,10 @@ Result create_first_token(const Context& context, const Arguments& arguments,
   add_managers(*token, config, config.manager.members);
   const auto own =
       bus::load_credentials(bus::client_credentials_path(context.data));
+  if (!own && own.error().code == Errc::not_found)
+    return fail(Errc::unreachable,
+                "this manager has not begun yet: start it first (reeve up), or "
+                "try again in a moment");
   if (!own) return tl::unexpected(own.error());
   for (std::size_t i = 0; i < token->members.size(); ++i)
     if (token->members[i].first == config.manager.name)
