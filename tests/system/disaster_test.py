@@ -1,5 +1,6 @@
 """Disks of a node and of the only manager that are lost: the lines of
 docs/disaster.md, typed."""
+import contextlib
 import datetime
 import os
 import re
@@ -48,7 +49,8 @@ class DisasterTest(HeadCase):
     def lose_disk(self, host):
         """All that runs there ends, but the tasks of other hosts."""
         for pid in cells.processes_of(host.data):
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         wait_until(f"{host.name} is off",
                    lambda: not cells.processes_of(host.data))
         shutil.rmtree(host.data)

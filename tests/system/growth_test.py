@@ -1,6 +1,7 @@
 """A cell that runs gets more managers, and others in the place of those that
 are lost: real processes in network namespaces, while a client submits."""
 import os
+import re
 import shutil
 import signal
 import time
@@ -48,10 +49,18 @@ class GrowthTest(ManagersCase):
         wait_until(f"{', '.join(names)} are the managers", there)
 
     def await_copies(self, count):
-        """The leader says so when the bus servers have agreed."""
-        words = f"each commit is kept by {count} bus servers"
-        wait_until(words, lambda: any(words in cells.read(os.path.join(
-            host.data, "reeved.log")) for host in self.all))
+        """The leader says so when the bus servers have agreed: what was said
+        last holds."""
+        words = "each commit is kept by {} bus servers"
+        pattern = re.compile("(?m)^.*" + words.format("[0-9]") + ".*$")
+
+        def said_last():
+            # They begin with the time.
+            return max((line for host in self.all for line in pattern.findall(
+                cells.read(os.path.join(host.data, "reeved.log")))),
+                default="")
+        wait_until(words.format(count),
+                   lambda: words.format(count) in said_last())
 
     def check(self, work):
         self.assertEqual([], work.refused)
@@ -120,6 +129,7 @@ class GrowthTest(ManagersCase):
             wait_until("one is acknowledged after that",
                        lambda: work.times[-1] > joined)
         self.check(work)
+        self.await_copies(3)
         # The new one counts: another may fail.
         other = self.all[1]
         self.end_hard(other)

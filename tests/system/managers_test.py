@@ -208,8 +208,11 @@ class ManagersTest(ManagersCase):
     def test_what_a_leader_alone_had_is_published_when_it_leads_again(self):
         leader = self.leader()
         rest = self.others(leader)
+        # Nothing else is under way.
+        self.await_equal_logs()
         self.end_hard(*rest)
         refused = leader.reeve("submit", "--", "true", code=None)
+        self.assertIn("it is decided", refused.err)
         self.assertIn("majority", refused.err)
         self.end_hard(leader)
         # Its bus server had it, too, and no other.
