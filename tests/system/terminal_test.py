@@ -96,7 +96,7 @@ class TerminalTest(CellTest):
             self.fits(width, text)
             self.assertEqual(whole.split(), text.split())
         # A program reads this one, wherever it goes.
-        text = self.at_terminal(40, *wrong, "--json", codes=(2,),
+        text = self.at_terminal(40, "--json", *wrong, codes=(2,),
                                 stream="stderr")
         self.assertEqual("usage", json.loads(text)["error"]["code"])
 

@@ -236,7 +236,7 @@ BOOST_AUTO_TEST_CASE(a_broken_line_is_named_by_line_and_column) {
       {R"({"submit_at": 1, "id": 1})", "s-1 stands in an earlier line"},
       {R"({"submit_at": 1, "after": "s-5"})", "no line before this one is s-5"},
       {R"({"submit_at": 1, "nodes": 2})", "2 nodes for 1 task"},
-      {R"({"submit_at": 1, "tasks": 4097})", "at most 4096"},
+      {R"({"submit_at": 1, "tasks": 4097})", "from 1 to 4096"},
       {R"({"submit_at": 1, "constraint": "rack=r1 disk"})", "f:2:19: constr"},
       {R"({"submit_at": 1, "constraint": "rack=r1 disk"})",
        "\"&&\" or \"||\" is expected here"},
