@@ -17,7 +17,7 @@ Random scenarios, as [testing.md](testing.md#scenarios) describes them: what is
 injected, what the load is, and what is held to. Made by
 `tests/system/scenario_report.py` from what the runs reported.
 
-On {machine}, five at once or six, so that they were
+On {machine}, several at once, so that they were
 short of processor time.
 """
 
