@@ -230,8 +230,10 @@ class HostsCase(unittest.TestCase):
     def setUp(self):
         super().setUp()
         self.hosts = Hosts()
+        # Where the set-up fails, too.
+        self.addCleanup(self.end_hosts)
 
-    def tearDown(self):
+    def end_hosts(self):
         words = self.hosts.last_words()
         left = self.hosts.stop()
         self.assertEqual([], left, words)
