@@ -9,6 +9,7 @@
 // acknowledged, as commits are; or submits one session so after the other, that
 // waits. The answer is a line of JSON.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <boost/json.hpp>
 #include <charconv>
@@ -96,7 +97,9 @@ void submit(bus::Connection& connection, const bus::Credentials& who,
   spec.user = who.principal;
   spec.project = spec.group = "default";
   spec.cpu_milli = 100;
-  spec.simulated = true;
+  spec.argv = {"true"};
+  spec.uid = ::getuid();
+  spec.gid = ::getgid();
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   spec.not_before_at =
       static_cast<std::uint64_t>(std::chrono::nanoseconds(now + 1h).count());
@@ -145,12 +148,14 @@ int main(int argc, char** argv) {
   options.low_latency = true;
   auto connection = bus::Connection::connect(options);
   if (!connection) stop(connection.error().text);
+  if (submits) {
+    submit(**connection, *who, number(words[2]));
+    return 0;
+  }
   auto jetstream = bus::JetStream::open(**connection);
   if (!jetstream) stop(jetstream.error().text);
   if (counts)
     count(**jetstream, *who);
-  else if (submits)
-    submit(**connection, *who, number(words[2]));
   else
     publish(**jetstream, *who, number(words[2]), number(words[3]));
 }
