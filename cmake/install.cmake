@@ -45,11 +45,11 @@ install(FILES ${made}/_reeve COMPONENT programs
 install(FILES ${made}/reeve.fish COMPONENT programs
   DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
 
-# The folder stands for its fragments: one that goes away is no error then.
+file(GLOB fragments CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/changes/*.md)
 add_custom_command(OUTPUT ${made}/CHANGELOG.md
   COMMAND ${CMAKE_COMMAND} -D SOURCE=${CMAKE_SOURCE_DIR}
     -D OUTPUT=${made}/CHANGELOG.md -P ${CMAKE_SOURCE_DIR}/cmake/changelog.cmake
-  DEPENDS ${CMAKE_SOURCE_DIR}/CHANGELOG.md ${CMAKE_SOURCE_DIR}/changes
+  DEPENDS ${CMAKE_SOURCE_DIR}/CHANGELOG.md ${fragments}
     ${CMAKE_SOURCE_DIR}/cmake/changelog.cmake VERBATIM)
 
 set(pages ${CMAKE_INSTALL_DATADIR}/doc/reeve)
