@@ -261,10 +261,12 @@ class Core {
   // asked for is refused, and whoever asked before is told how it stands.
   void set_no_room(std::string_view why);
   // The same while the other managers do not answer: what is decided may yet
-  // count, or be set aside when another leads.
+  // count, or be set aside when another leads. Answers say since when nothing
+  // was kept, and of a session that is being changed there is none.
   void set_alone(std::string_view why);
   // Whether nobody else can lead yet. While that is not sure, another may have
-  // done what is rejected here, and no answer says that nothing was done.
+  // done what is rejected here, and no answer says that nothing was done; nor
+  // is anything decided by time, or facts taken.
   void set_leads(bool for_sure) { leads_for_sure_ = for_sure; }
   void set_daemon_pid(int pid) { daemon_pid_ = pid; }
   // Another one when the bus server was started anew.

@@ -30,7 +30,8 @@ class AnswerWriter {
   using Builder = flatbuffers::FlatBufferBuilder;
 
   explicit AnswerWriter(const cluster::State& state) : state_(state) {}
-  // Of a manager that stands by: the answers say so.
+  // Of a manager that stands by, or leads without a majority: the answers say
+  // so.
   AnswerWriter(const cluster::State& state, std::string_view standing_by,
                std::uint64_t behind_ns, bool leader_unheard)
       : state_(state),
