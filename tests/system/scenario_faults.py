@@ -250,6 +250,10 @@ KINDS = {
     "nothing goes out": Kind(2, "link", (1, 15), mute, open_again),
     "link to one cut": Kind(3, "link", (1, 15), part_from_peer, open_again,
                             to_peer=True),
+    # Longer than a lease, an agent's patience and the wait for a leader.
+    "link to one cut for long": Kind(1, "link", (20, 45), part_from_peer,
+                                     open_again, hosts="manager",
+                                     to_peer=True),
     "packets disturbed": Kind(5, "packets", (3, 15), disturb, calm),
     "disk full": Kind(2, "disk", (2, 8), fill_disk, make_room),
     "older copy of the log": Kind(1, "daemon", (2, 6), copy_log, put_older_log,
