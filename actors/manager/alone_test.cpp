@@ -69,13 +69,15 @@ BOOST_AUTO_TEST_CASE(a_manager_alone_says_so_and_tells_no_end_that_may_not_be) {
   // Of what nothing is under way it tells.
   const auto* other = ask_for(2);
   BOOST_REQUIRE(other);
-  BOOST_CHECK(other->standing_by());
+  BOOST_CHECK(other->standing_by());  // for who knows no other word
+  BOOST_CHECK(other->leads_alone());
   BOOST_CHECK_GE(other->behind_ns(), 7 * second_ns);
   core->set_alone("");
   commit();
   const auto* ended = ask_for(1);
   BOOST_REQUIRE(ended);
   BOOST_CHECK(!ended->standing_by());
+  BOOST_CHECK(!ended->leads_alone());
 }
 
 // It may be whom the agents follow by now.

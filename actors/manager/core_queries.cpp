@@ -197,8 +197,8 @@ std::uint64_t Core::behind_ns() const {
 
 AnswerWriter Core::answer_writer() const {
   if (started_ && !alone_) return AnswerWriter(state_);
-  return AnswerWriter(state_, manager_, behind_ns(),
-                      membership_.leader_unheard);
+  return AnswerWriter(
+      state_, {manager_, behind_ns(), membership_.leader_unheard, started_});
 }
 
 void Core::hand_over(const schema::HandOverQuery& query,

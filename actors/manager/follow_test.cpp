@@ -169,6 +169,7 @@ BOOST_FIXTURE_TEST_CASE(one_that_does_not_lead_does_not_say_that_it_does,
         [](Builder& b) { return schema::CreateStatusQuery(b); });
     BOOST_REQUIRE(answer);
     BOOST_TEST(answer->standing_by()->str() == "m2");
+    BOOST_TEST(!answer->leads_alone());
     BOOST_TEST(schema::text(answer->body_as_StatusAnswer()->leader()) == "");
     const auto* why = ask_follower<schema::WhyQuery>(
         [&](Builder& b) { return schema::CreateWhyQuery(b, session_of(id)); });

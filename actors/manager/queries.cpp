@@ -65,10 +65,11 @@ std::vector<std::byte> AnswerWriter::finish(schema::AnswerBody type,
                                             std::string_view error,
                                             bool not_found) {
   const auto text = build_text(builder_, error);
-  const auto standing_by = build_text(builder_, standing_by_);
-  const auto root = schema::CreateAnswer(
-      builder_, state_.last_sequence().value, type, body, text, not_found,
-      standing_by, behind_ns_, leader_unheard_);
+  const auto standing_by = build_text(builder_, unsure_.manager);
+  const auto root =
+      schema::CreateAnswer(builder_, state_.last_sequence().value, type, body,
+                           text, not_found, standing_by, unsure_.behind_ns,
+                           unsure_.leader_unheard, unsure_.leads_alone);
   const auto bytes = schema::finish(builder_, root);
   std::vector<std::byte> out(bytes.begin(), bytes.end());
   builder_.Clear();

@@ -4,7 +4,10 @@
 #include <flatbuffers/flatbuffers.h>
 
 #include <cstddef>
+#include <cstdint>
+#include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "cluster/decide.hpp"
@@ -25,19 +28,22 @@ inline constexpr std::size_t answer_detail_bytes_max = 700 << 10;
 std::string awaited_text(const std::vector<SessionId>& waits_for,
                          const cluster::Spec& spec);
 
+// The manager that answers, where it may not know the newest: it stands by, or
+// leads and is not answered by the others.
+struct Unsure {
+  std::string manager;  // empty: it leads for sure
+  std::uint64_t behind_ns = 0;
+  bool leader_unheard = false;
+  bool leads_alone = false;
+};
+
 class AnswerWriter {
  public:
   using Builder = flatbuffers::FlatBufferBuilder;
 
-  explicit AnswerWriter(const cluster::State& state) : state_(state) {}
-  // Of a manager that stands by, or leads without a majority: the answers say
-  // so.
-  AnswerWriter(const cluster::State& state, std::string_view standing_by,
-               std::uint64_t behind_ns, bool leader_unheard)
-      : state_(state),
-        standing_by_(standing_by),
-        behind_ns_(behind_ns),
-        leader_unheard_(leader_unheard) {}
+  // The answers say what is not sure of them.
+  explicit AnswerWriter(const cluster::State& state, Unsure unsure = {})
+      : state_(state), unsure_(std::move(unsure)) {}
 
   std::vector<std::byte> sessions(const schema::SessionsQuery& query);
   std::vector<std::byte> session(const schema::SessionQuery& query);
@@ -92,9 +98,7 @@ class AnswerWriter {
                                                std::uint32_t device);
 
   const cluster::State& state_;
-  const std::string standing_by_;
-  const std::uint64_t behind_ns_ = 0;
-  const bool leader_unheard_ = false;
+  const Unsure unsure_;
   Builder builder_;
 };
 

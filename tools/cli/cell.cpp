@@ -238,9 +238,7 @@ Expected<Held<schema::Answer>> Cell::ask(
   const auto* answer = schema::verified<schema::Answer>(*buffer);
   if (answer->standing_by() != nullptr && !told_standing_by_) {
     told_standing_by_ = true;
-    say(fmt::format("reeve: no leader answers; {} does, which stands by: {}",
-                    answer->standing_by()->string_view(),
-                    answer_age(answer->behind_ns(), answer->leader_unheard())));
+    say("reeve: " + unsure_answer(*answer));
   }
   if (answer->error() != nullptr)
     return fail(answer->not_found() ? Errc::not_found : Errc::rejected,
