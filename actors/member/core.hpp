@@ -321,6 +321,7 @@ class Core {
   void ping(Time now);
   void step_down(std::string why);
   void check_room(Time now);
+  Error why_not_to(std::string_view to, Time now) const;
   void begin_hand_over(const std::string& to, Time now);
   void check_hand_over(Time now);
   std::string why_given_up(Time now) const;

@@ -50,14 +50,7 @@ Expected<std::string> Core::hand_over(std::string_view to, Time now) {
       return std::tuple(keeps_up(one.second, log_), !one.second.lacks_room,
                         one.second.program.protocol.number(), one.second.head);
     });
-  if (chosen == others.end()) {
-    std::string names;
-    for (const auto& [member, beat] : others)
-      names += (names.empty() ? "" : ", ") + member;
-    return fail(Errc::not_found,
-                fmt::format("there is no manager {} that lives; there are: {}",
-                            to, names));
-  }
+  if (chosen == others.end()) return tl::unexpected(why_not_to(to, now));
   if (const cluster::Program& other = chosen->second.program;
       !cluster::understand(other.protocol, program_.protocol))
     return fail(
@@ -82,6 +75,30 @@ Expected<std::string> Core::hand_over(std::string_view to, Time now) {
                             chosen->first));
   begin_hand_over(chosen->first, now);
   return chosen->first;
+}
+
+// Of one that does not live.
+Error Core::why_not_to(std::string_view to, Time now) const {
+  std::string names;
+  for (const auto& [member, beat] : living(now))
+    names += (names.empty() ? "" : ", ") + member;
+  const auto last = heard_.find(to);
+  const bool is_manager =
+      managers_ ? managers_->contains(to) : last != heard_.end();
+  if (!is_manager)
+    return {Errc::not_found,
+            fmt::format("there is no manager {} that lives; there are: {}", to,
+                        names)};
+  const std::string silent =
+      last == heard_.end()
+          ? fmt::format("since {} started", name_)
+          : fmt::format("for {} s", since(last->second.at, now) / second_ns);
+  return {Errc::rejected,
+          fmt::format("{} is a manager of the cell and was not heard {}: see "
+                      "that its daemon runs (\"reeve up\" on its host) and "
+                      "that its host and that of {} reach each other; there "
+                      "are: {}",
+                      to, silent, name_, names)};
 }
 
 void Core::begin_hand_over(const std::string& to, Time now) {

@@ -233,6 +233,31 @@ BOOST_FIXTURE_TEST_CASE(a_hand_over_that_cannot_be_is_refused, Second) {
   BOOST_TEST(effects() == "");
 }
 
+// A word that is wrong is one thing, a host that is down another.
+BOOST_FIXTURE_TEST_CASE(a_hand_over_to_a_silent_manager_says_that_it_is_one,
+                        Second) {
+  lead();
+  beat("m3", at(8, 101));
+  pass(beat_ns_max + 7 * second_ns);
+  beat("m4", at(8, 101));
+  const auto silent = core.hand_over("m3", now);
+  BOOST_REQUIRE(!silent);
+  BOOST_TEST((silent.error().code == Errc::rejected));
+  BOOST_TEST(silent.error().text ==
+             "m3 is a manager of the cell and was not heard for 12 s: see that "
+             "its daemon runs (\"reeve up\" on its host) and that its host and "
+             "that of m2 reach each other; there are: m4");
+  core.on_managers({{"m1", "m2", "m3", "m4"}});
+  const auto never = core.hand_over("m1", now);
+  BOOST_REQUIRE(!never);
+  BOOST_TEST((never.error().code == Errc::rejected));
+  BOOST_TEST(never.error().text.starts_with(
+      "m1 is a manager of the cell and was not heard since m2 started: "));
+  const auto none = core.hand_over("m9", now);
+  BOOST_REQUIRE(!none);
+  BOOST_TEST((none.error().code == Errc::not_found));
+}
+
 // ---- room on the disk below the log
 
 namespace {
