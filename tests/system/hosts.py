@@ -65,6 +65,17 @@ class Host(Cell):
         """No cell yet: for `join`."""
         os.unlink(os.path.join(self.data, "cell.toml"))
 
+    def keep_settings_alone(self):
+        """All else in its directory is gone. Returns them."""
+        kept = os.path.join(self.data, "cell.toml")
+        for name in os.listdir(self.data):
+            path = os.path.join(self.data, name)
+            if os.path.isdir(path):
+                shutil.rmtree(path)
+            elif path != kept:
+                os.unlink(path)
+        return cells.read(kept)
+
     def bus_pid(self):
         """0 where none is known."""
         text = cells.read(os.path.join(self.data, "bus", "server.json"))

@@ -209,6 +209,26 @@ class JoinTest(HeadCase):
         # Nothing of it is left but files: it leaves what it was.
         node.reeve("leave")
 
+    def test_a_node_with_its_settings_alone_says_how_to_join_again(self):
+        node = self.join("n1")
+        self.await_node("n1")
+        node.reeve("down")
+        settings = node.keep_settings_alone()
+        refused = node.reeve("up", "--detach", code=4)
+        self.assertIn("a node of the cell", refused.err)
+        self.assertIn("reeve node resume n1", refused.err)
+        self.assertIn("move cell.toml away", refused.err)
+        self.assertEqual(settings, node.keep_settings_alone())
+
+    def test_a_cell_that_kept_its_settings_alone_begins_anew_with_them(self):
+        self.head.reeve("user", "set", "ann", "--uid", "12345")
+        self.head.reeve("down")
+        settings = self.head.keep_settings_alone()
+        self.head.up()
+        self.assertEqual(settings, cells.read(
+            os.path.join(self.head.data, "cell.toml")))
+        self.assertNotIn("ann", self.head.reeve("user", "list").out)
+
     def test_users_of_other_hosts(self):
         self.head.reeve("user", "set", "ann", "--uid", "12345")
         desk = self.hosts.add("desk")

@@ -72,12 +72,6 @@ class NodeDaemon : public Daemon {
 Status NodeDaemon::read_credentials() {
   auto loaded =
       bus::load_credentials(bus::agent_credentials_path(options_.data));
-  if (!loaded && loaded.error().code == Errc::not_found)
-    return fail(Errc::not_found,
-                fmt::format("{} has joined no cell: ask an admin of one for a "
-                            "token (reeve token create --role agent) and run "
-                            "\"reeve join TOKEN --data {}\"",
-                            options_.data.string(), options_.data.string()));
   if (!loaded) return tl::unexpected(loaded.error());
   credentials_ = std::move(*loaded);
   std::string& name = options_.config.agent.name;

@@ -17,6 +17,7 @@
 #include "tools/cli/interrupts.hpp"
 #include "tools/cli/trace/sim_nodes.hpp"
 #include "tools/config/config.hpp"
+#include "tools/member/kept_keys.hpp"
 #include "tools/trace/trace_file.hpp"
 
 namespace reeve::tools {
@@ -224,6 +225,9 @@ Result command_up(const Context& context, const Arguments& arguments) {
   if (!config && !daemon) return tl::unexpected(config.error());
   if (config)
     if (auto good = check_role(context, *config, nodes); !good)
+      return tl::unexpected(good.error());
+  if (!daemon)
+    if (auto good = check_kept_keys(*config, context.data); !good)
       return tl::unexpected(good.error());
   const auto role = config ? config->role : Config::Role::cell;
   if (daemon) {
