@@ -333,6 +333,24 @@ class MainJobTest(CellTest):
         child.send_signal(signal.SIGINT)
         self.cell.finish(child)
 
+    def test_who_follows_from_a_later_event_is_told_what_is_waited_for(self):
+        head = self.cell.status()["head_seq"]
+        awaited = head + 1_000_000
+        child = self.cell.start("events", "-f", "--from", str(awaited))
+        self.assertRegex(
+            child.stderr.readline(),
+            rf"no event {awaited} yet: the log ends at \d+; waiting for it")
+        child.send_signal(signal.SIGINT)
+        self.assertEqual("", self.cell.finish(child).out)
+        # A program that reads it is not disturbed, nor is who wants no words.
+        for silent in ("--json", "--quiet"):
+            child = self.cell.start("events", "-f", "--from", str(head + 1),
+                                    silent)
+            self.cell.reeve("run", "--", "true")
+            self.assertNotEqual("", child.stdout.readline())
+            child.send_signal(signal.SIGINT)
+            self.assertEqual("", self.cell.finish(child).err)
+
     # ---- the log and the state
 
     def test_log_state_and_replay_agree_now_and_then(self):

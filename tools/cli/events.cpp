@@ -109,6 +109,18 @@ class Printer {
   string out_;
 };
 
+// Of an event that was asked for by its sequence.
+string yet_to_come(std::uint64_t sequence, std::uint64_t head) {
+  return fmt::format("reeve: there is no event {} yet: the log ends at {}",
+                     sequence, head);
+}
+
+// Where nobody tells the head, who follows is told so by the feed.
+void tell_awaited(Cell& cell, std::uint64_t from) {
+  const auto head = cell.log_head();
+  if (head && from > *head) say(yet_to_come(from, *head) + "; waiting for it");
+}
+
 // As `head` leaves us; without news nothing is written that would tell.
 bool reader_is_gone() {
   pollfd out{STDOUT_FILENO, 0, 0};
@@ -167,6 +179,9 @@ Result command_events(const Context& context, const Arguments& arguments) {
     if (!more) return tl::unexpected(more.error());
   }
   Printer printer(context, std::move(*filter));
+  const bool by_sequence = is_sequence(arguments.text("--from"));
+  if (follow && by_sequence && !context.quiet && !context.json)
+    tell_awaited(**cell, *from);
   if (follow) return follow_events(context, **cell, *from, interrupts, printer);
   bool interrupted = false;
   const auto read = (*cell)->read_log(
@@ -176,9 +191,8 @@ Result command_events(const Context& context, const Arguments& arguments) {
         return !interrupted;
       });
   if (!read) return tl::unexpected(read.error());
-  if (*from > *read && is_sequence(arguments.text("--from")) && !context.quiet)
-    say(fmt::format("reeve: there is no event {} yet: the log ends at {}",
-                    *from, *read));
+  if (*from > *read && by_sequence && !context.quiet)
+    say(yet_to_come(*from, *read));
   return interrupted ? 128 + SIGINT : 0;
 }
 
