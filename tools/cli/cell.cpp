@@ -14,13 +14,12 @@
 #include "bus/credentials.hpp"
 #include "bus/quarantine.hpp"
 #include "cluster/check.hpp"
-#include "cluster/identities/managers.hpp"
 #include "cluster/printable.hpp"
 #include "cluster/session_id.hpp"
 #include "tools/cli/cell/answer_age.hpp"
 #include "tools/cli/cell/daemon.hpp"
+#include "tools/cli/cell/leaderless.hpp"
 #include "tools/cli/interrupts.hpp"
-#include "tools/cli/member/manager_text.hpp"
 #include "tools/config/config.hpp"
 #include "tools/program.hpp"
 
@@ -28,8 +27,6 @@ namespace reeve::tools {
 namespace {
 
 constexpr std::uint32_t log_read_bytes = 512 << 10;
-// A leader that is gone is followed well before.
-constexpr std::chrono::milliseconds leaderless_wait{20'000};
 
 // A silent leader is followed after 6 s or so, and whoever waits for an answer
 // is to have it soon after.
@@ -283,39 +280,16 @@ Expected<Held<schema::StatusAnswer>> Cell::status(
       ask(builder, schema::QueryBody::StatusQuery, body.Union(), timeout));
 }
 
-// Where most managers are missing, whoever is left may be asked why nobody
-// leads. Empty: it is not for that.
-std::string Cell::why_nobody_leads() {
-  const auto asked = status();
-  if (!asked || (*asked)->role() == schema::ManagerRole::leading ||
-      (*asked)->managers() == nullptr)
-    return {};
-  const auto& managers = *(*asked)->managers();
-  std::string missing;
-  std::size_t away = 0;
-  for (const auto* one : managers) {
-    if (!is_missing(*one)) continue;
-    ++away;
-    missing += (missing.empty() ? "" : ", ") + one->name()->str();
-  }
-  if (managers.size() - away >= cluster::majority_of(managers.size()))
-    return {};
-  return fmt::format(
-      "nobody leads the cell: {} {} not heard, and {}. Start them (\"reeve "
-      "up\" "
-      "on their hosts); where they are gone for good, see docs/disaster.md, "
-      "\"Most managers\"",
-      missing, away == 1 ? "is" : "are", majority_sentence(managers.size()));
-}
-
 Expected<Held<schema::Reply>> Cell::command(std::span<const std::byte> bytes) {
-  auto buffer = client_->command(bytes, leaderless_wait);
-  if (!buffer && buffer.error().code == Errc::unreachable &&
-      !interrupt_pending()) {
-    if (const std::string why = why_nobody_leads(); !why.empty())
-      return fail(Errc::unreachable, why);
-    buffer = client_->command(bytes, command_timeout - leaderless_wait);
-  }
+  auto buffer = send_to_leader<bus::Buffer>(
+      [&](std::chrono::milliseconds wait) {
+        return client_->command(bytes, wait);
+      },
+      [&] {
+        const auto known = status();
+        return known ? why_nobody_leads(**known) : std::string();
+      },
+      interrupt_pending, command_timeout);
   if (!buffer) return tl::unexpected(buffer.error());
   const auto* reply = schema::verified<schema::Reply>(*buffer);
   if (reply->rejection() != nullptr)

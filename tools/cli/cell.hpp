@@ -98,7 +98,6 @@ class Cell {
   Cell() = default;
   static Expected<std::unique_ptr<Cell>> connect_once(
       const Context& context, std::function<void(bus::State)> on_state);
-  std::string why_nobody_leads();
   std::string name_;
   bool told_standing_by_ = false;
   // In this order: the connection's end ends the handlers that use the rest.
