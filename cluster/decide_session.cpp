@@ -131,6 +131,23 @@ bool is_tried_again(const Session& session, EndReason reason) {
                                   : reason);
 }
 
+FailedTasks failed_tasks(const Session& session) {
+  FailedTasks out;
+  std::uint64_t first_at = ~std::uint64_t{0};
+  for (std::uint32_t rank = 0; rank < session.tasks.size(); ++rank) {
+    const Task& task = session.tasks[rank];
+    // One without a reason was let go with its session: nobody told its end.
+    if (task.phase != TaskPhase::exited || task.reason == EndReason::none ||
+        !failed(task.reason, task.facts))
+      continue;
+    ++out.count;
+    if (task.facts.ended_at() >= first_at) continue;
+    first_at = task.facts.ended_at();
+    out.first = rank;
+  }
+  return out;
+}
+
 std::uint64_t cut_off_of(const Session& session, std::uint64_t wished) {
   if (session.simulated) return 0;
   return cut_off_of(counted_attempt(session), session.requeue_max, wished);

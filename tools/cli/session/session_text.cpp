@@ -101,6 +101,14 @@ string places_text(const schema::SessionView& view) {
   return out;
 }
 
+string failed_tasks_text(const schema::SessionView& view) {
+  if (view.state() != schema::SessionState::failed || view.tasks_wanted() < 2 ||
+      view.tasks_failed() == 0)
+    return {};
+  return fmt::format("task {} first, {} of {} in all", view.first_failed(),
+                     view.tasks_failed(), counted(view.tasks_wanted(), "task"));
+}
+
 string devices_text(const schema::TaskView& task) {
   string out;
   if (task.devices() == nullptr) return out;
