@@ -1,12 +1,15 @@
 """Several hosts on one machine: each a network namespace with an address of
 its own on one bridge, and links that can be cut."""
+import ctypes
 import errno
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 
 import cell as cells
@@ -18,6 +21,10 @@ SKIPPED = 77
 FAULTS = os.path.join(os.environ["REEVE_TESTS"], "packet_faults")
 # Of packets that packet_faults sent a second time.
 MARK = 0x52
+LIBC = ctypes.CDLL(None, use_errno=True)
+CLONE_NEWNET = 0x40000000
+# Of a packet that tells alone what has arrived.
+BARE_BYTES_MAX = 88
 
 
 def ip(*words, check=True, lines=None):
@@ -94,6 +101,22 @@ class Host(Cell):
             cells.read(os.path.join(self.data, *path)).strip()
             for path in (("owner",), ("log", "owner"))) if text.isdigit()}
 
+    def socket(self, kind=socket.SOCK_STREAM):
+        """A socket of its network, for this process."""
+        made = []
+
+        def make():
+            with open(f"/run/netns/{self.space}", "rb") as space:
+                if LIBC.setns(space.fileno(), CLONE_NEWNET) != 0:
+                    raise OSError(ctypes.get_errno(), "setns")
+            made.append(socket.socket(socket.AF_INET, kind))
+            made[0].settimeout(cells.PATIENCE_S)
+
+        thread = threading.Thread(target=make)
+        thread.start()
+        thread.join()
+        return made[0]
+
     def cut(self):
         """Nothing comes in or goes out."""
         self.hosts.in_hub("link", "set", self.veth, "down")
@@ -116,6 +139,12 @@ class Host(Cell):
         for one, to in ((self, other), (other, self)):
             one.bar("OUTPUT", "-d", to.address, "-p", "tcp",
                     target=("REJECT", "--reject-with", "tcp-reset"))
+
+    def choke(self, other):
+        """Of what `other` sends here nothing with contents comes in: it learns
+        that what is sent from here arrives, and waits for its own."""
+        self.bar("INPUT", "-s", other.address, "-p", "tcp", "-m", "length",
+                 "--length", f"{BARE_BYTES_MAX + 1}:")
 
     def bar(self, chain, *which, target=("DROP",)):
         self.iptables("-I", chain, *which, "-j", *target)

@@ -1,7 +1,6 @@
 """The faults of a network that tests inject (packet_faults.cpp), each shown to
 happen between two hosts: datagrams that are counted, a stream that stays whole
 whatever its packets meet."""
-import ctypes
 import os
 import socket
 import statistics
@@ -17,25 +16,6 @@ from hosts import Hosts, wait_until
 SEED = 20261126
 DATAGRAMS = 600
 PORT = 4711
-LIBC = ctypes.CDLL(None, use_errno=True)
-CLONE_NEWNET = 0x40000000
-
-
-def socket_of(host, kind):
-    """A socket of that host's network, for this process."""
-    made = []
-
-    def make():
-        with open(f"/run/netns/{host.space}", "rb") as space:
-            if LIBC.setns(space.fileno(), CLONE_NEWNET) != 0:
-                raise OSError(ctypes.get_errno(), "setns")
-        made.append(socket.socket(socket.AF_INET, kind))
-        made[0].settimeout(cells.PATIENCE_S)
-
-    thread = threading.Thread(target=make)
-    thread.start()
-    thread.join()
-    return made[0]
 
 
 class TwoHostsTest(unittest.TestCase):
@@ -59,8 +39,8 @@ class TwoHostsTest(unittest.TestCase):
         return [line for line in out.splitlines() if line.startswith("-A")]
 
     def reaches(self, sender, receiver):
-        with socket_of(receiver, socket.SOCK_DGRAM) as into, \
-                socket_of(sender, socket.SOCK_DGRAM) as out:
+        with receiver.socket(socket.SOCK_DGRAM) as into, \
+                sender.socket(socket.SOCK_DGRAM) as out:
             into.bind((receiver.address, PORT))
             into.settimeout(0.2)
             try:
@@ -74,8 +54,8 @@ class PacketFaultsTest(TwoHostsTest):
     def send(self, count=DATAGRAMS, pause_s=0.0005):
         """What came of numbered datagrams: each arrival with how long it took,
         in the order of arrival."""
-        with socket_of(self.two, socket.SOCK_DGRAM) as into, \
-                socket_of(self.one, socket.SOCK_DGRAM) as out:
+        with self.two.socket(socket.SOCK_DGRAM) as into, \
+                self.one.socket(socket.SOCK_DGRAM) as out:
             into.bind((self.two.address, PORT))
             sent, arrived = {}, []
 
@@ -93,7 +73,7 @@ class PacketFaultsTest(TwoHostsTest):
                 out.sendto(b"%d" % number, (self.two.address, PORT))
                 time.sleep(pause_s)
             counts = self.let_go()
-            with socket_of(self.one, socket.SOCK_DGRAM) as last:
+            with self.one.socket(socket.SOCK_DGRAM) as last:
                 last.sendto(b"-1", (self.two.address, PORT))
             reader.join()
         return arrived, counts
@@ -163,12 +143,12 @@ class PacketFaultsTest(TwoHostsTest):
         self.one.disturb(SEED, **faults)
         self.two.disturb(SEED + 1, **faults)
         whole = os.urandom(512 << 10)
-        with socket_of(self.two, socket.SOCK_STREAM) as listener:
+        with self.two.socket(socket.SOCK_STREAM) as listener:
             listener.bind((self.two.address, PORT))
             listener.listen()
             echo = threading.Thread(target=self.echo, args=(listener,))
             echo.start()
-            with socket_of(self.one, socket.SOCK_STREAM) as stream:
+            with self.one.socket(socket.SOCK_STREAM) as stream:
                 stream.connect((self.two.address, PORT))
                 sender = threading.Thread(target=stream.sendall, args=(whole,))
                 sender.start()

@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import socket
+import ssl
 import subprocess
 import tempfile
 
@@ -57,16 +58,25 @@ class Key:
 
 
 class RawBus:
-    def __init__(self, data, credentials="client.json"):
+    """`unconnected`: a socket to connect with."""
+
+    def __init__(self, data, credentials="client.json", unconnected=None):
         path = os.path.join(data, "bus", credentials)
         with open(path, encoding="utf-8") as file:
             credentials = json.load(file)
         self.principal = escaped(credentials["principal"])
         self.prefix = f"reeve.{escaped(credentials['cell'])}."
-        host, port = credentials["urls"][0].rsplit("/", 1)[1].split(":")
-        self.socket = socket.create_connection((host, int(port)), timeout=60)
+        scheme, address = credentials["urls"][0].split("//")
+        host, port = address.split(":")
+        self.socket = unconnected or socket.socket()
+        self.socket.settimeout(60)
+        self.socket.connect((host, int(port)))
         self.lines = self.socket.makefile("rb")
         self.info = json.loads(self.line().split(b" ", 1)[1])
+        if scheme == "tls:":
+            how = ssl.create_default_context(cadata=credentials["ca"])
+            self.socket = how.wrap_socket(self.socket, server_hostname=host)
+            self.lines = self.socket.makefile("rb")
         key = Key(credentials["seed"])
         hello = {"verbose": False, "pedantic": False, "protocol": 1,
                  "lang": "python", "version": "0",
@@ -93,9 +103,14 @@ class RawBus:
             elif not line:
                 raise ConnectionError(f"the server left; {self.errors}")
 
+    def whole(self, subject):
+        """It is not the cell's own where the bus has it."""
+        own = not subject.startswith(("_INBOX.", "$JS."))
+        return self.prefix + subject if own else subject
+
     def publish(self, subject, payload):
         """`subject` after reeve.<cell>."""
-        head = f"PUB {self.prefix}{subject} {len(payload)}\r\n".encode()
+        head = f"PUB {self.whole(subject)} {len(payload)}\r\n".encode()
         self.socket.sendall(head + payload + b"\r\n")
 
     def command(self, payload, kind="submit_session"):
@@ -106,9 +121,7 @@ class RawBus:
 
     def subscribe(self, pattern, number=1):
         """`pattern` after reeve.<cell>., or an inbox."""
-        if not pattern.startswith("_INBOX."):
-            pattern = self.prefix + pattern
-        self.socket.sendall(f"SUB {pattern} {number}\r\n".encode())
+        self.socket.sendall(f"SUB {self.whole(pattern)} {number}\r\n".encode())
         self.flush()
 
     def messages(self):
@@ -132,7 +145,7 @@ class RawBus:
         inbox = f"_INBOX.{self.principal}.raw{next(self.numbers)}"
         self.subscribe(inbox, next(self.numbers))
         self.socket.sendall(
-            f"PUB {self.prefix}{subject} {inbox} {len(payload)}\r\n".encode()
+            f"PUB {self.whole(subject)} {inbox} {len(payload)}\r\n".encode()
             + payload + b"\r\n")
         return next(self.messages())[1]
 
