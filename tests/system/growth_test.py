@@ -17,6 +17,10 @@ members = {{m1 = "{rig.NETWORK}.1"}}
 """
 
 
+# From the word to the end of a manager, whatever it waits for.
+END_S_MAX = 10 * cells.SLOWNESS
+
+
 class GrowthTest(ManagersCase):
     def form(self):
         self.first = self.hosts.add("m1", FIRST)
@@ -137,6 +141,32 @@ class GrowthTest(ManagersCase):
             "submit", "--", "true", code=None).out.strip())
         self.first.await_state(done, "succeeded")
         other.up()
+        self.await_equal_logs()
+
+    def test_a_manager_ends_while_it_copies_from_a_silent_leader(self):
+        before = [self.first.submit("--", "true") for _ in range(3)]
+        self.grow_to(3)
+        self.await_copies(3)
+        late = self.all[2]
+        late.reeve("down")
+        # The stream does not have what the first one kept alone.
+        shutil.rmtree(os.path.join(late.data, "log"))
+        silent = [host.daemon_pid() for host in self.all[:2]]
+        for pid in silent:
+            os.kill(pid, signal.SIGSTOP)
+            self.addCleanup(os.kill, pid, signal.SIGCONT)
+        child = late.start("up", "--detach")
+        wait_until("it has asked for the rest", lambda: "no leader gives them"
+                   in late.last_words())
+        begun = time.monotonic()
+        late.reeve("down")
+        print(f"ended after {time.monotonic() - begun:.2f} s")
+        self.assertLess(time.monotonic() - begun, END_S_MAX)
+        late.finish(child)
+        for pid in silent:
+            os.kill(pid, signal.SIGCONT)
+        late.up()
+        self.check_ledger(before)
         self.await_equal_logs()
 
     def test_a_manager_has_the_name_of_its_token(self):
