@@ -1,6 +1,8 @@
 """What tests and benchmarks of several managers share: three of them on hosts
 of their own, who leads, whether their logs are one, and a client that submits
 all the time."""
+import contextlib
+import json
 import os
 import signal
 import threading
@@ -9,6 +11,7 @@ import time
 import cell as cells
 import hosts as rig
 from hosts import HostsCase, wait_until
+from raw_bus import RawBus
 
 MEMBERS = ", ".join(f'm{n} = "{rig.NETWORK}.{n}"' for n in (1, 2, 3))
 SETTINGS = f"[manager]\nname = \"m1\"\nmembers = {{{MEMBERS}}}\n"
@@ -67,10 +70,14 @@ class Managers:
         """Three that begin as one cell."""
         self.all = [self.hosts.add(f"m{n}", self.SETTINGS, self.DISK_MIB)
                     for n in (1, 2, 3)]
-        first = self.all[0]
         # Alone it waits; the others join by its tokens.
-        children = [first.start("up", "--detach")]
-        await_bus(first)
+        child = self.all[0].start("up", "--detach")
+        await_bus(self.all[0])
+        self.join_rest(child)
+
+    def join_rest(self, child):
+        """`child`: brings the first one up."""
+        first, children = self.all[0], [child]
         for host in self.all[1:]:
             host.empty()
             token = first.reeve("token", "create", "--role", "manager",
@@ -121,6 +128,19 @@ class Managers:
         if digests != {host.name: live for host in self.all}:
             raise AssertionError(f"the state is {live}, and logs give "
                                  f"{digests}")
+
+    def ask_bus(self, host, subject):
+        """What the bus servers say, those that streams are with."""
+        with contextlib.closing(RawBus(host.data, "reeved.json",
+                                       host.socket())) as bus:
+            return json.loads(bus.request(f"$JS.API.{subject}", b""))
+
+    def leads_stream(self, stream, of):
+        """The host whose bus server does, as that of `of` says; None where
+        none does."""
+        said = self.ask_bus(of, f"STREAM.INFO.{stream}")
+        name = said.get("cluster", {}).get("leader", "").split("#")[0]
+        return self.named(name) if name else None
 
     def end_hard(self, *hosts):
         for host in hosts:

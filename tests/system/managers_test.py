@@ -21,6 +21,13 @@ SILENT_S_MAX = 12 * cells.SLOWNESS
 NODE_LOST_S = 12
 # A cut that outlives what the servers have patience for.
 LASTING_S = 30 * cells.SLOWNESS
+# What the bus servers call the log of the cell, and its lease.
+STREAM = "reeve-main"
+LEASE = "KV_reeve-main-lease"
+# For which a command waits before it asks why nobody leads.
+LEADERLESS_S = 20
+# From an interrupt to the end of a command.
+SOON_S = 3 * cells.SLOWNESS
 GUIDE = os.path.join(os.environ["REEVE_SOURCE"], "docs", "disaster.md")
 
 
@@ -371,6 +378,71 @@ class ManagersTest(ManagersCase):
         self.check_ledger(work.acknowledged)
         self.await_equal_logs()
 
+    def test_the_only_one_left_says_who_is_missing(self):
+        leader = self.leader()
+        left, other = self.others(leader)
+        before = leader.submit("--", "true")
+        leader.await_state(before, "succeeded")
+        self.await_equal_logs()
+        self.end_hard(leader, other)
+        begun = time.monotonic()
+        refused = left.reeve("submit", "--", "true", code=5)
+        print(f"refused after {time.monotonic() - begun:.2f} s")
+        self.assertGreater(time.monotonic() - begun, LEADERLESS_S)
+        gone = ", ".join(sorted((leader.name, other.name)))
+        self.assertIn(f"nobody leads the cell: {gone} are not heard, and 2 of "
+                      "3 managers are needed", refused.err)
+        self.assertIn("Start them", refused.err)
+        shown = left.reeve("show", before, "--json")
+        self.assertEqual("succeeded", shown.json()["state"])
+        self.assertIn(f"no leader answers; {left.name} does, which stands by",
+                      shown.err)
+        self.assertIn(" ago", shown.err)
+        # Two are enough.
+        other.up()
+        again = left.submit("--on-node", left.name, "--", "true")
+        left.await_state(again, "succeeded")
+        leader.up()
+        self.check_ledger([before, again])
+        self.await_equal_logs()
+
+    def test_a_leader_that_does_not_reach_the_stream_hands_over(self):
+        leader = self.leader()
+
+        def apart():
+            """(who leads the stream, who leads the lease), where these are the
+            two others."""
+            stream, lease = (self.leads_stream(name, leader)
+                             for name in (STREAM, LEASE))
+            if stream and lease and len({stream, lease, leader}) == 3:
+                return stream, lease
+            if stream and lease is stream:
+                self.ask_bus(leader, f"STREAM.LEADER.STEPDOWN.{LEASE}")
+            return None
+        other, third = wait_until("two servers lead the two", apart)
+        self.assertIs(leader, self.leader())
+        before = leader.status()["epoch"]
+        # Its own server hears that of `other` all the time, and so does not
+        # stand for leader of the stream.
+        other.choke(leader)
+        began = time.monotonic()
+        with Submitting([third]) as work:
+            wait_until("it hands over", lambda: f"{leader.name} hands over to"
+                       in cells.read(f"{leader.data}/reeved.log"))
+            print(f"hands over after {time.monotonic() - began:.2f} s")
+            wait_until("another leads", lambda: self.leader([third])
+                       is not leader)
+            led = time.monotonic()
+            wait_until("one is acknowledged after that",
+                       lambda: work.times and work.times[-1] > led)
+            print(f"acknowledged after {work.times[-1] - began:.2f} s")
+        self.assertIn(f"{leader.name} does not reach the bus servers that lead "
+                      "the stream", cells.read(f"{leader.data}/reeved.log"))
+        self.assertEqual(before + 1, third.status()["epoch"])
+        other.open_again()
+        self.check_ledger(work.acknowledged)
+        self.await_equal_logs()
+
     def test_an_older_copy_of_a_log_catches_up(self):
         leader = self.leader()
         other = self.others(leader)[0]
@@ -410,6 +482,26 @@ class BeginningTest(ManagersCase):
                            "m2")
         self.assertTrue(done.out.startswith("reeve1:"), done)
         first.finish(self.child)
+
+    def test_an_up_that_is_interrupted_leaves_nothing_in_the_way(self):
+        first = self.all[0]
+        wait_until("it waits for the others", lambda: first.reeve(
+            "status", code=None).code == 0)
+        begun = time.monotonic()
+        self.child.send_signal(signal.SIGINT)
+        done = first.finish(self.child)
+        self.assertLess(time.monotonic() - begun, SOON_S)
+        self.assertEqual(1, done.code, done)
+        self.assertIn("interrupted before the cell served", done.err)
+        wait_until("its daemon has ended with all it started",
+                   lambda: not cells.processes_of(first.data))
+        self.child = first.start("up", "--detach")
+        await_bus(first)
+        self.all += [self.hosts.add(name) for name in ("m2", "m3")]
+        self.join_rest(self.child)
+        done = self.leader().submit("--", "true")
+        self.leader().await_state(done, "succeeded")
+        self.await_equal_logs()
 
 
 class FullDiskTest(ManagersCase):
