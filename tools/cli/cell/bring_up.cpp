@@ -19,6 +19,8 @@ constexpr std::uint64_t up_timeout_ns = 300'000'000'000;
 // And others may be started after it.
 constexpr std::uint64_t majority_wait_ns = 20'000'000'000;
 constexpr std::chrono::milliseconds probe_timeout{1'000};
+// Until a daemon that is not waited for any more has ended.
+constexpr std::uint64_t end_wait_ns = 10'000'000'000;
 // Between looks whether a starting daemon serves.
 constexpr int ready_pause_ms = 5;
 
@@ -113,6 +115,31 @@ Status wait_ready(const Context& context, const Config& config, pid_t daemon,
   }
 }
 
+Error end_started(const Context& context, pid_t daemon, Error why,
+                  Interrupts& interrupts) {
+  // One that has ended is reaped: its number may be another's.
+  if (::waitpid(daemon, nullptr, WNOHANG) != 0) return why;
+  ::kill(daemon, SIGTERM);
+  Progress progress(context.quiet);
+  const std::uint64_t begun = monotonic_ns();
+  while (::waitpid(daemon, nullptr, WNOHANG) == 0) {
+    const std::uint64_t waited = monotonic_ns() - begun;
+    if (waited > end_wait_ns || interrupts.wait(ready_pause_ms) != 0) {
+      progress.clear();
+      why.text += fmt::format(
+          "; its daemon, pid {}, is told to end: \"reeve down\" waits for it",
+          daemon);
+      return why;
+    }
+    if (progress.due())
+      progress.show(fmt::format("ending: the daemon, pid {}, {}", daemon,
+                                format_duration(waited)));
+  }
+  progress.clear();
+  why.text += "; its daemon has ended";
+  return why;
+}
+
 Expected<pid_t> bring_up(const Context& context, const DaemonStart& start,
                          const Config& config, Interrupts& interrupts) {
   const auto words = words_from(start);
@@ -129,9 +156,7 @@ Expected<pid_t> bring_up(const Context& context, const DaemonStart& start,
                       good.error().text));
     return child;
   }
-  // One that has ended is reaped: its number may be another's.
-  if (::waitpid(*child, nullptr, WNOHANG) == 0) ::kill(*child, SIGTERM);
-  return tl::unexpected(good.error());
+  return tl::unexpected(end_started(context, *child, good.error(), interrupts));
 }
 
 }  // namespace reeve::tools

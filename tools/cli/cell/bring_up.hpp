@@ -22,4 +22,10 @@ Status wait_ready(const Context& context, const Config& config, pid_t daemon,
 Expected<pid_t> bring_up(const Context& context, const DaemonStart& start,
                          const Config& config, Interrupts& interrupts);
 
+// Ends a daemon that this process started, and waits for that a while: whoever
+// types `up` again is to find nothing of it. A further interrupt leaves it.
+// `why` it is ended comes back with what became of it.
+Error end_started(const Context& context, pid_t daemon, Error why,
+                  Interrupts& interrupts);
+
 }  // namespace reeve::tools

@@ -245,10 +245,9 @@ Result command_up(const Context& context, const Arguments& arguments) {
   auto good = add_sim_nodes(context, nodes);
   if (good && role == Config::Role::cell)
     good = wait_joined(context, *config, words, interrupts);
-  if (!good) {
-    ::kill(*child, SIGTERM);
-    return tl::unexpected(good.error());
-  }
+  if (!good)
+    return tl::unexpected(
+        end_started(context, *child, good.error(), interrupts));
   const auto told = tell_up(context, role, *child, Came::started);
   return start->detach ? told : stay(*child, interrupts);
 }
