@@ -254,13 +254,9 @@ std::uint64_t requeue_delay(std::uint32_t attempt);
 // The same for a session whose tasks end for that reason, or, where it is being
 // stopped, for what it is stopped for: after a failed task, what that ended by.
 bool is_tried_again(const Session& session, EndReason reason);
-// Of the tasks that told how they ended, those that did not end well. Who
-// failed first by the clock of its host speaks for the session.
-struct FailedTasks {
-  std::uint32_t count = 0;
-  std::uint32_t first = 0;  // its rank
-};
-FailedTasks failed_tasks(const Session& session);
+// The rank of the task that failed first, by the clock of its host, of those
+// that told how they ended: it speaks for the session.
+std::optional<std::uint32_t> first_failed(const Session& session);
 // How long the tasks of this attempt run on while their host hears nothing of
 // the cell; 0: without end. `wished` is its specification's.
 std::uint64_t cut_off_of(const Session& session, std::uint64_t wished);

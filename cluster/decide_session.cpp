@@ -131,19 +131,17 @@ bool is_tried_again(const Session& session, EndReason reason) {
                                   : reason);
 }
 
-FailedTasks failed_tasks(const Session& session) {
-  FailedTasks out;
+std::optional<std::uint32_t> first_failed(const Session& session) {
+  std::optional<std::uint32_t> out;
   std::uint64_t first_at = ~std::uint64_t{0};
   for (std::uint32_t rank = 0; rank < session.tasks.size(); ++rank) {
     const Task& task = session.tasks[rank];
     // One without a reason was let go with its session: nobody told its end.
     if (task.phase != TaskPhase::exited || task.reason == EndReason::none ||
-        !failed(task.reason, task.facts))
+        !failed(task.reason, task.facts) || task.facts.ended_at() >= first_at)
       continue;
-    ++out.count;
-    if (task.facts.ended_at() >= first_at) continue;
     first_at = task.facts.ended_at();
-    out.first = rank;
+    out = rank;
   }
   return out;
 }

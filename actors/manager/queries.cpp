@@ -145,7 +145,6 @@ flatbuffers::Offset<schema::SessionView> AnswerWriter::view(
   const auto apart = build_text(builder_, spec.apart);
   const auto within = build_text(builder_, spec.within);
   const auto reservation = build_text(builder_, spec.reservation);
-  const cluster::FailedTasks failed = cluster::failed_tasks(session);
   schema::SessionViewBuilder out(builder_);
   out.add_session(session.id.value);
   out.add_name(name);
@@ -193,8 +192,8 @@ flatbuffers::Offset<schema::SessionView> AnswerWriter::view(
   out.add_array_index(spec.array_index);
   out.add_array_running_max(spec.array_running_max);
   out.add_cut_off_ns(cluster::cut_off_of(session, spec.cut_off_ns));
-  out.add_tasks_failed(failed.count);
-  out.add_first_failed(failed.first);
+  if (const auto rank = cluster::first_failed(session))
+    out.add_first_failed(*rank);
   return out.Finish();
 }
 

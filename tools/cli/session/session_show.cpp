@@ -67,7 +67,7 @@ Sheet session_sheet(const schema::SessionView& view) {
   sheet.add("name", text(view.name()));
   sheet.add("state", EnumNameSessionState(view.state()));
   sheet.add("ended", ending_text(view));
-  sheet.add("failed", failed_tasks_text(view));
+  sheet.add("failed first", first_failed_text(view));
   sheet.add("note", note_text(view));
   sheet.add("command", command_text(view));
   sheet.add("user", text(view.user()));

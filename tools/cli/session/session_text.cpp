@@ -101,12 +101,12 @@ string places_text(const schema::SessionView& view) {
   return out;
 }
 
-string failed_tasks_text(const schema::SessionView& view) {
+string first_failed_text(const schema::SessionView& view) {
   if (view.state() != schema::SessionState::failed || view.tasks_wanted() < 2 ||
-      view.tasks_failed() == 0)
+      !view.first_failed())
     return {};
-  return fmt::format("task {} first, {} of {} in all", view.first_failed(),
-                     view.tasks_failed(), counted(view.tasks_wanted(), "task"));
+  return fmt::format("task {} of {}", *view.first_failed(),
+                     view.tasks_wanted());
 }
 
 string devices_text(const schema::TaskView& task) {

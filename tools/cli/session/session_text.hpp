@@ -21,8 +21,8 @@ std::string command_text(const schema::SessionView& view);
 // The nodes of its tasks: "host-a", "host-a host-b", "host-a and 6 more".
 std::string places_text(const schema::SessionView& view);
 
-// "task 2 first, 5 of 8 tasks in all", of a session of several that failed.
-std::string failed_tasks_text(const schema::SessionView& view);
+// "task 2 of 8", of a session of several that failed.
+std::string first_failed_text(const schema::SessionView& view);
 
 // "node/0, node/1 (0.25)"
 std::string devices_text(const schema::TaskView& task);
