@@ -160,6 +160,60 @@ BOOST_AUTO_TEST_CASE(a_command_survives_the_death_of_the_server) {
   BOOST_TEST(sequence_of(*reply) == 2u);
 }
 
+// Two servers with no link between them, and whoever both know.
+struct Parted {
+  Parted() {
+    who = near.admit("ann", Role::user);
+    far.set_users({{"ann", Role::user, near.users.back().public_key, {}}});
+    who.urls.push_back(far.server->credentials(Role::user).urls.front());
+  }
+  std::unique_ptr<Connection> connect() const {
+    ConnectionOptions how;
+    how.credentials = who;
+    how.connect_timeout = patience;
+    auto made = Connection::connect(how);
+    BOOST_REQUIRE_MESSAGE(made, (made ? std::string() : made.error().text));
+    return std::move(*made);
+  }
+
+  Cell near, far;
+  Credentials who;
+};
+
+BOOST_FIXTURE_TEST_CASE(what_one_server_does_not_bring_goes_by_another,
+                        Parted) {
+  auto daemon = far.connect(Role::daemon);
+  Manager manager(*daemon, far.subjects);
+  auto user = connect();
+  BOOST_TEST(user->other_servers() == std::vector{who.urls.back()},
+             boost::test_tools::per_element());
+  Client client(*user, near.subjects, "ann", eager);
+  const auto first = client.command(make_command(5), patience);
+  BOOST_REQUIRE_MESSAGE(first, (first ? "" : first.error().text));
+  BOOST_TEST(sequence_of(*first) == 1u);
+  // The connection has gone there, and stays.
+  BOOST_TEST(eventually([&] { return user->stats().reconnects == 1; }));
+  BOOST_TEST(user->other_servers() == std::vector{who.urls.front()},
+             boost::test_tools::per_element());
+  const auto received = manager.received.load();
+  const auto second = client.command(make_command(6), patience);
+  BOOST_REQUIRE(second.has_value());
+  BOOST_TEST(sequence_of(*second) == 2u);
+  BOOST_TEST(manager.received > received);
+  BOOST_TEST(user->stats().reconnects == 1u);
+}
+
+BOOST_FIXTURE_TEST_CASE(where_no_server_brings_an_answer_the_connection_stays,
+                        Parted) {
+  auto user = connect();
+  Client client(*user, near.subjects, "ann", eager);
+  const auto reply =
+      client.command(make_command(5), 2 * server_wait + elsewhere_wait);
+  BOOST_REQUIRE(!reply.has_value());
+  BOOST_TEST((reply.error().code == Errc::unreachable), reply.error().text);
+  BOOST_TEST(user->stats().reconnects == 0u);
+}
+
 BOOST_AUTO_TEST_CASE(without_a_manager_the_error_says_so) {
   Cell cell;
   auto user = cell.connect(Role::user);

@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 #include <openssl/ssl.h>
 
+#include <array>
 #include <chrono>
 #include <optional>
 #include <thread>
+#include <vector>
 
 #include "bus/connect_error.hpp"
 #include "bus/connection_impl.hpp"
@@ -27,6 +29,9 @@ constexpr int sign_tries_max = 8;
 // A server that reads its users anew sends away who is just coming in.
 constexpr int sent_away_tries_max = 6;
 constexpr std::chrono::milliseconds sent_away_pause{100};
+
+// For a url of credentials, as the library tells it: host_bytes_max and more.
+constexpr std::size_t url_room = 512;
 
 bool sent_away(natsStatus status) {
   switch (status) {
@@ -210,6 +215,33 @@ Status Connection::flush(std::chrono::milliseconds timeout) {
 
 bool Connection::connected() const {
   return natsConnection_Status(impl_->handle) == NATS_CONN_STATUS_CONNECTED;
+}
+
+bool Connection::change_server() {
+  if (impl_->options.credentials.urls.size() < 2) return false;
+  impl_->loop->break_off();
+  return true;
+}
+
+std::vector<std::string> Connection::other_servers() const {
+  std::vector<std::string> others = impl_->options.credentials.urls;
+  if (others.size() < 2) return {};
+  std::array<char, url_room> present{};
+  if (natsConnection_GetConnectedUrl(impl_->handle, present.data(),
+                                     present.size()) == NATS_OK)
+    std::erase(others, std::string(present.data()));
+  return others;
+}
+
+Expected<std::unique_ptr<Connection>> Connection::beside(
+    const std::string& url, std::chrono::milliseconds connect_timeout) const {
+  ConnectionOptions how;
+  how.credentials = impl_->options.credentials;
+  how.credentials.urls = {url};
+  how.name = impl_->options.name;
+  how.low_latency = true;
+  how.connect_timeout = connect_timeout;
+  return connect(how);
 }
 
 Stats Connection::stats() const {

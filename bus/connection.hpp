@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "bus/backoff.hpp"
 #include "bus/buffer.hpp"
@@ -122,6 +123,15 @@ class Connection {
 
   bool connected() const;
   Stats stats() const;
+
+  // Leaves this server for another of its list, as if it had ended. False:
+  // there is no other.
+  bool change_server();
+  // Of its list, those that it is not connected to.
+  std::vector<std::string> other_servers() const;
+  // One more by the same credentials, to that server alone.
+  Expected<std::unique_ptr<Connection>> beside(
+      const std::string& url, std::chrono::milliseconds connect_timeout) const;
 
  private:
   friend class JetStream;

@@ -328,6 +328,15 @@ BOOST_AUTO_TEST_CASE(a_connection_comes_back_with_its_subscriptions) {
   BOOST_TEST((states.back() == State::closed));
 }
 
+BOOST_AUTO_TEST_CASE(without_another_server_none_is_gone_to) {
+  Cell cell;
+  auto user = cell.connect(Role::user);
+  BOOST_TEST(user->other_servers().empty());
+  BOOST_TEST(!user->change_server());
+  BOOST_REQUIRE(user->flush(patience).has_value());
+  BOOST_TEST(user->stats().reconnects == 0u);
+}
+
 BOOST_AUTO_TEST_CASE(publishing_while_the_server_is_away_is_bounded) {
   Cell cell;
   auto server = cell.connect(Role::daemon);

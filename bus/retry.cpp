@@ -34,6 +34,11 @@ struct Inbox {
     arrived.notify_one();
   }
 
+  bool has_any() {
+    const std::lock_guard lock(mutex);
+    return !waiting.empty();
+  }
+
   std::optional<Message> take_until(Clock::time_point due) {
     std::unique_lock lock(mutex);
     if (!arrived.wait_until(lock, due, [&] { return !waiting.empty(); }))
@@ -43,6 +48,8 @@ struct Inbox {
     return message;
   }
 };
+
+using Acceptable = std::function<bool(Bytes, int)>;
 
 class Request {
  public:
@@ -57,7 +64,7 @@ class Request {
   }
 
   Expected<Buffer> run(std::chrono::milliseconds timeout, Backoff backoff,
-                       const std::function<bool(Bytes, int)>& acceptable) {
+                       const Acceptable& acceptable) {
     auto reply = connection_.open_reply(
         subject_, [inbox = inbox_](const Message& m) { inbox->put(m); });
     if (!reply) return tl::unexpected(reply.error());
@@ -65,14 +72,21 @@ class Request {
     deadline_ = Clock::now() + timeout;
     std::string why = "no answer";
     int sent = 0;
+    auto elsewhere_in = server_wait;
+    auto elsewhere_at = Clock::now() + elsewhere_in;
     while (Clock::now() < deadline_) {
+      if (Clock::now() >= elsewhere_at) {
+        if (auto answer = ask_elsewhere(acceptable, sent)) return *answer;
+        elsewhere_in *= 2;
+        elsewhere_at = Clock::now() + elsewhere_in;
+      }
       auto status = connection_.publish_request(subject_, reply_, data_);
       ++sent;
       if (!status && status.error().code == Errc::usage)
         return tl::unexpected(status.error());
       if (!status) why = status.error().text;
-      const auto due =
-          std::min(deadline_, Clock::now() + backoff.next(random_jitter()));
+      const auto due = std::min({deadline_, elsewhere_at,
+                                 Clock::now() + backoff.next(random_jitter())});
       while (auto message = take_until(due)) {
         if (message->delivery == Delivery::forbidden)
           return tl::unexpected(forbidden(subject_));
@@ -97,10 +111,31 @@ class Request {
   }
 
  private:
+  std::optional<Buffer> ask_elsewhere(const Acceptable& acceptable, int& sent) {
+    using std::chrono::milliseconds;
+    if (!connection_.connected()) return std::nullopt;
+    for (const std::string& url : connection_.other_servers()) {
+      const auto left =
+          std::chrono::duration_cast<milliseconds>(deadline_ - Clock::now());
+      if (left <= milliseconds(0) || inbox_->has_any() || is_unwanted()) break;
+      const auto other =
+          connection_.beside(url, std::min(left, elsewhere_wait));
+      if (!other) continue;
+      const auto answer = (*other)->request(subject_, data_, elsewhere_wait);
+      ++sent;
+      if (!answer || !acceptable(*answer, sent)) continue;
+      (void)connection_.change_server();
+      return *answer;
+    }
+    return std::nullopt;
+  }
+
+  bool is_unwanted() const { return is_given_up_ != nullptr && is_given_up_(); }
+
   // What comes until `due`; the deadline is near once it is given up.
   std::optional<Message> take_until(Clock::time_point due) {
     for (;;) {
-      if (is_given_up_ != nullptr && !given_up_ && is_given_up_()) {
+      if (!given_up_ && is_unwanted()) {
         given_up_ = true;
         deadline_ = std::min(deadline_, Clock::now() + given_up_wait);
       }

@@ -32,6 +32,13 @@ using GivenUp = bool (*)();
 // may be on its way.
 inline constexpr std::chrono::milliseconds given_up_wait{500};
 
+// Who does not answer so long through one server of several is asked through
+// the others, once each: a link between two of them may be down, and they pass
+// on nothing for one another. After that in twice the time, and so on.
+inline constexpr std::chrono::milliseconds server_wait{1'500};
+// How long another server may take to let in, and its answer to come.
+inline constexpr std::chrono::milliseconds elsewhere_wait{750};
+
 // What comes of a request whose subject the server forbids the sender.
 Error forbidden(std::string_view subject);
 // The manager rejects, too, and then says why.
@@ -39,7 +46,8 @@ bool is_forbidden(const Error& error, std::string_view subject);
 
 // Blocks. Errc::unreachable after `timeout`, or when it is given up,
 // Errc::rejected at once when the server forbids the subject. Answers that
-// `acceptable(bytes, sendings so far)` refuses are ignored.
+// `acceptable(bytes, sendings so far)` refuses are ignored. Where another
+// server brought the answer, the connection goes to another one, too.
 Expected<Buffer> request_until_answered(
     Connection& connection, std::string_view subject, Bytes data,
     std::chrono::milliseconds timeout, const RetryOptions& retry,

@@ -280,4 +280,9 @@ void SocketLoop::wake() const {
   state_->changed();
 }
 
+void SocketLoop::break_off() {
+  const std::lock_guard lock(state_->mutex);
+  if (state_->socket >= 0) ::shutdown(state_->socket, SHUT_RDWR);
+}
+
 }  // namespace reeve::bus

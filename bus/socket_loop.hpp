@@ -50,6 +50,8 @@ class SocketLoop {
   // Until the kernel takes more; false when there is no connection.
   bool await_room() const;
   void wake() const;
+  // The library finds the server gone, and connects anew.
+  void break_off();
 
  private:
   struct State;
