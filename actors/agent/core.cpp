@@ -54,7 +54,8 @@ Core::Core(Options options)
     : options_(std::move(options)),
       gpus_(options_.node.devices),
       handover_(options_.owners),
-      jitter_(options_.seed) {
+      jitter_(options_.seed),
+      silence_(options_.seed) {
   REEVE_CHECK(!options_.agent.empty(), "an agent has a name");
   // Where they are not known yet, whose they were is needed later.
   if (!options_.node.devices.empty())
@@ -167,6 +168,7 @@ void Core::on_order(const schema::AgentOrder& order, Time now) {
           epoch.value, newest_.epoch.value));
     return;
   }
+  silence_.on_heard(now);
   // Another manager leads: what it knows of us may be old. Where its log is an
   // older copy, it counts from less than what was ordered before.
   if (epoch > newest_.epoch && newest_.epoch.value != 0) {

@@ -48,6 +48,7 @@
 #include "actors/agent/core_handover.hpp"
 #include "actors/agent/core_jobs.hpp"
 #include "actors/agent/core_retry.hpp"
+#include "actors/agent/core_silence.hpp"
 #include "actors/agent/keeper/types.hpp"
 #include "actors/agent/node.hpp"
 #include "cluster/error.hpp"
@@ -187,6 +188,9 @@ struct Effects {
   std::vector<std::byte> heartbeat;  // empty: none is due
   // The newest heartbeat that was heard, as it was named; 0: no news.
   std::uint64_t heard = 0;
+  // No word of a manager came for so long: the connection may go to another bus
+  // server, if there is one. 0: nothing to be done.
+  std::uint64_t unheard_ns = 0;
   // The hosts of all managers, as a list told them; empty: no news.
   std::vector<std::string> managers;
   std::vector<std::string> messages;  // for the log
@@ -336,6 +340,7 @@ class Core {
 
   // core_reports.cpp: facts, registration, time
   void tick(Time now);
+  bool awaits_word() const;
   void queue_start(const TaskKey& key, Task& task);
   void queue_end(const TaskKey& key, Task& task);
   void build_report(Time now);
@@ -435,6 +440,8 @@ class Core {
   std::uint64_t host_ns_ = 0;
   std::uint64_t commands_ = 0;
   Jitter jitter_;
+  Silence silence_;
+  bool one_manager_ = false;  // as the last list says
   Effects effects_;
   Counters counters_;
 };

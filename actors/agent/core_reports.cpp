@@ -147,6 +147,7 @@ void Core::on_reply(const schema::Reply& reply, Time now) {
   now = clock_.at(now);
   const auto* id = reply.command_id();
   if (!id) return;
+  silence_.on_heard(now);
   if (report_.is(*id)) {
     if (rejected(report_, reply, now)) return register_as_stranger(reply, now);
     on_report_accepted();
@@ -261,6 +262,7 @@ void Core::registration_complete(Time now) {
 }
 
 void Core::on_list(const schema::ReconcileOrder& order, Time now) {
+  one_manager_ = !order.managers() || order.managers()->size() == 0;
   if (order.managers() && order.managers()->size() > 0) {
     effects_.managers.clear();
     for (const auto* host : *order.managers())
@@ -328,6 +330,7 @@ void Core::check_launches(const schema::ReconcileOrder& order, Time now) {
 
 void Core::on_reconnected(Time now) {
   now = clock_.at(now);
+  silence_.begin(now);
   if (report_.waiting) report_.due = now;
   if (ready_) begin_registration();
   tick(now);
@@ -358,6 +361,17 @@ void Core::tick(Time now) {
     if (test.report.waiting && now >= test.report.due)
       send_again(test.report, now);
   if (now >= next_heartbeat_) send_heartbeat(now);
+  if (stalled || !awaits_word()) silence_.begin(now);
+  if (const auto silent_ns = silence_.too_long(now))
+    effects_.unheard_ns = silent_ns;
+}
+
+// An answer, or, while it has tasks, that its heartbeats are heard. The server
+// of one manager alone has no other beside it.
+bool Core::awaits_word() const {
+  return ready_ && !options_.simulated && !one_manager_ &&
+         (registration_ == Registration::listing || registering_.waiting ||
+          report_.waiting || !tasks_.empty());
 }
 
 void Core::send_heartbeat(Time now) {

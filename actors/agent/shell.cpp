@@ -204,6 +204,7 @@ class AgentShell : public actors::TracedActor {
   void perform_soon();
   void perform(Time now);
   void publish(const SendCommand& command);
+  void change_server(std::uint64_t unheard_ns);
   void arm(Time now);
   bus::Connection& bus() { return *options_.connection; }
 
@@ -430,7 +431,18 @@ void AgentShell::perform(Time now) {
     options_.on_managers(effects.managers);
   for (const std::string& message : effects.messages)
     spdlog::warn("agent {}: {}", options_.agent, message);
+  if (effects.unheard_ns != 0) change_server(effects.unheard_ns);
   arm(now);
+}
+
+void AgentShell::change_server(std::uint64_t unheard_ns) {
+  if (!bus().change_server()) return;
+  if (options_.live != options_.connection)
+    (void)options_.live->change_server();
+  spdlog::warn(
+      "agent {}: no manager was heard through this bus server for {} s: "
+      "another one is tried",
+      options_.agent, unheard_ns / second_ns);
 }
 
 // What does not leave now is sent again by the core.

@@ -59,6 +59,7 @@ struct Agent {
     for (auto& one : now_effects.stops) stopped.push_back(one);
     for (auto& one : now_effects.signals) signalled.push_back(one);
     for (auto& key : now_effects.forgets) forgotten.push_back(key);
+    if (now_effects.unheard_ns != 0) unheard.push_back(now_effects.unheard_ns);
     if (now_effects.heard != 0) heard_at.push_back(now_effects.heard);
     if (!now_effects.heartbeat.empty()) {
       ++heartbeats;
@@ -106,6 +107,7 @@ struct Agent {
   std::vector<SignalTask> signalled;
   std::vector<TaskKey> forgotten;
   std::vector<std::uint64_t> heard_at;
+  std::vector<std::uint64_t> unheard;
   std::uint64_t beat_sent = 0;  // of the last heartbeat
   int heartbeats = 0;
   std::pair<std::uint64_t, std::uint64_t> seen;  // of the last heartbeat
