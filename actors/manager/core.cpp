@@ -146,6 +146,7 @@ void Core::start(std::string_view cell, std::string_view owner,
       agent.seen = now;
       agent.lost = agent.lost || node.lost;
       agent.nodes.insert(node.id.value);
+      agent.stranger = agent.doubted = agent.doubted || is_doubtful(node);
       if (!node.testing.empty()) testing_.insert(node.id.value);
     }
   state_.visit_sessions(SessionId{}, [&](const Session& session) {
@@ -189,10 +190,10 @@ void Core::on_command(const schema::Command& command,
     effects_.push_back(SendReply{std::string(reply_to), *rejected});
     return;
   }
-  if (refuse_without_room(command, reply_to)) return;
-  // Whoever is none learns from leaving, too, that it is none.
   const auto no_member = check_member(principal, reply_to);
   set_stranger(principal, no_member.has_value());
+  if (refuse_without_room(command, reply_to)) return;
+  // Whoever is none learns from leaving, too, that it is none.
   const bool counts =
       !no_member || command.body_type() == schema::CommandBody::Leave;
   const Decision decision =

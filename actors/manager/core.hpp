@@ -304,6 +304,7 @@ class Core {
     bool known = false;       // heard since the start
     bool lost = false;        // and its nodes with it
     bool stranger = false;    // no member any more: it is not heard
+    bool doubted = false;     // that is not known yet, and it is asked
     bool listed = false;      // a list that answers `boot` was made
     Sequence lost_at;         // the newest loss of a node, or of what ran there
     std::uint64_t heard = 0;  // the newest heartbeat, as it is named
@@ -344,7 +345,7 @@ class Core {
   void rebuild_timers();
   void on_due(const Session& session, Time now);
   void hear(std::string_view agent);
-  void tell_heard(std::string_view name, Agent& agent);
+  void tell_heard(std::string_view name, Agent& agent, std::uint64_t heard);
   bool has_lost_node(std::string_view agent) const;
   std::uint64_t silence_of(const Agent& agent) const;
   void check_agents(Time now);
@@ -395,6 +396,7 @@ class Core {
   std::optional<cluster::Rejection> check_member(
       std::string_view principal, std::string_view reply_to) const;
   void set_stranger(std::string_view principal, bool stranger);
+  bool is_doubtful(const cluster::Node& node) const;
   bool is_reconciled(const schema::RegisterNodes& command) const;
   std::optional<cluster::Rejection> catch_up(
       const schema::RegisterNodes& command, const Origin& origin);

@@ -202,7 +202,11 @@ void Core::on_heartbeat(std::string_view agent, Time now, const Beat& beat) {
   const auto found = agents_.find(agent);
   if (found == agents_.end()) return;
   Agent& known = found->second;
-  if (known.stranger) return;
+  if (known.stranger) {
+    // It is of another epoch to the agent, which registers for that.
+    if (known.doubted && beat.by_leader) tell_heard(found->first, known, 0);
+    return;
+  }
   const std::uint64_t gap_ns = std::min(
       now_.value - std::min(known.seen, now_).value, options_.heartbeat_ns_max);
   known.late_ns -= known.late_ns / late_fades_in;
@@ -218,20 +222,21 @@ void Core::on_heartbeat(std::string_view agent, Time now, const Beat& beat) {
   if (has_lost_node(agent)) {
     if (known.boot.low() != 0 && !std::exchange(known.listed, true))
       want_reconcile(agent);
-  } else if (beat.by_leader && beat.tasks > 0 &&
-             now_ >= Time{known.told.value + heard_order_ns})
-    tell_heard(found->first, known);
+  } else if (beat.by_leader && beat.tasks > 0) {
+    tell_heard(found->first, known, known.heard);
+  }
 }
 
 // At once: it says nothing of the log, and is needed most while that stands
 // still. It names no event and no epoch that could yet be set aside.
-void Core::tell_heard(std::string_view name, Agent& agent) {
-  if (durable_ < epoch_at_) return;
+void Core::tell_heard(std::string_view name, Agent& agent,
+                      std::uint64_t heard) {
+  if (durable_ < epoch_at_ || now_ < Time{agent.told.value + heard_order_ns})
+    return;
   agent.told = now_;
   ++counters_.orders;
-  effects_.push_back(
-      SendOrder{std::string(name),
-                encode_heard({state_.epoch(), durable_, agent.heard})});
+  effects_.push_back(SendOrder{
+      std::string(name), encode_heard({state_.epoch(), durable_, heard})});
 }
 
 // The longer, the later its heartbeats came of late.
@@ -250,8 +255,21 @@ void Core::hear(std::string_view agent) {
 void Core::set_stranger(std::string_view principal, bool stranger) {
   const auto agent = cluster::agent_of(principal);
   if (!agent) return;
-  if (const auto found = agents_.find(*agent); found != agents_.end())
-    found->second.stranger = stranger;
+  const auto found = agents_.find(*agent);
+  if (found == agents_.end()) return;
+  found->second.stranger = stranger;
+  found->second.doubted = false;
+}
+
+// The log does not remember who was removed, nor the names that the settings of
+// other managers' hosts give their agents: whose command tells it is heard.
+bool Core::is_doubtful(const cluster::Node& node) const {
+  return !node.simulated &&
+         cluster::check_principal(
+             state_,
+             cluster::principal_of(cluster::IdentityRole::agent, node.agent),
+             options_.local_agents)
+             .has_value();
 }
 
 bool Core::has_lost_node(std::string_view agent) const {

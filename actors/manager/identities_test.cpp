@@ -384,15 +384,45 @@ BOOST_AUTO_TEST_CASE(a_removed_agent_is_silent_though_it_asks_for_nothing) {
   BOOST_CHECK(cell.is_lost("n1"));
 }
 
-BOOST_AUTO_TEST_CASE(another_leader_knows_a_removed_agent_by_its_commands) {
+BOOST_AUTO_TEST_CASE(another_leader_does_not_hear_a_removed_agent_either) {
   ThreeManagers cell;
   cell.removed_agent();
   cell.restart();
-  cell.beats(12);
-  BOOST_CHECK(!cell.is_lost("n1"));
-  cell.register_nodes("n1", {{.name = "n1"}}, true);
+  cell.commit();
   cell.beats(12);
   BOOST_CHECK(cell.is_lost("n1"));
+  const auto registered = cell.register_nodes("n1", {{.name = "n1"}}, true);
+  cell.beats(12);
+  BOOST_CHECK_EQUAL(cell.verdict(registered), "forbidden not_a_member");
+  BOOST_CHECK(cell.is_lost("n1"));
+}
+
+// Its name may be one that the settings of its host give it.
+BOOST_AUTO_TEST_CASE(another_leader_asks_whom_it_does_not_know) {
+  ThreeManagers cell;
+  cell.register_at("n1", "_INBOX.reeved.1");
+  cell.restart();
+  cell.commit();
+  cell.sent.clear();
+  cell.beats(5);
+  BOOST_REQUIRE(!cell.sent.empty());
+  BOOST_CHECK_EQUAL(cell.sent.front().agent, "n1");
+  BOOST_CHECK_EQUAL(cell.sent.front().order().heard(), 0u);
+  cell.register_at("n1", "_INBOX.reeved.2");
+  cell.beats(12);
+  BOOST_CHECK(!cell.is_lost("n1"));
+}
+
+BOOST_AUTO_TEST_CASE(another_leader_hears_members_at_once) {
+  ThreeManagers cell;
+  cell.create_token({});
+  cell.join_by_token({});
+  cell.commit();
+  cell.join({.name = "n1"});
+  cell.restart();
+  cell.commit();
+  cell.beats(12);
+  BOOST_CHECK(!cell.is_lost("n1"));
 }
 
 BOOST_AUTO_TEST_CASE(agents_of_the_managers_hosts_need_not_join) {
