@@ -185,6 +185,7 @@ BOOST_FIXTURE_TEST_CASE(what_one_server_does_not_bring_goes_by_another,
   auto daemon = far.connect(Role::daemon);
   Manager manager(*daemon, far.subjects);
   auto user = connect();
+  BOOST_TEST(user->server() == who.urls.front());
   BOOST_TEST(user->other_servers() == std::vector{who.urls.back()},
              boost::test_tools::per_element());
   Client client(*user, near.subjects, "ann", eager);

@@ -223,13 +223,17 @@ bool Connection::change_server() {
   return true;
 }
 
+std::string Connection::server() const {
+  std::array<char, url_room> present{};
+  const natsStatus known = natsConnection_GetConnectedUrl(
+      impl_->handle, present.data(), present.size());
+  return known == NATS_OK ? present.data() : "";
+}
+
 std::vector<std::string> Connection::other_servers() const {
   std::vector<std::string> others = impl_->options.credentials.urls;
   if (others.size() < 2) return {};
-  std::array<char, url_room> present{};
-  if (natsConnection_GetConnectedUrl(impl_->handle, present.data(),
-                                     present.size()) == NATS_OK)
-    std::erase(others, std::string(present.data()));
+  std::erase(others, server());
   return others;
 }
 

@@ -127,6 +127,8 @@ class Connection {
   // Leaves this server for another of its list, as if it had ended. False:
   // there is no other.
   bool change_server();
+  // The url of the one that it is connected to; empty: there is none.
+  std::string server() const;
   // Of its list, those that it is not connected to.
   std::vector<std::string> other_servers() const;
   // One more by the same credentials, to that server alone.

@@ -69,6 +69,19 @@ void add_servers(std::vector<std::string>& urls, const std::string& told) {
       end = std::next(urls.insert(end, url));
 }
 
+// Without what is kept beside it.
+Expected<Credentials> load_own(const std::filesystem::path& file) {
+  auto text = read_private_file(file);
+  if (!text) return tl::unexpected(text.error());
+  auto credentials = parse_credentials(*text);
+  if (!credentials)
+    return fail(Errc::damaged,
+                fmt::format("{} holds no credentials: {}; remove it and start "
+                            "the daemon again, or join anew",
+                            file.string(), credentials.error().text));
+  return credentials;
+}
+
 }  // namespace
 
 bool is_tls(std::string_view url) {
@@ -133,26 +146,25 @@ Status save_credentials(const std::filesystem::path& file,
 }
 
 Expected<Credentials> load_credentials(const std::filesystem::path& file) {
-  auto text = read_private_file(file);
-  if (!text) return tl::unexpected(text.error());
-  auto credentials = parse_credentials(*text);
-  if (!credentials)
-    return fail(Errc::damaged,
-                fmt::format("{} holds no credentials: {}; remove it and start "
-                            "the daemon again, or join anew",
-                            file.string(), credentials.error().text));
+  auto credentials = load_own(file);
+  if (!credentials) return credentials;
   if (const auto told = read_private_file(servers_path(file)))
     add_servers(credentials->urls, *told);
   return credentials;
 }
 
 Expected<bool> remember_servers(const std::filesystem::path& file,
-                                const std::vector<std::string>& hosts) {
+                                const std::vector<std::string>& hosts,
+                                const std::string& in_use) {
+  const auto own = load_own(file);
+  if (!own) return tl::unexpected(own.error());
   const auto before = load_credentials(file);
   if (!before) return tl::unexpected(before.error());
   std::string told;
   for (const std::string& host : hosts)
     told += url_beside(before->urls.front(), host) + '\n';
+  if (std::find(own->urls.begin(), own->urls.end(), in_use) == own->urls.end())
+    told += in_use + '\n';
   if (auto kept = write_private_file(servers_path(file), told); !kept)
     return tl::unexpected(kept.error());
   const auto after = load_credentials(file);

@@ -54,9 +54,11 @@ Status save_credentials(const std::filesystem::path& file,
 Expected<Credentials> load_credentials(const std::filesystem::path& file);
 
 // Keeps beside the credentials that the cell's servers are on these hosts, in
-// the place of what it was told before. True if the urls are others now.
+// the place of what it was told before. What is told may be wrong: `in_use`,
+// the url by which it was told, stays. True if the urls are others now.
 Expected<bool> remember_servers(const std::filesystem::path& file,
-                                const std::vector<std::string>& hosts);
+                                const std::vector<std::string>& hosts,
+                                const std::string& in_use);
 // The file that it keeps.
 std::filesystem::path servers_path(const std::filesystem::path& file);
 

@@ -45,10 +45,12 @@ BOOST_AUTO_TEST_CASE(a_url_beside_another_is_of_another_host) {
 BOOST_AUTO_TEST_CASE(servers_that_were_told_are_tried_too) {
   const testing::TemporaryDirectory directory;
   const auto file = directory.path() / "agent.json";
-  BOOST_TEST((remember_servers(file, {"m2"}).error().code == Errc::not_found));
+  BOOST_TEST(
+      (remember_servers(file, {"m2"}, {}).error().code == Errc::not_found));
   BOOST_REQUIRE(save_credentials(file, ann).has_value());
-  const auto remember = [&](const std::vector<std::string>& hosts) {
-    const auto news = remember_servers(file, hosts);
+  const auto remember = [&](const std::vector<std::string>& hosts,
+                            const std::string& in_use = {}) {
+    const auto news = remember_servers(file, hosts, in_use);
     BOOST_REQUIRE(news.has_value());
     return *news;
   };
@@ -67,6 +69,16 @@ BOOST_AUTO_TEST_CASE(servers_that_were_told_are_tried_too) {
   BOOST_TEST(!remember({"m3", "n1.lab", "m2"}));
   BOOST_TEST(remember({"n1.lab", "m2", "m4"}));
   BOOST_TEST(hosts() == "n1.lab m2 m4 10.0.0.1 ");
+  // Where the others are may be told wrongly: the one that works stays.
+  const std::string m4 = url_beside(ann.urls.front(), "m4");
+  BOOST_TEST(remember({"x2", "x4"}, m4));
+  BOOST_TEST(hosts() == "x2 x4 m4 10.0.0.1 n1.lab ");
+  BOOST_TEST(!remember({"x2", "x4"}, m4));
+  BOOST_TEST(remember({"m4", "x2"}, m4));
+  BOOST_TEST(hosts() == "m4 x2 10.0.0.1 n1.lab ");
+  // One of the token's own has its place.
+  BOOST_TEST(remember({"x2"}, ann.urls.front()));
+  BOOST_TEST(hosts() == "x2 10.0.0.1 n1.lab ");
   // What is no host, or too many of them.
   std::vector<std::string> many{"not a host", "", "::1"};
   for (std::size_t i = 0; i < credentials_urls_max; ++i)

@@ -100,7 +100,7 @@ void learn_servers(const std::filesystem::path& credentials, Cell& cell) {
   if ((*status)->managers())
     for (const auto* one : *(*status)->managers())
       hosts.emplace_back(schema::text(one->address()));
-  if (bus::remember_servers(credentials, hosts))
+  if (bus::remember_servers(credentials, hosts, cell.connection().server()))
     std::filesystem::last_write_time(file, now, never);
 }
 

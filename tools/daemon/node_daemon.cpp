@@ -162,7 +162,8 @@ void NodeDaemon::open_agents() {
 void NodeDaemon::learn_managers(const std::vector<std::string>& hosts) {
   if (hosts == managers_) return;
   const auto news =
-      bus::remember_servers(bus::agent_credentials_path(options_.data), hosts);
+      bus::remember_servers(bus::agent_credentials_path(options_.data), hosts,
+                            links_.answers->server());
   if (!news) {
     spdlog::warn("where the cell's managers are is not kept: {}",
                  news.error().text);
