@@ -33,30 +33,34 @@ Expected<Buffer> Client::ask(
 }
 
 Expected<Buffer> Client::command(Bytes command,
-                                 std::chrono::milliseconds timeout) {
+                                 std::chrono::milliseconds timeout,
+                                 Before before) {
   const Buffer aligned = Buffer::copy(command);
   const auto* parsed = schema::verified<schema::Command>(aligned);
   if (parsed == nullptr || command_kind(*parsed).empty())
     return fail(Errc::usage,
                 fmt::format("{} bytes that are no command (at most {})",
                             command.size(), schema::command_bytes_max));
-  return this->command(aligned, command_kind(*parsed), timeout);
+  return this->command(aligned, command_kind(*parsed), timeout, before);
 }
 
 Expected<Buffer> Client::command(Bytes command, std::string_view kind,
-                                 std::chrono::milliseconds timeout) {
+                                 std::chrono::milliseconds timeout,
+                                 Before before) {
   const Buffer aligned = Buffer::copy(command);
   const auto* parsed = schema::verified<schema::Command>(aligned);
   if (parsed == nullptr)
     return fail(Errc::usage,
                 fmt::format("{} bytes that are no command (at most {})",
                             command.size(), schema::command_bytes_max));
-  const auto acceptable = [id = *parsed->id()](Bytes bytes, int sendings) {
+  const int sent = before == Before::sent ? 1 : 0;
+  const auto acceptable = [id = *parsed->id(), sent](Bytes bytes,
+                                                     int sendings) {
     const auto* reply = schema::verified<schema::Reply>(bytes);
     return reply != nullptr && reply->command_id() != nullptr &&
            reply->command_id()->high() == id.high() &&
            reply->command_id()->low() == id.low() &&
-           speaks_for_all(*reply, sendings);
+           speaks_for_all(*reply, sent + sendings);
   };
   return ask(subjects_.command(principal_, kind), aligned, timeout, acceptable);
 }

@@ -31,10 +31,14 @@ class Client {
 
   // `command` is a finished schema::Command. Returns its schema::Reply,
   // verified; a rejection is a reply too. Errc::unreachable after `timeout`:
-  // the outcome is unknown then, ask again with the same bytes.
-  Expected<Buffer> command(Bytes command, std::chrono::milliseconds timeout);
+  // the outcome is unknown then, ask again with the same bytes, as one `sent`
+  // before: that may be read where this is not.
+  enum class Before { unsent, sent };
+  Expected<Buffer> command(Bytes command, std::chrono::milliseconds timeout,
+                           Before before = Before::unsent);
   Expected<Buffer> command(Bytes command, std::string_view kind,
-                           std::chrono::milliseconds timeout);
+                           std::chrono::milliseconds timeout,
+                           Before before = Before::unsent);
 
   // `query` is a finished schema::Query. Returns its schema::Answer, verified:
   // the leader's, or, where no leader answers, that of a manager which stands

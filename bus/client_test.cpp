@@ -321,6 +321,18 @@ BOOST_AUTO_TEST_CASE(a_first_sending_refused_unread_is_refused) {
   BOOST_TEST(manager.received == 1);
 }
 
+BOOST_AUTO_TEST_CASE(but_not_where_an_earlier_wait_for_it_sent_it) {
+  Cell cell;
+  auto daemon = cell.connect(Role::daemon);
+  auto user = cell.connect(Role::user);
+  BusyManager manager(*daemon, cell.subjects, 1);
+  Client client(*user, cell.subjects, "local", eager);
+  const auto reply =
+      client.command(make_command(5), patience, Client::Before::sent);
+  BOOST_REQUIRE(reply.has_value());
+  BOOST_TEST(sequence_of(*reply) == 8u);
+}
+
 BOOST_AUTO_TEST_CASE(what_is_no_command_is_not_sent) {
   Cell cell;
   auto user = cell.connect(Role::user);

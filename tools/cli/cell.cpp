@@ -282,8 +282,10 @@ Expected<Held<schema::StatusAnswer>> Cell::status(
 
 Expected<Held<schema::Reply>> Cell::command(std::span<const std::byte> bytes) {
   auto buffer = send_to_leader<bus::Buffer>(
-      [&](std::chrono::milliseconds wait) {
-        return client_->command(bytes, wait);
+      [&](std::chrono::milliseconds wait, bool again) {
+        using Before = bus::Client::Before;
+        return client_->command(bytes, wait,
+                                again ? Before::sent : Before::unsent);
       },
       [&] {
         const auto known = status();

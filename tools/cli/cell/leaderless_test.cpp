@@ -23,7 +23,8 @@ struct Asking {
 
   Expected<int> send() {
     return send_to_leader<int>(
-        [this](milliseconds wait) -> Expected<int> {
+        [this](milliseconds wait, bool again) -> Expected<int> {
+          BOOST_TEST(again == !waits.empty());
           waits.push_back(wait);
           if (static_cast<int>(waits.size()) == answered) return answered;
           return fail(no_answer, "no answer");
