@@ -73,10 +73,11 @@ std::uint64_t default_of(const fb::TypeTable* type, std::string_view field) {
   return 0;
 }
 
-// The generated type tables do not tell which numbers may be null. Of these
-// tables all may; a test compares that with the schemas.
-bool may_be_null(const fb::TypeTable* type) {
-  return type == DeviceStatsTypeTable() || type == ProgramStatsTypeTable();
+// The generated type tables do not tell which numbers may be null; a test
+// compares this with the schemas.
+bool may_be_null(const fb::TypeTable* type, std::string_view field) {
+  return type == DeviceStatsTypeTable() || type == ProgramStatsTypeTable() ||
+         (type == SessionViewTypeTable() && field == "first_failed");
 }
 
 // Walks one table and writes it. The key of the field at hand decides how a
@@ -140,7 +141,7 @@ class Writer {
     }
     const bool reference =
         code.is_repeating || base == fb::ET_STRING || base == fb::ET_SEQUENCE;
-    if (value == nullptr && (reference || may_be_null(type))) return;
+    if (value == nullptr && (reference || may_be_null(type, name))) return;
     if (base == fb::ET_SEQUENCE && child->st == fb::ST_UNION) {
       const std::uint8_t kind = previous ? *previous : 0;
       // A kind of a later release is told by its number alone.
