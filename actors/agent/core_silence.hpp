@@ -13,10 +13,11 @@
 namespace reeve::agent {
 
 // After half to all of this, spread over all agents; after that twice as long,
-// up to the longest. Well above what it takes until another manager leads, and
-// below cluster::cut_off_ns_default.
-inline constexpr std::uint64_t unheard_ns = 30 * second_ns;
-inline constexpr std::uint64_t unheard_longest_ns = 8 * unheard_ns;
+// up to the longest. So long that the next server brings a heartbeat before the
+// node is lost (cluster::node_lost_after_ns_default), and its sessions with it:
+// where the leader is silent and another one takes over, some go in vain.
+inline constexpr std::uint64_t unheard_ns = 6 * second_ns;
+inline constexpr std::uint64_t unheard_longest_ns = 32 * unheard_ns;
 
 class Silence {
  public:

@@ -82,11 +82,13 @@ struct ThreeManagers : Harness {
     return core->state().node(node)->lost;
   }
   // By an agent whose answer comes to that inbox.
-  void register_at(std::string_view agent, const std::string& reply_to) {
+  void register_at(std::string_view agent, const std::string& reply_to,
+                   bool reconciled = false) {
     Builder builder;
     const schema::Id128 id = next_id();
-    const auto body = build_register(builder, agent, {5, 6},
-                                     {{.name = std::string(agent)}}, false);
+    const auto body = build_register(
+        builder, agent, {5, 6}, {{.name = std::string(agent)}}, reconciled,
+        false, {}, followed_list, core->state().epoch());
     core->on_command(command_of(builder, id, body),
                      "agent-" + std::string(agent), reply_to, now);
     commit();
@@ -401,6 +403,7 @@ BOOST_AUTO_TEST_CASE(another_leader_does_not_hear_a_removed_agent_either) {
 BOOST_AUTO_TEST_CASE(another_leader_asks_whom_it_does_not_know) {
   ThreeManagers cell;
   cell.register_at("n1", "_INBOX.reeved.1");
+  cell.register_at("n1", "_INBOX.reeved.1", true);
   cell.restart();
   cell.commit();
   cell.sent.clear();

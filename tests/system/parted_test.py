@@ -13,9 +13,7 @@ from manager_cell import ManagersCase
 
 # After which a silent node is lost.
 NODE_LOST_S = 12
-# Longer than an agent listens to nobody: unheard_ns of
-# actors/agent/core_silence.hpp. By then the leader has found out, too, whether
-# it reaches the servers of the stream.
+# By then the leader has found out whether it reaches the servers of the stream.
 LASTING_S = 40 * cells.SLOWNESS
 # Through the other servers it is asked after 1.5 s: server_wait of
 # bus/retry.hpp.
