@@ -340,8 +340,19 @@ class MainJobTest(CellTest):
         self.assertRegex(
             child.stderr.readline(),
             rf"no event {awaited} yet: the log ends at \d+; waiting for it")
+        self.cell.reeve("run", "--", "true")
         child.send_signal(signal.SIGINT)
-        self.assertEqual("", self.cell.finish(child).out)
+        done = self.cell.finish(child)
+        # Neither what comes before it, nor that the log had gone back.
+        self.assertEqual(("", ""), (done.out, done.err))
+        # It comes.
+        head = self.cell.status()["head_seq"]
+        child = self.cell.start("events", "-f", "--from", str(head + 3))
+        child.stderr.readline()
+        self.cell.reeve("run", "--", "true")
+        self.assertEqual(str(head + 3), child.stdout.readline().split()[0])
+        child.send_signal(signal.SIGINT)
+        self.cell.finish(child)
         # A program that reads it is not disturbed, nor is who wants no words.
         for silent in ("--json", "--quiet"):
             child = self.cell.start("events", "-f", "--from", str(head + 1),

@@ -115,10 +115,13 @@ string yet_to_come(std::uint64_t sequence, std::uint64_t head) {
                      sequence, head);
 }
 
-// Where nobody tells the head, who follows is told so by the feed.
-void tell_awaited(Cell& cell, std::uint64_t from) {
+// Where the feed begins for who awaits this event: from beyond its end the log
+// would seem to have gone back. Where nobody tells the end the feed says so.
+std::uint64_t feed_for(Cell& cell, std::uint64_t awaited, bool tell) {
   const auto head = cell.log_head();
-  if (head && from > *head) say(yet_to_come(from, *head) + "; waiting for it");
+  if (!head || awaited <= *head) return awaited;
+  if (tell) say(yet_to_come(awaited, *head) + "; waiting for it");
+  return *head + 1;
 }
 
 // As `head` leaves us; without news nothing is written that would tell.
@@ -128,7 +131,8 @@ bool reader_is_gone() {
 }
 
 Result follow_events(const Context& context, Cell& cell, std::uint64_t from,
-                     Interrupts& interrupts, Printer& printer) {
+                     std::uint64_t awaited, Interrupts& interrupts,
+                     Printer& printer) {
   std::mutex mutex;
   std::atomic<bool> silent = false;
   bus::EventFeedOptions options;
@@ -142,6 +146,7 @@ Result follow_events(const Context& context, Cell& cell, std::uint64_t from,
       [&](const schema::Event& event, const bus::Buffer&) {
         const std::lock_guard lock(mutex);
         silent = false;
+        if (event.seq() < awaited) return;
         printer.event(event);
         interrupts.wake();
       },
@@ -180,9 +185,12 @@ Result command_events(const Context& context, const Arguments& arguments) {
   }
   Printer printer(context, std::move(*filter));
   const bool by_sequence = is_sequence(arguments.text("--from"));
-  if (follow && by_sequence && !context.quiet && !context.json)
-    tell_awaited(**cell, *from);
-  if (follow) return follow_events(context, **cell, *from, interrupts, printer);
+  if (follow) {
+    const auto feed =
+        by_sequence ? feed_for(**cell, *from, !context.quiet && !context.json)
+                    : *from;
+    return follow_events(context, **cell, feed, *from, interrupts, printer);
+  }
   bool interrupted = false;
   const auto read = (*cell)->read_log(
       *from, 0, [&](const schema::Event& event, const bus::Buffer&) {
