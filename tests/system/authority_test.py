@@ -21,21 +21,8 @@ PARTS = ("ca.pem", "ca.key")
 class AuthorityTest(ManagersCase):
     def form(self):
         super().form()
-        self.node = self.hosts.add("n1")
-        self.node.empty()
-        token = self.all[0].reeve("token", "create", "--role", "agent").out
-        self.node.reeve("join", token.strip(), "--name", "n1")
-        self.await_node()
-
-    def await_node(self):
-        def up():
-            for host in self.all:
-                done = host.reeve("nodes", "--json", code=None)
-                if done.code == 0:
-                    return [one["name"] for one in done.json()["nodes"]
-                            if one["name"] == "n1" and one["state"] == "up"]
-            return []
-        wait_until("n1 is up", up)
+        self.node = self.joined("n1", ["--role", "agent"], "--name", "n1")
+        self.await_node("n1")
 
     def running(self):
         leader = self.leader()
@@ -93,7 +80,7 @@ class AuthorityTest(ManagersCase):
         return [cells.read(name) for name in names]
 
     def check(self, one, pid):
-        self.await_node()
+        self.await_node("n1")
         self.assertTrue(cells.is_running(pid))
         self.assertEqual("running", self.leader().show(one)["state"])
         for host in self.all:

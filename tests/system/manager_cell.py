@@ -103,6 +103,25 @@ class Managers:
             return None
         return wait_until("a manager leads", led, seconds)
 
+    def joined(self, name, token, *options):
+        """A new host, by a token that is made with these words."""
+        host = self.hosts.add(name)
+        host.empty()
+        made = self.all[0].reeve("token", "create", *token).out.strip()
+        host.reeve("join", made, *options)
+        return host
+
+    def await_node(self, name):
+        """Until it is up, as the first manager that answers has it."""
+        def up():
+            for host in self.all:
+                done = host.reeve("nodes", "--json", code=None)
+                if done.code == 0:
+                    return [one for one in done.json()["nodes"]
+                            if one["name"] == name and one["state"] == "up"]
+            return []
+        wait_until(f"{name} is up", up)
+
     def others(self, host):
         return [one for one in self.all if one is not host]
 

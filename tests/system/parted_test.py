@@ -8,7 +8,6 @@ import time
 
 import cell as cells
 import hosts as rig
-from hosts import wait_until
 from manager_cell import ManagersCase
 
 # After which a silent node is lost.
@@ -26,24 +25,7 @@ class PartedTest(ManagersCase):
         self.all[0].reeve("user", "set", "ann", "--uid", "12345")
         self.desk = self.joined("desk", ["--role", "user", "--name", "ann"])
         self.node = self.joined("n1", ["--role", "agent"], "--name", "n1")
-        self.await_node()
-
-    def joined(self, name, token, *options):
-        host = self.hosts.add(name)
-        host.empty()
-        made = self.all[0].reeve("token", "create", *token).out.strip()
-        host.reeve("join", made, *options)
-        return host
-
-    def await_node(self):
-        def up():
-            for host in self.all:
-                done = host.reeve("nodes", "--json", code=None)
-                if done.code == 0:
-                    return [one["name"] for one in done.json()["nodes"]
-                            if one["name"] == "n1" and one["state"] == "up"]
-            return []
-        wait_until("n1 is up", up)
+        self.await_node("n1")
 
     def prefer(self, host, name, order):
         """It tries the servers of these hosts in this order."""
@@ -62,7 +44,7 @@ class PartedTest(ManagersCase):
         self.prefer(self.node, "agent.json", order)
         self.node.kill_daemon()
         self.node.up()
-        self.await_node()
+        self.await_node("n1")
         one = leader.submit("--on-node", "n1", "--", "sleep", "600")
         pid = leader.await_state(one, "running")["tasks"][0]["pid"]
         leader.refuse(other)
@@ -75,10 +57,10 @@ class PartedTest(ManagersCase):
         print(f"{leader.name} and {other.name} parted, "
               f"{self.leader(of=[third]).name} leads; submitted in {took}")
         self.assertLess(max(took), ANSWERED_S_MAX)
-        self.await_node()
+        self.await_node("n1")
         # It is heard, and not only not lost yet.
         time.sleep(2 * NODE_LOST_S)
-        self.await_node()
+        self.await_node("n1")
         self.assertEqual("hello\n", self.desk.reeve(
             "run", "--on-node", "n1", "--", "echo", "hello").out)
         self.assertTrue(cells.is_running(pid))
