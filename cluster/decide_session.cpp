@@ -173,6 +173,17 @@ std::uint64_t requeue_delay(std::uint32_t attempt) {
   return std::min(requeue_delay_ns << doublings, requeue_delay_ns_max);
 }
 
+namespace {
+
+std::string failure_of(const TaskEnd& end) {
+  std::string out = fmt::format("task {} failed", end.rank);
+  if (!end.detail.empty()) out += fmt::format(": {}", end.detail);
+  if (out.size() > detail_bytes_max) out.resize(detail_bytes_max);
+  return out;
+}
+
+}  // namespace
+
 void write_exit(const Session& session, const TaskEnd& end,
                 const Origin& origin, Sequence cause, EventWriter& writer) {
   auto& builder = writer.builder();
@@ -182,16 +193,20 @@ void write_exit(const Session& session, const TaskEnd& end,
                                end.rank, end.reason, &end.facts, detail),
       cause);
   const bool last = session.tasks_exited + 1 == session.tasks.size();
+  // The task that failed first speaks for its session, not those told to end.
+  const bool told_before = session.state == SessionState::stopping &&
+                           session.reason == EndReason::peer_failed;
   if (last) {
     const Outcome outcome = outcome_of(session, &end);
     if (outcome.state != SessionState::succeeded &&
         may_requeue(session, outcome.reason))
       return write_requeued(session, outcome.reason, origin, exited, writer);
-    return write_ended(session, outcome, end.detail, exited, writer);
+    return write_ended(session, outcome, told_before ? "" : end.detail, exited,
+                       writer);
   }
   if (failed(end.reason, end.facts) && session.state != SessionState::stopping)
-    write_stopping(session, EndReason::peer_failed,
-                   fmt::format("task {} failed", end.rank), exited, writer);
+    write_stopping(session, EndReason::peer_failed, failure_of(end), exited,
+                   writer);
 }
 
 namespace {

@@ -3,26 +3,28 @@
 
 #include "cluster/testing.hpp"
 
+namespace boost::test_tools::tt_detail {
+template <>
+struct print_log_value<reeve::schema::SessionState> {
+  void operator()(std::ostream& out, reeve::schema::SessionState state) {
+    out << reeve::schema::EnumNameSessionState(state);
+  }
+};
+template <>
+struct print_log_value<reeve::schema::EndReason> {
+  void operator()(std::ostream& out, reeve::schema::EndReason reason) {
+    out << reeve::schema::EnumNameEndReason(reason);
+  }
+};
+}  // namespace boost::test_tools::tt_detail
+
+namespace session_test {
+
 using namespace reeve;
 using namespace reeve::cluster;
 using namespace reeve::cluster::testing;
 using schema::EventBody;
 using schema::FactKind;
-
-namespace boost::test_tools::tt_detail {
-template <>
-struct print_log_value<SessionState> {
-  void operator()(std::ostream& out, SessionState state) {
-    out << schema::EnumNameSessionState(state);
-  }
-};
-template <>
-struct print_log_value<EndReason> {
-  void operator()(std::ostream& out, EndReason reason) {
-    out << schema::EnumNameEndReason(reason);
-  }
-};
-}  // namespace boost::test_tools::tt_detail
 
 namespace {
 
@@ -155,13 +157,39 @@ BOOST_AUTO_TEST_CASE(one_failing_task_stops_its_peers_and_speaks_for_all) {
   BOOST_CHECK_EQUAL(kinds, "TaskExited SessionStopping");
   expect(id, SessionState::stopping, EndReason::peer_failed);
   pass(second_ns);
-  fact(id, {.rank = 0, .reason = EndReason::signalled});
+  fact(id, {.rank = 0,
+            .reason = EndReason::signalled,
+            .detail = "stopped by order"});
   BOOST_CHECK_EQUAL(kinds, "TaskExited");
-  fact(id, {.rank = 2, .reason = EndReason::signalled});
+  fact(id, {.rank = 2,
+            .reason = EndReason::signalled,
+            .detail = "stopped by order"});
   BOOST_CHECK_EQUAL(kinds, "TaskExited SessionEnded");
+  BOOST_CHECK_EQUAL(*session(id).detail, "task 1 failed");
   expect(id, SessionState::failed, EndReason::exited);
   BOOST_CHECK_EQUAL(session(id).exit_code, 7);
   BOOST_CHECK(first_failed(session(id)) == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(a_gang_ends_with_what_its_first_failed_task_told) {
+  const SessionId id = running(tasks_of(2));
+  fact(id, {.rank = 1,
+            .reason = EndReason::memory_limit,
+            .detail = "it wanted more than 1 GiB"});
+  fact(id, {.rank = 0,
+            .reason = EndReason::signalled,
+            .detail = "stopped by order"});
+  expect(id, SessionState::failed, EndReason::memory_limit);
+  BOOST_CHECK_EQUAL(*session(id).detail,
+                    "task 1 failed: it wanted more than 1 GiB");
+}
+
+BOOST_AUTO_TEST_CASE(what_a_failed_task_told_keeps_its_bound) {
+  const SessionId id = running(tasks_of(2));
+  fact(id, {.rank = 0,
+            .reason = EndReason::start_failed,
+            .detail = std::string(detail_bytes_max, 'x')});
+  BOOST_CHECK_EQUAL(session(id).detail->size(), detail_bytes_max);
 }
 
 BOOST_AUTO_TEST_CASE(tasks_that_run_or_ended_well_have_not_failed) {
@@ -516,3 +544,5 @@ BOOST_AUTO_TEST_CASE(a_dependency_that_ends_otherwise_ends_the_one_that_waits) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace session_test
