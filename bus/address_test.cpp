@@ -2,7 +2,7 @@
 
 #include <boost/test/unit_test.hpp>
 
-namespace reeve::bus {
+namespace reeve::bus::address_test {
 namespace {
 
 BOOST_AUTO_TEST_SUITE(addresses)
@@ -41,4 +41,4 @@ BOOST_AUTO_TEST_CASE(only_this_host_itself_is_loopback) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve::bus
+}  // namespace reeve::bus::address_test

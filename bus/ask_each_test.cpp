@@ -4,7 +4,7 @@
 #include "bus/removal.hpp"
 #include "bus/test_support.hpp"
 
-namespace reeve::bus {
+namespace reeve::bus::ask_each_test {
 namespace {
 
 using testing::Cell;
@@ -25,4 +25,4 @@ BOOST_AUTO_TEST_CASE(each_server_is_asked_whether_it_knows_the_key) {
 }
 
 }  // namespace
-}  // namespace reeve::bus
+}  // namespace reeve::bus::ask_each_test

@@ -3,7 +3,7 @@
 #include <boost/test/unit_test.hpp>
 #include <set>
 
-namespace reeve::bus {
+namespace reeve::bus::backoff_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -58,4 +58,4 @@ BOOST_AUTO_TEST_CASE(jitter_reaches_both_halves) {
 }
 
 }  // namespace
-}  // namespace reeve::bus
+}  // namespace reeve::bus::backoff_test

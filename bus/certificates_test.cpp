@@ -6,7 +6,7 @@
 #include "bus/server_files.hpp"
 #include "bus/test_support.hpp"
 
-namespace reeve::bus {
+namespace reeve::bus::certificates_test {
 namespace {
 
 constexpr std::int64_t now = 1'800'000'000;
@@ -163,4 +163,4 @@ BOOST_AUTO_TEST_CASE(a_broken_authority_is_not_replaced_behind_one_s_back) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve::bus
+}  // namespace reeve::bus::certificates_test

@@ -14,7 +14,7 @@
 #include "bus/test_support.hpp"
 #include "bus/verified.hpp"
 
-namespace reeve::bus {
+namespace reeve::bus::client_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -421,4 +421,4 @@ BOOST_AUTO_TEST_CASE(commands_in_flight_end_with_their_time_or_the_pipeline) {
 }
 
 }  // namespace
-}  // namespace reeve::bus
+}  // namespace reeve::bus::client_test

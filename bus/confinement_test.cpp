@@ -16,7 +16,7 @@
 #include "bus/server_program.hpp"
 #include "bus/test_support.hpp"
 
-namespace reeve::bus {
+namespace reeve::bus::confinement_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -202,4 +202,4 @@ BOOST_AUTO_TEST_CASE(a_server_with_more_rights_is_replaced) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve::bus
+}  // namespace reeve::bus::confinement_test

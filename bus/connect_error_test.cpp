@@ -2,7 +2,7 @@
 
 #include <boost/test/unit_test.hpp>
 
-namespace reeve::bus {
+namespace reeve::bus::connect_error_test {
 namespace {
 
 struct Row {
@@ -57,4 +57,4 @@ BOOST_AUTO_TEST_CASE(what_passes_is_told_from_what_is_for_good) {
   }
 }
 
-}  // namespace reeve::bus
+}  // namespace reeve::bus::connect_error_test

@@ -14,7 +14,7 @@
 #include "bus/nkey.hpp"
 #include "bus/test_support.hpp"
 
-namespace reeve::bus {
+namespace reeve::bus::connection_test {
 namespace {
 
 using testing::bytes_of;
@@ -393,4 +393,4 @@ BOOST_AUTO_TEST_CASE(connections_may_end_while_messages_arrive) {
 }
 
 }  // namespace
-}  // namespace reeve::bus
+}  // namespace reeve::bus::connection_test

@@ -9,7 +9,7 @@
 #include "bus/server_config.hpp"
 #include "bus/test_support.hpp"
 
-namespace reeve::bus {
+namespace reeve::bus::credentials_test {
 namespace {
 
 const std::string seed =
@@ -238,4 +238,4 @@ BOOST_AUTO_TEST_CASE(a_user_may_send_only_under_its_own_name) {
 }
 
 }  // namespace
-}  // namespace reeve::bus
+}  // namespace reeve::bus::credentials_test

@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-namespace reeve::bus {
+namespace reeve::bus::ended_streams_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -106,4 +106,4 @@ BOOST_FIXTURE_TEST_CASE(one_that_was_well_for_long_enough_begins_at_the_first,
 }
 
 }  // namespace
-}  // namespace reeve::bus
+}  // namespace reeve::bus::ended_streams_test

@@ -9,7 +9,7 @@
 #include "bus/jetstream.hpp"
 #include "bus/jetstream_support.hpp"
 
-namespace reeve::bus {
+namespace reeve::bus::lease_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -230,4 +230,4 @@ BOOST_AUTO_TEST_CASE(the_words_of_a_lease_come_back_and_others_do_not) {
 }
 
 }  // namespace
-}  // namespace reeve::bus
+}  // namespace reeve::bus::lease_test

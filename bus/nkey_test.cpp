@@ -7,7 +7,7 @@
 #include "bus/test_support.hpp"
 #include "cluster/nkey.hpp"
 
-namespace reeve::bus {
+namespace reeve::bus::nkey_test {
 namespace {
 
 BOOST_AUTO_TEST_SUITE(nkeys)
@@ -51,4 +51,4 @@ BOOST_AUTO_TEST_CASE(no_error_tells_a_seed) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve::bus
+}  // namespace reeve::bus::nkey_test

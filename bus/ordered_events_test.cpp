@@ -11,7 +11,7 @@
 #include "bus/test_support.hpp"
 #include "bus/verified.hpp"
 
-namespace reeve::bus {
+namespace reeve::bus::ordered_events_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -248,4 +248,4 @@ BOOST_AUTO_TEST_CASE(one_session_s_events_come_without_refilling) {
 }
 
 }  // namespace
-}  // namespace reeve::bus
+}  // namespace reeve::bus::ordered_events_test

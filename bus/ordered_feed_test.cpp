@@ -8,7 +8,7 @@
 
 #include "bus/test_support.hpp"
 
-namespace reeve::bus {
+namespace reeve::bus::ordered_feed_test {
 namespace {
 
 using testing::bytes_of;
@@ -118,4 +118,4 @@ BOOST_AUTO_TEST_CASE(any_disorder_ends_in_every_event_once_and_in_order) {
 }
 
 }  // namespace
-}  // namespace reeve::bus
+}  // namespace reeve::bus::ordered_feed_test

@@ -15,7 +15,7 @@
 #include "schema/json.hpp"
 #include "schema/wire.hpp"
 
-namespace reeve::bus {
+namespace reeve::bus::permissions_test {
 namespace {
 
 using testing::bytes_of;
@@ -296,4 +296,4 @@ BOOST_AUTO_TEST_CASE(nobody_is_let_in_without_a_key) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve::bus
+}  // namespace reeve::bus::permissions_test

@@ -7,7 +7,7 @@
 #include "bus/test_support.hpp"
 #include "bus/verified.hpp"
 
-namespace reeve::bus {
+namespace reeve::bus::quarantine_test {
 namespace {
 
 using testing::bytes_of;
@@ -89,4 +89,4 @@ BOOST_AUTO_TEST_CASE(the_reason_says_which_check_failed) {
 }
 
 }  // namespace
-}  // namespace reeve::bus
+}  // namespace reeve::bus::quarantine_test

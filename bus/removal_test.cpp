@@ -2,7 +2,7 @@
 
 #include <boost/test/unit_test.hpp>
 
-namespace reeve::bus {
+namespace reeve::bus::removal_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -44,4 +44,4 @@ BOOST_AUTO_TEST_CASE(less_than_half_of_the_servers_decide_nothing) {
 }
 
 }  // namespace
-}  // namespace reeve::bus
+}  // namespace reeve::bus::removal_test

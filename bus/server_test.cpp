@@ -18,7 +18,7 @@
 #include "bus/test_support.hpp"
 #include "tests/paths.hpp"
 
-namespace reeve::bus {
+namespace reeve::bus::server_test {
 namespace {
 
 using testing::Cell;
@@ -538,4 +538,4 @@ BOOST_AUTO_TEST_CASE(only_two_old_logs_are_kept) {
 }
 
 }  // namespace
-}  // namespace reeve::bus
+}  // namespace reeve::bus::server_test

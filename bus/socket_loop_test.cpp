@@ -19,7 +19,7 @@
 #include "bus/subject.hpp"
 #include "bus/test_support.hpp"
 
-namespace reeve::bus {
+namespace reeve::bus::socket_loop_test {
 namespace {
 
 using testing::bytes_of;
@@ -293,4 +293,4 @@ BOOST_AUTO_TEST_CASE(a_message_that_broke_off_is_not_ended_by_what_comes_next) {
 }
 
 }  // namespace
-}  // namespace reeve::bus
+}  // namespace reeve::bus::socket_loop_test

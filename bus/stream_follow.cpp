@@ -24,7 +24,7 @@ constexpr milliseconds request_expires{30'000};
 // Between signs of life of a request that waits.
 constexpr milliseconds heartbeat{1'000};
 constexpr int heartbeats_missed_max = 3;
-constexpr milliseconds between_tries{200};
+constexpr milliseconds between_follows{200};
 // Ends of a request after which the consumer is asked again.
 constexpr int no_messages = 404;
 constexpr int expired = 408;
@@ -201,9 +201,9 @@ Expected<std::vector<StreamRecord>> Stream::fetch(milliseconds timeout) {
       if (!records.empty()) return records;
       if (auto status = self.keep_asking(); !status) {
         if (status.error().code == Errc::not_found ||
-            Impl::Clock::now() + between_tries > deadline)
+            Impl::Clock::now() + between_follows > deadline)
           return tl::unexpected(status.error());
-        std::this_thread::sleep_for(between_tries);
+        std::this_thread::sleep_for(between_follows);
         continue;
       }
       arrival = self.jetstream->next(

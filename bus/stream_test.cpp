@@ -14,7 +14,7 @@
 #include "bus/jetstream_support.hpp"
 #include "bus/subject.hpp"
 
-namespace reeve::bus {
+namespace reeve::bus::stream_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -747,4 +747,4 @@ BOOST_AUTO_TEST_CASE(the_name_of_a_record_is_read_strictly) {
 }
 
 }  // namespace
-}  // namespace reeve::bus
+}  // namespace reeve::bus::stream_test

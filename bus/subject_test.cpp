@@ -5,7 +5,7 @@
 #include "bus/test_support.hpp"
 #include "schema/wire.hpp"
 
-namespace reeve::bus {
+namespace reeve::bus::subject_test {
 namespace {
 
 const Subjects subjects("lab");
@@ -101,4 +101,4 @@ BOOST_AUTO_TEST_CASE(answers_go_only_to_the_asker_s_own_inbox) {
 }
 
 }  // namespace
-}  // namespace reeve::bus
+}  // namespace reeve::bus::subject_test

@@ -17,7 +17,7 @@
 #include "bus/server_files.hpp"
 #include "bus/test_support.hpp"
 
-namespace reeve::bus {
+namespace reeve::bus::tls_test {
 namespace {
 
 using testing::bytes_of;
@@ -392,4 +392,4 @@ BOOST_AUTO_TEST_CASE(an_authority_is_replaced_in_three_steps) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve::bus
+}  // namespace reeve::bus::tls_test

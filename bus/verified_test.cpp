@@ -6,7 +6,7 @@
 
 #include "bus/test_support.hpp"
 
-namespace reeve::bus {
+namespace reeve::bus::verified_test {
 namespace {
 
 using testing::bytes_of;
@@ -84,4 +84,4 @@ BOOST_AUTO_TEST_CASE(random_bytes_crash_nothing) {
 }
 
 }  // namespace
-}  // namespace reeve::bus
+}  // namespace reeve::bus::verified_test

@@ -5,6 +5,8 @@
 #include "cluster/project.hpp"
 #include "cluster/testing.hpp"
 
+namespace account_test {
+
 using namespace reeve;
 using namespace reeve::cluster;
 using namespace reeve::cluster::testing;
@@ -12,8 +14,6 @@ using schema::AccountKind;
 using schema::QuotaPeriod;
 
 namespace {
-
-constexpr std::uint64_t hour_ns = 3600 * second_ns;
 
 struct AccountWords {
   AccountKind kind = AccountKind::project;
@@ -477,3 +477,5 @@ BOOST_AUTO_TEST_CASE(one_that_comes_back_counts_no_time_of_those_above_it) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace account_test

@@ -3,6 +3,8 @@
 
 #include "cluster/testing.hpp"
 
+namespace array_test {
+
 using namespace reeve;
 using namespace reeve::cluster;
 using namespace reeve::cluster::testing;
@@ -308,3 +310,5 @@ BOOST_AUTO_TEST_CASE(labels_of_a_node_are_bounded_and_named_once) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace array_test

@@ -2,6 +2,8 @@
 
 #include <boost/test/unit_test.hpp>
 
+namespace constraint_test {
+
 using namespace reeve;
 
 namespace {
@@ -149,3 +151,5 @@ BOOST_AUTO_TEST_CASE(a_label_is_not_named_as_what_is_known_anyway) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace constraint_test

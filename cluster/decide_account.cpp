@@ -34,18 +34,13 @@ Rejection unknown(const State& state, AccountKind kind, std::string_view name) {
                   fmt::join(state.accounts().names(kind), ", ")));
 }
 
-Check check_name(std::string_view name) {
-  if (name.size() <= name_bytes_max && is_plain_name(name)) return std::nullopt;
-  return reject(RejectCode::malformed, "account_name",
-                fmt::format("a name has 1 to {} letters, digits and -_. and "
-                            "does not begin with -; this one is '{}'",
-                            name_bytes_max, name.substr(0, name_bytes_max)),
-                name_bytes_max, name.size());
+Check check_account_name(std::string_view name) {
+  return check_name(name, "account_name", "a name", name_bytes_max);
 }
 
 Check check_bounds(const schema::AccountSpec& spec) {
   if (auto no = check_kind(spec.kind())) return no;
-  if (auto no = check_name(schema::text(spec.name()))) return no;
+  if (auto no = check_account_name(schema::text(spec.name()))) return no;
   if (spec.weight_milli() == 0 ||
       spec.weight_milli() > account_weight_milli_max)
     return reject(RejectCode::over_limit, "account_weight_milli_max",
@@ -65,7 +60,7 @@ Check check_bounds(const schema::AccountSpec& spec) {
                   account_members_max, members);
   if (spec.members())
     for (const auto* member : *spec.members())
-      if (auto no = check_name(schema::text(member))) return no;
+      if (auto no = check_account_name(schema::text(member))) return no;
   return std::nullopt;
 }
 
@@ -219,9 +214,19 @@ bool is_plain_name(std::string_view name) {
          });
 }
 
+Check check_name(std::string_view name, const char* rule, std::string_view what,
+                 std::size_t bytes_max) {
+  if (name.size() <= bytes_max && is_plain_name(name)) return std::nullopt;
+  return reject(RejectCode::malformed, rule,
+                fmt::format("{} has 1 to {} letters, digits and -_. and does "
+                            "not begin with -; this one is '{}'",
+                            what, bytes_max, name.substr(0, bytes_max)),
+                bytes_max, name.size());
+}
+
 std::optional<Rejection> check_new_account(const State& state,
                                            std::string_view name) {
-  if (auto no = check_name(name)) return no;
+  if (auto no = check_account_name(name)) return no;
   const std::size_t count = state.accounts().all().size();
   if (count < accounts_max) return std::nullopt;
   return reject(RejectCode::over_limit, "accounts_max",

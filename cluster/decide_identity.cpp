@@ -23,15 +23,9 @@ Check check_role(IdentityRole role) {
                 "one that asks");
 }
 
-Check check_name(std::string_view name) {
-  if (is_plain_name(name) && name.size() <= identity_name_bytes_max)
-    return std::nullopt;
-  return reject(RejectCode::malformed, "identity_name",
-                fmt::format("a member's name has 1 to {} letters, digits and "
-                            "-_. and does not begin with -; this one is '{}'",
-                            identity_name_bytes_max,
-                            name.substr(0, identity_name_bytes_max)),
-                identity_name_bytes_max, name.size());
+Check check_member_name(std::string_view name) {
+  return check_name(name, "identity_name", "a member's name",
+                    identity_name_bytes_max);
 }
 
 Check check_key(const State& state, std::string_view key) {
@@ -124,7 +118,7 @@ Check check_address(std::string_view address) {
 Check check_new_identity(const State& state, IdentityRole role,
                          const schema::Join& command, const LocalNames& local) {
   const std::string_view name = text(command.name());
-  if (auto no = check_name(name)) return no;
+  if (auto no = check_member_name(name)) return no;
   if (auto no = check_address(text(command.address()))) return no;
   if (auto no = check_key(state, text(command.public_key()))) return no;
   if (auto no = check_not_member(state, role, name)) return no;
@@ -201,7 +195,7 @@ Check check_create(const State& state, const schema::CreateToken& command,
   if (auto no = check_role(command.role())) return no;
   const std::string_view name = text(command.name());
   if (!name.empty())
-    if (auto no = check_name(name)) return no;
+    if (auto no = check_member_name(name)) return no;
   if (!name.empty() && command.role() == IdentityRole::user)
     if (auto no = check_user(state, name)) return no;
   // What else is in the way of a node's name may be gone when it joins.

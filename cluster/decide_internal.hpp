@@ -45,6 +45,10 @@ tl::expected<Asked, Rejection> asked_by(const State& state,
 // Names stand in subjects, commands and tables: letters, digits and -_., the
 // first no -.
 bool is_plain_name(std::string_view name);
+// The same of `what` with at most so many bytes, as a refusal by this rule.
+std::optional<Rejection> check_name(std::string_view name, const char* rule,
+                                    std::string_view what,
+                                    std::size_t bytes_max);
 
 // Ends the membership of that principal, if it has one. `writer` has begun.
 void write_identity_removed(const State& state, std::string_view principal,

@@ -12,15 +12,6 @@
 namespace reeve::cluster {
 namespace {
 
-Check check_name(std::string_view name) {
-  if (is_plain_name(name) && name.size() <= name_bytes_max) return std::nullopt;
-  return reject(RejectCode::malformed, "reservation_name",
-                fmt::format("a name has 1 to {} letters, digits and -_. and "
-                            "does not begin with -; this one is '{}'",
-                            name_bytes_max, name.substr(0, name_bytes_max)),
-                name_bytes_max, name.size());
-}
-
 template <class Values>
 bool repeats(const Values& values) {
   auto sorted = values;
@@ -29,7 +20,9 @@ bool repeats(const Values& values) {
 }
 
 Check check_bounds(const Reservation& asked) {
-  if (auto no = check_name(asked.name)) return no;
+  if (auto no =
+          check_name(asked.name, "reservation_name", "a name", name_bytes_max))
+    return no;
   const Check checks[] = {
       bound("reservation_nodes_max", "the number of nodes", asked.nodes.size(),
             reservation_nodes_max),

@@ -5,6 +5,8 @@
 #include "cluster/testing.hpp"
 #include "schema/wire.hpp"
 
+namespace device_test {
+
 using namespace reeve;
 using namespace reeve::cluster;
 using namespace reeve::cluster::testing;
@@ -235,3 +237,5 @@ BOOST_AUTO_TEST_CASE(a_placement_behind_the_quarantine_breaks_an_invariant) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace device_test

@@ -7,6 +7,8 @@
 #include "cluster/testing.hpp"
 #include "schema/wire.hpp"
 
+namespace device_tests_test {
+
 using namespace reeve;
 using namespace reeve::cluster;
 using namespace reeve::cluster::testing;
@@ -24,10 +26,11 @@ struct Fixture : Cell {
   // Asked for and told, of GPU-n0-0.
   void make(DeviceVerdict verdict, bool full = true) {
     pass(second_ns);
-    BOOST_REQUIRE_EQUAL(::verdict(test("n0", "0", full)), "accepted");
+    BOOST_REQUIRE_EQUAL(testing::verdict(test("n0", "0", full)), "accepted");
     pass(second_ns);
     BOOST_REQUIRE_EQUAL(
-        ::verdict(tested("n0", "GPU-n0-0", verdict, "it is so")), "accepted");
+        testing::verdict(tested("n0", "GPU-n0-0", verdict, "it is so")),
+        "accepted");
   }
   // The same as it would be known from the log, and from a snapshot.
   void check_kept() const {
@@ -397,3 +400,5 @@ BOOST_AUTO_TEST_CASE(who_was_cancelled_meanwhile_does_not_wait_again) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace device_tests_test

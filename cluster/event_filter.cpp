@@ -61,21 +61,21 @@ tl::unexpected<Error> pointing(string_view expression, std::size_t at,
                                        expression, std::string(at, ' ')));
 }
 
-bool blank(char c) {
+bool is_blank(char c) {
   return c == ' ' || c == '\t';
 }
 
 void skip_blanks(string_view text, std::size_t& at) {
-  while (at < text.size() && blank(text[at])) ++at;
+  while (at < text.size() && is_blank(text[at])) ++at;
 }
 
-bool word_char(char c) {
-  return !blank(c) && c != '=' && c != '!' && c != ',';
+bool filter_char(char c) {
+  return !is_blank(c) && c != '=' && c != '!' && c != ',';
 }
 
 string_view take_word(string_view text, std::size_t& at) {
   const std::size_t first = at;
-  while (at < text.size() && word_char(text[at])) ++at;
+  while (at < text.size() && filter_char(text[at])) ++at;
   return text.substr(first, at - first);
 }
 

@@ -4,7 +4,7 @@
 
 #include "schema/event_generated.h"
 
-namespace reeve {
+namespace reeve::event_filter_test {
 namespace {
 
 using flatbuffers::FlatBufferBuilder;
@@ -144,4 +144,4 @@ BOOST_AUTO_TEST_CASE(a_quarantine_is_about_the_node_of_its_device) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve
+}  // namespace reeve::event_filter_test

@@ -6,6 +6,8 @@
 #include "cluster/testing.hpp"
 #include "schema/wire.hpp"
 
+namespace fold_test {
+
 using namespace reeve;
 using namespace reeve::cluster;
 using namespace reeve::cluster::testing;
@@ -444,3 +446,5 @@ BOOST_AUTO_TEST_CASE(a_bounded_take_cuts_between_decisions_and_goes_on_there) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace fold_test

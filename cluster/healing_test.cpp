@@ -7,6 +7,8 @@
 
 #include "cluster/testing.hpp"
 
+namespace healing_test {
+
 using namespace reeve;
 using namespace reeve::cluster;
 using namespace reeve::cluster::testing;
@@ -108,3 +110,5 @@ BOOST_AUTO_TEST_CASE(over_healings_max_the_oldest_is_dropped) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace healing_test

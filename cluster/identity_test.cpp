@@ -3,13 +3,13 @@
 
 #include "cluster/testing.hpp"
 
+namespace identity_test {
+
 using namespace reeve;
 using namespace reeve::cluster;
 using namespace reeve::cluster::testing;
 
 namespace {
-
-constexpr std::uint64_t day_ns = 24ull * 3600 * second_ns;
 
 bool contains(const std::string& text, std::string_view part) {
   return text.find(part) != std::string::npos;
@@ -432,3 +432,5 @@ BOOST_AUTO_TEST_CASE(tokens_and_members_come_back_from_a_snapshot_and_the_log) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace identity_test

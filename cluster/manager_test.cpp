@@ -4,6 +4,8 @@
 #include "cluster/decide_manager.hpp"
 #include "cluster/testing.hpp"
 
+namespace manager_test {
+
 using namespace reeve;
 using namespace reeve::cluster;
 using namespace reeve::cluster::testing;
@@ -165,3 +167,5 @@ BOOST_AUTO_TEST_CASE(a_cell_that_is_not_set_up_for_several_takes_no_manager) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace manager_test

@@ -2,7 +2,7 @@
 
 #include <boost/test/unit_test.hpp>
 
-namespace reeve::cluster {
+namespace reeve::cluster::nkey_test {
 namespace {
 
 KeyBytes counting() {
@@ -52,4 +52,4 @@ BOOST_AUTO_TEST_CASE(what_differs_in_any_letter_is_no_key) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve::cluster
+}  // namespace reeve::cluster::nkey_test

@@ -3,6 +3,8 @@
 
 #include "cluster/testing.hpp"
 
+namespace node_test {
+
 using namespace reeve;
 using namespace reeve::cluster;
 using namespace reeve::cluster::testing;
@@ -228,3 +230,5 @@ BOOST_AUTO_TEST_CASE(the_owner_adds_a_removed_node_again_by_declaring_it) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace node_test

@@ -4,13 +4,13 @@
 
 #include "cluster/testing.hpp"
 
+namespace preempt_test {
+
 using namespace reeve;
 using namespace reeve::cluster;
 using namespace reeve::cluster::testing;
 
 namespace {
-
-constexpr std::uint64_t minute_ns = 60 * second_ns;
 
 struct Fixture : Cell {
   Fixture() { add({.name = "n0", .devices = 4}); }
@@ -232,3 +232,5 @@ BOOST_AUTO_TEST_CASE(warnings_and_graces_out_of_bounds_are_refused) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace preempt_test

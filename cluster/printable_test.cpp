@@ -2,7 +2,7 @@
 
 #include <boost/test/unit_test.hpp>
 
-namespace reeve {
+namespace reeve::printable_test {
 namespace {
 
 BOOST_AUTO_TEST_SUITE(printable_text)
@@ -40,4 +40,4 @@ BOOST_AUTO_TEST_CASE(control_characters_become_spaces_and_all_else_stays) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve
+}  // namespace reeve::printable_test

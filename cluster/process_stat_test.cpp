@@ -3,7 +3,7 @@
 #include <boost/test/unit_test.hpp>
 #include <string>
 
-namespace reeve::cluster {
+namespace reeve::cluster::process_stat_test {
 
 BOOST_AUTO_TEST_SUITE(process_stat_test)
 
@@ -57,4 +57,4 @@ BOOST_AUTO_TEST_CASE(what_is_no_such_text_gives_nothing) {
 
 BOOST_AUTO_TEST_SUITE_END()
 
-}  // namespace reeve::cluster
+}  // namespace reeve::cluster::process_stat_test

@@ -3,7 +3,7 @@
 
 #include <boost/test/unit_test.hpp>
 
-namespace reeve::cluster {
+namespace reeve::cluster::program_test {
 namespace {
 
 const Program cell{"0.4.0", Protocol{4, 3}};
@@ -70,4 +70,4 @@ BOOST_AUTO_TEST_CASE(a_program_without_a_version_is_told_without_one) {
 }
 
 }  // namespace
-}  // namespace reeve::cluster
+}  // namespace reeve::cluster::program_test

@@ -12,6 +12,8 @@
 
 #include "cluster/testing.hpp"
 
+namespace random_test {
+
 using namespace reeve;
 using namespace reeve::cluster;
 using namespace reeve::cluster::testing;
@@ -386,3 +388,5 @@ BOOST_AUTO_TEST_CASE(invariants_hold_and_replays_and_snapshots_agree) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace random_test

@@ -4,13 +4,13 @@
 
 #include "cluster/testing.hpp"
 
+namespace reservation_test {
+
 using namespace reeve;
 using namespace reeve::cluster;
 using namespace reeve::cluster::testing;
 
 namespace {
-
-constexpr std::uint64_t hour_ns = 3600 * second_ns;
 
 struct Fixture : Cell {
   Fixture() {
@@ -320,7 +320,6 @@ BOOST_AUTO_TEST_CASE(what_runs_in_one_goes_on_without_it) {
 }
 
 BOOST_AUTO_TEST_CASE(waiting_counts_from_when_the_reservation_opens) {
-  constexpr std::uint64_t day_ns = 24 * hour_ns;
   const std::uint64_t begun = now.value;
   set_changed([&](auto& r) {
     r.first = {Time{begun + 60 * day_ns}, Time{begun + 61 * day_ns}};
@@ -390,3 +389,5 @@ BOOST_AUTO_TEST_CASE(a_place_beside_the_reservation_is_refused) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace reservation_test

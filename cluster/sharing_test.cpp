@@ -5,6 +5,8 @@
 #include "cluster/project.hpp"
 #include "cluster/testing.hpp"
 
+namespace sharing_test {
+
 using namespace reeve;
 using namespace reeve::cluster;
 using namespace reeve::cluster::testing;
@@ -188,3 +190,5 @@ BOOST_AUTO_TEST_CASE(the_setting_and_who_shares_outlive_a_restart) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace sharing_test

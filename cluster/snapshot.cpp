@@ -97,7 +97,7 @@ List<schema::HealingRecord> build_healings(Builder& builder,
   return list.empty() ? 0 : builder.CreateVector(list);
 }
 
-[[gnu::cold]] tl::unexpected<Error> broken(std::string_view what) {
+[[gnu::cold]] tl::unexpected<Error> damaged_snapshot(std::string_view what) {
   return fail(Errc::damaged, fmt::format("snapshot: {}", what));
 }
 
@@ -189,7 +189,7 @@ struct SnapshotReader {
     if (from.accounts()) {
       for (const auto* record : *from.accounts()) {
         if (record->account()->kind() > AccountKind::MAX)
-          return broken("an account is of no kind");
+          return damaged_snapshot("an account is of no kind");
         accounts.place_of(record->account()->kind(),
                           schema::text(record->account()->name()));
       }
@@ -235,7 +235,7 @@ struct SnapshotReader {
     if (!from.nodes()) return {};
     for (const auto* record : *from.nodes()) {
       if (record->node() != state.nodes_.size())
-        return broken("its nodes are out of order");
+        return damaged_snapshot("its nodes are out of order");
       Node& node = state.nodes_.emplace_back();
       node.id = NodeId{record->node()};
       state.load_node(node, schema::text(record->agent()), *record->spec());
@@ -273,7 +273,7 @@ struct SnapshotReader {
     for (const auto* record : *from.sessions()) {
       if (record->session() <= previous ||
           record->session() >= from.next_session())
-        return broken("its sessions are out of order");
+        return damaged_snapshot("its sessions are out of order");
       previous = record->session();
       if (auto status = session(*record); !status) return status;
       if (has_ended(record->state()))
@@ -307,7 +307,8 @@ struct SnapshotReader {
     session.preemptions = record.preemptions();
     session.stopping_for = SessionId{record.stopping_for()};
     const auto index = static_cast<std::size_t>(record.state());
-    if (index >= session_states) return broken("a session has no such state");
+    if (index >= session_states)
+      return damaged_snapshot("a session has no such state");
     state.count(session, record.state());
     return tasks(session, record);
   }
@@ -317,7 +318,7 @@ struct SnapshotReader {
     for (const auto* from_task : *record.tasks()) {
       Task& task = session.tasks.emplace_back();
       if (from_task->node() >= state.nodes_.size() || from_task->phase() > 2)
-        return broken("a task has no such node or phase");
+        return damaged_snapshot("a task has no such node or phase");
       task.node = NodeId{from_task->node()};
       task.phase = static_cast<TaskPhase>(from_task->phase());
       task.pid = from_task->pid();
@@ -328,7 +329,7 @@ struct SnapshotReader {
           // One that was held may be gone from its node by now.
           if (task.phase != TaskPhase::exited &&
               share->device() >= state.nodes_[task.node.value].devices.size())
-            return broken("a task has no such device");
+            return damaged_snapshot("a task has no such device");
           task.devices.push_back(*share);
         }
       if (task.phase == TaskPhase::exited) {
@@ -344,12 +345,12 @@ struct SnapshotReader {
 
 Expected<State> State::decode_snapshot(std::span<const std::byte> bytes) {
   if (!schema::verified<schema::StateSnapshot>(bytes))
-    return broken("its bytes fail verification");
+    return damaged_snapshot("its bytes fail verification");
   return decode_proved(bytes);
 }
 
 Expected<State> decode_proved(std::span<const std::byte> bytes) {
-  if (bytes.size() < 8) return broken("it is empty");
+  if (bytes.size() < 8) return damaged_snapshot("it is empty");
   State state;
   SnapshotReader reader{
       *flatbuffers::GetRoot<schema::StateSnapshot>(bytes.data()), state};

@@ -2,6 +2,8 @@
 
 #include <boost/test/unit_test.hpp>
 
+namespace steady_time_test {
+
 using reeve::Time;
 using reeve::cluster::SteadyTime;
 
@@ -36,3 +38,5 @@ BOOST_AUTO_TEST_CASE(it_does_not_begin_before_its_floor) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace steady_time_test

@@ -5,6 +5,8 @@
 
 #include "cluster/testing.hpp"
 
+namespace submit_test {
+
 using namespace reeve;
 using namespace reeve::cluster;
 using namespace reeve::cluster::testing;
@@ -350,3 +352,5 @@ BOOST_AUTO_TEST_CASE(shares_of_one_device_add_up_to_the_whole_of_it) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace submit_test

@@ -493,7 +493,6 @@ bool Cell::unreserved(SessionId waiting, const ReservationChange& change) {
 }
 
 Reservation a_reservation(const Cell& cell) {
-  constexpr std::uint64_t hour_ns = 3600 * second_ns;
   Reservation out;
   out.name = "r";
   out.nodes = {"n0"};

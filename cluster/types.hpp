@@ -24,7 +24,11 @@ using Epoch = Strong<struct EpochTag, std::uint64_t>;
 using Time = Strong<struct TimeTag, std::uint64_t>;
 
 inline constexpr std::uint32_t milli_per_device = 1000;
-inline constexpr std::uint64_t second_ns = 1'000'000'000;
+inline constexpr std::uint64_t ms_ns = 1'000'000;
+inline constexpr std::uint64_t second_ns = 1000 * ms_ns;
+inline constexpr std::uint64_t minute_ns = 60 * second_ns;
+inline constexpr std::uint64_t hour_ns = 60 * minute_ns;
+inline constexpr std::uint64_t day_ns = 24 * hour_ns;
 
 }  // namespace reeve
 

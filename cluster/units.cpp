@@ -13,17 +13,13 @@ namespace {
 
 using std::string_view;
 
-constexpr std::uint64_t minute_ns = 60 * second_ns;
-constexpr std::uint64_t hour_ns = 60 * minute_ns;
-constexpr std::uint64_t day_ns = 24 * hour_ns;
-
 bool digit(char c) {
   return c >= '0' && c <= '9';
 }
 bool space(char c) {
   return c == ' ' || c == '\t';
 }
-char lower(char c) {
+char lower_letter(char c) {
   return c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c;
 }
 
@@ -242,13 +238,13 @@ Expected<std::uint64_t> parse_bytes(string_view text) {
   std::uint64_t scale = 1;
   if (!rest.empty()) {
     static constexpr string_view letters = "kmgtp";
-    const auto power = letters.find(lower(rest[0]));
+    const auto power = letters.find(lower_letter(rest[0]));
     if (power != string_view::npos) {
       scale = std::uint64_t{1} << (10 * (power + 1));
       rest.remove_prefix(1);
-      if (!rest.empty() && lower(rest[0]) == 'i') rest.remove_prefix(1);
+      if (!rest.empty() && lower_letter(rest[0]) == 'i') rest.remove_prefix(1);
     }
-    if (!rest.empty() && lower(rest[0]) == 'b') rest.remove_prefix(1);
+    if (!rest.empty() && lower_letter(rest[0]) == 'b') rest.remove_prefix(1);
   }
   if (!rest.empty() || (scale == 1 && number.decimals > 0))
     return refuse(text, "size", example);

@@ -4,7 +4,7 @@
 
 #include "cluster/session_id.hpp"
 
-namespace reeve {
+namespace reeve::units_test {
 namespace {
 
 constexpr std::uint64_t second = 1'000'000'000;
@@ -207,4 +207,4 @@ BOOST_AUTO_TEST_CASE(session_ids_read_with_and_without_their_prefix) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve
+}  // namespace reeve::units_test

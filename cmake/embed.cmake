@@ -43,4 +43,6 @@ function(reeve_embed target header)
             -DOUT=${out} -P ${CMAKE_SOURCE_DIR}/cmake/embed.cmake
     DEPENDS ${depends} VERBATIM)
   target_sources(${target} PRIVATE ${out})
+  set_source_files_properties(${out} PROPERTIES
+    SKIP_UNITY_BUILD_INCLUSION ON)
 endfunction()

@@ -8,6 +8,10 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # members of a variant's other alternatives.
   list(APPEND warnings -Wno-restrict -Wno-maybe-uninitialized)
 endif()
+if(CMAKE_UNITY_BUILD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # What is one file's own is in the place of a header's there.
+  list(APPEND warnings -Wno-subobject-linkage)
+endif()
 if(REEVE_SANITIZE)
   # The checks that sanitizers insert make these two guess wrong.
   list(APPEND warnings -Wno-maybe-uninitialized)

@@ -5,7 +5,7 @@
 #include <boost/json.hpp>
 #include <boost/test/unit_test.hpp>
 
-namespace reeve::gpu {
+namespace reeve::gpu::cdi_test {
 namespace {
 
 namespace json = boost::json;
@@ -100,4 +100,4 @@ BOOST_AUTO_TEST_CASE(a_library_of_the_compiler_has_the_version_in_its_name) {
 }
 
 }  // namespace
-}  // namespace reeve::gpu
+}  // namespace reeve::gpu::cdi_test

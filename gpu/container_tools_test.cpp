@@ -9,7 +9,7 @@
 #include <filesystem>
 #include <fstream>
 
-namespace reeve::gpu {
+namespace reeve::gpu::container_tools_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -147,4 +147,4 @@ BOOST_FIXTURE_TEST_CASE(more_than_the_bound_is_thrown_away, Folder) {
 }
 
 }  // namespace
-}  // namespace reeve::gpu
+}  // namespace reeve::gpu::container_tools_test

@@ -7,7 +7,7 @@
 #include "gpu/fake_machine.hpp"
 #include "gpu/telemetry.hpp"
 
-namespace reeve::gpu {
+namespace reeve::gpu::control_test {
 namespace {
 
 using Pids = std::vector<std::uint32_t>;
@@ -149,4 +149,4 @@ BOOST_AUTO_TEST_CASE(without_a_driver_nothing_is_asked) {
 }
 
 }  // namespace
-}  // namespace reeve::gpu
+}  // namespace reeve::gpu::control_test

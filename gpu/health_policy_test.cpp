@@ -8,6 +8,8 @@
 
 #include "gpu/fake_machine.hpp"
 
+namespace health_policy_test {
+
 using namespace reeve::gpu;
 using enum Action;
 
@@ -176,3 +178,5 @@ BOOST_AUTO_TEST_CASE(what_the_driver_does_not_tell_is_no_sign) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace health_policy_test

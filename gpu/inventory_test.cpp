@@ -9,7 +9,7 @@
 #include "gpu/fake_machine.hpp"
 #include "gpu/nvml_abi.hpp"
 
-namespace reeve::gpu {
+namespace reeve::gpu::inventory_test {
 namespace {
 
 std::string devices(int count) {
@@ -360,4 +360,4 @@ BOOST_FIXTURE_TEST_CASE(what_changed_between_two_looks_is_told, FakeMachine) {
 }
 
 }  // namespace
-}  // namespace reeve::gpu
+}  // namespace reeve::gpu::inventory_test

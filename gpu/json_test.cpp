@@ -6,7 +6,7 @@
 
 #include "gpu/fake_machine.hpp"
 
-namespace reeve::gpu {
+namespace reeve::gpu::json_test {
 namespace {
 
 BOOST_FIXTURE_TEST_CASE(an_inventory_as_json_leaves_out_what_is_unknown,
@@ -37,4 +37,4 @@ BOOST_FIXTURE_TEST_CASE(a_sample_as_json_leaves_out_what_is_unknown,
 }
 
 }  // namespace
-}  // namespace reeve::gpu
+}  // namespace reeve::gpu::json_test

@@ -5,7 +5,7 @@
 
 #include "gpu/fake_machine.hpp"
 
-namespace reeve::gpu {
+namespace reeve::gpu::telemetry_test {
 namespace {
 
 using Depth = Telemetry::Depth;
@@ -187,4 +187,4 @@ BOOST_FIXTURE_TEST_CASE(no_driver_is_said_and_sampled_as_nothing, FakeMachine) {
 }
 
 }  // namespace
-}  // namespace reeve::gpu
+}  // namespace reeve::gpu::telemetry_test

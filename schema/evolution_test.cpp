@@ -17,7 +17,7 @@
 #include "schema/sample.hpp"
 #include "tests/paths.hpp"
 
-namespace reeve::schema {
+namespace reeve::schema::evolution_test {
 namespace {
 
 using testing::Aligned;
@@ -205,4 +205,4 @@ BOOST_AUTO_TEST_CASE(no_golden_event_belongs_to_a_kind_that_is_gone) {
 }
 
 }  // namespace
-}  // namespace reeve::schema
+}  // namespace reeve::schema::evolution_test

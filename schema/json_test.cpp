@@ -6,7 +6,7 @@
 #include "schema/sample.hpp"
 #include "tests/paths.hpp"
 
-namespace reeve::schema {
+namespace reeve::schema::json_test {
 namespace {
 
 using testing::Fill;
@@ -213,4 +213,4 @@ BOOST_AUTO_TEST_CASE(kinds_are_told_in_snake_case) {
 }
 
 }  // namespace
-}  // namespace reeve::schema
+}  // namespace reeve::schema::json_test

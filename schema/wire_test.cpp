@@ -6,7 +6,7 @@
 #include "schema/sample.hpp"
 #include "tests/paths.hpp"
 
-namespace reeve::schema {
+namespace reeve::schema::wire_test {
 namespace {
 
 using testing::Aligned;
@@ -186,4 +186,4 @@ BOOST_AUTO_TEST_CASE(an_event_is_one_whole_size_prefixed_buffer) {
 }
 
 }  // namespace
-}  // namespace reeve::schema
+}  // namespace reeve::schema::wire_test

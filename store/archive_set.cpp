@@ -9,12 +9,12 @@ namespace reeve::store {
 
 namespace {
 
-constexpr std::size_t digits = 20;
+constexpr std::size_t sequence_digits = 20;
 constexpr std::string_view suffix = ".segment";
 
 std::string padded(std::uint64_t number) {
   const std::string text = std::to_string(number);
-  return std::string(digits - text.size(), '0') + text;
+  return std::string(sequence_digits - text.size(), '0') + text;
 }
 
 std::optional<std::uint64_t> number(std::string_view text) {
@@ -29,12 +29,12 @@ std::optional<std::uint64_t> number(std::string_view text) {
 // "00000000000000000001-00000000000001000000.segment"
 std::optional<ArchiveSet::Entry> entry_of(const std::filesystem::path& path) {
   const std::string name = path.filename().string();
-  if (name.size() != 2 * digits + 1 + suffix.size() || name[digits] != '-' ||
-      !name.ends_with(suffix))
+  if (name.size() != 2 * sequence_digits + 1 + suffix.size() ||
+      name[sequence_digits] != '-' || !name.ends_with(suffix))
     return std::nullopt;
   const std::string_view view(name);
-  const auto first = number(view.substr(0, digits));
-  const auto last = number(view.substr(digits + 1, digits));
+  const auto first = number(view.substr(0, sequence_digits));
+  const auto last = number(view.substr(sequence_digits + 1, sequence_digits));
   if (!first || !last || *first == 0 || *last < *first) return std::nullopt;
   return ArchiveSet::Entry{*first, *last, path};
 }

@@ -8,6 +8,8 @@
 #include "store/fault_env.hpp"
 #include "store/test_log.hpp"
 
+namespace archive_test {
+
 using namespace reeve;
 using namespace reeve::store;
 using namespace reeve::store::test;
@@ -201,3 +203,5 @@ BOOST_AUTO_TEST_CASE(archiving_cut_short_at_any_sync_loses_nothing) {
     BOOST_TEST(must(count_whole(*log->reader(), 1, 60)) == 60u);
   }
 }
+
+}  // namespace archive_test

@@ -17,6 +17,8 @@
 #include "store/reserve.hpp"
 #include "store/test_log.hpp"
 
+namespace fault_test {
+
 using namespace reeve;
 using namespace reeve::store;
 using namespace reeve::store::test;
@@ -361,3 +363,5 @@ BOOST_AUTO_TEST_CASE(what_the_memory_tables_need_is_never_given_away) {
 BOOST_AUTO_TEST_CASE(a_disk_full_to_the_last_byte_is_a_clean_error) {
   on_small_disk("24m", fill_to_the_last_byte);
 }
+
+}  // namespace fault_test

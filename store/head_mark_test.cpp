@@ -9,6 +9,8 @@
 #include "store/mark_keeper.hpp"
 #include "store/test_log.hpp"
 
+namespace head_mark_test {
+
 using namespace reeve;
 using namespace reeve::store;
 using namespace reeve::store::test;
@@ -152,3 +154,5 @@ BOOST_AUTO_TEST_CASE(the_id_of_a_log_is_read_as_it_is_written) {
         "0011223344556677-899aabbccddeeff"})
     BOOST_TEST(!parse_log_id(wrong), wrong);
 }
+
+}  // namespace head_mark_test

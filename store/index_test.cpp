@@ -6,6 +6,8 @@
 #include "store/database.hpp"
 #include "store/test_log.hpp"
 
+namespace index_test {
+
 using namespace reeve;
 using namespace reeve::store;
 using namespace reeve::store::test;
@@ -90,3 +92,5 @@ BOOST_FIXTURE_TEST_CASE(an_index_that_names_no_record_of_the_log_is_ignored,
                  .ok());
   BOOST_TEST(must(index_end(*database)).sequence == 0u);
 }
+
+}  // namespace index_test

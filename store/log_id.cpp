@@ -3,7 +3,7 @@
 namespace reeve::store {
 namespace {
 
-constexpr std::string_view digits = "0123456789abcdef";
+constexpr std::string_view hex_digits = "0123456789abcdef";
 
 }  // namespace
 
@@ -11,8 +11,8 @@ std::string text_of(const LogId& id) {
   std::string text;
   for (const std::byte byte : id) {
     const auto value = std::to_integer<unsigned>(byte);
-    text += digits[value >> 4];
-    text += digits[value & 0xf];
+    text += hex_digits[value >> 4];
+    text += hex_digits[value & 0xf];
   }
   return text;
 }
@@ -21,7 +21,7 @@ std::optional<LogId> parse_log_id(std::string_view text) {
   LogId id{};
   if (text.size() != 2 * id.size()) return std::nullopt;
   for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto digit = digits.find(text[i]);
+    const auto digit = hex_digits.find(text[i]);
     if (digit == std::string_view::npos) return std::nullopt;
     id[i / 2] = id[i / 2] << 4 | static_cast<std::byte>(digit);
   }

@@ -17,6 +17,8 @@
 #include "store/scan_pipeline.hpp"
 #include "store/test_log.hpp"
 
+namespace log_test {
+
 using namespace reeve;
 using namespace reeve::store;
 using namespace reeve::store::test;
@@ -625,3 +627,5 @@ BOOST_AUTO_TEST_CASE(every_damage_comes_with_what_to_do_next) {
     BOOST_TEST(advised(Errc::damaged, known) == known);
   BOOST_TEST(advised(Errc::io, "no such file") == "no such file");
 }
+
+}  // namespace log_test

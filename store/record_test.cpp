@@ -6,6 +6,8 @@
 
 #include "store/test_log.hpp"
 
+namespace record_test {
+
 using namespace reeve;
 using namespace reeve::store;
 using reeve::store::test::make_events;
@@ -130,3 +132,5 @@ BOOST_AUTO_TEST_CASE(keys_sort_by_sequence_and_refuse_other_sizes) {
   BOOST_TEST(parse_record_key(high).value() == 256u);
   BOOST_TEST(!parse_record_key(std::span(high).first(7)));
 }
+
+}  // namespace record_test

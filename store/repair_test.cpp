@@ -10,6 +10,8 @@
 #include "store/database.hpp"
 #include "store/test_log.hpp"
 
+namespace repair_test {
+
 using namespace reeve;
 using namespace reeve::store;
 using namespace reeve::store::test;
@@ -203,3 +205,5 @@ BOOST_FIXTURE_TEST_CASE(a_log_in_use_is_not_repaired, Damaged) {
   BOOST_REQUIRE(!found);
   BOOST_TEST((found.error().code == Errc::busy));
 }
+
+}  // namespace repair_test

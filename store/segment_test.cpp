@@ -10,6 +10,8 @@
 #include "store/segment_format.hpp"
 #include "store/test_log.hpp"
 
+namespace segment_test {
+
 using namespace reeve;
 using namespace reeve::store;
 using namespace reeve::store::test;
@@ -266,3 +268,5 @@ BOOST_FIXTURE_TEST_CASE(a_block_that_claims_too_much_is_damage, Source) {
     BOOST_TEST(!import(bad));
   }
 }
+
+}  // namespace segment_test

@@ -15,6 +15,8 @@
 #include "store/repair.hpp"
 #include "store/test_log.hpp"
 
+namespace set_aside_test {
+
 using namespace reeve;
 using namespace reeve::store;
 using namespace reeve::store::test;
@@ -334,3 +336,5 @@ BOOST_AUTO_TEST_CASE(more_commits_than_one_write_removes_are_set_aside) {
   BOOST_TEST(
       must(count_whole(*must(LogReader::open(directory)), 1, ~0ull, 16)) == 1u);
 }
+
+}  // namespace set_aside_test

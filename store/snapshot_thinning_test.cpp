@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
 
+namespace snapshot_thinning_test {
+
 using namespace reeve::store;
 
 namespace {
@@ -45,3 +47,5 @@ BOOST_AUTO_TEST_CASE(what_is_kept_is_spread_evenly_over_the_history) {
   }
   BOOST_TEST(gap_max <= 3 * 100'000u / 17);
 }
+
+}  // namespace snapshot_thinning_test

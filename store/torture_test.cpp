@@ -20,6 +20,8 @@
 #include "store/set_aside.hpp"
 #include "store/test_log.hpp"
 
+namespace torture_test {
+
 using namespace reeve;
 using namespace reeve::store;
 using namespace reeve::store::test;
@@ -467,3 +469,5 @@ BOOST_AUTO_TEST_CASE(a_refusal_names_what_is_missing_and_changes_nothing) {
   BOOST_TEST(text.find("restore") != std::string::npos, text);
   BOOST_TEST(fs::file_size(wal) == bytes_before);
 }
+
+}  // namespace torture_test

@@ -9,7 +9,7 @@
 #include <cerrno>
 #include <functional>
 
-namespace reeve::tools {
+namespace reeve::tools::standard_files_test {
 namespace {
 
 // In a process of its own, which has no other way to tell.
@@ -91,4 +91,4 @@ BOOST_AUTO_TEST_CASE(programs_that_are_started_inherit_them) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve::tools
+}  // namespace reeve::tools::standard_files_test

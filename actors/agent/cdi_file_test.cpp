@@ -8,7 +8,7 @@
 #include <fstream>
 #include <iterator>
 
-namespace reeve::agent {
+namespace reeve::agent::cdi_file_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -107,4 +107,4 @@ BOOST_FIXTURE_TEST_CASE(a_directory_that_cannot_be_made_is_told, Folder) {
 }
 
 }  // namespace
-}  // namespace reeve::agent
+}  // namespace reeve::agent::cdi_file_test

@@ -6,7 +6,7 @@
 #include "actors/agent/test_orders.hpp"
 #include "cluster/limits.hpp"
 
-namespace reeve::agent {
+namespace reeve::agent::core_devices_test {
 namespace {
 
 using schema::DeviceVerdict;
@@ -411,4 +411,4 @@ BOOST_AUTO_TEST_CASE(without_a_worker_nothing_waits) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve::agent
+}  // namespace reeve::agent::core_devices_test

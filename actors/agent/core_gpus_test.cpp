@@ -6,7 +6,7 @@
 #include "actors/agent/core.hpp"
 #include "actors/agent/test_orders.hpp"
 
-namespace reeve::agent {
+namespace reeve::agent::core_gpus_test {
 namespace {
 
 using gpu::share::DeviceShare;
@@ -757,4 +757,4 @@ BOOST_FIXTURE_TEST_CASE(a_test_of_gpus_that_are_not_known_yet_waits, Awaiting) {
 }
 
 }  // namespace
-}  // namespace reeve::agent
+}  // namespace reeve::agent::core_gpus_test

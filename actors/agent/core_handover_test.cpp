@@ -2,7 +2,7 @@
 
 #include <boost/test/unit_test.hpp>
 
-namespace reeve::agent {
+namespace reeve::agent::core_handover_test {
 namespace {
 
 using keeper::TaskKey;
@@ -317,4 +317,4 @@ BOOST_AUTO_TEST_CASE(a_job_may_take_what_its_probe_may_and_more) {
 static_assert(job_ns_max(GpuWork::hand_over) < handover_ns_max);
 
 }  // namespace
-}  // namespace reeve::agent
+}  // namespace reeve::agent::core_handover_test

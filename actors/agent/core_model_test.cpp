@@ -19,7 +19,7 @@
 #include "actors/agent/keeper/protocol.hpp"
 #include "actors/agent/test_orders.hpp"
 
-namespace reeve::agent {
+namespace reeve::agent::core_model_test {
 namespace {
 
 using testing::HeardFact;
@@ -346,4 +346,4 @@ BOOST_AUTO_TEST_CASE(model_tasks_start_once_and_every_end_is_told) {
 }
 
 }  // namespace
-}  // namespace reeve::agent
+}  // namespace reeve::agent::core_model_test

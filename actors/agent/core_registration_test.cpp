@@ -3,7 +3,7 @@
 
 #include "actors/agent/test_agent.hpp"
 
-namespace reeve::agent {
+namespace reeve::agent::core_registration_test {
 namespace {
 
 BOOST_FIXTURE_TEST_CASE(the_node_is_declared_with_what_it_does_not_give,
@@ -282,4 +282,4 @@ BOOST_FIXTURE_TEST_CASE(a_list_tells_where_the_managers_are, Ready) {
 }
 
 }  // namespace
-}  // namespace reeve::agent
+}  // namespace reeve::agent::core_registration_test

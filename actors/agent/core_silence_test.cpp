@@ -7,7 +7,7 @@
 #include "actors/agent/test_agent.hpp"
 #include "cluster/limits.hpp"
 
-namespace reeve::agent {
+namespace reeve::agent::core_silence_test {
 namespace {
 
 constexpr std::uint64_t tick_ns = second_ns / 10;
@@ -122,4 +122,4 @@ BOOST_FIXTURE_TEST_CASE(a_host_that_slept_has_not_listened, Running) {
 }
 
 }  // namespace
-}  // namespace reeve::agent
+}  // namespace reeve::agent::core_silence_test

@@ -2,7 +2,7 @@
 
 #include "actors/agent/test_agent.hpp"
 
-namespace reeve::agent {
+namespace reeve::agent::core_simulated_test {
 namespace {
 
 BOOST_FIXTURE_TEST_CASE(a_simulated_task_lasts_its_time, Simulated) {
@@ -124,4 +124,4 @@ BOOST_AUTO_TEST_CASE(a_simulated_task_whose_launch_is_lost_is_asked_for_again) {
 }
 
 }  // namespace
-}  // namespace reeve::agent
+}  // namespace reeve::agent::core_simulated_test

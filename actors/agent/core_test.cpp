@@ -3,7 +3,7 @@
 
 #include "actors/agent/test_agent.hpp"
 
-namespace reeve::agent {
+namespace reeve::agent::core_test {
 namespace {
 
 std::string value_of(const TaskSpec& spec, const std::string& name) {
@@ -525,4 +525,4 @@ BOOST_FIXTURE_TEST_CASE(a_launch_tells_how_long_it_may_be_cut_off, Ready) {
 }
 
 }  // namespace
-}  // namespace reeve::agent
+}  // namespace reeve::agent::core_test

@@ -10,7 +10,7 @@
 #include "actors/agent/gpu_use.hpp"
 #include "actors/agent/inventory.hpp"
 
-namespace reeve::agent {
+namespace reeve::agent::devices_test {
 namespace {
 
 gpu::Device device(const std::string& uuid, std::uint32_t minor) {
@@ -137,4 +137,4 @@ BOOST_AUTO_TEST_CASE(a_parent_is_found) {
 }
 
 }  // namespace
-}  // namespace reeve::agent
+}  // namespace reeve::agent::devices_test

@@ -3,7 +3,7 @@
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 
-namespace reeve::agent {
+namespace reeve::agent::gpu_outcome_test {
 namespace {
 
 using gpu::probe::End;
@@ -200,4 +200,4 @@ BOOST_AUTO_TEST_CASE(memory_that_could_not_be_taken_is_not_clear) {
 }
 
 }  // namespace
-}  // namespace reeve::agent
+}  // namespace reeve::agent::gpu_outcome_test

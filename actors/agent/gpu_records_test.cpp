@@ -8,7 +8,7 @@
 #include <filesystem>
 #include <fstream>
 
-namespace reeve::agent {
+namespace reeve::agent::gpu_records_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -91,4 +91,4 @@ BOOST_FIXTURE_TEST_CASE(so_many_records_are_kept_the_oldest_are_forgotten,
 }
 
 }  // namespace
-}  // namespace reeve::agent
+}  // namespace reeve::agent::gpu_records_test

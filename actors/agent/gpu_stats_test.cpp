@@ -6,7 +6,7 @@
 #include "cluster/limits.hpp"
 #include "schema/wire.hpp"
 
-namespace reeve::agent {
+namespace reeve::agent::gpu_stats_test {
 namespace {
 
 Node node_of(const std::vector<std::string>& uuids) {
@@ -158,4 +158,4 @@ BOOST_AUTO_TEST_CASE(as_many_devices_as_a_node_may_have_fit_into_a_message) {
 }
 
 }  // namespace
-}  // namespace reeve::agent
+}  // namespace reeve::agent::gpu_stats_test

@@ -9,7 +9,7 @@
 
 #include "actors/agent/keeper/types.hpp"
 
-namespace reeve::agent {
+namespace reeve::agent::gpu_use_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -97,4 +97,4 @@ BOOST_AUTO_TEST_CASE(this_process_is_held_to_no_share) {
 }
 
 }  // namespace
-}  // namespace reeve::agent
+}  // namespace reeve::agent::gpu_use_test

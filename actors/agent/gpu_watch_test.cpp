@@ -11,7 +11,7 @@
 
 #include "gpu/fake_machine.hpp"
 
-namespace reeve::agent {
+namespace reeve::agent::gpu_watch_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -346,4 +346,4 @@ BOOST_FIXTURE_TEST_CASE(a_driver_that_hangs_does_not_hold_up_the_end,
 }
 
 }  // namespace
-}  // namespace reeve::agent
+}  // namespace reeve::agent::gpu_watch_test

@@ -13,7 +13,7 @@
 #include "actors/agent/gpu_records.hpp"
 #include "gpu/fake_machine.hpp"
 
-namespace reeve::agent {
+namespace reeve::agent::gpu_worker_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -324,4 +324,4 @@ BOOST_FIXTURE_TEST_CASE(its_end_kills_the_probe_and_tells_nothing, Bench) {
 }
 
 }  // namespace
-}  // namespace reeve::agent
+}  // namespace reeve::agent::gpu_worker_test

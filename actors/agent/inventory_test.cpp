@@ -4,7 +4,7 @@
 
 #include "gpu/fake_machine.hpp"
 
-namespace reeve::agent {
+namespace reeve::agent::inventory_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -69,4 +69,4 @@ BOOST_FIXTURE_TEST_CASE(a_driver_that_hangs_is_not_waited_for, Host) {
 }
 
 }  // namespace
-}  // namespace reeve::agent
+}  // namespace reeve::agent::inventory_test

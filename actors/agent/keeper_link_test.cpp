@@ -16,7 +16,7 @@
 
 #include "actors/agent/keeper/ending.hpp"
 
-namespace reeve::agent {
+namespace reeve::agent::keeper_link_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -109,4 +109,4 @@ BOOST_AUTO_TEST_CASE(a_link_ends_though_no_keeper_answers) {
 }
 
 }  // namespace
-}  // namespace reeve::agent
+}  // namespace reeve::agent::keeper_link_test

@@ -9,7 +9,7 @@
 #include "bus/test_support.hpp"
 #include "schema/wire.hpp"
 
-namespace reeve::agent {
+namespace reeve::agent::output_service_test {
 namespace {
 
 using bus::testing::TemporaryDirectory;
@@ -76,4 +76,4 @@ BOOST_AUTO_TEST_CASE(a_reader_is_told_that_output_is_no_longer_kept) {
 }
 
 }  // namespace
-}  // namespace reeve::agent
+}  // namespace reeve::agent::output_service_test

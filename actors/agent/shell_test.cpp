@@ -17,7 +17,7 @@
 #include "gpu/fake_machine.hpp"
 #include "schema/wire.hpp"
 
-namespace reeve::agent {
+namespace reeve::agent::shell_test {
 namespace {
 
 using bus::testing::eventually;
@@ -337,4 +337,4 @@ BOOST_FIXTURE_TEST_CASE(a_gpu_that_appears_is_offered, NodeWithGpu) {
 }
 
 }  // namespace
-}  // namespace reeve::agent
+}  // namespace reeve::agent::shell_test

@@ -4,6 +4,8 @@
 
 #include "store/test_log.hpp"
 
+namespace core_reading_test {
+
 using namespace reeve;
 using namespace reeve::journal;
 using store::Head;
@@ -157,3 +159,5 @@ BOOST_AUTO_TEST_CASE(from_0_asks_for_the_head_alone_of_records_too) {
   BOOST_TEST(chunk.head_seq() == 3u);
   BOOST_TEST(chunk.count() == 0u);
 }
+
+}  // namespace core_reading_test

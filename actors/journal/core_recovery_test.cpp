@@ -4,7 +4,7 @@
 
 #include "cluster/testing.hpp"
 
-namespace reeve::journal {
+namespace reeve::journal::core_recovery_test {
 namespace {
 
 using namespace cluster::testing;
@@ -51,4 +51,4 @@ BOOST_FIXTURE_TEST_CASE(a_state_that_contradicts_itself_is_not_kept, Fixture) {
 }
 
 }  // namespace
-}  // namespace reeve::journal
+}  // namespace reeve::journal::core_recovery_test

@@ -2,7 +2,7 @@
 
 #include <boost/test/unit_test.hpp>
 
-namespace reeve::journal {
+namespace reeve::journal::core_test {
 namespace {
 
 BOOST_AUTO_TEST_CASE(an_answer_is_within_the_log_and_within_one_chunk) {
@@ -47,4 +47,4 @@ BOOST_AUTO_TEST_CASE(the_others_are_away_after_stream_ns_max) {
 }
 
 }  // namespace
-}  // namespace reeve::journal
+}  // namespace reeve::journal::core_test

@@ -5,6 +5,8 @@
 #include "actors/manager/messages.hpp"
 #include "actors/manager/test_harness.hpp"
 
+namespace alone_test {
+
 using namespace reeve;
 using namespace reeve::manager;
 using namespace reeve::manager::testing;
@@ -109,3 +111,5 @@ BOOST_AUTO_TEST_CASE(who_may_lead_no_more_does_not_make_its_epoch_the_newest) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace alone_test

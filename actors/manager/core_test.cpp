@@ -6,6 +6,8 @@
 #include "actors/manager/messages.hpp"
 #include "actors/manager/test_harness.hpp"
 
+namespace core_test {
+
 using namespace reeve;
 using namespace reeve::manager;
 using namespace reeve::manager::testing;
@@ -752,3 +754,5 @@ BOOST_AUTO_TEST_CASE(live_and_replayed_state_are_the_same) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace core_test

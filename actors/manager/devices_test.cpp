@@ -4,6 +4,8 @@
 #include "actors/manager/core.hpp"
 #include "actors/manager/test_harness.hpp"
 
+namespace devices_test {
+
 using namespace reeve;
 using namespace reeve::manager;
 using namespace reeve::manager::testing;
@@ -122,3 +124,5 @@ BOOST_AUTO_TEST_CASE(a_device_that_joins_is_tested_before_it_is_offered) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace devices_test

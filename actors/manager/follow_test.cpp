@@ -8,6 +8,8 @@
 #include "cluster/limits.hpp"
 #include "schema/wire.hpp"
 
+namespace follow_test {
+
 using namespace reeve;
 using namespace reeve::manager;
 using namespace reeve::manager::testing;
@@ -350,3 +352,5 @@ BOOST_AUTO_TEST_CASE(a_commit_of_several_managers_fits_one_message) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace follow_test

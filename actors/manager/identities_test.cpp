@@ -6,6 +6,8 @@
 #include "actors/manager/queries.hpp"
 #include "actors/manager/test_harness.hpp"
 
+namespace identities_test {
+
 using namespace reeve;
 using namespace reeve::manager;
 using namespace reeve::manager::testing;
@@ -540,3 +542,5 @@ BOOST_AUTO_TEST_CASE(members_come_in_pages) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace identities_test

@@ -5,6 +5,8 @@
 #include "actors/manager/test_harness.hpp"
 #include "schema/wire.hpp"
 
+namespace lost_test {
+
 using namespace reeve;
 using namespace reeve::manager;
 using namespace reeve::manager::testing;
@@ -13,8 +15,6 @@ using cluster::testing::one_task;
 using cluster::testing::tasks_of;
 using schema::EndReason;
 using schema::SessionState;
-
-constexpr std::uint64_t minute_ns = 60 * second_ns;
 
 BOOST_FIXTURE_TEST_SUITE(manager_lost, TwoNodes)
 
@@ -468,3 +468,5 @@ BOOST_AUTO_TEST_CASE(that_they_came_late_is_forgotten_in_time) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace lost_test

@@ -6,6 +6,8 @@
 #include "actors/manager/test_harness.hpp"
 #include "schema/wire.hpp"
 
+namespace programs_test {
+
 using namespace reeve;
 using namespace reeve::manager;
 using namespace reeve::manager::testing;
@@ -269,3 +271,5 @@ BOOST_FIXTURE_TEST_CASE(nodes_are_shown_with_the_program_of_their_agent,
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace programs_test

@@ -6,6 +6,8 @@
 #include "actors/manager/test_harness.hpp"
 #include "schema/wire.hpp"
 
+namespace queries_test {
+
 using namespace reeve;
 using namespace reeve::manager;
 using namespace reeve::manager::testing;
@@ -543,3 +545,5 @@ BOOST_AUTO_TEST_CASE(an_answer_waits_for_the_commit_it_tells_of) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace queries_test

@@ -15,6 +15,8 @@
 #include "cluster/project.hpp"
 #include "schema/wire.hpp"
 
+namespace random_test {
+
 using namespace reeve;
 using namespace reeve::manager;
 using namespace reeve::manager::testing;
@@ -382,3 +384,5 @@ BOOST_AUTO_TEST_CASE(every_session_ends_and_nothing_acknowledged_is_lost) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace random_test

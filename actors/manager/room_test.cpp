@@ -7,6 +7,8 @@
 #include "actors/manager/test_harness.hpp"
 #include "schema/wire.hpp"
 
+namespace room_test {
+
 using namespace reeve;
 using namespace reeve::manager;
 using namespace reeve::manager::testing;
@@ -16,7 +18,6 @@ using schema::SessionState;
 
 namespace {
 
-constexpr std::uint64_t hour_ns = 3600 * second_ns;
 using Names = std::vector<std::string>;
 
 struct Fixture : Harness {
@@ -416,3 +417,5 @@ BOOST_AUTO_TEST_CASE(a_dry_run_of_an_array_counts_all_of_it) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace room_test

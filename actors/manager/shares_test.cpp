@@ -5,6 +5,8 @@
 
 #include "actors/manager/test_harness.hpp"
 
+namespace shares_test {
+
 using namespace reeve;
 using namespace reeve::manager;
 using namespace reeve::manager::testing;
@@ -207,3 +209,5 @@ BOOST_AUTO_TEST_CASE(random_work_of_three_groups_ends_within_the_quota) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace shares_test

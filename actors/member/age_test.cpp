@@ -2,7 +2,7 @@
 
 #include <boost/test/unit_test.hpp>
 
-namespace reeve::member {
+namespace reeve::member::age_test {
 namespace {
 
 constexpr Time started{40 * second_ns};  // by the monotonic clock
@@ -46,4 +46,4 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_told_is_not_told) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve::member
+}  // namespace reeve::member::age_test

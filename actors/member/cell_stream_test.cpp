@@ -5,7 +5,7 @@
 
 #include "bus/jetstream_support.hpp"
 
-namespace reeve::member {
+namespace reeve::member::cell_stream_test {
 namespace {
 
 using bus::testing::JetStreamServers;
@@ -45,4 +45,4 @@ BOOST_AUTO_TEST_CASE(who_may_not_extend_the_stream_any_more_sends_nothing) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve::member
+}  // namespace reeve::member::cell_stream_test

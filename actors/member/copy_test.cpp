@@ -12,7 +12,7 @@
 #include "store/set_aside.hpp"
 #include "store/test_log.hpp"
 
-namespace reeve::member {
+namespace reeve::member::copy_test {
 namespace {
 
 using bus::testing::JetStreamServers;
@@ -457,4 +457,4 @@ BOOST_FIXTURE_TEST_CASE(who_ends_reads_the_stream_no_further, Cell) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve::member
+}  // namespace reeve::member::copy_test

@@ -4,7 +4,7 @@
 
 #include "schema/wire.hpp"
 
-namespace reeve::member {
+namespace reeve::member::core_healings_test {
 namespace {
 
 using cluster::Healing;
@@ -93,4 +93,4 @@ BOOST_AUTO_TEST_CASE(what_the_leader_refuses_is_told_no_more) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve::member
+}  // namespace reeve::member::core_healings_test

@@ -24,6 +24,8 @@
 
 #include "actors/member/core.hpp"
 
+namespace core_model_test {
+
 using namespace reeve;
 using namespace reeve::member;
 
@@ -532,3 +534,5 @@ BOOST_AUTO_TEST_CASE(when_the_stream_is_empty_an_old_log_does_not_lead) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace core_model_test

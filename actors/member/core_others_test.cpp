@@ -4,6 +4,8 @@
 #include "actors/member/core.hpp"
 #include "actors/member/core_fixture.hpp"
 
+namespace core_others_test {
+
 using namespace reeve;
 using namespace reeve::member;
 
@@ -608,3 +610,5 @@ BOOST_AUTO_TEST_CASE(commits_are_on_all_of_three_and_on_five_of_five) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace core_others_test

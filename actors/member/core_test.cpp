@@ -4,6 +4,8 @@
 
 #include "actors/member/core_fixture.hpp"
 
+namespace core_test {
+
 using namespace reeve;
 using namespace reeve::member;
 
@@ -712,3 +714,5 @@ BOOST_FIXTURE_TEST_CASE(without_a_majority_a_leader_says_so, Second) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace core_test

@@ -2,7 +2,7 @@
 
 #include <boost/test/unit_test.hpp>
 
-namespace reeve::actors {
+namespace reeve::actors::jobs_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -52,4 +52,4 @@ BOOST_AUTO_TEST_CASE(work_is_done_in_its_order) {
 }
 
 }  // namespace
-}  // namespace reeve::actors
+}  // namespace reeve::actors::jobs_test

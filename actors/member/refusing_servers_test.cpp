@@ -2,7 +2,7 @@
 
 #include <boost/test/unit_test.hpp>
 
-namespace reeve::member {
+namespace reeve::member::refusing_servers_test {
 namespace {
 
 struct Refused {
@@ -54,4 +54,4 @@ BOOST_FIXTURE_TEST_CASE(servers_that_were_away_refuse_from_the_begin, Refused) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve::member
+}  // namespace reeve::member::refusing_servers_test

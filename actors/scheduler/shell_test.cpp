@@ -7,7 +7,7 @@
 #include "actors/system/messages.hpp"
 #include "cluster/scheduling/test_cell.hpp"
 
-namespace reeve::actors {
+namespace reeve::actors::shell_test {
 namespace {
 
 std::size_t next_message(caf::scoped_actor& manager) {
@@ -66,4 +66,4 @@ BOOST_AUTO_TEST_CASE(what_was_refused_is_proposed_again_with_the_next_tick) {
 }
 
 }  // namespace
-}  // namespace reeve::actors
+}  // namespace reeve::actors::shell_test

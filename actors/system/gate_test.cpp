@@ -5,7 +5,7 @@
 #include "actors/agent/shell.hpp"
 #include "actors/journal/core.hpp"
 
-namespace reeve::actors {
+namespace reeve::actors::gate_test {
 namespace {
 
 BOOST_AUTO_TEST_CASE(one_past_the_bound_is_dropped_until_another_has_left) {
@@ -31,4 +31,4 @@ BOOST_AUTO_TEST_CASE(who_asks_for_output_is_told_before_it_is_dropped) {
 }
 
 }  // namespace
-}  // namespace reeve::actors
+}  // namespace reeve::actors::gate_test

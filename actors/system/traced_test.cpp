@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
 
-namespace reeve::actors {
+namespace reeve::actors::traced_test {
 namespace {
 
 std::shared_ptr<ActorRecord> add(const std::string& name, bool ended) {
@@ -66,4 +66,4 @@ BOOST_AUTO_TEST_CASE(a_message_that_is_not_counted_yet_does_not_wait) {
 }
 
 }  // namespace
-}  // namespace reeve::actors
+}  // namespace reeve::actors::traced_test

@@ -2,6 +2,8 @@
 
 #include <boost/test/unit_test.hpp>
 
+namespace amount_test {
+
 using namespace reeve::cluster::accounting;
 
 BOOST_AUTO_TEST_SUITE(amounts)
@@ -40,3 +42,5 @@ BOOST_AUTO_TEST_CASE(a_full_cell_for_centuries_fits) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace amount_test

@@ -8,6 +8,8 @@
 #include "cluster/accounting/window.hpp"
 #include "cluster/testing.hpp"
 
+namespace ledger_test {
+
 using namespace reeve;
 using namespace reeve::cluster;
 using namespace reeve::cluster::accounting;
@@ -244,3 +246,5 @@ BOOST_AUTO_TEST_CASE(events_that_contradict_the_ones_before_are_refused) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace ledger_test

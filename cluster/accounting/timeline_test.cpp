@@ -4,6 +4,8 @@
 
 #include "cluster/testing.hpp"
 
+namespace timeline_test {
+
 using namespace reeve;
 using namespace reeve::cluster;
 using namespace reeve::cluster::accounting;
@@ -93,3 +95,5 @@ BOOST_AUTO_TEST_CASE(more_than_a_picture_may_have_is_not_kept) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace timeline_test

@@ -10,6 +10,8 @@
 #include "cluster/accounting/random_cell.hpp"
 #include "cluster/project.hpp"
 
+namespace usage_test {
+
 using namespace reeve;
 using namespace reeve::cluster;
 using namespace reeve::cluster::accounting;
@@ -204,3 +206,5 @@ BOOST_AUTO_TEST_CASE(a_day_of_one_gpu_is_24_hours) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace usage_test

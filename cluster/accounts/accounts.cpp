@@ -11,7 +11,6 @@
 namespace reeve::cluster {
 namespace {
 
-constexpr std::uint64_t ms_ns = 1'000'000;
 constexpr std::uint64_t hour_ms = 3'600'000;
 
 void add_to(std::uint64_t& sum, std::uint64_t amount) {

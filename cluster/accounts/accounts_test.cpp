@@ -2,12 +2,13 @@
 
 #include <boost/test/unit_test.hpp>
 
+namespace accounts_test {
+
 using namespace reeve;
 using namespace reeve::cluster;
 
 namespace {
 
-constexpr std::uint64_t hour_ns = 3600 * second_ns;
 // 2026-11-20 12:00 UTC, a Friday.
 constexpr Time noon{1'795'176'000 * second_ns};
 
@@ -56,3 +57,5 @@ BOOST_AUTO_TEST_CASE(a_quota_is_said_in_one_line) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
+
+}  // namespace accounts_test

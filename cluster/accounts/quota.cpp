@@ -7,8 +7,6 @@
 namespace reeve::cluster {
 namespace {
 
-constexpr std::uint64_t day_ns = 86'400 * second_ns;
-
 struct Month {
   std::int64_t year = 0;
   unsigned month = 1;  // 1 to 12

@@ -2,6 +2,8 @@
 
 #include <boost/test/unit_test.hpp>
 
+namespace reservation_test {
+
 using namespace reeve;
 using namespace reeve::cluster;
 
@@ -104,3 +106,5 @@ BOOST_AUTO_TEST_CASE(maintenance_is_for_nobody) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace reservation_test

@@ -6,6 +6,8 @@
 #include <random>
 #include <vector>
 
+namespace sharers_test {
+
 using namespace reeve::cluster;
 
 BOOST_AUTO_TEST_SUITE(sharers)
@@ -73,3 +75,5 @@ BOOST_AUTO_TEST_CASE(the_setting_says_of_whom_all_shares_are) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace sharers_test

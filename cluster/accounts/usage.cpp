@@ -6,7 +6,6 @@
 namespace reeve::cluster {
 namespace {
 
-constexpr std::uint64_t ms_ns = 1'000'000;
 constexpr std::uint64_t bucket_ms = usage_bucket_ns / ms_ns;
 
 }  // namespace

@@ -5,12 +5,12 @@
 #include <cstring>
 #include <random>
 
+namespace usage_test {
+
 using namespace reeve;
 using namespace reeve::cluster;
 
 namespace {
-
-constexpr std::uint64_t hour_ns = 3600 * second_ns;
 
 Amounts gpus(std::uint64_t milli) {
   return {0, 0, 0, 0, milli};
@@ -80,3 +80,5 @@ BOOST_AUTO_TEST_CASE(old_buckets_are_forgotten_at_the_bound) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace usage_test

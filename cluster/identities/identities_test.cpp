@@ -6,14 +6,14 @@
 
 #include "schema/wire.hpp"
 
+namespace identities_test {
+
 using namespace reeve;
 using namespace reeve::cluster;
 
 namespace {
 
 using Builder = flatbuffers::FlatBufferBuilder;
-
-constexpr std::uint64_t hour_ns = 3600 * second_ns;
 
 struct Fold {
   Identities identities;
@@ -203,3 +203,5 @@ BOOST_AUTO_TEST_CASE(a_copy_of_its_records_is_the_same) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace identities_test

@@ -13,6 +13,8 @@
 
 #include "cluster/scheduling/case.hpp"
 
+namespace agree_test {
+
 using namespace reeve;
 using namespace reeve::cluster;
 
@@ -273,3 +275,5 @@ BOOST_AUTO_TEST_CASE(a_planted_disagreement_is_found_and_made_small) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace agree_test

@@ -6,6 +6,8 @@
 #include "cluster/scheduling/test_cell.hpp"
 #include "schema/types_generated.h"
 
+namespace capacity_test {
+
 using namespace reeve::cluster;
 
 namespace {
@@ -149,3 +151,5 @@ BOOST_AUTO_TEST_CASE(shapes_count_devices_by_model_and_memory) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace capacity_test

@@ -5,13 +5,13 @@
 #include "cluster/scheduling/queue.hpp"
 #include "cluster/scheduling/test_cell.hpp"
 
+namespace dry_run_test {
+
 using namespace reeve;
 using namespace reeve::cluster;
 using Ids = std::vector<std::uint64_t>;
 
 namespace {
-
-constexpr std::uint64_t minute_ns = 60 * second_ns;
 
 TestCell cell_with(const char* policy, std::uint32_t nodes) {
   TestCell cell;
@@ -304,3 +304,5 @@ BOOST_AUTO_TEST_CASE(it_is_as_it_was_said_and_asking_changes_nothing) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace dry_run_test

@@ -6,6 +6,8 @@
 #include "cluster/scheduling/case.hpp"
 #include "tests/paths.hpp"
 
+namespace examples_test {
+
 using namespace reeve::cluster;
 
 namespace {
@@ -41,3 +43,5 @@ BOOST_AUTO_TEST_CASE(each_example_goes_as_written_and_by_the_rules) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace examples_test

@@ -4,6 +4,8 @@
 #include "cluster/scheduling/core.hpp"
 #include "cluster/scheduling/test_cell.hpp"
 
+namespace guard_test {
+
 using namespace reeve;
 using namespace reeve::cluster;
 using Ids = std::vector<std::uint64_t>;
@@ -181,3 +183,5 @@ BOOST_AUTO_TEST_CASE(so_many_such_heads_are_passed_by) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace guard_test

@@ -4,6 +4,8 @@
 #include <random>
 #include <set>
 
+namespace line_test {
+
 using reeve::cluster::scheduling::Line;
 using reeve::cluster::scheduling::OrderKey;
 
@@ -58,3 +60,5 @@ BOOST_AUTO_TEST_CASE(a_key_that_is_not_there_is_not_erased) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace line_test

@@ -8,6 +8,8 @@
 
 #include "schema/types_generated.h"
 
+namespace links_test {
+
 using namespace reeve;
 using namespace reeve::cluster::scheduling;
 using schema::DeviceLink;
@@ -94,3 +96,5 @@ BOOST_AUTO_TEST_CASE(many_devices_are_chosen_by_growing_sets) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace links_test

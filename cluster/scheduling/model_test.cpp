@@ -9,6 +9,8 @@
 
 #include "cluster/scheduling/naive_cell.hpp"
 
+namespace model_test {
+
 using namespace reeve;
 using namespace reeve::cluster;
 using Standing = NaiveCell::Standing;
@@ -310,3 +312,5 @@ BOOST_AUTO_TEST_CASE(with_guards_nothing_is_overcommitted_and_heads_start) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace model_test

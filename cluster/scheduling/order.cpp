@@ -22,7 +22,6 @@ namespace {
 // Use is summed up anew so often; until then what is held counts as used.
 constexpr std::uint64_t fair_refresh_ns = 60 * second_ns;
 constexpr double hour_ms = 3.6e6;
-constexpr double hour_ns = 3.6e12;
 constexpr double gib_bytes = 1024.0 * 1024 * 1024;
 
 // Multi-factor ranks: fixed point around the middle.
@@ -118,7 +117,8 @@ double Scheduler::Core::fair_use(const Pool& pool, AccountIndex account) const {
   if (account == no_account) return 0;
   const auto it = pool.fair_used.find(account);
   const double used = it == pool.fair_used.end() ? 0 : it->second;
-  const double refresh_hours = static_cast<double>(fair_refresh_ns) / hour_ns;
+  const double refresh_hours =
+      static_cast<double>(fair_refresh_ns) / static_cast<double>(hour_ns);
   return used + refresh_hours *
                     weighted(accounts.at(account).held, pool.policy.weights);
 }

@@ -7,13 +7,13 @@
 #include "cluster/scheduling/queue.hpp"
 #include "cluster/scheduling/test_cell.hpp"
 
+namespace order_test {
+
 using namespace reeve;
 using namespace reeve::cluster;
 using Ids = std::vector<std::uint64_t>;
 
 namespace {
-
-constexpr std::uint64_t minute_ns = 60 * second_ns;
 
 TestCell cell_with(const char* policy, std::uint32_t cpus) {
   TestCell cell;
@@ -305,3 +305,5 @@ BOOST_AUTO_TEST_CASE(another_policy_takes_over_what_waits) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace order_test

@@ -9,9 +9,12 @@
 #include "cluster/scheduling/core.hpp"
 #include "cluster/scheduling/test_cell.hpp"
 
+namespace outlook_test {
+
 using namespace reeve;
 using namespace reeve::cluster;
 using namespace reeve::cluster::scheduling;
+using scheduling::Node;
 
 namespace {
 
@@ -315,3 +318,5 @@ BOOST_AUTO_TEST_CASE(a_search_takes_the_node_that_the_slow_way_takes) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace outlook_test

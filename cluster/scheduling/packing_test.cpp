@@ -3,6 +3,8 @@
 
 #include "cluster/scheduling/test_cell.hpp"
 
+namespace packing_test {
+
 using namespace reeve;
 using namespace reeve::cluster;
 
@@ -162,3 +164,5 @@ BOOST_AUTO_TEST_CASE(a_full_cell_is_filled_by_every_packing) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace packing_test

@@ -6,9 +6,12 @@
 
 #include "cluster/scheduling/test_cell.hpp"
 
+namespace place_index_test {
+
 using namespace reeve;
 using namespace reeve::cluster;
 using namespace reeve::cluster::scheduling;
+using scheduling::Node;
 
 namespace {
 
@@ -102,3 +105,5 @@ BOOST_AUTO_TEST_CASE(a_node_without_the_label_is_in_no_place) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace place_index_test

@@ -4,6 +4,8 @@
 
 #include "cluster/scheduling/test_cell.hpp"
 
+namespace placement_test {
+
 using namespace reeve;
 using namespace reeve::cluster;
 
@@ -273,3 +275,5 @@ BOOST_AUTO_TEST_CASE(several_shares_per_task_leave_room_for_the_most_tasks) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace placement_test

@@ -5,13 +5,13 @@
 
 #include "cluster/scheduling/naive_cell.hpp"
 
+namespace plan_test {
+
 using namespace reeve;
 using namespace reeve::cluster;
 using Ids = std::vector<std::uint64_t>;
 
 namespace {
-
-constexpr std::uint64_t minute_ns = 60 * second_ns;
 
 TestCell cell_with(const char* policy, std::uint32_t nodes,
                    std::uint32_t cpus) {
@@ -384,3 +384,5 @@ BOOST_AUTO_TEST_CASE(a_promise_to_the_head_is_kept_whatever_passes_it) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace plan_test

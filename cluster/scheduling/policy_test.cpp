@@ -5,6 +5,8 @@
 
 #include <boost/test/unit_test.hpp>
 
+namespace policy_test {
+
 using namespace reeve;
 using namespace reeve::cluster;
 
@@ -141,3 +143,5 @@ BOOST_AUTO_TEST_CASE(a_key_given_twice_is_refused) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace policy_test

@@ -3,13 +3,13 @@
 
 #include "cluster/scheduling/test_cell.hpp"
 
+namespace preempt_test {
+
 using namespace reeve;
 using namespace reeve::cluster;
 using Ids = std::vector<std::uint64_t>;
 
 namespace {
-
-constexpr std::uint64_t minute_ns = 60 * second_ns;
 
 TestCell cell_with(const char* policy, std::uint32_t nodes) {
   TestCell cell;
@@ -195,3 +195,5 @@ BOOST_AUTO_TEST_CASE(fair_moves_shares_but_does_not_swap_them) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace preempt_test

@@ -4,6 +4,8 @@
 
 #include "cluster/scheduling/test_cell.hpp"
 
+namespace quarantine_test {
+
 using namespace reeve;
 using namespace reeve::cluster;
 using Ids = std::vector<std::uint64_t>;
@@ -144,7 +146,6 @@ BOOST_AUTO_TEST_CASE(the_reason_counts_nodes_that_lack_a_released_device) {
 // The place that is kept for the head is on a device that goes into quarantine:
 // it is looked for anew, and those behind are not held up by the old one.
 BOOST_AUTO_TEST_CASE(a_place_is_kept_on_no_device_in_quarantine) {
-  constexpr std::uint64_t minute_ns = 60 * second_ns;
   for (const char* policy : {"easy", "conservative"}) {
     TestCell cell;
     cell.scheduler.set_policy("default", *parse_policy(policy));
@@ -186,3 +187,5 @@ BOOST_AUTO_TEST_CASE(patience_keeps_no_node_that_does_not_do_any_more) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace quarantine_test

@@ -3,6 +3,8 @@
 #include "cluster/scheduling/queue.hpp"
 #include "cluster/scheduling/test_cell.hpp"
 
+namespace quotas_test {
+
 using namespace reeve;
 using namespace reeve::cluster;
 using schema::AccountKind;
@@ -136,7 +138,6 @@ BOOST_AUTO_TEST_CASE(a_project_counts_with_those_above_it) {
 }
 
 BOOST_AUTO_TEST_CASE(gpu_time_that_is_used_up_waits_for_the_next_period) {
-  constexpr std::uint64_t hour_ns = 3600 * second_ns;
   cell.now = Time{1'795'176'000 * second_ns};  // noon
   Quota hours;
   hours.gpu_milli_hours = 2'000;
@@ -159,7 +160,6 @@ BOOST_AUTO_TEST_CASE(gpu_time_that_is_used_up_waits_for_the_next_period) {
 // Its turn comes when another has ended, but by then the hours are used up.
 BOOST_AUTO_TEST_CASE(
     one_that_came_to_wait_for_gpu_time_starts_with_the_period) {
-  constexpr std::uint64_t hour_ns = 3600 * second_ns;
   cell.now = Time{1'795'176'000 * second_ns};  // noon
   Quota hours;
   hours.sessions = 1;
@@ -183,7 +183,6 @@ BOOST_AUTO_TEST_CASE(
 }
 
 BOOST_AUTO_TEST_CASE(a_shorter_period_begins_anew_earlier) {
-  constexpr std::uint64_t hour_ns = 3600 * second_ns;
   cell.now = Time{1'795'176'000 * second_ns};  // noon, not a Sunday
   Quota hours;
   hours.gpu_milli_hours = 2'000;
@@ -222,7 +221,6 @@ BOOST_AUTO_TEST_CASE(a_session_that_leaves_the_line_makes_way) {
 
 // Its hours are used up until the month ends; the others need none.
 BOOST_AUTO_TEST_CASE(one_that_waits_for_gpu_time_keeps_nobody_back) {
-  constexpr std::uint64_t hour_ns = 3600 * second_ns;
   cell.now = Time{1'795'176'000 * second_ns};
   Quota hours;
   hours.sessions = 2;
@@ -256,7 +254,6 @@ BOOST_AUTO_TEST_CASE(one_that_waits_for_gpu_time_keeps_nobody_back) {
 
 // Hours are used up while the first in the line waits for GPUs.
 BOOST_AUTO_TEST_CASE(one_that_comes_to_wait_for_gpu_time_is_passed_over) {
-  constexpr std::uint64_t hour_ns = 3600 * second_ns;
   cell.now = Time{1'795'176'000 * second_ns};
   Quota hours;
   hours.sessions = 2;
@@ -344,3 +341,5 @@ BOOST_AUTO_TEST_CASE(a_proposal_that_is_refused_gives_the_quota_back) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace quotas_test

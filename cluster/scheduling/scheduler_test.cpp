@@ -3,6 +3,8 @@
 
 #include "cluster/scheduling/test_cell.hpp"
 
+namespace scheduler_test {
+
 using namespace reeve;
 using namespace reeve::cluster;
 using Ids = std::vector<std::uint64_t>;
@@ -406,3 +408,5 @@ BOOST_AUTO_TEST_CASE(events_of_unknown_sessions_and_nodes_are_ignored) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace scheduler_test

@@ -5,14 +5,14 @@
 #include "cluster/scheduling/queue.hpp"
 #include "cluster/scheduling/test_cell.hpp"
 
+namespace sharing_test {
+
 using namespace reeve;
 using namespace reeve::cluster;
 using schema::GpuSharing;
 using Ids = std::vector<std::uint64_t>;
 
 namespace {
-
-constexpr std::uint64_t minute_ns = 60 * second_ns;
 
 TestSession share_of(const char* project, std::uint32_t milli = 300,
                      const char* user = "ann") {
@@ -307,3 +307,5 @@ BOOST_AUTO_TEST_CASE(best_fit_looks_at_its_own_devices_alone) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace sharing_test

@@ -3,6 +3,8 @@
 
 #include "cluster/scheduling/test_cell.hpp"
 
+namespace slow_test {
+
 using namespace reeve;
 using namespace reeve::cluster;
 using schema::DeviceVerdict;
@@ -118,3 +120,5 @@ BOOST_AUTO_TEST_CASE(it_is_given_where_no_other_is_there) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace slow_test

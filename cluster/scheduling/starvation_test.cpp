@@ -8,12 +8,13 @@
 
 #include "cluster/scheduling/test_cell.hpp"
 
+namespace starvation_test {
+
 using namespace reeve;
 using namespace reeve::cluster;
 
 namespace {
 
-constexpr std::uint64_t minute_ns = 60 * second_ns;
 constexpr std::uint64_t step_ns = 30 * second_ns;
 constexpr std::uint64_t longest_ns = 30 * minute_ns;
 constexpr std::size_t waiting_least = 12;
@@ -155,3 +156,5 @@ BOOST_AUTO_TEST_CASE(the_latest_or_the_shortest_first_lets_others_starve) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace starvation_test

@@ -4,6 +4,8 @@
 #include "cluster/scheduling/queue.hpp"
 #include "cluster/scheduling/test_cell.hpp"
 
+namespace why_test {
+
 using namespace reeve;
 using namespace reeve::cluster;
 
@@ -362,3 +364,5 @@ BOOST_AUTO_TEST_CASE(held_sessions_stand_behind_the_queue) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace why_test

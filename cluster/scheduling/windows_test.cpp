@@ -6,14 +6,13 @@
 #include "cluster/scheduling/queue.hpp"
 #include "cluster/scheduling/test_cell.hpp"
 
+namespace windows_test {
+
 using namespace reeve;
 using namespace reeve::cluster;
 using Ids = std::vector<std::uint64_t>;
 
 namespace {
-
-constexpr std::uint64_t minute_ns = 60 * second_ns;
-constexpr std::uint64_t day_ns = 24 * 60 * minute_ns;
 
 // Nodes of 4 CPUs.
 TestCell cell_with(const char* policy, std::uint32_t nodes) {
@@ -586,3 +585,5 @@ BOOST_AUTO_TEST_CASE(a_queue_expects_of_each_what_why_says) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace windows_test

@@ -3,6 +3,8 @@
 
 #include "cluster/scheduling/test_cell.hpp"
 
+namespace wishes_test {
+
 using namespace reeve;
 using namespace reeve::cluster;
 using Ids = std::vector<std::uint64_t>;
@@ -222,3 +224,5 @@ BOOST_AUTO_TEST_CASE(of_an_array_no_more_run_than_may) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace wishes_test

@@ -6,6 +6,8 @@
 #include "cluster/simulation/test_workload.hpp"
 #include "cluster/simulation/virtual_cell.hpp"
 
+namespace fragmentation_test {
+
 using namespace reeve;
 using namespace reeve::cluster;
 using namespace reeve::cluster::simulation;
@@ -99,3 +101,5 @@ BOOST_AUTO_TEST_CASE(only_the_most_common_requests_count) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
+
+}  // namespace fragmentation_test

@@ -6,6 +6,8 @@
 #include "cluster/simulation/fill.hpp"
 #include "cluster/simulation/virtual_cell.hpp"
 
+namespace from_trace_test {
+
 using namespace reeve;
 using namespace reeve::cluster;
 using namespace reeve::cluster::simulation;
@@ -200,3 +202,5 @@ BOOST_AUTO_TEST_CASE(the_share_held_counts_up_to_the_arrived_load) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
+
+}  // namespace from_trace_test

@@ -5,6 +5,8 @@
 
 #include "cluster/simulation/test_workload.hpp"
 
+namespace measure_test {
+
 using namespace reeve;
 using namespace reeve::cluster;
 using namespace reeve::cluster::simulation;
@@ -133,3 +135,5 @@ BOOST_AUTO_TEST_CASE(the_largest_tenth_of_gangs_is_told_apart) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
+
+}  // namespace measure_test

@@ -175,7 +175,7 @@ Status Recorder::submitted(const schema::SessionSubmitted& body, Time at) {
   seen.outcome.attempts = 1;
   Session& session = seen.session;
   session.id = SessionId{body.session()};
-  session.request = work_.requests.index(request_of(spec));
+  session.request = work_.requests.index(cluster::request_of(spec));
   session.user = work_.users.index(text(spec.user()));
   session.project = work_.projects.index(text(spec.project()));
   session.name = work_.names.index(text(spec.name()));

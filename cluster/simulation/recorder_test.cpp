@@ -16,6 +16,8 @@
 #include "cluster/simulation/virtual_cell.hpp"
 #include "cluster/testing.hpp"
 
+namespace recorder_test {
+
 using namespace reeve;
 using namespace reeve::cluster;
 using namespace reeve::cluster::simulation;
@@ -441,3 +443,5 @@ BOOST_AUTO_TEST_CASE(what_was_recorded_happens_again) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
+
+}  // namespace recorder_test

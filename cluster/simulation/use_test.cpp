@@ -10,6 +10,8 @@
 #include "cluster/accounting/usage.hpp"
 #include "cluster/simulation/observer.hpp"
 
+namespace use_test {
+
 using namespace reeve;
 using namespace reeve::cluster;
 using namespace reeve::cluster::simulation;
@@ -99,3 +101,5 @@ BOOST_AUTO_TEST_CASE(totals_are_those_of_usage_over_random_cells) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
+
+}  // namespace use_test

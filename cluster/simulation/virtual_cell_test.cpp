@@ -16,6 +16,8 @@
 #include "cluster/state.hpp"
 #include "schema/wire.hpp"
 
+namespace virtual_cell_test {
+
 using namespace reeve;
 using namespace reeve::cluster;
 using namespace reeve::cluster::simulation;
@@ -597,3 +599,5 @@ BOOST_AUTO_TEST_CASE(random_workloads_fold_into_whole_states_the_same_twice) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
+
+}  // namespace virtual_cell_test

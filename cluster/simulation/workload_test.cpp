@@ -2,6 +2,8 @@
 
 #include "cluster/simulation/test_workload.hpp"
 
+namespace workload_test {
+
 using namespace reeve;
 using namespace reeve::cluster;
 using namespace reeve::cluster::simulation;
@@ -64,3 +66,5 @@ BOOST_AUTO_TEST_CASE(a_node_that_was_removed_before_the_window_does_not_count) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
+
+}  // namespace workload_test

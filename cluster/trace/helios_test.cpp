@@ -3,7 +3,7 @@
 #include "cluster/trace/trace.hpp"
 #include "cluster/types.hpp"
 
-namespace reeve {
+namespace reeve::helios_test {
 namespace {
 
 constexpr std::string_view header =
@@ -109,4 +109,4 @@ BOOST_AUTO_TEST_CASE(a_missing_column_is_named) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve
+}  // namespace reeve::helios_test

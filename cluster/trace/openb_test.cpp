@@ -2,7 +2,7 @@
 
 #include "cluster/trace/trace.hpp"
 
-namespace reeve {
+namespace reeve::openb_test {
 namespace {
 
 constexpr std::string_view header =
@@ -129,4 +129,4 @@ BOOST_AUTO_TEST_CASE(nodes_have_their_devices_and_stand_once) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve
+}  // namespace reeve::openb_test

@@ -5,7 +5,7 @@
 
 #include "cluster/trace/trace.hpp"
 
-namespace reeve::trace {
+namespace reeve::trace::rows_test {
 namespace {
 
 bool tells(const Error& error, std::string_view part) {
@@ -89,4 +89,4 @@ BOOST_AUTO_TEST_CASE(a_long_or_odd_header_is_shown_in_part) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve::trace
+}  // namespace reeve::trace::rows_test

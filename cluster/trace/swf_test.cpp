@@ -3,7 +3,7 @@
 #include "cluster/trace/trace.hpp"
 #include "cluster/types.hpp"
 
-namespace reeve {
+namespace reeve::swf_test {
 namespace {
 
 // number submit wait run used cpu mem asked time mem status user group exe
@@ -99,4 +99,4 @@ BOOST_AUTO_TEST_CASE(a_header_that_tells_of_too_much_gives_no_nodes) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve
+}  // namespace reeve::swf_test

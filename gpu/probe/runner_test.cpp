@@ -7,7 +7,7 @@
 #include <cstdlib>
 #include <string>
 
-namespace reeve::gpu::probe {
+namespace reeve::gpu::probe::runner_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -116,4 +116,4 @@ BOOST_AUTO_TEST_CASE(a_program_that_is_not_there_is_told) {
 }
 
 }  // namespace
-}  // namespace reeve::gpu::probe
+}  // namespace reeve::gpu::probe::runner_test

@@ -7,7 +7,7 @@
 #include <fstream>
 #include <string>
 
-namespace reeve::gpu::probe {
+namespace reeve::gpu::probe::verdict_test {
 namespace {
 
 bool contains(const std::string& text, const std::string& part) {
@@ -192,4 +192,4 @@ BOOST_AUTO_TEST_CASE(a_probe_without_its_end_is_unfinished) {
 }
 
 }  // namespace
-}  // namespace reeve::gpu::probe
+}  // namespace reeve::gpu::probe::verdict_test

@@ -11,7 +11,7 @@
 #include <fstream>
 #include <string>
 
-namespace reeve::gpu::share {
+namespace reeve::gpu::share::ledger_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -191,4 +191,4 @@ BOOST_FIXTURE_TEST_CASE(many_processes_together_reach_the_limit_and_no_more,
 }
 
 }  // namespace
-}  // namespace reeve::gpu::share
+}  // namespace reeve::gpu::share::ledger_test

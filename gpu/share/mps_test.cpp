@@ -8,7 +8,7 @@
 #include <filesystem>
 #include <fstream>
 
-namespace reeve::gpu::share {
+namespace reeve::gpu::share::mps_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -115,4 +115,4 @@ BOOST_FIXTURE_TEST_CASE(what_is_to_be_done_is_said, Site) {
 }
 
 }  // namespace
-}  // namespace reeve::gpu::share
+}  // namespace reeve::gpu::share::mps_test

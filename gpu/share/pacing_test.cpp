@@ -2,7 +2,7 @@
 
 #include <boost/test/unit_test.hpp>
 
-namespace reeve::gpu::share {
+namespace reeve::gpu::share::pacing_test {
 namespace {
 
 constexpr std::int64_t ms = 1'000'000;
@@ -73,4 +73,4 @@ BOOST_FIXTURE_TEST_CASE(processes_of_a_session_settle_a_period_once, Shared) {
 }
 
 }  // namespace
-}  // namespace reeve::gpu::share
+}  // namespace reeve::gpu::share::pacing_test

@@ -12,7 +12,7 @@
 
 #include "gpu/share/ledger.hpp"
 
-namespace reeve::gpu::share {
+namespace reeve::gpu::share::share_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -149,4 +149,4 @@ BOOST_FIXTURE_TEST_CASE(kernels_keep_to_it_in_whatever_context, Trial) {
 }
 
 }  // namespace
-}  // namespace reeve::gpu::share
+}  // namespace reeve::gpu::share::share_test

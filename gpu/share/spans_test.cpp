@@ -5,7 +5,7 @@
 
 #include "gpu/share/share.hpp"
 
-namespace reeve::gpu::share {
+namespace reeve::gpu::share::spans_test {
 namespace {
 
 std::uint32_t overlap(const std::vector<Span>& taken, std::uint32_t begin,
@@ -66,4 +66,4 @@ BOOST_AUTO_TEST_CASE(no_other_place_is_better) {
 }
 
 }  // namespace
-}  // namespace reeve::gpu::share
+}  // namespace reeve::gpu::share::spans_test

@@ -21,7 +21,6 @@ namespace {
 
 constexpr std::uint32_t gpus_per_node = 8;
 constexpr std::uint64_t gib = std::uint64_t{1} << 30;
-constexpr std::uint64_t hour_ns = 3600 * second_ns;
 constexpr std::uint64_t month_ns = 30 * 24 * hour_ns;
 constexpr Time begun{1'761'955'200 * second_ns};  // 2025-11-01
 constexpr std::uint32_t users = 30;

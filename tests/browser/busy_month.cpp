@@ -28,7 +28,6 @@ using namespace reeve::cluster::testing;
 constexpr std::uint32_t gpu_nodes = 32;
 constexpr std::uint32_t gpus = 8;
 constexpr std::uint64_t month_ns = 30ull * 24 * 3600 * second_ns;
-constexpr std::uint64_t hour_ns = 3600 * second_ns;
 
 constexpr const char* users[] = {"anna",   "ben",   "carlos", "divya", "emil",
                                  "fatima", "grace", "hiro",   "ines",  "jan",

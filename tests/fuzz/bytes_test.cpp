@@ -12,7 +12,7 @@
 #include "store/test_log.hpp"
 #include "tests/fuzz/mutator.hpp"
 
-namespace reeve::fuzz {
+namespace reeve::fuzz::bytes_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -137,4 +137,4 @@ BOOST_AUTO_TEST_CASE(orders_to_an_init) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve::fuzz
+}  // namespace reeve::fuzz::bytes_test

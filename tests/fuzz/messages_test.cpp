@@ -11,7 +11,7 @@
 #include "tests/fuzz/mutator.hpp"
 #include "tests/paths.hpp"
 
-namespace reeve::fuzz {
+namespace reeve::fuzz::messages_test {
 namespace {
 
 using manager::testing::TwoNodes;
@@ -175,4 +175,4 @@ BOOST_AUTO_TEST_CASE(events_of_nonsense_have_a_text) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve::fuzz
+}  // namespace reeve::fuzz::messages_test

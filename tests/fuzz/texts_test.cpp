@@ -16,7 +16,7 @@
 #include "tools/config/config.hpp"
 #include "tools/member/token_text.hpp"
 
-namespace reeve::fuzz {
+namespace reeve::fuzz::texts_test {
 namespace {
 
 constexpr std::uint64_t short_runs = 20'000;
@@ -165,4 +165,4 @@ BOOST_AUTO_TEST_CASE(lines_of_the_probe) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve::fuzz
+}  // namespace reeve::fuzz::texts_test

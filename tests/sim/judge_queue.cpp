@@ -120,14 +120,14 @@ std::set<Judge::Pool> Judge::pools() const {
 // runs for longer than it may, and nobody knows.
 std::optional<Time> Judge::earliest(const Pool& pool, const Ask& ask,
                                     Time now) const {
-  struct End {
+  struct Ending {
     Time at;
     std::uint32_t node;
     const Ask* ask;
     std::vector<cluster::DeviceGrant> grants;
   };
   std::deque<Ask> asks;
-  std::vector<End> ends;
+  std::vector<Ending> ends;
   const auto ends_at = [](Time from, const Session& session) {
     return session.time_limit_ns == 0
                ? never
@@ -149,7 +149,7 @@ std::optional<Time> Judge::earliest(const Pool& pool, const Ask& ask,
           {ends_at(open.at, *of.session), task.node.value, &of, task.devices});
   }
   std::sort(ends.begin(), ends.end(),
-            [](const End& a, const End& b) { return a.at < b.at; });
+            [](const Ending& a, const Ending& b) { return a.at < b.at; });
   if (!ends.empty() && ends.front().at < now) return std::nullopt;
   Rooms then = rooms();
   if (fits(known_, then, ask)) return now;

@@ -11,11 +11,6 @@
 
 namespace reeve::sim {
 
-inline constexpr std::uint64_t ms_ns = 1'000'000;
-inline constexpr std::uint64_t minute_ns = 60 * second_ns;
-inline constexpr std::uint64_t hour_ns = 60 * minute_ns;
-inline constexpr std::uint64_t day_ns = 24 * hour_ns;
-
 // Intervals are means between two such events, in ns; 0 is never.
 struct Plan {
   std::uint32_t nodes = 1;

@@ -7,7 +7,7 @@
 #include "tests/sim/disk.hpp"
 #include "tests/sim/log.hpp"
 
-namespace reeve::sim {
+namespace reeve::sim::sim_test {
 namespace {
 
 struct VirtualDisk {
@@ -99,4 +99,4 @@ BOOST_FIXTURE_TEST_CASE(a_log_that_is_short_of_its_mark_does_not_open,
 
 BOOST_AUTO_TEST_SUITE_END()
 
-}  // namespace reeve::sim
+}  // namespace reeve::sim::sim_test

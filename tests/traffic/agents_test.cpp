@@ -8,7 +8,7 @@
 #include "actors/agent/core.hpp"
 #include "tests/traffic/kept.hpp"
 
-namespace reeve::traffic {
+namespace reeve::traffic::agents_test {
 namespace {
 
 using keeper::TaskKey;
@@ -200,4 +200,4 @@ BOOST_AUTO_TEST_CASE(simulated_nodes_do_what_they_were_ordered_then) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve::traffic
+}  // namespace reeve::traffic::agents_test

@@ -4,7 +4,7 @@
 
 #include "tests/traffic/kept.hpp"
 
-namespace reeve::traffic {
+namespace reeve::traffic::log_test {
 namespace {
 
 BOOST_AUTO_TEST_SUITE(kept_log)
@@ -74,4 +74,4 @@ BOOST_AUTO_TEST_CASE(what_was_told_of_the_log_is_what_the_log_has) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve::traffic
+}  // namespace reeve::traffic::log_test

@@ -11,7 +11,7 @@
 #include "actors/manager/core.hpp"
 #include "tests/traffic/kept.hpp"
 
-namespace reeve::traffic {
+namespace reeve::traffic::managers_test {
 namespace {
 
 using SessionAttempt = std::pair<std::uint64_t, std::uint32_t>;
@@ -255,4 +255,4 @@ BOOST_AUTO_TEST_CASE(they_order_the_launches_that_were_ordered) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve::traffic
+}  // namespace reeve::traffic::managers_test

@@ -35,10 +35,6 @@ std::size_t matched_words(string_view path, std::span<const string> words) {
   return count;
 }
 
-string_view first_word(string_view path) {
-  return path.substr(0, path.find(' '));
-}
-
 class Parser {
  public:
   Parser(std::span<const CommandSpec> commands,
@@ -336,6 +332,10 @@ Expected<Invocation> parse_arguments(std::span<const CommandSpec> commands,
                                      std::span<const OptionSpec> common,
                                      std::span<const string> words) {
   return Parser(commands, common, words).parse();
+}
+
+string_view first_word(string_view path) {
+  return path.substr(0, path.find(' '));
 }
 
 const CommandSpec* find_command(std::span<const CommandSpec> commands,

@@ -83,6 +83,8 @@ std::string help_text(std::span<const CommandSpec> commands,
                       std::span<const OptionSpec> common,
                       std::string_view topic, std::size_t width = 0);
 
+// The first word of a command's path.
+std::string_view first_word(std::string_view path);
 const CommandSpec* find_command(std::span<const CommandSpec> commands,
                                 std::string_view path);
 

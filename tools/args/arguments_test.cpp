@@ -7,7 +7,7 @@
 #include "tools/args/commands.hpp"
 #include "tools/args/completion.hpp"
 
-namespace reeve::tools {
+namespace reeve::tools::arguments_test {
 namespace {
 
 Expected<Invocation> parse(std::vector<std::string> words) {
@@ -146,4 +146,4 @@ BOOST_AUTO_TEST_CASE(completion_speaks_of_every_command_and_option) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve::tools
+}  // namespace reeve::tools::arguments_test

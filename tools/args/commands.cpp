@@ -10,7 +10,7 @@ using Option = OptionSpec;
 constexpr Complete a_file = Complete::file;
 constexpr Complete a_directory = Complete::directory;
 
-constexpr Option common[] = {
+constexpr Option options_of_all[] = {
     {"--json", "", "one JSON document, or one per line for streams"},
     {"--data", "DIR", "which cell (or $REEVE_DATA; ~/.local/share/reeve)", 0,
      false, a_directory},
@@ -429,7 +429,7 @@ constexpr std::string_view cluster = "The cluster";
 constexpr std::string_view the_log = "The log";
 constexpr std::string_view cell = "The cell";
 
-constexpr CommandSpec commands[] = {
+constexpr CommandSpec command_table[] = {
     {"up", cell, "", "start a one-machine cell, or go on with one", up_options,
      up_examples},
     {"down", cell, "", "stop the cell", down_options, {}},
@@ -660,10 +660,10 @@ constexpr CommandSpec commands[] = {
 }  // namespace
 
 std::span<const CommandSpec> all_commands() {
-  return commands;
+  return command_table;
 }
 std::span<const OptionSpec> common_options() {
-  return common;
+  return options_of_all;
 }
 std::span<const OptionSpec> session_options() {
   return session;

@@ -12,10 +12,6 @@ using std::string_view;
 using Commands = std::span<const CommandSpec>;
 using Options = std::span<const OptionSpec>;
 
-string_view first_word(string_view path) {
-  return path.substr(0, path.find(' '));
-}
-
 string_view second_word(string_view path) {
   const auto space = path.find(' ');
   return space == string_view::npos ? string_view() : path.substr(space + 1);

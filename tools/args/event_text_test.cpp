@@ -6,7 +6,7 @@
 #include "cluster/types.hpp"
 #include "schema/event_generated.h"
 
-namespace reeve::tools {
+namespace reeve::tools::event_text_test {
 namespace {
 
 using Builder = flatbuffers::FlatBufferBuilder;
@@ -222,4 +222,4 @@ BOOST_AUTO_TEST_CASE(a_test_tells_the_device_and_its_verdict) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve::tools
+}  // namespace reeve::tools::event_text_test

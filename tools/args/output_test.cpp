@@ -2,7 +2,7 @@
 
 #include <boost/test/unit_test.hpp>
 
-namespace reeve::tools {
+namespace reeve::tools::output_test {
 namespace {
 
 Table sample() {
@@ -144,4 +144,4 @@ BOOST_AUTO_TEST_CASE(a_sheet_aligns_values_and_skips_empty_ones) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve::tools
+}  // namespace reeve::tools::output_test

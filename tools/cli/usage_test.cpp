@@ -18,7 +18,7 @@
 #include "tests/paths.hpp"
 #include "tools/trace/text_file.hpp"
 
-namespace reeve::tools {
+namespace reeve::tools::usage_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -336,4 +336,4 @@ BOOST_FIXTURE_TEST_CASE(too_many_or_too_large_nodes_are_refused, Program) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve::tools
+}  // namespace reeve::tools::usage_test

@@ -10,7 +10,7 @@
 #include "cluster/scheduling/scheduler.hpp"
 #include "tests/paths.hpp"
 
-namespace reeve::tools {
+namespace reeve::tools::config_test {
 namespace {
 
 std::string refusal(std::string_view text) {
@@ -278,4 +278,4 @@ BOOST_AUTO_TEST_CASE(the_sample_in_deploy_is_the_generated_one) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve::tools
+}  // namespace reeve::tools::config_test

@@ -5,7 +5,7 @@
 
 #include "store/test_log.hpp"
 
-namespace reeve::tools {
+namespace reeve::tools::epoch_note_test {
 namespace {
 
 using store::test::must;
@@ -41,4 +41,4 @@ BOOST_FIXTURE_TEST_CASE(a_note_that_is_none_is_refused, Noted) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve::tools
+}  // namespace reeve::tools::epoch_note_test

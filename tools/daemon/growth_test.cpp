@@ -9,7 +9,7 @@
 #include <boost/test/unit_test.hpp>
 #include <thread>
 
-namespace reeve::tools {
+namespace reeve::tools::growth_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -108,4 +108,4 @@ BOOST_AUTO_TEST_CASE(who_is_named_after_the_end_is_for_nobody) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve::tools
+}  // namespace reeve::tools::growth_test

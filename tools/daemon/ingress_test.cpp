@@ -15,7 +15,7 @@
 #include "bus/test_support.hpp"
 #include "schema/wire.hpp"
 
-namespace reeve::tools {
+namespace reeve::tools::ingress_test {
 namespace {
 
 using bus::testing::patience;
@@ -268,4 +268,4 @@ BOOST_AUTO_TEST_CASE(what_an_agent_says_of_another_is_quarantined) {
 }
 
 }  // namespace
-}  // namespace reeve::tools
+}  // namespace reeve::tools::ingress_test

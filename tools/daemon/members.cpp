@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t note_bytes_max = 16 << 10;
 
-fs::path note_of(const fs::path& data) {
+fs::path set_aside_note_of(const fs::path& data) {
   return data / "set-aside.note";
 }
 
@@ -88,12 +88,13 @@ void join_members(const Config& config, bool several,
 
 Status note_set_aside(const fs::path& data, std::uint64_t from,
                       const std::string& why) {
-  return bus::write_private_file(note_of(data),
+  return bus::write_private_file(set_aside_note_of(data),
                                  fmt::format("{}\n{}", from, why));
 }
 
 Status set_aside_as_noted(const fs::path& data) {
-  const auto note = bus::read_private_file(note_of(data), note_bytes_max);
+  const auto note =
+      bus::read_private_file(set_aside_note_of(data), note_bytes_max);
   if (!note && note.error().code == Errc::not_found) return {};
   if (!note) return tl::unexpected(note.error());
   const std::uint64_t from = std::strtoull(note->c_str(), nullptr, 10);
@@ -107,7 +108,7 @@ Status set_aside_as_noted(const fs::path& data) {
     spdlog::error("the events {} to {} of the log here are set aside in {}:{}",
                   done->from, done->to, done->file.string(), why);
   std::error_code ignored;
-  fs::remove(note_of(data), ignored);
+  fs::remove(set_aside_note_of(data), ignored);
   return {};
 }
 

@@ -7,7 +7,7 @@
 #include "store/set_aside.hpp"
 #include "store/test_log.hpp"
 
-namespace reeve::tools {
+namespace reeve::tools::members_test {
 namespace {
 
 using store::test::fill;
@@ -98,4 +98,4 @@ BOOST_AUTO_TEST_CASE(what_was_set_aside_last_is_told) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve::tools
+}  // namespace reeve::tools::members_test

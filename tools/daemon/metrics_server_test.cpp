@@ -9,7 +9,7 @@
 
 #include "bus/test_support.hpp"
 
-namespace reeve::tools {
+namespace reeve::tools::metrics_server_test {
 namespace {
 
 using bus::testing::patience;
@@ -179,4 +179,4 @@ BOOST_FIXTURE_TEST_CASE(an_address_that_is_taken_is_refused, Served) {
 }
 
 }  // namespace
-}  // namespace reeve::tools
+}  // namespace reeve::tools::metrics_server_test

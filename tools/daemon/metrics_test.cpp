@@ -7,7 +7,7 @@
 
 #include "actors/manager/core.hpp"
 
-namespace reeve::tools {
+namespace reeve::tools::metrics_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -245,4 +245,4 @@ BOOST_AUTO_TEST_CASE(figures_of_so_many_agents_are_kept_and_not_of_one_more) {
 }
 
 }  // namespace
-}  // namespace reeve::tools
+}  // namespace reeve::tools::metrics_test

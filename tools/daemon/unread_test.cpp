@@ -2,7 +2,7 @@
 
 #include "tools/daemon/ingress.hpp"
 
-namespace reeve::tools {
+namespace reeve::tools::unread_test {
 namespace {
 
 using schema::CommandBody;
@@ -20,4 +20,4 @@ BOOST_AUTO_TEST_CASE(all_commands_are_held_to_a_bound) {
 }
 
 }  // namespace
-}  // namespace reeve::tools
+}  // namespace reeve::tools::unread_test

@@ -7,7 +7,7 @@
 
 #include "cluster/units.hpp"
 
-namespace reeve::tools {
+namespace reeve::tools::calendar_test {
 namespace {
 
 // Berlin's rules, which need no files.
@@ -67,7 +67,6 @@ BOOST_AUTO_TEST_CASE(without_periods_there_are_the_ends_alone) {
 }
 
 BOOST_AUTO_TEST_CASE(a_range_of_too_many_periods_is_refused) {
-  const std::uint64_t day_ns = 86'400 * second_ns;
   const Time from = at("2026-01-01T00:00:00Z");
   // Up to the bound and one past it; in UTC each day has 24 hours.
   set("UTC");
@@ -83,4 +82,4 @@ BOOST_AUTO_TEST_CASE(a_range_of_too_many_periods_is_refused) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve::tools
+}  // namespace reeve::tools::calendar_test

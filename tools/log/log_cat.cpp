@@ -18,7 +18,7 @@ namespace {
 using std::string;
 using Bytes = std::span<const std::byte>;
 
-constexpr std::size_t print_bytes = 64 << 10;
+constexpr std::size_t write_bytes = 64 << 10;
 
 struct Selection {
   std::unique_ptr<store::LogReader> log;
@@ -57,7 +57,7 @@ Result log_cat(const Context& context, const Arguments& arguments) {
         out += context.json ? schema::to_json(event) + '\n'
                             : wrapped(event_line(event, offset),
                                       context.terminal.width, event_indent);
-        if (out.size() > print_bytes) {
+        if (out.size() > write_bytes) {
           print(out);
           out.clear();
         }

@@ -6,6 +6,8 @@
 #include "tools/log/meter.hpp"
 #include "tools/log/state_diff.hpp"
 
+namespace log_text_test {
+
 using namespace reeve;
 using namespace reeve::tools;
 
@@ -197,3 +199,5 @@ BOOST_AUTO_TEST_CASE(sessions_that_only_the_log_knows_are_counted) {
   BOOST_TEST(sums.forgotten == 5u);
   BOOST_TEST(sums.ended == cluster::ended_sessions_max + 6);
 }
+
+}  // namespace log_text_test

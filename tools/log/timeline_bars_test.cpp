@@ -2,7 +2,7 @@
 
 #include "tools/log/test_view.hpp"
 
-namespace reeve::tools {
+namespace reeve::tools::timeline_bars_test {
 namespace {
 
 using testing::SmallCell;
@@ -86,4 +86,4 @@ BOOST_AUTO_TEST_CASE(names_cannot_move_the_cursor) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve::tools
+}  // namespace reeve::tools::timeline_bars_test

@@ -3,7 +3,7 @@
 
 #include "tools/log/test_view.hpp"
 
-namespace reeve::tools {
+namespace reeve::tools::timeline_page_test {
 namespace {
 
 using testing::SmallCell;
@@ -68,4 +68,4 @@ BOOST_AUTO_TEST_CASE(json_has_a_line_for_each_allocation_and_span) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve::tools
+}  // namespace reeve::tools::timeline_page_test

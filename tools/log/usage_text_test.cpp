@@ -4,12 +4,10 @@
 #include <boost/test/unit_test.hpp>
 #include <sstream>
 
-namespace reeve::tools {
+namespace reeve::tools::usage_text_test {
 namespace {
 
 using namespace cluster::accounting;
-
-constexpr std::uint64_t hour_ns = 3600 * second_ns;
 
 // One hour of two GPUs of three and 1.5 of 4 CPUs.
 UsagePeriod one_hour() {
@@ -116,4 +114,4 @@ BOOST_AUTO_TEST_CASE(an_answer_has_so_many_rows_and_not_one_more) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve::tools
+}  // namespace reeve::tools::usage_text_test

@@ -7,7 +7,7 @@
 
 #include "tools/daemon/daemon.hpp"
 
-namespace reeve::tools {
+namespace reeve::tools::host_files_test {
 namespace {
 
 BOOST_AUTO_TEST_SUITE(files_of_a_host_that_joined)
@@ -123,4 +123,4 @@ BOOST_AUTO_TEST_CASE(a_daemon_that_fails_at_once_is_given_up) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve::tools
+}  // namespace reeve::tools::host_files_test

@@ -7,7 +7,7 @@
 
 #include "bus/credentials.hpp"
 
-namespace reeve::tools {
+namespace reeve::tools::kept_keys_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -85,4 +85,4 @@ BOOST_AUTO_TEST_CASE(who_begins_a_cell_misses_nothing) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve::tools
+}  // namespace reeve::tools::kept_keys_test

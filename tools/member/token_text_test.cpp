@@ -8,7 +8,7 @@
 
 #include "cluster/nkey.hpp"
 
-namespace reeve::tools {
+namespace reeve::tools::token_text_test {
 namespace {
 
 const std::string seed = cluster::user_seed_text(cluster::KeyBytes{});
@@ -215,4 +215,4 @@ BOOST_AUTO_TEST_CASE(no_error_tells_the_secret) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve::tools
+}  // namespace reeve::tools::token_text_test

@@ -11,7 +11,7 @@
 #include "tools/page/page_data.hpp"
 #include "tools/page/whole_file.hpp"
 
-namespace reeve::tools {
+namespace reeve::tools::page_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -154,4 +154,4 @@ BOOST_AUTO_TEST_CASE(a_device_is_written_to_and_never_replaced) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve::tools
+}  // namespace reeve::tools::page_test

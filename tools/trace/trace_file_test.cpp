@@ -10,7 +10,7 @@
 #include "cluster/limits.hpp"
 #include "cluster/types.hpp"
 
-namespace reeve::tools {
+namespace reeve::tools::trace_file_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -267,4 +267,4 @@ BOOST_AUTO_TEST_CASE(a_broken_line_is_named_by_line_and_column) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve::tools
+}  // namespace reeve::tools::trace_file_test

@@ -9,7 +9,7 @@
 #include "cluster/simulation/test_workload.hpp"
 #include "cluster/simulation/virtual_cell.hpp"
 
-namespace reeve::tools {
+namespace reeve::tools::comparison_test {
 namespace {
 
 using namespace cluster::simulation;
@@ -126,4 +126,4 @@ BOOST_FIXTURE_TEST_CASE(a_page_has_no_name_as_markup_and_is_the_same_twice,
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve::tools
+}  // namespace reeve::tools::comparison_test

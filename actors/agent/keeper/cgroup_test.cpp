@@ -13,7 +13,7 @@
 
 #include "actors/agent/keeper/types.hpp"
 
-namespace reeve::keeper {
+namespace reeve::keeper::cgroup_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -405,4 +405,4 @@ BOOST_AUTO_TEST_CASE(a_host_without_groups_gets_a_sentence_for_each_loss) {
 }
 
 }  // namespace
-}  // namespace reeve::keeper
+}  // namespace reeve::keeper::cgroup_test

@@ -25,10 +25,6 @@ char* raw(const std::string& text) {
   return const_cast<char*>(text.c_str());
 }
 
-StepResult failed(Step step) {
-  return {step, errno};
-}
-
 // An ignored signal stays ignored when a program is executed. The table of
 // handlers is this process's own, even where the memory is its parent's. The
 // two that the library keeps for itself are refused, and no matter.

@@ -4,7 +4,7 @@
 #include <boost/test/unit_test.hpp>
 #include <cstring>
 
-namespace reeve::keeper {
+namespace reeve::keeper::device_rules_test {
 namespace {
 
 constexpr std::uint32_t block = BPF_DEVCG_DEV_BLOCK;
@@ -126,4 +126,4 @@ BOOST_AUTO_TEST_CASE(lines_say_the_same_for_the_controller_of_v1) {
 }
 
 }  // namespace
-}  // namespace reeve::keeper
+}  // namespace reeve::keeper::device_rules_test

@@ -26,10 +26,6 @@ namespace {
 
 constexpr int report_slot = 3;  // after stdin, stdout and stderr
 
-StepResult failed(Step step) {
-  return {step, errno};
-}
-
 struct Workdir {
   int tree = -1;     // to be moved to `path`; -1: only go there
   std::string path;  // as the task will see it

@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
-namespace reeve::keeper {
+namespace reeve::keeper::journal_test {
 namespace {
 
 struct Place {
@@ -171,4 +171,4 @@ BOOST_AUTO_TEST_CASE(only_so_many_forgotten_keys_are_remembered) {
 }
 
 }  // namespace
-}  // namespace reeve::keeper
+}  // namespace reeve::keeper::journal_test

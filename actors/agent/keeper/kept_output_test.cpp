@@ -9,7 +9,7 @@
 
 #include "actors/agent/keeper/output.hpp"
 
-namespace reeve::keeper {
+namespace reeve::keeper::kept_output_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -176,4 +176,4 @@ BOOST_AUTO_TEST_CASE(what_an_earlier_keeper_left_counts_by_its_age) {
 }
 
 }  // namespace
-}  // namespace reeve::keeper
+}  // namespace reeve::keeper::kept_output_test

@@ -7,7 +7,7 @@
 #include <boost/test/unit_test.hpp>
 #include <filesystem>
 
-namespace reeve::keeper {
+namespace reeve::keeper::output_test {
 namespace {
 
 constexpr TaskKey key{5, 1, 0};
@@ -249,4 +249,4 @@ BOOST_AUTO_TEST_CASE(output_that_cannot_be_written_is_counted_as_dropped) {
 }
 
 }  // namespace
-}  // namespace reeve::keeper
+}  // namespace reeve::keeper::output_test

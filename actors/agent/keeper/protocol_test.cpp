@@ -5,7 +5,7 @@
 #include "actors/agent/keeper/server.hpp"
 #include "actors/agent/keeper/supervisor.hpp"
 
-namespace reeve::keeper {
+namespace reeve::keeper::protocol_test {
 namespace {
 
 TaskSpec full_spec() {
@@ -214,4 +214,4 @@ BOOST_AUTO_TEST_CASE(fewer_tasks_run_at_a_time_where_descriptors_are_scarce) {
 }
 
 }  // namespace
-}  // namespace reeve::keeper
+}  // namespace reeve::keeper::protocol_test

@@ -13,7 +13,7 @@
 #include "actors/agent/keeper/socket.hpp"
 #include "actors/agent/keeper/supervisor.hpp"
 
-namespace reeve::keeper::test {
+namespace reeve::keeper::test::runtime_crash_test {
 namespace {
 
 BOOST_FIXTURE_TEST_SUITE(crash, RuntimeFixture,
@@ -409,4 +409,4 @@ BOOST_AUTO_TEST_CASE(an_ordinary_users_keeper_isolates_and_names_its_limits,
 }
 
 }  // namespace
-}  // namespace reeve::keeper::test
+}  // namespace reeve::keeper::test::runtime_crash_test

@@ -16,7 +16,7 @@
 #include "actors/agent/keeper/runtime_fixture.hpp"
 #include "gpu/share/ledger.hpp"
 
-namespace reeve::keeper::test {
+namespace reeve::keeper::test::runtime_devices_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -250,4 +250,4 @@ BOOST_AUTO_TEST_CASE(groups_of_both_kinds_guard_and_change_their_devices,
 }
 
 }  // namespace
-}  // namespace reeve::keeper::test
+}  // namespace reeve::keeper::test::runtime_devices_test

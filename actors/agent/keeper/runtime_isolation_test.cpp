@@ -15,7 +15,7 @@
 #include "actors/agent/keeper/runtime_fixture.hpp"
 #include "actors/agent/keeper/sandbox.hpp"
 
-namespace reeve::keeper::test {
+namespace reeve::keeper::test::runtime_isolation_test {
 namespace {
 
 BOOST_FIXTURE_TEST_SUITE(isolation, RuntimeFixture,
@@ -510,4 +510,4 @@ BOOST_AUTO_TEST_CASE(mounts_that_changed_are_not_forgotten_when_a_root_fails,
 }
 
 }  // namespace
-}  // namespace reeve::keeper::test
+}  // namespace reeve::keeper::test::runtime_isolation_test

@@ -13,7 +13,7 @@
 #include "actors/agent/keeper/supervisor.hpp"
 #include "actors/agent/keeper/supervisor_task.hpp"
 
-namespace reeve::keeper::test {
+namespace reeve::keeper::test::runtime_life_test {
 namespace {
 
 BOOST_FIXTURE_TEST_SUITE(life, RuntimeFixture,
@@ -379,4 +379,4 @@ BOOST_AUTO_TEST_CASE(one_client_past_the_bound_is_sent_away) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve::keeper::test
+}  // namespace reeve::keeper::test::runtime_life_test

@@ -28,10 +28,6 @@ int set_attributes(int directory, const char* path, std::uint64_t attributes) {
   return ::mount_setattr(directory, path, flags, &attr, sizeof attr);
 }
 
-StepResult failed(Step step) {
-  return {step, errno};
-}
-
 StepResult enter_own_copy_of_root() {
   int root = clone_tree(AT_FDCWD, "/");
   if (root < 0) return failed(Step::root);

@@ -2,6 +2,7 @@
 // the keeper in a few bytes.
 #pragma once
 
+#include <cerrno>
 #include <cstdint>
 #include <string>
 
@@ -29,6 +30,11 @@ struct [[nodiscard]] StepResult {
   int error = 0;
   bool ok() const { return step == Step::none; }
 };
+
+// What `errno` says of it.
+inline StepResult failed(Step step) {
+  return {step, errno};
+}
 
 // "entering the task's root: Operation not permitted"
 std::string describe(StepResult failure);

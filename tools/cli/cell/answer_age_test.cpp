@@ -5,7 +5,7 @@
 #include "cluster/types.hpp"
 #include "schema/wire.hpp"
 
-namespace reeve::tools {
+namespace reeve::tools::answer_age_test {
 namespace {
 
 BOOST_AUTO_TEST_CASE(an_answer_says_how_old_it_may_be) {
@@ -40,4 +40,4 @@ BOOST_AUTO_TEST_CASE(an_answer_of_a_leader_alone_says_that_another_may_lead) {
 }
 
 }  // namespace
-}  // namespace reeve::tools
+}  // namespace reeve::tools::answer_age_test

@@ -5,7 +5,7 @@
 #include <boost/test/unit_test.hpp>
 #include <fstream>
 
-namespace reeve::tools {
+namespace reeve::tools::daemon_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -67,4 +67,4 @@ BOOST_FIXTURE_TEST_CASE(a_daemon_at_this_terminal_has_said_it_there, Log) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve::tools
+}  // namespace reeve::tools::daemon_test

@@ -5,7 +5,7 @@
 
 #include "cluster/types.hpp"
 
-namespace reeve::tools {
+namespace reeve::tools::leaderless_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -112,4 +112,4 @@ BOOST_AUTO_TEST_CASE(nobody_leads_where_most_managers_are_missing) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve::tools
+}  // namespace reeve::tools::leaderless_test

@@ -2,7 +2,7 @@
 
 #include <boost/test/unit_test.hpp>
 
-namespace reeve::tools {
+namespace reeve::tools::device_test_text_test {
 namespace {
 
 using schema::DeviceVerdict;
@@ -44,4 +44,4 @@ BOOST_AUTO_TEST_CASE(each_verdict_has_its_tone) {
 }
 
 }  // namespace
-}  // namespace reeve::tools
+}  // namespace reeve::tools::device_test_text_test

@@ -3,7 +3,7 @@
 #include <boost/test/unit_test.hpp>
 #include <vector>
 
-namespace reeve::tools {
+namespace reeve::tools::gpus_live_test {
 namespace {
 
 constexpr std::uint64_t second = 1'000'000'000;
@@ -200,4 +200,4 @@ BOOST_AUTO_TEST_CASE(a_screen_is_written_over_and_its_rest_cleared) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve::tools
+}  // namespace reeve::tools::gpus_live_test

@@ -12,8 +12,6 @@ namespace {
 using std::string;
 using std::string_view;
 
-constexpr std::uint64_t day_ns = 24ull * 3600 * second_ns;
-
 template <class T>
 Expected<T> named(const char* option, Expected<T> value) {
   if (value) return value;

@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-namespace reeve::tools {
+namespace reeve::tools::attempt_place_test {
 namespace {
 
 // A log where few events place a session; the rest do nothing.
@@ -102,4 +102,4 @@ BOOST_AUTO_TEST_CASE(a_log_that_cannot_be_read_is_told) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve::tools
+}  // namespace reeve::tools::attempt_place_test

@@ -3,7 +3,7 @@
 #include <boost/test/unit_test.hpp>
 #include <string>
 
-namespace reeve::tools {
+namespace reeve::tools::live_inbox_test {
 namespace {
 
 LiveInbox::Entry entry_of(const std::string& text, bool is_event = false) {
@@ -50,4 +50,4 @@ BOOST_AUTO_TEST_CASE(output_over_live_output_bytes_max_is_dropped_and_told) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve::tools
+}  // namespace reeve::tools::live_inbox_test

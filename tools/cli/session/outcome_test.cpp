@@ -4,7 +4,7 @@
 
 #include "tools/args/exit_code.hpp"
 
-namespace reeve::tools {
+namespace reeve::tools::outcome_test {
 namespace {
 
 using schema::EndReason;
@@ -100,4 +100,4 @@ BOOST_AUTO_TEST_CASE(a_task_has_an_exit_code_where_its_command_gave_one) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve::tools
+}  // namespace reeve::tools::outcome_test

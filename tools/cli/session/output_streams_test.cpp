@@ -2,7 +2,7 @@
 
 #include <boost/test/unit_test.hpp>
 
-namespace reeve::tools {
+namespace reeve::tools::output_streams_test {
 namespace {
 
 constexpr StreamKey out0{0, 1};
@@ -64,4 +64,4 @@ BOOST_AUTO_TEST_CASE(the_next_attempt_starts_anew) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve::tools
+}  // namespace reeve::tools::output_streams_test

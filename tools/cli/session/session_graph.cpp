@@ -9,7 +9,7 @@
 namespace reeve::tools {
 namespace {
 
-constexpr std::uint32_t page_sessions = 500;
+constexpr std::uint32_t graph_page_sessions = 500;
 
 void add(WaitingGraph& graph, const schema::SessionView& view) {
   WaitingGraph::Session session;
@@ -26,7 +26,7 @@ Status add_living(Cell& cell, WaitingGraph& graph) {
   for (bool more = true; more;) {
     flatbuffers::FlatBufferBuilder builder(128);
     const auto query = schema::CreateSessionsQueryDirect(
-        builder, false, nullptr, nullptr, after, page_sessions);
+        builder, false, nullptr, nullptr, after, graph_page_sessions);
     const auto answer =
         cell.ask(builder, schema::QueryBody::SessionsQuery, query.Union());
     if (!answer) return tl::unexpected(answer.error());

@@ -14,6 +14,7 @@ namespace reeve::tools {
 namespace {
 
 using std::string;
+using Align = Table::Align;
 using std::string_view;
 
 constexpr std::uint64_t ps_limit = 1'000;
@@ -137,7 +138,6 @@ Result command_ps(const Context& context, const Arguments& arguments) {
   if (!options) return tl::unexpected(options.error());
   auto cell = Cell::connect(context);
   if (!cell) return tl::unexpected(cell.error());
-  using Align = Table::Align;
   Table table({{"ID"},
                {"STATE"},
                {"NAME", Align::left, 1},

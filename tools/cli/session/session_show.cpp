@@ -13,6 +13,7 @@ namespace reeve::tools {
 namespace {
 
 using std::string;
+using Align = Table::Align;
 
 string ending_text(const schema::SessionView& view) {
   if (!view.ended()) return {};
@@ -119,7 +120,6 @@ Sheet session_sheet(const schema::SessionView& view) {
 }
 
 Table task_table(const schema::SessionView& view) {
-  using Align = Table::Align;
   Table table({{"RANK", Align::right},
                {"STATE"},
                {"NODE", Align::left, 1},

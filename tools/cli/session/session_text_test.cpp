@@ -4,7 +4,7 @@
 #include <boost/test/unit_test.hpp>
 #include <optional>
 
-namespace reeve::tools {
+namespace reeve::tools::session_text_test {
 namespace {
 
 namespace json = boost::json;
@@ -86,4 +86,4 @@ BOOST_AUTO_TEST_CASE(a_gang_that_failed_names_the_task_that_did_so_first) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve::tools
+}  // namespace reeve::tools::session_text_test

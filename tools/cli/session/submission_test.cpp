@@ -10,7 +10,7 @@
 #include "tools/cli/child_output.hpp"
 #include "tools/cli/session/submission_file.hpp"
 
-namespace reeve::tools {
+namespace reeve::tools::submission_test {
 namespace {
 
 const Surroundings here{
@@ -349,4 +349,4 @@ BOOST_AUTO_TEST_CASE(an_error_in_a_file_names_the_place) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve::tools
+}  // namespace reeve::tools::submission_test

@@ -2,7 +2,7 @@
 
 #include <boost/test/unit_test.hpp>
 
-namespace reeve::tools {
+namespace reeve::tools::waiting_graph_test {
 namespace {
 
 using schema::DependencyKind;
@@ -75,4 +75,4 @@ BOOST_AUTO_TEST_CASE(dot_has_a_node_for_each_and_an_arrow_for_each_wait) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve::tools
+}  // namespace reeve::tools::waiting_graph_test

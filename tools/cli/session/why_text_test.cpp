@@ -2,10 +2,10 @@
 
 #include <boost/test/unit_test.hpp>
 
-namespace reeve::tools {
-namespace {
+#include "cluster/types.hpp"
 
-constexpr std::uint64_t hour_ns = 3'600ull * 1'000'000'000;
+namespace reeve::tools::why_text_test {
+namespace {
 
 struct Run {
   std::vector<std::string> nodes{};
@@ -78,4 +78,4 @@ BOOST_AUTO_TEST_CASE(a_dry_run_tells_who_would_make_room) {
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace reeve::tools
+}  // namespace reeve::tools::why_text_test
