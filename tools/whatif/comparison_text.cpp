@@ -22,7 +22,7 @@ string duration(double ns) {
   return format_duration(static_cast<std::uint64_t>(ns));
 }
 
-string percent(double share) {
+string percent_text(double share) {
   return share < 0 ? nothing : fmt::format("{:.1f} %", 100 * share);
 }
 
@@ -111,7 +111,7 @@ class Sides {
   }
   void share(std::string_view what, double was, double would) {
     if (was < 0 && would < 0) return;
-    add(what, percent(was), percent(would), difference(was, would));
+    add(what, percent_text(was), percent_text(would), difference(was, would));
   }
   void count(std::string_view what, std::uint64_t was, std::uint64_t would) {
     if (was == 0 && would == 0) return;
