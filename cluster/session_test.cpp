@@ -176,6 +176,7 @@ BOOST_AUTO_TEST_CASE(a_gang_ends_with_what_its_first_failed_task_told) {
   fact(id, {.rank = 1,
             .reason = EndReason::memory_limit,
             .detail = "it wanted more than 1 GiB"});
+  pass(second_ns);
   fact(id, {.rank = 0,
             .reason = EndReason::signalled,
             .detail = "stopped by order"});
