@@ -217,10 +217,22 @@ bool Connection::connected() const {
   return natsConnection_Status(impl_->handle) == NATS_CONN_STATUS_CONNECTED;
 }
 
-bool Connection::change_server() {
+bool Connection::change_server(const std::string& answering) {
   if (impl_->options.credentials.urls.size() < 2) return false;
+  if (!answering.empty()) {
+    const std::lock_guard lock(impl_->answering_mutex);
+    impl_->answering = answering;
+  }
   impl_->loop->break_off();
   return true;
+}
+
+std::string Connection::answering_server() const {
+  {
+    const std::lock_guard lock(impl_->answering_mutex);
+    if (!impl_->answering.empty()) return impl_->answering;
+  }
+  return server();
 }
 
 std::string Connection::server() const {

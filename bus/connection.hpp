@@ -124,9 +124,12 @@ class Connection {
   bool connected() const;
   Stats stats() const;
 
-  // Leaves this server for another of its list, as if it had ended. False:
-  // there is no other.
-  bool change_server();
+  // Leaves this server for another of its list, as if it had ended: for
+  // whoever was answered through the one at `answering`, where it is given.
+  // False: there is no other.
+  bool change_server(const std::string& answering = {});
+  // The url told last by `change_server`; without one, `server`.
+  std::string answering_server() const;
   // The url of the one that it is connected to; empty: there is none.
   std::string server() const;
   // Of its list, those that it is not connected to.

@@ -101,6 +101,9 @@ struct Connection::Impl {
   std::vector<Inbox> given_back;
   bool closed = false;
 
+  std::mutex answering_mutex;
+  std::string answering;  // see answering_server
+
   std::mutex inbox_mutex;
   std::atomic<bool> inbox_open{false};
 

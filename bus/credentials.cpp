@@ -49,24 +49,38 @@ bool take_urls(const json::object& object, std::vector<std::string>& to) {
   return true;
 }
 
-// What is no url beside those that are there is left out. Of a server that is
-// not told any more its token may say what no other does, but it comes last.
+// What is no url beside those that are there is left out, and too many are. Of
+// a server that is not told any more its token may say what no other does, but
+// it comes last.
 void add_servers(std::vector<std::string>& urls, const std::string& told) {
-  std::vector<std::string> servers;
-  std::istringstream lines(told);
-  for (std::string url; std::getline(lines, url);)
-    if (valid_url(url) && is_tls(url) == is_tls(urls.front()))
-      servers.push_back(url);
-  if (servers.empty()) return;
   const auto is_in = [](const std::vector<std::string>& list) {
     return [&list](const std::string& url) {
       return std::find(list.begin(), list.end(), url) != list.end();
     };
   };
-  auto end = std::stable_partition(urls.begin(), urls.end(), is_in(servers));
-  for (const std::string& url : servers)
-    if (urls.size() < credentials_urls_max && !is_in(urls)(url))
-      end = std::next(urls.insert(end, url));
+  std::size_t room = credentials_urls_max - urls.size();
+  std::vector<std::string> servers;
+  std::istringstream lines(told);
+  for (std::string url; std::getline(lines, url);) {
+    if (!valid_url(url) || is_tls(url) != is_tls(urls.front()) ||
+        is_in(servers)(url))
+      continue;
+    if (!is_in(urls)(url)) {
+      if (room == 0) continue;
+      --room;
+    }
+    servers.push_back(url);
+  }
+  std::erase_if(urls, is_in(servers));
+  urls.insert(urls.begin(), servers.begin(), servers.end());
+}
+
+std::string with_first(const std::string& url, const std::string& told) {
+  std::string out = url + '\n';
+  std::istringstream lines(told);
+  for (std::string line; std::getline(lines, line);)
+    if (line != url) out += line + '\n';
+  return out;
 }
 
 // Without what is kept beside it.
@@ -156,20 +170,31 @@ Expected<Credentials> load_credentials(const std::filesystem::path& file) {
 Expected<bool> remember_servers(const std::filesystem::path& file,
                                 const std::vector<std::string>& hosts,
                                 const std::string& in_use) {
-  const auto own = load_own(file);
-  if (!own) return tl::unexpected(own.error());
   const auto before = load_credentials(file);
   if (!before) return tl::unexpected(before.error());
   std::string told;
   for (const std::string& host : hosts)
     told += url_beside(before->urls.front(), host) + '\n';
-  if (std::find(own->urls.begin(), own->urls.end(), in_use) == own->urls.end())
-    told += in_use + '\n';
+  if (!in_use.empty()) told = with_first(in_use, told);
   if (auto kept = write_private_file(servers_path(file), told); !kept)
     return tl::unexpected(kept.error());
   const auto after = load_credentials(file);
   if (!after) return tl::unexpected(after.error());
-  return after->urls != before->urls;
+  return !std::is_permutation(after->urls.begin(), after->urls.end(),
+                              before->urls.begin(), before->urls.end());
+}
+
+Status prefer_server(const std::filesystem::path& file,
+                     const std::string& url) {
+  const auto servers = servers_path(file);
+  const auto told = read_private_file(servers);
+  if (!told) return {};
+  // Who asks anew after a while goes by the time of what was told.
+  std::error_code never;
+  const auto told_at = std::filesystem::last_write_time(servers, never);
+  auto kept = write_private_file(servers, with_first(url, *told));
+  if (kept && !never) std::filesystem::last_write_time(servers, told_at, never);
+  return kept;
 }
 
 std::filesystem::path servers_path(const std::filesystem::path& file) {

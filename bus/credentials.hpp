@@ -48,18 +48,22 @@ Expected<Credentials> parse_credentials(std::string_view text);
 Status save_credentials(const std::filesystem::path& file,
                         const Credentials& credentials);
 
-// The urls are those of the file and those that remember_servers added; where
-// it was told of some, the others come last. Errc::not_found without the file,
+// The urls are those that remember_servers keeps, in its order, and then the
+// others of the file. Errc::not_found without the file,
 // Errc::damaged when it does not parse, Errc::rejected when others may read it.
 Expected<Credentials> load_credentials(const std::filesystem::path& file);
 
 // Keeps beside the credentials that the cell's servers are on these hosts, in
-// the place of what it was told before. What is told may be wrong: `in_use`,
-// the url by which it was told, stays. True if the urls are others now.
+// the place of what it was told before, and first `in_use`, the url by which it
+// was told: what is told may be wrong. True if the urls are others now, in
+// whatever order.
 Expected<bool> remember_servers(const std::filesystem::path& file,
                                 const std::vector<std::string>& hosts,
                                 const std::string& in_use);
-// The file that it keeps.
+// Of what it keeps, this url comes first from now on. Nothing where it was
+// never told any.
+Status prefer_server(const std::filesystem::path& file, const std::string& url);
+// The file that both keep.
 std::filesystem::path servers_path(const std::filesystem::path& file);
 
 // Where the server of a data directory keeps what the CLI needs.

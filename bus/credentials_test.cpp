@@ -62,23 +62,23 @@ BOOST_AUTO_TEST_CASE(servers_that_were_told_are_tried_too) {
     return text;
   };
   BOOST_TEST(!remember({"n1.lab", "10.0.0.1"}));
-  BOOST_TEST(hosts() == "10.0.0.1 n1.lab ");
+  BOOST_TEST(hosts() == "n1.lab 10.0.0.1 ");
   // One that is not told any more may be gone.
   BOOST_TEST(remember({"m3", "n1.lab", "m2"}));
-  BOOST_TEST(hosts() == "n1.lab m3 m2 10.0.0.1 ");
-  BOOST_TEST(!remember({"m3", "n1.lab", "m2"}));
+  BOOST_TEST(hosts() == "m3 n1.lab m2 10.0.0.1 ");
+  BOOST_TEST(!remember({"m2", "m3", "n1.lab"}));
   BOOST_TEST(remember({"n1.lab", "m2", "m4"}));
   BOOST_TEST(hosts() == "n1.lab m2 m4 10.0.0.1 ");
   // Where the others are may be told wrongly: the one that works stays.
   const std::string m4 = url_beside(ann.urls.front(), "m4");
   BOOST_TEST(remember({"x2", "x4"}, m4));
-  BOOST_TEST(hosts() == "x2 x4 m4 10.0.0.1 n1.lab ");
+  BOOST_TEST(hosts() == "m4 x2 x4 10.0.0.1 n1.lab ");
   BOOST_TEST(!remember({"x2", "x4"}, m4));
   BOOST_TEST(remember({"m4", "x2"}, m4));
   BOOST_TEST(hosts() == "m4 x2 10.0.0.1 n1.lab ");
-  // One of the token's own has its place.
+  // So it does where it is one of the token's own.
   BOOST_TEST(remember({"x2"}, ann.urls.front()));
-  BOOST_TEST(hosts() == "x2 10.0.0.1 n1.lab ");
+  BOOST_TEST(hosts() == "10.0.0.1 x2 n1.lab ");
   // What is no host, or too many of them.
   std::vector<std::string> many{"not a host", "", "::1"};
   for (std::size_t i = 0; i < credentials_urls_max; ++i)
@@ -90,6 +90,30 @@ BOOST_AUTO_TEST_CASE(servers_that_were_told_are_tried_too) {
   BOOST_TEST(hosts().ends_with(" 10.0.0.1 n1.lab "));
   BOOST_TEST(remember({}));
   BOOST_TEST(hosts() == "10.0.0.1 n1.lab ");
+}
+
+BOOST_AUTO_TEST_CASE(the_server_that_answers_comes_first) {
+  const testing::TemporaryDirectory directory;
+  const auto file = directory.path() / "client.json";
+  BOOST_REQUIRE(save_credentials(file, ann).has_value());
+  const auto urls = [&] { return load_credentials(file).value().urls; };
+  const std::string m2 = url_beside(ann.urls.front(), "m2");
+  const std::string m3 = url_beside(ann.urls.front(), "m3");
+  BOOST_REQUIRE(prefer_server(file, ann.urls.back()));
+  BOOST_TEST((urls() == ann.urls), "nothing was told yet");
+  BOOST_REQUIRE(remember_servers(file, {"m2", "m3"}, m2));
+  const auto asked =
+      std::filesystem::file_time_type::clock::now() - std::chrono::minutes(30);
+  std::filesystem::last_write_time(servers_path(file), asked);
+  for (int i = 0; i < 2; ++i) {
+    BOOST_REQUIRE(prefer_server(file, m3));
+    BOOST_TEST((urls() == std::vector<std::string>{m3, m2, ann.urls.front(),
+                                                   ann.urls.back()}));
+  }
+  BOOST_REQUIRE(prefer_server(file, ann.urls.back()));
+  BOOST_TEST((urls() == std::vector<std::string>{ann.urls.back(), m3, m2,
+                                                 ann.urls.front()}));
+  BOOST_TEST((std::filesystem::last_write_time(servers_path(file)) == asked));
 }
 
 BOOST_AUTO_TEST_CASE(what_is_no_list_of_servers_counts_for_nothing) {

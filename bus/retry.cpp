@@ -124,7 +124,7 @@ class Request {
       const auto answer = (*other)->request(subject_, data_, elsewhere_wait);
       ++sent;
       if (!answer || !acceptable(*answer, sent)) continue;
-      (void)connection_.change_server();
+      (void)connection_.change_server(url);
       return *answer;
     }
     return std::nullopt;

@@ -210,6 +210,10 @@ class GrowthTest(ManagersCase):
         self.leader(of=rest)
         self.assertEqual("there\n", desk.reeve(
             "run", "--on-node", "n1", "--", "echo", "there").out)
+        # It begins with the server that answered, not with the one that is gone.
+        begun = time.monotonic()
+        desk.reeve("ps")
+        self.assertLess(time.monotonic() - begun, 3 * cells.SLOWNESS)
         self.assertEqual(task, desk.await_state(
             runs, "running")["tasks"][0]["pid"])
         self.assertTrue(cells.is_running(task))

@@ -193,8 +193,11 @@ Expected<std::unique_ptr<Cell>> Cell::connect_once(
   if (!cell) return cell;
   std::error_code ignored;
   // Without a log it is no manager's host, which has a server of its own.
-  if (!std::filesystem::exists(context.data / "log", ignored))
+  if (!std::filesystem::exists(context.data / "log", ignored)) {
     learn_servers(file, **cell);
+    (*cell)->credentials_file_ = file;
+    (*cell)->first_server_ = credentials->urls.front();
+  }
   return cell;
 }
 
@@ -219,7 +222,13 @@ Expected<std::unique_ptr<Cell>> Cell::connect_by(
   return cell;
 }
 
-Cell::~Cell() = default;
+Cell::~Cell() {
+  if (credentials_file_.empty()) return;
+  const std::string server = connection_->answering_server();
+  // What goes wrong here costs the next command a few seconds.
+  if (!server.empty() && server != first_server_)
+    (void)bus::prefer_server(credentials_file_, server);
+}
 
 const bus::Subjects& Cell::subjects() const {
   return client_->subjects();

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <span>
@@ -99,6 +100,10 @@ class Cell {
   static Expected<std::unique_ptr<Cell>> connect_once(
       const Context& context, std::function<void(bus::State)> on_state);
   std::string name_;
+  // Of a host that runs no manager: with which server the next command begins
+  // is kept there, and with which this one began.
+  std::filesystem::path credentials_file_;
+  std::string first_server_;
   bool told_standing_by_ = false;
   // In this order: the connection's end ends the handlers that use the rest.
   std::unique_ptr<bus::Quarantine> quarantine_;
