@@ -195,7 +195,7 @@ BOOST_AUTO_TEST_CASE(a_server_with_more_rights_is_replaced) {
   BOOST_TEST(!is_confined(older->identity().pid));
   const auto server = start(directory.path());
   BOOST_TEST(!server->adopted());
-  BOOST_TEST(older->ended(std::chrono::milliseconds(0)));
+  BOOST_TEST(older->ended(patience));
   BOOST_TEST(is_confined(server->pid()));
 }
 

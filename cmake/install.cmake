@@ -45,7 +45,10 @@ install(FILES ${made}/_reeve COMPONENT programs
 install(FILES ${made}/reeve.fish COMPONENT programs
   DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
 
-file(GLOB fragments CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/changes/*.md)
+# Not CONFIGURE_DEPENDS: ninja would never say again that nothing is to be done.
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS
+  ${CMAKE_SOURCE_DIR}/changes)
+file(GLOB fragments ${CMAKE_SOURCE_DIR}/changes/*.md)
 add_custom_command(OUTPUT ${made}/CHANGELOG.md
   COMMAND ${CMAKE_COMMAND} -D SOURCE=${CMAKE_SOURCE_DIR}
     -D OUTPUT=${made}/CHANGELOG.md -P ${CMAKE_SOURCE_DIR}/cmake/changelog.cmake

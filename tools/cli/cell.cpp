@@ -222,12 +222,15 @@ Expected<std::unique_ptr<Cell>> Cell::connect_by(
   return cell;
 }
 
-Cell::~Cell() {
+Cell::~Cell() = default;
+
+void Cell::keep_server() {
   if (credentials_file_.empty()) return;
-  const std::string server = connection_->answering_server();
+  std::string server = connection_->answering_server();
+  if (server.empty() || server == first_server_) return;
   // What goes wrong here costs the next command a few seconds.
-  if (!server.empty() && server != first_server_)
-    (void)bus::prefer_server(credentials_file_, server);
+  (void)bus::prefer_server(credentials_file_, server);
+  first_server_ = std::move(server);
 }
 
 const bus::Subjects& Cell::subjects() const {
@@ -241,6 +244,7 @@ Expected<Held<schema::Answer>> Cell::ask(
       schema::CreateQuery(builder, kind, body, &this_program().protocol);
   auto buffer = client_->query(schema::finish(builder, query), timeout);
   if (!buffer) return tl::unexpected(buffer.error());
+  keep_server();
   const auto* answer = schema::verified<schema::Answer>(*buffer);
   if (answer->standing_by() != nullptr && !told_standing_by_) {
     told_standing_by_ = true;
@@ -302,6 +306,7 @@ Expected<Held<schema::Reply>> Cell::command(std::span<const std::byte> bytes) {
       },
       interrupt_pending, command_timeout);
   if (!buffer) return tl::unexpected(buffer.error());
+  keep_server();
   const auto* reply = schema::verified<schema::Reply>(*buffer);
   if (reply->rejection() != nullptr)
     return tl::unexpected(rejection_error(*reply->rejection()));

@@ -100,8 +100,9 @@ class Cell {
   static Expected<std::unique_ptr<Cell>> connect_once(
       const Context& context, std::function<void(bus::State)> on_state);
   std::string name_;
-  // Of a host that runs no manager: with which server the next command begins
-  // is kept there, and with which this one began.
+  // With the server that answers, the next command begins.
+  void keep_server();
+  // Of a host that runs no manager, and the first of the servers kept there.
   std::filesystem::path credentials_file_;
   std::string first_server_;
   bool told_standing_by_ = false;
