@@ -470,6 +470,8 @@ Status State::apply_ended(const schema::Event& event,
   Session* session = find(body.session());
   if (!session || has_ended(session->state) || !has_ended(body.state()))
     return contradiction(event, "the session has ended or never was");
+  if (body.state() > SessionState::MAX)
+    return contradiction(event, "a session has no such state");
   release_all(*session);
   session->reason = body.reason();
   session->exit_code = body.exit_code();

@@ -195,6 +195,12 @@ BOOST_AUTO_TEST_CASE(what_contradicts_the_state_is_refused) {
       },
       "ended or never was");
   no(
+      EventBody::SessionEnded,
+      [&](Builder& b) {
+        return schema::CreateSessionEnded(b, id.value, 1, SessionState{73});
+      },
+      "no such state");
+  no(
       EventBody::SessionRequeued,
       [&](Builder& b) { return schema::CreateSessionRequeued(b, 99, 2); },
       "ended or never was");
