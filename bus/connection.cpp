@@ -235,6 +235,11 @@ std::string Connection::answering_server() const {
   return server();
 }
 
+void Connection::answers_here() {
+  const std::lock_guard lock(impl_->answering_mutex);
+  impl_->answering.clear();
+}
+
 std::string Connection::server() const {
   std::array<char, url_room> present{};
   const natsStatus known = natsConnection_GetConnectedUrl(

@@ -128,8 +128,10 @@ class Connection {
   // whoever was answered through the one at `answering`, where it is given.
   // False: there is no other.
   bool change_server(const std::string& answering = {});
-  // The url told last by `change_server`; without one, `server`.
+  // The url told last by `change_server`, unless it has answered itself since;
+  // then, or without one, `server`.
   std::string answering_server() const;
+  void answers_here();
   // The url of the one that it is connected to; empty: there is none.
   std::string server() const;
   // Of its list, those that it is not connected to.

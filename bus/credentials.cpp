@@ -1,6 +1,8 @@
 #include "bus/credentials.hpp"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <boost/json.hpp>
@@ -74,6 +76,9 @@ void add_servers(std::vector<std::string>& urls, const std::string& told) {
   std::erase_if(urls, is_in(servers));
   urls.insert(urls.begin(), servers.begin(), servers.end());
 }
+
+// As old is a list that nobody told.
+constexpr std::chrono::hours never_told{24 * 365};
 
 std::string with_first(const std::string& url, const std::string& told) {
   std::string out = url + '\n';
@@ -187,13 +192,16 @@ Expected<bool> remember_servers(const std::filesystem::path& file,
 Status prefer_server(const std::filesystem::path& file,
                      const std::string& url) {
   const auto servers = servers_path(file);
+  struct stat own {};
+  if (::stat(file.c_str(), &own) != 0 || own.st_uid != ::geteuid()) return {};
   const auto told = read_private_file(servers);
-  if (!told) return {};
   // Who asks anew after a while goes by the time of what was told.
-  std::error_code never;
-  const auto told_at = std::filesystem::last_write_time(servers, never);
-  auto kept = write_private_file(servers, with_first(url, *told));
-  if (kept && !never) std::filesystem::last_write_time(servers, told_at, never);
+  std::error_code never, ignored;
+  auto told_at = std::filesystem::last_write_time(servers, never);
+  if (never)
+    told_at = std::filesystem::file_time_type::clock::now() - never_told;
+  auto kept = write_private_file(servers, with_first(url, told.value_or("")));
+  if (kept) std::filesystem::last_write_time(servers, told_at, ignored);
   return kept;
 }
 

@@ -60,8 +60,9 @@ Expected<Credentials> load_credentials(const std::filesystem::path& file);
 Expected<bool> remember_servers(const std::filesystem::path& file,
                                 const std::vector<std::string>& hosts,
                                 const std::string& in_use);
-// Of what it keeps, this url comes first from now on. Nothing where it was
-// never told any.
+// Of what it keeps, this url comes first from now on; when it was told stays,
+// or is long ago. Nothing where the credentials are another user's: root's file
+// would be closed to them.
 Status prefer_server(const std::filesystem::path& file, const std::string& url);
 // The file that both keep.
 std::filesystem::path servers_path(const std::filesystem::path& file);

@@ -93,6 +93,7 @@ class Request {
         if (message->delivery == Delivery::no_responders) {
           why = "nobody listens there";
         } else if (acceptable(message->data, sent)) {
+          connection_.answers_here();
           return message->buffer();
         } else {
           why = "the answer was not understood";

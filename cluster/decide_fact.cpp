@@ -60,8 +60,11 @@ FactOutcome decide_fact(const State& state, std::string_view agent,
     const std::uint64_t started_at = fact.facts() && fact.facts()->started_at()
                                          ? fact.facts()->started_at()
                                          : origin.now.value;
-    write_started(*session, fact, started_at, schema::text(fact.detail()),
-                  writer);
+    // What it is stopped for is not told over.
+    const auto told = session->state == SessionState::stopping
+                          ? std::string_view()
+                          : schema::text(fact.detail());
+    write_started(*session, fact, started_at, told, writer);
     return FactOutcome::recorded;
   }
   writer.begin(origin);

@@ -16,6 +16,7 @@ struct Outcome {
   EndReason reason = EndReason::exited;
   std::int32_t exit_code = 0;
   std::int32_t signal = 0;
+  std::optional<std::uint32_t> first_failed{};  // the task that it is of
 };
 
 bool failed(EndReason reason, const schema::ExitFacts& facts) {
@@ -27,16 +28,18 @@ bool failed(EndReason reason, const schema::ExitFacts& facts) {
 Outcome outcome_of(const Session& session, const TaskEnd* exiting) {
   Outcome outcome;
   std::uint64_t first_at = ~std::uint64_t{0};
-  const auto look = [&](EndReason why, const schema::ExitFacts& seen) {
+  const auto look = [&](std::uint32_t rank, EndReason why,
+                        const schema::ExitFacts& seen) {
     if (!failed(why, seen) || seen.ended_at() >= first_at) return;
     first_at = seen.ended_at();
-    outcome = {SessionState::failed, why, seen.exit_code(), seen.signal()};
+    outcome = {SessionState::failed, why, seen.exit_code(), seen.signal(),
+               rank};
   };
   for (std::uint32_t rank = 0; rank < session.tasks.size(); ++rank) {
     if (exiting && rank == exiting->rank) {
-      look(exiting->reason, exiting->facts);
+      look(rank, exiting->reason, exiting->facts);
     } else if (session.tasks[rank].phase == TaskPhase::exited) {
-      look(session.tasks[rank].reason, session.tasks[rank].facts);
+      look(rank, session.tasks[rank].reason, session.tasks[rank].facts);
     }
   }
   if (session.state == SessionState::stopping &&
@@ -182,6 +185,18 @@ std::string failure_of(const TaskEnd& end) {
   return out;
 }
 
+// The task that failed first speaks for its session, not those that end
+// because of it. What other tasks told is not kept, so where the first one was
+// told of neither first nor last, it is the first told that speaks.
+std::string detail_of(const Session& session, const Outcome& outcome,
+                      const TaskEnd& last) {
+  if (session.state != SessionState::stopping ||
+      session.reason != EndReason::peer_failed)
+    return last.detail;
+  if (outcome.first_failed == last.rank) return failure_of(last);
+  return session.detail ? *session.detail : std::string();
+}
+
 }  // namespace
 
 void write_exit(const Session& session, const TaskEnd& end,
@@ -193,16 +208,13 @@ void write_exit(const Session& session, const TaskEnd& end,
                                end.rank, end.reason, &end.facts, detail),
       cause);
   const bool last = session.tasks_exited + 1 == session.tasks.size();
-  // The task that failed first speaks for its session, not those told to end.
-  const bool told_before = session.state == SessionState::stopping &&
-                           session.reason == EndReason::peer_failed;
   if (last) {
     const Outcome outcome = outcome_of(session, &end);
     if (outcome.state != SessionState::succeeded &&
         may_requeue(session, outcome.reason))
       return write_requeued(session, outcome.reason, origin, exited, writer);
-    return write_ended(session, outcome, told_before ? "" : end.detail, exited,
-                       writer);
+    return write_ended(session, outcome, detail_of(session, outcome, end),
+                       exited, writer);
   }
   if (failed(end.reason, end.facts) && session.state != SessionState::stopping)
     write_stopping(session, EndReason::peer_failed, failure_of(end), exited,

@@ -181,13 +181,44 @@ BOOST_AUTO_TEST_CASE(a_gang_ends_with_what_its_first_failed_task_told) {
             .reason = EndReason::signalled,
             .detail = "stopped by order"});
   expect(id, SessionState::failed, EndReason::memory_limit);
+  const std::string told = "task 1 failed: it wanted more than 1 GiB";
+  BOOST_CHECK_EQUAL(*session(id).detail, told);
+  // Who follows the events has it from there.
+  const auto* ended = event(state.last_sequence()).body_as_SessionEnded();
+  BOOST_CHECK_EQUAL(schema::text(ended->detail()), told);
+}
+
+BOOST_AUTO_TEST_CASE(a_first_failed_task_that_is_told_of_last_speaks) {
+  const SessionId id = running(tasks_of(2));
+  const std::uint64_t at = now.value;
+  fact(id, {.rank = 1, .exit_code = 3, .ended_at = at + 2});
+  fact(id, {.rank = 0,
+            .reason = EndReason::memory_limit,
+            .ended_at = at + 1,
+            .detail = "it wanted more than 1 GiB"});
+  expect(id, SessionState::failed, EndReason::memory_limit);
   BOOST_CHECK_EQUAL(*session(id).detail,
-                    "task 1 failed: it wanted more than 1 GiB");
+                    "task 0 failed: it wanted more than 1 GiB");
+}
+
+BOOST_AUTO_TEST_CASE(a_task_that_starts_late_tells_nothing_over_a_failure) {
+  const SessionId id = submit(tasks_of(2));
+  place(id, {"n0", "n0"});
+  fact(id, {.kind = FactKind::start_failed,
+            .rank = 0,
+            .reason = EndReason::start_failed,
+            .detail = "its directory is missing"});
+  expect(id, SessionState::stopping, EndReason::peer_failed);
+  fact(id, {.kind = FactKind::started, .rank = 1, .detail = "without a limit"});
+  BOOST_CHECK_EQUAL(kinds, "TaskStarted");
+  BOOST_CHECK_EQUAL(*session(id).detail,
+                    "task 0 failed: its directory is missing");
 }
 
 BOOST_AUTO_TEST_CASE(what_a_failed_task_told_keeps_its_bound) {
   const SessionId id = running(tasks_of(2));
-  fact(id, {.rank = 0,
+  fact(id, {.kind = FactKind::start_failed,
+            .rank = 0,
             .reason = EndReason::start_failed,
             .detail = std::string(detail_bytes_max, 'x')});
   BOOST_CHECK_EQUAL(session(id).detail->size(), detail_bytes_max);

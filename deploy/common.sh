@@ -57,7 +57,8 @@ build_preset() {
   local preset=$1 log=$2 dir=$root/build/$1
   shift 2
   ccache_settings
-  if [ ! -f "$dir/build.ninja" ]; then
+  if [ ! -f "$dir/build.ninja" ] ||
+    [ "$root/CMakePresets.json" -nt "$dir/CMakeCache.txt" ]; then
     say "configuring $preset"
     logged "cmake --preset $preset" "$dir.configure.log" \
       cmake -S "$root" --preset "$preset"
