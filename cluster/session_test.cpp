@@ -2,6 +2,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include "cluster/testing.hpp"
+#include "schema/wire.hpp"
 
 namespace boost::test_tools::tt_detail {
 template <>
